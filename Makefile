@@ -1,0 +1,55 @@
+# Tandem: run it, prove it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+DISTRIBUTIONS := -e shared -e services/metadata -e services/artifacts
+
+export METADATA_PORT ?= 5000
+export ARTIFACTS_PORT ?= 5500
+export BACKEND_STORE_URI ?= sqlite:///mlflow.db
+export ARTIFACTS_DESTINATION ?= ./mlartifacts
+
+.PHONY: help setup setup-dev run test check isolate clean
+
+help: ## what there is to make
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.installed ## .venv with the three distributions
+
+setup-dev: $(VENV)/.installed-dev ## .venv with what tests and checks need besides
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python constraints.txt shared/pyproject.toml services/metadata/pyproject.toml services/artifacts/pyproject.toml
+	$(PIP) install --quiet -c constraints.txt pip
+	$(PIP) install --quiet -c constraints.txt $(DISTRIBUTIONS)
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
+	$(PIP) install --quiet -c constraints.txt --group dev $(DISTRIBUTIONS)
+	@touch $@
+
+run: setup ## both services, on $(METADATA_PORT) and $(ARTIFACTS_PORT); Ctrl-C stops them
+	@exec $(BIN)/python deploy/run.py
+
+test: setup-dev ## everything proved
+	$(BIN)/python -m pytest
+
+check: setup-dev ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+isolate: setup-dev ## each wheel alone in a clean environment: --help and one request
+	$(BIN)/python deploy/isolate.py
+
+clean: ## remove what make made
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

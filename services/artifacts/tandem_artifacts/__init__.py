@@ -1,0 +1,1 @@
+"""MLflow's artifact proxy over disk, S3 or MinIO."""

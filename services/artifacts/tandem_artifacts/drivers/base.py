@@ -1,0 +1,138 @@
+"""The contract of an object store; `tests/artifacts/conformance` holds every driver to it.
+
+Paths are keys relative to the driver's root, `/`-separated, already checked by `guard`; "" is the
+root itself. All methods are coroutines; a driver moves blocking work to threads. Failures are
+`tandem_shared.errors`: a library's own errors never leave its driver.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from tandem_shared.errors import NotSupported
+
+_NOT_HERE = "This artifact destination has no multipart uploads and no presigned URLs."
+
+CHUNK_BYTES = 1024 * 1024
+"""The size of the pieces in which bytes travel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name of a listing."""
+
+    path: str
+    """The name below the listed directory, without the directory."""
+    is_dir: bool
+    size: int | None
+    """Bytes; None for a directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """An object as it is now."""
+
+    size: int
+    """Bytes."""
+    etag: str
+    """A strong validator without quotes: it changes whenever the content is replaced."""
+    modified: float
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An object opened for reading; `chunks` yields exactly the range that was asked for."""
+
+    stat: Stat
+    chunks: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class MultipartUpload:
+    """A multipart upload that a client carries out itself, directly with the object store."""
+
+    upload_id: str
+    urls: Sequence[str]
+    """One URL a part, in order; the client PUTs the part's bytes there."""
+    headers: Mapping[str, str]
+    """Headers the client must send with every part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part that a client has uploaded, as the object store acknowledged it."""
+
+    number: int
+    """From 1."""
+    etag: str
+
+
+class Driver(ABC):
+    """An object store."""
+
+    multipart: bool = False
+    """Whether `create_multipart` and its kin work."""
+    presigned: bool = False
+    """Whether `presign_download` works."""
+
+    @abstractmethod
+    async def check(self) -> None:
+        """Raise Unavailable unless the store answers."""
+
+    @abstractmethod
+    async def stat(self, path: str) -> Stat:
+        """Raises NotFound when there is no such object, InvalidParameter when it is a directory."""
+
+    @abstractmethod
+    def read(
+        self, path: str, start: int = 0, length: int | None = None, *, etag: str | None = None
+    ) -> AbstractAsyncContextManager[Reading]:
+        """Open `length` bytes from `start` (to the end without a length) for reading.
+
+        With `etag` the bytes come from the very object that has it, else NotFound is raised. Raises as
+        `stat` does. Memory stays within a few chunks. Leaving the context closes what is open, also
+        half-way.
+        """
+
+    @abstractmethod
+    async def write(self, path: str, chunks: AsyncIterator[bytes]) -> None:
+        """Store what `chunks` yields as the object, all of it or nothing.
+
+        A reader sees the old object or the new one, never a part. When `chunks` raises, or the call is
+        cancelled, nothing is left behind: no object, no partial file, no multipart upload; an object
+        that was there stays as it was. Raises InvalidParameter when the path, or a parent of it, is
+        taken by an object of the other kind (a file where a directory is needed, or the reverse).
+        """
+
+    @abstractmethod
+    def list(self, path: str) -> AsyncIterator[Entry]:
+        """Yield the entries one level below a directory, in the order of their names.
+
+        A directory that does not exist, and the path of a file, are empty. Memory does not grow with
+        the number of entries beyond one page of the store.
+        """
+
+    @abstractmethod
+    async def delete(self, path: str) -> None:
+        """Delete an object, or a directory with all that is below it; deleting nothing is no error."""
+
+    async def create_multipart(self, path: str, parts: int) -> MultipartUpload:
+        """Begin an upload of that many parts. Raises NotSupported unless `multipart`."""
+        raise NotSupported(_NOT_HERE)
+
+    async def complete_multipart(self, path: str, upload_id: str, parts: Sequence[Part]) -> None:
+        """Make the object from its parts. Raises NotFound for an unknown upload."""
+        raise NotSupported(_NOT_HERE)
+
+    async def abort_multipart(self, path: str, upload_id: str) -> None:
+        """Drop an upload and its parts. Raises NotFound for an unknown upload."""
+        raise NotSupported(_NOT_HERE)
+
+    async def presign_download(self, path: str) -> str:
+        """A URL from which anybody can GET the object for a while. Raises NotFound as `stat` does."""
+        raise NotSupported(_NOT_HERE)
+
+    async def close(self) -> None:
+        """Let go of connections and threads."""

@@ -1,0 +1,1 @@
+"""HTTP routes; they see drivers through `drivers.base` only."""

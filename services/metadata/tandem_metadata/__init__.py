@@ -1,0 +1,1 @@
+"""MLflow's tracking API over SQLite or PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Request and response messages of the REST API, one module a resource."""

@@ -1,0 +1,1 @@
+"""HTTP routes, one module a resource; they hold no SQL."""

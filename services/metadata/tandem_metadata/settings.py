@@ -1,0 +1,109 @@
+"""The metadata service's settings."""
+
+from dataclasses import dataclass
+
+from tandem_shared.settings import CommonSettings, SettingsError, setting
+
+REFUSED_FLAGS = {
+    "--serve-artifacts": "this is the metadata service and carries no artifacts; "
+    "run tandem-artifacts for them.",
+    "--artifacts-only": "this is the metadata service; run tandem-artifacts instead.",
+    "--artifacts-destination": "this is the metadata service; "
+    "give the destination to tandem-artifacts, and its address here by --default-artifact-root.",
+    "--registry-store-uri": "the registry lives in the database of --backend-store-uri.",
+    "--read-replica-backend-store-uri": "reads go to the database of --backend-store-uri.",
+    "--app-name": "Tandem has no such application; authenticate at the ingress.",
+    "--gunicorn-opts": "Tandem runs under Hypercorn; see serve --help for what can be set.",
+    "--waitress-opts": "Tandem runs under Hypercorn; see serve --help for what can be set.",
+    "--uvicorn-opts": "Tandem runs under Hypercorn; see serve --help for what can be set.",
+    "--enable-workspaces": "Tandem has no workspaces.",
+    "--dev": "set --log-level DEBUG instead.",
+}
+"""Flags of MLflow's server that contradict this service, each with what to do instead."""
+
+ACCEPTED_SWITCHES = ("--no-serve-artifacts", "--disable-workspaces")
+"""Switches of MLflow's server that are the nature of this service."""
+
+_DATABASES = ("sqlite", "postgresql")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(CommonSettings):
+    """Where metadata is kept, where artifacts go, and which artifact hosts are followed."""
+
+    backend_store_uri: str = setting(
+        "sqlite:///mlflow.db",
+        "Database: sqlite:///path or postgresql://user:password@host/name.",
+        env="MLFLOW_BACKEND_STORE_URI",
+    )
+    default_artifact_root: str | None = setting(
+        None,
+        "Where new experiments keep artifacts; the artifacts service's address, as "
+        "mlflow-artifacts://artifacts.example.com/. Must be given.",
+        env="MLFLOW_DEFAULT_ARTIFACT_ROOT",
+    )
+    artifact_hosts: tuple[str, ...] | None = setting(
+        None,
+        "Artifact hosts (host or host:port) that this service follows to list and fetch artifacts "
+        "for the web UI, comma-separated. Without it: the host of --default-artifact-root.",
+        env="TANDEM_ARTIFACT_HOSTS",
+    )
+    artifacts_url: str | None = setting(
+        None,
+        "Base URL by which this service reaches the artifacts service, as http://tandem-artifacts:5500. "
+        "Without it: the host of the artifact location, by --artifacts-scheme.",
+        env="TANDEM_ARTIFACTS_URL",
+    )
+    artifacts_scheme: str = setting(
+        "http",
+        "http or https: how mlflow-artifacts:// locations are reached.",
+        env="TANDEM_ARTIFACTS_SCHEME",
+    )
+    artifacts_timeout: float = setting(
+        30.0,
+        "Seconds that the artifacts service gets to begin its answer.",
+        env="TANDEM_ARTIFACTS_TIMEOUT",
+    )
+    pool_size: int = setting(
+        10,
+        "Database connections a worker keeps; as many requests use the database at once.",
+        env="MLFLOW_SQLALCHEMYSTORE_POOL_SIZE",
+    )
+    pool_timeout: float = setting(
+        30.0,
+        "Seconds a request waits for a database connection before it is answered 503.",
+        env="TANDEM_POOL_TIMEOUT",
+    )
+    pool_recycle: int = setting(
+        3600,
+        "Seconds after which a database connection is replaced.",
+        env="MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE",
+    )
+    truncate_long_values: bool = setting(
+        True,
+        "Cut param and tag values that are too long, instead of refusing them.",
+        env="MLFLOW_TRUNCATE_LONG_VALUES",
+    )
+    max_body_bytes: int = setting(
+        64 * 1024 * 1024,
+        "Largest request body in bytes; a larger one is answered 413.",
+        env="TANDEM_MAX_BODY_BYTES",
+    )
+
+    def check(self) -> None:
+        """Raise SettingsError for values that this service cannot start with."""
+        super().check()
+        scheme = self.backend_store_uri.partition(":")[0].partition("+")[0]
+        if scheme not in _DATABASES and scheme != "postgres":
+            raise SettingsError(
+                "--backend-store-uri must begin with sqlite:/// or postgresql://; "
+                f"'{scheme}' is not supported."
+            )
+        if self.artifacts_scheme not in ("http", "https"):
+            raise SettingsError("--artifacts-scheme must be http or https.")
+        if self.artifacts_url and not self.artifacts_url.startswith(("http://", "https://")):
+            raise SettingsError("--artifacts-url must begin with http:// or https://.")
+        if self.pool_size < 1:
+            raise SettingsError("--pool-size must be at least 1.")
+        if self.max_body_bytes < 1:
+            raise SettingsError("--max-body-bytes must be at least 1.")

@@ -1,0 +1,1 @@
+"""SQLAlchemy Core tables of MLflow's schema."""

@@ -1,0 +1,99 @@
+"""The errors a service may answer with, each with MLflow's error code and its HTTP status.
+
+The codes and statuses are those of MLflow's REST API: clients branch on `error_code`.
+"""
+
+from typing import ClassVar, Final
+
+HTTP_STATUS: Final[dict[str, int]] = {
+    "BAD_REQUEST": 400,
+    "INVALID_PARAMETER_VALUE": 400,
+    "RESOURCE_ALREADY_EXISTS": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "ENDPOINT_NOT_FOUND": 404,
+    "RESOURCE_DOES_NOT_EXIST": 404,
+    "RESOURCE_CONFLICT": 409,
+    "REQUEST_LIMIT_EXCEEDED": 429,
+    "INTERNAL_ERROR": 500,
+    "INVALID_STATE": 500,
+    "NOT_IMPLEMENTED": 501,
+    "TEMPORARILY_UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+
+
+class ApiError(Exception):
+    """An error that reaches the client as `{"error_code": code, "message": message}`.
+
+    The message is shown to people: it says what to change and never carries a secret, a
+    database URI or a path of the server.
+    """
+
+    code: ClassVar[str] = "INTERNAL_ERROR"
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = HTTP_STATUS[self.code] if status is None else status
+        """HTTP status; the code's own unless the HTTP semantics ask for a closer one (413, 416)."""
+
+
+class BadRequest(ApiError):
+    """The HTTP request itself is not usable: its content type, its length, its method."""
+
+    code = "BAD_REQUEST"
+
+
+class InvalidParameter(ApiError):
+    """A field of the request has a value that cannot be accepted."""
+
+    code = "INVALID_PARAMETER_VALUE"
+
+
+class AlreadyExists(ApiError):
+    """A resource of that name or id exists already."""
+
+    code = "RESOURCE_ALREADY_EXISTS"
+
+
+class PermissionDenied(ApiError):
+    """The request is understood and refused."""
+
+    code = "PERMISSION_DENIED"
+
+
+class EndpointNotFound(ApiError):
+    """No endpoint has that path."""
+
+    code = "ENDPOINT_NOT_FOUND"
+
+
+class NotFound(ApiError):
+    """The run, experiment or artifact that the request names does not exist."""
+
+    code = "RESOURCE_DOES_NOT_EXIST"
+
+
+class InvalidState(ApiError):
+    """The resource exists but is in a state that rules the request out."""
+
+    code = "INVALID_STATE"
+
+
+class NotSupported(ApiError):
+    """The service does not implement what was asked."""
+
+    code = "NOT_IMPLEMENTED"
+
+
+class Unavailable(ApiError):
+    """A part that the service depends on does not answer now; the same request may work later."""
+
+    code = "TEMPORARILY_UNAVAILABLE"
+
+
+class Internal(ApiError):
+    """A fault of the service."""
+
+    code = "INTERNAL_ERROR"

@@ -1,0 +1,200 @@
+"""HTTP for both services: routes as data, exact paths in a dict, errors as JSON.
+
+A route's path may hold `{name}` for one segment and `{name:path}` for the rest. Paths without either
+are found by one dict look-up; only the others are tried in turn.
+"""
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from tandem_shared import wire
+from tandem_shared.errors import ApiError, BadRequest, EndpointNotFound, Internal
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+ROUTE = "tandem.route"
+"""Scope key of the template of the route that took the request; metrics use it as a label."""
+
+API_PREFIXES = ("/api", "/ajax-api")
+"""Every API path is served for clients under the first, for the web UI under the second."""
+
+_PARAMETER = re.compile(r"\{(?P<name>\w+)(?P<rest>:path)?\}")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method on one path."""
+
+    method: str
+    path: str
+    handle: Handler
+
+
+def api_routes(method: str, path: str, handle: Handler) -> list[Route]:
+    """A route under `/api` and its twin under `/ajax-api`; `path` begins with the version."""
+    return [Route(method, f"{prefix}/{path}", handle) for prefix in API_PREFIXES]
+
+
+def json_response(body: bytes, status: int = 200) -> Response:
+    """An answer of JSON that is encoded already."""
+    return Response(body, status, media_type="application/json")
+
+
+def error_response(error: ApiError) -> Response:
+    """An error as MLflow's clients expect it."""
+    body = wire.encode_json({"error_code": error.code, "message": error.message})
+    return json_response(body, error.status)
+
+
+async def read_json_body(request: Request, limit: int) -> bytes:
+    """The whole body of a JSON request.
+
+    Raises BadRequest when the content type is not JSON (a page of another origin could send such a
+    request without asking) or when the body is longer than `limit` bytes.
+    """
+    content_type = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise too_large(limit)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise too_large(limit)
+    if body and content_type != "application/json":
+        raise BadRequest(f"Content-Type must be application/json, not '{content_type}'.")
+    return bytes(body)
+
+
+def too_large(limit: int) -> BadRequest:
+    """The error for a body over the limit: HTTP 413."""
+    return BadRequest(f"The request body is larger than the limit of {limit} bytes.", status=413)
+
+
+class Router:
+    """An ASGI application that hands each request to its route and renders errors."""
+
+    def __init__(
+        self, routes: Iterable[Route], *, prefix: str = "", fallback: Handler | None = None
+    ) -> None:
+        """`prefix` goes before every path; `fallback` answers paths that no route has."""
+        self._exact: dict[str, dict[str, Route]] = {}
+        self._patterns: list[tuple[re.Pattern[str], str, dict[str, Route]]] = []
+        self._prefix = prefix
+        self._fallback = fallback or _no_such_endpoint
+        by_path: dict[str, dict[str, Route]] = {}
+        for route in routes:
+            methods = by_path.setdefault(route.path, {})
+            if route.method in methods:
+                raise ValueError(f"{route.method} {route.path} is declared twice")
+            methods[route.method] = route
+        for path, methods in by_path.items():
+            if _PARAMETER.search(path):
+                self._patterns.append((_pattern(prefix + path), path, methods))
+            else:
+                self._exact[prefix + path] = methods
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            response = await self._find(scope)(request)
+            await response(scope, receive, watched_send)
+        except ClientDisconnect:
+            scope["tandem.disconnected"] = True
+        except ApiError as error:
+            if started:
+                raise
+            await error_response(error)(scope, receive, send)
+        except Exception:
+            _log.exception("unhandled error")
+            if started:
+                raise
+            await error_response(Internal("The server failed; its log has the reason."))(
+                scope, receive, send
+            )
+
+    def _find(self, scope: Scope) -> Handler:
+        path: str = scope["path"]
+        if methods := self._exact.get(path):
+            template = path.removeprefix(self._prefix)
+            return self._choose(scope, template, methods)
+        for pattern, template, methods in self._patterns:
+            if match := pattern.fullmatch(path):
+                scope["path_params"] = match.groupdict()
+                return self._choose(scope, template, methods)
+        return self._fallback
+
+    def _choose(self, scope: Scope, template: str, methods: Mapping[str, Route]) -> Handler:
+        scope[ROUTE] = template
+        method: str = scope["method"]
+        if route := methods.get(method):
+            return route.handle
+        if method == "HEAD" and (route := methods.get("GET")):
+            return _without_body(route.handle)
+        return _method_not_allowed(sorted(methods))
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    parts, end = [], 0
+    for match in _PARAMETER.finditer(path):
+        parts.append(re.escape(path[end : match.start()]))
+        parts.append(f"(?P<{match['name']}>{'.+' if match['rest'] else '[^/]+'})")
+        end = match.end()
+    return re.compile("".join(parts) + re.escape(path[end:]), re.DOTALL)
+
+
+def _without_body(handle: Handler) -> Handler:
+    async def head(request: Request) -> Response:
+        response = await handle(request)
+        length = response.headers.get("content-length")
+        bare = Response(status_code=response.status_code, headers=dict(response.headers))
+        if length is not None:
+            bare.headers["content-length"] = length
+        return bare
+
+    return head
+
+
+def _method_not_allowed(methods: list[str]) -> Handler:
+    async def refuse(request: Request) -> Response:
+        allowed = ", ".join(methods)
+        response = error_response(
+            BadRequest(f"{request.method} is not a method of this path; use {allowed}.", status=405)
+        )
+        response.headers["Allow"] = allowed
+        return response
+
+    return refuse
+
+
+async def _no_such_endpoint(request: Request) -> Response:
+    raise EndpointNotFound(f"No endpoint has the path {request.url.path}.")
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await send({"type": "lifespan.shutdown.complete"})
+            return

@@ -1,0 +1,54 @@
+"""Metrics of the HTTP layer, and `/metrics` for one worker or several.
+
+Label values come from fixed sets: the service, the route's template, the method and the status.
+With several workers every process writes to files under `PROMETHEUS_MULTIPROC_DIR`, and whichever
+worker answers the scrape adds them up.
+"""
+
+import os
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+from starlette.requests import Request
+from starlette.responses import Response
+
+MULTIPROCESS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+
+LATENCY_BUCKETS = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
+)  # fmt: skip
+
+REQUESTS = Counter(
+    "tandem_http_requests",
+    "Requests answered.",
+    ("service", "route", "method", "status"),
+)
+LATENCY = Histogram(
+    "tandem_http_request_duration_seconds",
+    "Seconds from a request's first byte to its answer's last.",
+    ("service", "route", "method"),
+    buckets=LATENCY_BUCKETS,
+)
+IN_FLIGHT = Gauge(
+    "tandem_http_requests_in_flight",
+    "Requests being handled now.",
+    ("service",),
+    multiprocess_mode="livesum",
+)
+
+
+async def metrics(_: Request) -> Response:
+    """`GET /metrics`: the exposition of this process, or of all workers together."""
+    registry = REGISTRY
+    if MULTIPROCESS_DIRECTORY in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)
+    return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,134 @@
+"""What a browser must not be tricked into: foreign Host headers, foreign origins, framing.
+
+The rules are those of MLflow's server. A Host header must be on the allow-list, against DNS
+rebinding; without a list, localhost and private addresses pass. A page of another origin may change
+nothing unless its origin is allowed.
+"""
+
+import fnmatch
+import ipaddress
+import re
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tandem_shared.errors import PermissionDenied
+from tandem_shared.http import error_response
+from tandem_shared.settings import CommonSettings
+
+ALWAYS_ANSWERED = ("/health", "/ready", "/version", "/metrics")
+"""Paths for probes and scrapes, which name a host by its address: no check of the Host header."""
+
+_LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+def secure(app: ASGIApp, settings: CommonSettings) -> ASGIApp:
+    """Wrap an application in the checks and headers that the settings ask for."""
+    if settings.disable_security_middleware:
+        return app
+    origins = settings.cors_allowed_origins or ()
+    if "*" in origins:
+        cors = CORSMiddleware(
+            app, allow_origins=["*"], allow_methods=_METHODS, allow_headers=["*"],
+            expose_headers=["*"],
+        )  # fmt: skip
+    else:
+        cors = CORSMiddleware(
+            app,
+            allow_origin_regex=_origin_pattern(origins),
+            allow_credentials=True,
+            allow_methods=_METHODS,
+            allow_headers=["*"],
+            expose_headers=["Content-Disposition", "Content-Range", "ETag", "X-Request-Id"],
+        )
+    return Guard(cors, settings)
+
+
+class Guard:
+    """ASGI middleware that checks Host and Origin and adds the security headers."""
+
+    def __init__(self, app: ASGIApp, settings: CommonSettings) -> None:
+        self._app = app
+        self._prefix = settings.static_prefix
+        self._any_host = "*" in (settings.allowed_hosts or ())
+        self._hosts = settings.allowed_hosts
+        origins = settings.cors_allowed_origins or ()
+        self._any_origin = "*" in origins
+        self._origins = re.compile(_origin_pattern(origins))
+        frame = settings.x_frame_options.upper()
+        self._frame = None if frame == "NONE" else frame
+        # The same few hosts come with every request; a bound keeps strangers from filling memory.
+        self._host_allowed = lru_cache(maxsize=256)(self._check_host)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_secured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(raw=message["headers"])
+                headers["X-Content-Type-Options"] = "nosniff"
+                if self._frame:
+                    headers["X-Frame-Options"] = self._frame
+            await send(message)
+
+        if error := self._refusal(scope):
+            await error_response(error)(scope, receive, send_secured)
+        else:
+            await self._app(scope, receive, send_secured)
+
+    def _refusal(self, scope: Scope) -> PermissionDenied | None:
+        headers = Headers(scope=scope)
+        path = scope["path"].removeprefix(self._prefix)
+        if path not in ALWAYS_ANSWERED and not self._any_host:
+            if not self._host_allowed(headers.get("host", "")):
+                return PermissionDenied(
+                    "The Host header is not one that this server accepts; "
+                    "the server's --allowed-hosts must name it."
+                )
+        origin = headers.get("origin")
+        if origin and scope["method"] in _CHANGING and not self._any_origin:
+            if not self._origins.fullmatch(origin):
+                return PermissionDenied(
+                    "Pages of this origin may not change anything here; "
+                    "the server's --cors-allowed-origins must name it."
+                )
+        return None
+
+    def _check_host(self, host: str) -> bool:
+        name = _without_port(host)
+        if self._hosts is None:
+            return _is_local(name)
+        return any(
+            fnmatch.fnmatchcase(given.lower(), pattern.lower())
+            for pattern in self._hosts
+            for given in (host, name)
+        )
+
+
+def _origin_pattern(origins: tuple[str, ...]) -> str:
+    patterns = [_LOCAL_ORIGIN, *(re.escape(origin).replace(r"\*", ".*") for origin in origins)]
+    return "|".join(patterns)
+
+
+def _without_port(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_local(name: str) -> bool:
+    if name == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_private or address.is_unspecified

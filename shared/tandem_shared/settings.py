@@ -1,0 +1,212 @@
+"""Settings as one typed table: a frozen dataclass whose fields are flags and environment variables.
+
+A service declares its settings as fields made by `setting`. From that one table come the command
+line, the environment, `--help` and the test that every setting is documented. A flag wins over its
+environment variable, which wins over the default. Flags and variables that MLflow's server has keep
+MLflow's names.
+"""
+
+import argparse
+import dataclasses
+import sys
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, TypeVar
+
+S = TypeVar("S", bound="CommonSettings")
+
+
+class SettingsError(ValueError):
+    """A setting, or a combination of settings, that the service cannot start with."""
+
+
+def setting(
+    default: Any, help: str, *, env: str, short: str | None = None, switch: str | None = None
+) -> Any:
+    """Declare one setting of a settings dataclass.
+
+    The field's type says how its text is read: `str`, `int`, `float`, `bool` (a switch with a
+    `--no-` twin, or with the twin named by `switch`), `tuple[str, ...]` (comma-separated), each also
+    `| None`.
+    """
+    return field(
+        default=default, metadata={"help": help, "env": env, "short": short, "switch": switch}
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommonSettings:
+    """What both services are told about serving HTTP."""
+
+    host: str = setting(
+        "127.0.0.1", "Address to listen on; 0.0.0.0 for all.", env="MLFLOW_HOST", short="-h"
+    )
+    port: int = setting(5000, "Port to listen on.", env="MLFLOW_PORT", short="-p")
+    workers: int = setting(1, "Worker processes.", env="MLFLOW_WORKERS", short="-w")
+    static_prefix: str = setting(
+        "", "Path put before every path of the service, as /mlflow.", env="MLFLOW_STATIC_PREFIX"
+    )
+    allowed_hosts: tuple[str, ...] | None = setting(
+        None,
+        "Host headers to accept, comma-separated, with * as a wildcard. "
+        "Without it: localhost and private addresses.",
+        env="MLFLOW_SERVER_ALLOWED_HOSTS",
+    )
+    cors_allowed_origins: tuple[str, ...] | None = setting(
+        None,
+        "Origins of web pages that may call the service, comma-separated, with * as a wildcard. "
+        "Without it: pages of localhost.",
+        env="MLFLOW_SERVER_CORS_ALLOWED_ORIGINS",
+    )
+    x_frame_options: str = setting(
+        "SAMEORIGIN",
+        "X-Frame-Options header: SAMEORIGIN, DENY or NONE.",
+        env="MLFLOW_SERVER_X_FRAME_OPTIONS",
+    )
+    disable_security_middleware: bool = setting(
+        False,
+        "Turn the checks of Host and Origin and the security headers off.",
+        env="MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE",
+    )
+    shutdown_delay: float = setting(
+        0.0,
+        "Seconds to go on accepting requests after SIGTERM while /ready answers 503, so that load "
+        "balancers look away first.",
+        env="TANDEM_SHUTDOWN_DELAY",
+    )
+    graceful_timeout: float = setting(
+        30.0,
+        "Seconds that requests in flight get to finish after SIGTERM.",
+        env="TANDEM_GRACEFUL_TIMEOUT",
+    )
+    expose_prometheus: str | None = setting(
+        None,
+        "Directory in which several workers share their metrics; a temporary one by default. "
+        "/metrics answers in any case.",
+        env="MLFLOW_EXPOSE_PROMETHEUS",
+    )
+    log_level: str = setting(
+        "INFO",
+        "DEBUG, INFO, WARNING or ERROR; requests are logged at INFO.",
+        env="TANDEM_LOG_LEVEL",
+    )
+
+    def check(self) -> None:
+        """Raise SettingsError, naming the flag, for values that cannot work."""
+        if not 0 <= self.port <= 65535:
+            raise SettingsError(f"--port must be between 0 and 65535, not {self.port}.")
+        if self.workers < 1:
+            raise SettingsError(f"--workers must be at least 1, not {self.workers}.")
+        prefix = self.static_prefix
+        if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
+            raise SettingsError("--static-prefix must begin with '/' and not end with it.")
+        if "{" in prefix or "}" in prefix:
+            raise SettingsError("--static-prefix must not hold '{' or '}'.")
+        if self.x_frame_options.upper() not in ("SAMEORIGIN", "DENY", "NONE"):
+            raise SettingsError("--x-frame-options must be SAMEORIGIN, DENY or NONE.")
+        if self.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise SettingsError("--log-level must be DEBUG, INFO, WARNING or ERROR.")
+        if self.shutdown_delay < 0 or self.graceful_timeout < 0:
+            raise SettingsError("--shutdown-delay and --graceful-timeout must not be negative.")
+
+
+def flag(item: "Field[Any]") -> str:
+    """The long flag of a setting: `default_artifact_root` is `--default-artifact-root`."""
+    return "--" + item.name.replace("_", "-")
+
+
+def add_arguments(parser: argparse.ArgumentParser, of: type[CommonSettings]) -> None:
+    """Add one flag for each setting; help names the variable and the default."""
+    hints = typing.get_type_hints(of)
+    for item in fields(of):
+        names = [name for name in (item.metadata["short"], flag(item)) if name]
+        default = _shown(item.default)
+        text = f"{item.metadata['help']} [env {item.metadata['env']}; default {default}]"
+        text = text.replace("%", "%%")
+        if _base(hints[item.name]) is bool:
+            off = item.metadata["switch"] or f"--no-{item.name.replace('_', '-')}"
+            parser.add_argument(
+                *names, dest=item.name, action="store_const", const="true", help=text
+            )
+            parser.add_argument(
+                off, dest=item.name, action="store_const", const="false", help=argparse.SUPPRESS
+            )
+        else:
+            parser.add_argument(
+                *names, dest=item.name, metavar=_base(hints[item.name]).__name__.upper(), help=text
+            )
+
+
+def load(
+    of: type[S], environ: Mapping[str, str], flags: Mapping[str, str | None] | None = None
+) -> S:
+    """Read the settings from flags and environment, and check them.
+
+    Raises SettingsError with a sentence that names the flag and its variable.
+    """
+    hints = typing.get_type_hints(of)
+    values: dict[str, Any] = {}
+    for item in fields(of):
+        text = (flags or {}).get(item.name)
+        if text is None:
+            text = environ.get(item.metadata["env"]) or None
+        if text is not None:
+            values[item.name] = _read(item, hints[item.name], text)
+    loaded = of(**values)
+    loaded.check()
+    return loaded
+
+
+def to_environ(settings: CommonSettings) -> dict[str, str]:
+    """The environment from which `load` reads these settings again; workers get theirs this way."""
+    return {
+        item.metadata["env"]: _shown(value)
+        for item in fields(settings)
+        if (value := getattr(settings, item.name)) is not None and value != item.default
+    }
+
+
+def refuse_flags(arguments: Sequence[str], refused: Mapping[str, str]) -> None:
+    """Exit with the flag's own sentence if the command line names one that contradicts the service."""
+    for argument in arguments:
+        if sentence := refused.get(argument.split("=", 1)[0]):
+            sys.exit(f"{argument.split('=', 1)[0]}: {sentence}")
+
+
+def replace(settings: S, **changes: Any) -> S:
+    """A copy with some values changed, checked again."""
+    changed = dataclasses.replace(settings, **changes)
+    changed.check()
+    return changed
+
+
+def _read(item: "Field[Any]", hint: Any, text: str) -> Any:
+    base = _base(hint)
+    try:
+        if base is bool:
+            return {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
+        if base is tuple:
+            return tuple(part.strip() for part in text.split(",") if part.strip())
+        return base(text)
+    except (ValueError, KeyError):
+        kind = {bool: "true or false", int: "a whole number", float: "a number"}[base]
+        raise SettingsError(
+            f"{flag(item)} ({item.metadata['env']}) must be {kind}, not {text!r}."
+        ) from None
+
+
+def _base(hint: Any) -> type:
+    """`str` for `str | None`, `tuple` for `tuple[str, ...]`."""
+    if isinstance(hint, types.UnionType):
+        hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
+    return typing.get_origin(hint) or hint
+
+
+def _shown(value: Any) -> str:
+    if value is None or value is MISSING or value == "":
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(value) if isinstance(value, tuple) else str(value)

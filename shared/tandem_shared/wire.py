@@ -1,0 +1,159 @@
+"""The wire format: JSON bodies and query strings to Structs, Structs to JSON.
+
+MLflow's REST API is protobuf's JSON mapping. What follows from that: an int64 may arrive as a number
+or as a string, a double may be the string "NaN", "Infinity" or "-Infinity", unknown fields are
+ignored, and an empty required string counts as missing. Answers leave unset fields and empty lists
+out, so response Structs are declared with `omit_defaults=True`.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from tandem_shared.errors import InvalidParameter
+
+T = TypeVar("T", bound=Struct)
+
+Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""A signed 64-bit integer: a number or a decimal string in requests, a number in answers."""
+
+Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+"""A signed 32-bit integer."""
+
+Required = Annotated[str, Meta(min_length=1)]
+"""A string that must be given: protobuf cannot tell an empty one from a missing one."""
+
+_SEE_DOCS = "See the MLflow REST API documentation for the parameters of this endpoint."
+_PLACE = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
+_MISSING = re.compile(r"^Object missing required field `(?P<field>[^`]+)`")
+_EMPTY = re.compile(r"^Expected `str` of length >= 1")
+
+
+def decode_json(body: bytes, of: type[T]) -> T:
+    """Decode a JSON request body; an empty body counts as an object without fields.
+
+    Raises InvalidParameter, naming the field, when the JSON is malformed, a field has the wrong type,
+    a required field is missing or a string holds a NUL character.
+    """
+    try:
+        message = _decoder(of).decode(body or b"{}")
+    except msgspec.ValidationError as error:
+        return _decode_twice_encoded(body, of, error)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _decode_non_finite(body, of, error)
+    if b"\\u0000" in body:
+        _refuse_nul(json.loads(body), "")
+    return message
+
+
+def decode_query(query: Iterable[tuple[str, str]], of: type[T]) -> T:
+    """Decode query parameters; a repeated parameter fills a list, else its first value counts.
+
+    Raises InvalidParameter, naming the parameter, as `decode_json` does.
+    """
+    lists, booleans = _query_shape(of)
+    fields: dict[str, Any] = {}
+    for name, value in query:
+        if "\0" in value:
+            raise InvalidParameter(f"Parameter '{name}' holds a NUL character; remove it.")
+        if name in lists:
+            fields.setdefault(name, []).append(value)
+        elif name not in fields:
+            fields[name] = value.lower() if name in booleans else value
+    try:
+        return msgspec.convert(fields, of, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidParameter(_sentence(error)) from None
+
+
+def encode_json(message: object) -> bytes:
+    """Encode a Struct (or a list or dict of them) as a JSON answer."""
+    return _ENCODER.encode(message)
+
+
+def json_double(value: float) -> float | str:
+    """A double as protobuf's JSON mapping has it: NaN and the infinities are strings."""
+    if math.isfinite(value):
+        return value
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+_ENCODER = msgspec.json.Encoder()
+
+
+@lru_cache(maxsize=None)
+def _decoder(of: type[T]) -> msgspec.json.Decoder[T]:
+    return msgspec.json.Decoder(of, strict=False)
+
+
+@lru_cache(maxsize=None)
+def _query_shape(of: type[Struct]) -> tuple[frozenset[str], frozenset[str]]:
+    """The names of the list fields and of the boolean fields of a Struct."""
+    lists, booleans = set(), set()
+    for field in msgspec.structs.fields(of):
+        info = msgspec.inspect.type_info(field.type)
+        kinds = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
+        if any(isinstance(kind, msgspec.inspect.ListType) for kind in kinds):
+            lists.add(field.encode_name)
+        if any(isinstance(kind, msgspec.inspect.BoolType) for kind in kinds):
+            booleans.add(field.encode_name)
+    return frozenset(lists), frozenset(booleans)
+
+
+def _decode_twice_encoded(body: bytes, of: type[T], error: msgspec.ValidationError) -> T:
+    """Clients of MLflow 1.x sent the JSON object as a JSON string."""
+    if body.lstrip().startswith(b'"'):
+        inner: str = msgspec.json.decode(body, type=str)
+        if not inner.lstrip().startswith('"'):
+            return decode_json(inner.encode(), of)
+    raise InvalidParameter(_sentence(error)) from None
+
+
+def _decode_non_finite(body: bytes, of: type[T], error: Exception) -> T:
+    """Python's json module writes NaN and Infinity as bare words; MLflow's server reads them."""
+    try:
+        fields = json.loads(body)
+    except ValueError:
+        raise InvalidParameter(f"The request body is not valid JSON: {error}.") from None
+    _refuse_nul(fields, "")
+    try:
+        return msgspec.convert(fields, of, strict=False)
+    except msgspec.ValidationError as invalid:
+        raise InvalidParameter(_sentence(invalid)) from None
+
+
+def _refuse_nul(value: Any, place: str) -> None:
+    if isinstance(value, str):
+        if "\0" in value:
+            raise InvalidParameter(f"Parameter '{place}' holds a NUL character; remove it.")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_nul(key, place)
+            _refuse_nul(item, f"{place}.{key}" if place else key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _refuse_nul(item, f"{place}[{index}]")
+
+
+def _sentence(error: msgspec.ValidationError) -> str:
+    """msgspec's message with the parameter first, as MLflow's clients show it to people."""
+    text = str(error)
+    place = _PLACE.search(text)
+    path = place["path"] if place else ""
+    reason = text[: place.start()] if place else text
+    if missing := _MISSING.match(reason):
+        path = f"{path}.{missing['field']}" if path else missing["field"]
+        return f"Missing value for required parameter '{path}'. {_SEE_DOCS}"
+    if _EMPTY.match(reason):
+        return f"Missing value for required parameter '{path}'. {_SEE_DOCS}"
+    if not path:
+        return f"The request body must be a JSON object: {reason}."
+    return f"Invalid value for parameter '{path}': {reason[0].lower()}{reason[1:]}. {_SEE_DOCS}"
