@@ -16,14 +16,14 @@ _WINDOWS_DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def check(path: str) -> str:
-    """Return an artifact path, already percent-decoded once by the HTTP layer, if it is safe to use.
+    """Return an artifact path, percent-decoded once by the HTTP layer already, if it is safe.
 
     A safe path names something below its root, by names that a stock client can also fetch. Raises
-    InvalidParameter for empty, `.` and `..` segments, absolute paths and Windows drives, backslashes,
-    control characters, `#`, over-long names, and for all of these hidden behind further
-    percent-encoding.
+    InvalidParameter for empty, `.` and `..` segments, absolute paths and Windows drives,
+    backslashes, control characters, `#`, over-long names, and for all of these hidden behind
+    further percent-encoding.
     """
-    if len(path.encode("utf-8", "surrogateescape")) > MAX_PATH_BYTES:
+    if len(path.encode("utf-8", "surrogatepass")) > MAX_PATH_BYTES:
         raise InvalidParameter(f"Invalid path: it is longer than {MAX_PATH_BYTES} bytes.")
     layer = path
     while True:
@@ -58,5 +58,5 @@ def _check_layer(path: str) -> None:
     for name in path.split("/"):
         if name in ("", ".", ".."):
             raise InvalidParameter("Invalid path: it holds an empty, '.' or '..' segment.")
-        if len(name.encode("utf-8", "surrogateescape")) > MAX_NAME_BYTES:
+        if len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
             raise InvalidParameter(f"Invalid path: a name is longer than {MAX_NAME_BYTES} bytes.")

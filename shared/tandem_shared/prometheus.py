@@ -50,5 +50,5 @@ async def metrics(_: Request) -> Response:
     registry = REGISTRY
     if MULTIPROCESS_DIRECTORY in os.environ:
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -90,6 +90,15 @@ class Settings(CommonSettings):
         env="TANDEM_MAX_BODY_BYTES",
     )
 
+    def artifact_root(self) -> str:
+        """The default artifact root; raises SettingsError when there is none to serve with."""
+        if not self.default_artifact_root:
+            raise SettingsError(
+                "--default-artifact-root (MLFLOW_DEFAULT_ARTIFACT_ROOT) is missing: give the "
+                "artifacts service's address, as mlflow-artifacts://artifacts.example.com/."
+            )
+        return self.default_artifact_root
+
     def check(self) -> None:
         """Raise SettingsError for values that this service cannot start with."""
         super().check()

@@ -1,8 +1,8 @@
 """How a plain function becomes a route: decode once, run in a thread, encode once."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -16,14 +16,37 @@ from tandem_shared import wire
 from tandem_shared.http import Route, api_routes, json_response, read_json_body
 
 R = TypeVar("R", bound=Struct)
+P = ParamSpec("P")
+V = TypeVar("V")
 
 
-@dataclass(frozen=True, slots=True)
+class Threads:
+    """Runs blocking functions in threads, as many at once as the pool has connections.
+
+    One more would only wait for a connection, and hold a thread meanwhile.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._limiter: anyio.CapacityLimiter | None = None
+
+    async def run(self, function: Callable[P, V], *args: P.args, **_: P.kwargs) -> V:
+        """The function's result, or what it raises."""
+        if self._limiter is None:  # made late: it belongs to the event loop that runs it
+            self._limiter = anyio.CapacityLimiter(self._size)
+        return await anyio.to_thread.run_sync(function, *args, limiter=self._limiter)
+
+
+@dataclass(slots=True)
 class Context:
     """What handlers work with."""
 
     settings: Settings
     db: Database
+    threads: Threads = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.threads = Threads(self.settings.pool_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,34 +59,24 @@ class Endpoint(Generic[R]):
 
     method: str
     path: str
-    """The version and what follows it, as `2.0/mlflow/runs/create`; may hold `{name}`."""
+    """The version and what follows it, as `2.0/mlflow/runs/create`."""
     request: type[R]
     handle: Callable[[Context, R], object]
 
 
 def bind(context: Context, endpoints: Iterable[Endpoint[Any]]) -> list[Route]:
-    """Routes for endpoints, under `/api` and `/ajax-api` alike.
-
-    As many handlers run at once as the pool has connections: one more would only wait for one.
-    """
-    limiter: list[anyio.CapacityLimiter] = []
-    routes: list[Route] = []
-    for endpoint in endpoints:
-        handle = _handler(context, endpoint, limiter)
-        routes += api_routes(endpoint.method, endpoint.path, handle)
-    return routes
+    """Routes for endpoints, under `/api` and `/ajax-api` alike."""
+    return [
+        route
+        for endpoint in endpoints
+        for route in api_routes(endpoint.method, endpoint.path, _handler(context, endpoint))
+    ]
 
 
-def _handler(
-    context: Context, endpoint: Endpoint[R], shared_limiter: list[anyio.CapacityLimiter]
-) -> Callable[[Request], Awaitable[Response]]:
+def _handler(context: Context, endpoint: Endpoint[R]) -> Callable[[Request], Awaitable[Response]]:
     async def handle(request: Request) -> Response:
-        if not shared_limiter:  # made late: a limiter belongs to the event loop that runs it
-            shared_limiter.append(anyio.CapacityLimiter(context.settings.pool_size))
         message = await _decode(request, endpoint.request, context.settings.max_body_bytes)
-        answer = await anyio.to_thread.run_sync(
-            endpoint.handle, context, message, limiter=shared_limiter[0]
-        )
+        answer = await context.threads.run(endpoint.handle, context, message)
         return json_response(answer if isinstance(answer, bytes) else wire.encode_json(answer))
 
     return handle

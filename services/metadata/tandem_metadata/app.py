@@ -1,0 +1,73 @@
+"""The ASGI application: `create_app` reads its settings from the environment."""
+
+import os
+from collections.abc import Awaitable, Callable
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tandem_metadata.artifact_client import ArtifactClient
+from tandem_metadata.db import Database
+from tandem_metadata.routes import (
+    artifacts,
+    datasets,
+    experiments,
+    metrics,
+    params,
+    runs,
+    service,
+    tags,
+)
+from tandem_metadata.routes.endpoint import Context, bind
+from tandem_metadata.settings import Settings
+from tandem_shared.http import Router
+from tandem_shared.observe import Observe
+from tandem_shared.security import secure
+from tandem_shared.settings import load
+
+NAME = "tandem-metadata"
+
+_ENDPOINTS = [
+    *experiments.ENDPOINTS,
+    *runs.ENDPOINTS,
+    *tags.ENDPOINTS,
+    *params.ENDPOINTS,
+    *metrics.ENDPOINTS,
+    *datasets.ENDPOINTS,
+]
+
+
+def create_app() -> ASGIApp:
+    """The service as an ASGI application, for any ASGI server (`uvicorn --factory`).
+
+    Creates the tables of an empty database. Raises SettingsError when a setting is missing or the
+    database is of a revision that this version cannot use.
+    """
+    settings = load(Settings, os.environ)
+    root = settings.artifact_root()
+    database = Database(settings)
+    database.prepare(root)
+    context = Context(settings, database)
+    client = ArtifactClient(settings)
+    routes = [
+        *bind(context, _ENDPOINTS),
+        *artifacts.routes(context, client),
+        *service.routes(context),
+    ]
+    router = Router(routes, prefix=settings.static_prefix)
+
+    async def close() -> None:
+        await client.close()
+        database.close()
+
+    return Observe(secure(_closing(router, close), settings), NAME)
+
+
+def _closing(app: ASGIApp, close: Callable[[], Awaitable[None]]) -> ASGIApp:
+    """Run `close` when the ASGI server ends the lifespan."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await close()
+
+    return wrapped

@@ -1,0 +1,126 @@
+"""Artifacts as seen from the metadata host: listed and relayed through the artifacts service."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from tandem_metadata.artifact_client import ArtifactClient, FileInfo, Location
+from tandem_metadata.routes.endpoint import Context
+from tandem_metadata.store import runs
+from tandem_shared import paths, wire
+from tandem_shared.errors import InvalidParameter
+from tandem_shared.http import API_PREFIXES, Handler, Route, api_routes, json_response
+
+_PASSED_ON = ("range", "if-range", "if-none-match", "authorization")
+_PASSED_BACK = (
+    "accept-ranges", "cache-control", "content-disposition", "content-length", "content-range",
+    "content-type", "etag", "last-modified", "location",
+)  # fmt: skip
+_CHUNK_BYTES = 256 * 1024
+
+_DISABLED = {
+    "2.0/mlflow-artifacts/artifacts": ("GET",),
+    "2.0/mlflow-artifacts/artifacts/{artifact_path:path}": ("GET", "PUT", "DELETE"),
+    "2.0/mlflow-artifacts/mpu/create/{artifact_path:path}": ("POST",),
+    "2.0/mlflow-artifacts/mpu/complete/{artifact_path:path}": ("POST",),
+    "2.0/mlflow-artifacts/mpu/abort/{artifact_path:path}": ("POST",),
+    "2.0/mlflow-artifacts/presigned/{artifact_path:path}": ("GET",),
+}
+
+
+class ListArtifacts(Struct):
+    """Request of `artifacts/list`."""
+
+    run_id: str | None = None
+    run_uuid: str | None = None
+    path: str | None = None
+    page_token: str | None = None
+
+
+class ListArtifactsResponse(Struct, omit_defaults=True):
+    """Answer of `artifacts/list`."""
+
+    root_uri: str
+    files: list[FileInfo] = []
+
+
+class GetArtifact(Struct):
+    """Query of `/get-artifact`."""
+
+    path: wire.Required
+    run_id: str | None = None
+    run_uuid: str | None = None
+
+
+def routes(context: Context, client: ArtifactClient) -> list[Route]:
+    """`artifacts/list`, `/get-artifact`, and the refusals of the artifact proxy's own endpoints."""
+
+    async def list_artifacts(request: Request) -> Response:
+        query = wire.decode_query(request.query_params.multi_items(), ListArtifacts)
+        path = paths.check_optional(query.path)
+        root_uri, location = await _locate(context, client, query.run_id or query.run_uuid)
+        files = await client.list(location, path, _headers(request))
+        return json_response(wire.encode_json(ListArtifactsResponse(root_uri, files)))
+
+    async def get_artifact(request: Request) -> Response:
+        query = wire.decode_query(request.query_params.multi_items(), GetArtifact)
+        path = paths.check(query.path)
+        _, location = await _locate(context, client, query.run_id or query.run_uuid)
+        response = await client.open(location, path, _headers(request))
+        headers = {name: response.headers[name] for name in _PASSED_BACK if name in response.headers}
+        return StreamingResponse(_relay(response), response.status_code, headers)
+
+    return [
+        *api_routes("GET", "2.0/mlflow/artifacts/list", list_artifacts),
+        Route("GET", "/get-artifact", get_artifact),
+        *(
+            Route(method, f"{prefix}/{path}", _disabled(f"{prefix}/{path}"))
+            for prefix in API_PREFIXES
+            for path, methods in _DISABLED.items()
+            for method in methods
+        ),
+    ]
+
+
+async def _locate(
+    context: Context, client: ArtifactClient, run_id: str | None
+) -> tuple[str, Location]:
+    if not run_id:
+        raise InvalidParameter("Missing value for required parameter 'run_id'.")
+
+    def artifact_uri() -> str:
+        with context.db.read() as conn:
+            return runs.artifact_uri(conn, run_id)
+
+    uri = await context.threads.run(artifact_uri)
+    return uri, client.locate(uri)
+
+
+def _headers(request: Request) -> dict[str, str]:
+    """What the artifacts service must see of the caller's request; its credentials among it."""
+    return {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
+
+
+async def _relay(response: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in response.aiter_raw(_CHUNK_BYTES):
+            yield chunk
+    finally:
+        await response.aclose()
+
+
+def _disabled(path: str) -> Handler:
+    """MLflow's answer under `--no-serve-artifacts`, with the path as its router spells it."""
+    rule = path.replace("{artifact_path:path}", "<path:artifact_path>")
+    text = (
+        f"Endpoint: {rule} disabled due to the mlflow server running with `--no-serve-artifacts`. "
+        "To enable artifacts server functionality, run `mlflow server` with `--serve-artifacts`"
+    )
+
+    async def refuse(_: Request) -> Response:
+        return Response(text, 503, media_type="text/plain")
+
+    return refuse

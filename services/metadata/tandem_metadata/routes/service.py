@@ -1,0 +1,48 @@
+"""What the service says of itself: version, health, readiness, capabilities, metrics."""
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from tandem_metadata.routes.endpoint import Context
+from tandem_shared import health, prometheus, wire
+from tandem_shared.http import Route, api_routes, json_response
+
+_SERVER_INFO = wire.encode_json(
+    {
+        "store_type": "SqlStore",
+        "workspaces_enabled": False,
+        "trace_archival_enabled": False,
+        "multipart_uploads_enabled": False,
+        "multipart_downloads_enabled": False,
+        "presigned_upload_run_id_supported": False,
+        "presigned_upload_model_id_supported": False,
+        "features_enabled": {"gateway": False},
+    }
+)
+
+_ROOT = (
+    "Tandem's metadata service: point a client here with MLFLOW_TRACKING_URI.\n"
+    "The API is under /api/2.0/mlflow; /health, /ready, /version and /metrics answer too.\n"
+)
+
+
+def routes(context: Context) -> list[Route]:
+    """The routes that need no resource."""
+
+    async def check() -> None:
+        await context.threads.run(context.db.ping)
+
+    async def server_info(_: Request) -> Response:
+        return json_response(_SERVER_INFO)
+
+    async def root(_: Request) -> Response:
+        return PlainTextResponse(_ROOT)
+
+    return [
+        Route("GET", "/", root),
+        Route("GET", "/health", health.health),
+        Route("GET", "/ready", health.ready(check)),
+        Route("GET", "/version", health.version),
+        Route("GET", "/metrics", prometheus.metrics),
+        *api_routes("GET", "3.0/mlflow/server-info", server_info),
+    ]
