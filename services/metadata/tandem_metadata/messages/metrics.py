@@ -1,0 +1,97 @@
+"""Messages of metrics: logging them one by one, reading their history."""
+
+from msgspec import Struct
+
+from tandem_shared.wire import Int32, Int64, Required
+
+
+class Metric(Struct, omit_defaults=True):
+    """A metric in an answer; `value` is "NaN" for NaN, `timestamp` counts milliseconds."""
+
+    key: str
+    value: float | str
+    timestamp: int
+    step: int
+
+
+class MetricWithRunId(Struct, omit_defaults=True):
+    """A metric in an answer about several runs."""
+
+    key: str
+    value: float | str
+    timestamp: int
+    step: int
+    run_id: str
+
+
+class LoggedMetric(Struct):
+    """A metric as a client logs it; `step` counts as 0 when it is not given.
+
+    `model_id` and the dataset's fields are accepted from current clients.
+    """
+
+    key: Required
+    value: float
+    timestamp: Int64
+    step: Int64 | None = None
+    model_id: str | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
+
+
+class LogMetric(LoggedMetric, kw_only=True):
+    """Request of `runs/log-metric`; older clients name the run by `run_uuid`."""
+
+    run_id: str | None = None
+    run_uuid: str | None = None
+
+
+class LogMetricResponse(Struct):
+    """Answer of `runs/log-metric`."""
+
+
+class GetMetricHistory(Struct):
+    """Request of `metrics/get-history`; the web UI names the run by `run_uuid`."""
+
+    metric_key: Required
+    run_id: str | None = None
+    run_uuid: str | None = None
+    page_token: str | None = None
+    max_results: Int32 | None = None
+
+
+class GetMetricHistoryResponse(Struct, omit_defaults=True):
+    """Answer of `metrics/get-history`."""
+
+    metrics: list[Metric] = []
+    next_page_token: str | None = None
+
+
+class GetMetricHistoryBulk(Struct):
+    """Request of `metrics/get-history-bulk`, which the web UI sends with `run_id` repeated."""
+
+    metric_key: str | None = None
+    run_id: list[str] = []
+    max_results: Int64 | None = None
+
+
+class GetMetricHistoryBulkResponse(Struct):
+    """Answer of `metrics/get-history-bulk`; `metrics` is there even when it is empty."""
+
+    metrics: list[MetricWithRunId]
+
+
+class GetMetricHistoryBulkInterval(Struct):
+    """Request of `metrics/get-history-bulk-interval`; `max_results` counts for each run."""
+
+    metric_key: Required
+    run_ids: list[str] = []
+    start_step: Int32 | None = None
+    end_step: Int32 | None = None
+    max_results: Int32 | None = None
+
+
+class GetMetricHistoryBulkIntervalResponse(Struct, omit_defaults=True):
+    """Answer of `metrics/get-history-bulk-interval`."""
+
+    metrics: list[MetricWithRunId] = []
