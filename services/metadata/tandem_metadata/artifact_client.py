@@ -82,10 +82,9 @@ class ArtifactClient:
         other locations, and PermissionDenied for hosts that are not on the allow-list.
         """
         parts = urlsplit(artifact_uri)
-        host = _host_of(artifact_uri)
+        host = _host_of(artifact_uri) if parts.netloc else self._default_host
         if parts.scheme == "mlflow-artifacts":
             root, scheme = parts.path, self._scheme
-            host = host or self._default_host
         elif parts.scheme in ("http", "https") and (parts.path + "/").startswith(ENDPOINT + "/"):
             root, scheme = parts.path.removeprefix(ENDPOINT), parts.scheme
         else:
