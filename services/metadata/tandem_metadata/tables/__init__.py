@@ -1,1 +1,32 @@
-"""SQLAlchemy Core tables of MLflow's schema."""
+"""MLflow's tables as SQLAlchemy Core tables, one module a subject."""
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tandem_metadata.tables import (
+    evaluation,
+    logged_models,
+    registry,
+    traces,
+    tracking,
+    webhooks,
+)
+from tandem_metadata.tables.base import METADATA
+
+__all__ = [
+    "METADATA",
+    "evaluation",
+    "insert",
+    "logged_models",
+    "registry",
+    "traces",
+    "tracking",
+    "webhooks",
+]
+
+
+def insert(conn: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT of the connection's dialect: both have `on_conflict_do_nothing` and `_do_update`."""
+    if conn.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
