@@ -1,0 +1,84 @@
+"""The command line of a service: `<name> serve` with one flag for every setting."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from tandem_shared import MLFLOW_VERSION, __version__
+from tandem_shared import settings as settings_table
+from tandem_shared.serve import Service, command, run
+from tandem_shared.settings import CommonSettings
+
+Subparsers = Any
+"""What `argparse.ArgumentParser.add_subparsers` returns; argparse gives it no public name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a service's command line is made of."""
+
+    service: Service
+    settings: type[CommonSettings]
+    about: str
+    """One sentence for `--help`."""
+    accepted_switches: Sequence[str] = ()
+    """MLflow's switches that change nothing here, because the service is that way by nature."""
+    refused_flags: Mapping[str, str] = field(default_factory=dict)
+    """MLflow's flags that contradict the service, each with what to do instead."""
+    prepare: Callable[[Any], None] | None = None
+    """Called with the settings before the socket opens; raises SettingsError to refuse them."""
+    extend: Callable[[Subparsers], None] | None = None
+    """Adds further subcommands: each sets the default `act`, which takes the parsed arguments and
+    returns the exit status."""
+
+
+def main(of: Command, arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status, 2 with a sentence if refused."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    settings_table.refuse_flags(given, of.refused_flags)
+    parsed = parser(of).parse_args(given)
+    return command(lambda: int(parsed.act(parsed)))
+
+
+def parser(of: Command) -> argparse.ArgumentParser:
+    """The parser of a service's command line."""
+    name = of.service.name
+    root = argparse.ArgumentParser(prog=name, description=of.about, allow_abbrev=False)
+    root.add_argument(
+        "--version",
+        action="version",
+        version=f"{name} {__version__} (the REST API of MLflow {MLFLOW_VERSION})",
+    )
+    subparsers = root.add_subparsers(dest="command", metavar="command", required=True)
+    # `-h` is --host, as on MLflow's command line, so help goes by its long name alone.
+    serve = subparsers.add_parser(
+        "serve",
+        help="run the service",
+        description=f"{of.about} A flag wins over its environment variable.",
+        add_help=False,
+        allow_abbrev=False,
+    )
+    serve.add_argument("--help", action="help", help="show this message and exit")
+    settings_table.add_arguments(serve, of.settings)
+    for switch in of.accepted_switches:
+        serve.add_argument(
+            switch,
+            dest="accepted",
+            action="store_true",
+            help="accepted because MLflow's server has it; this service is always so",
+        )
+    serve.set_defaults(act=lambda parsed: _serve(of, parsed))
+    if of.extend:
+        of.extend(subparsers)
+    return root
+
+
+def _serve(of: Command, parsed: argparse.Namespace) -> int:
+    flags = {item.name: getattr(parsed, item.name) for item in fields(of.settings)}
+    settings = settings_table.load(of.settings, os.environ, flags)
+    if of.prepare:
+        of.prepare(settings)
+    return run(of.service, settings)
