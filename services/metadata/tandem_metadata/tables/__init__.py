@@ -26,7 +26,7 @@ __all__ = [
 
 
 def insert(conn: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    """An INSERT of the connection's dialect: both have `on_conflict_do_nothing` and `_do_update`."""
+    """The dialect's own INSERT, which has `on_conflict_do_nothing` and `on_conflict_do_update`."""
     if conn.dialect.name == "postgresql":
         return postgresql.insert(table)
     return sqlite.insert(table)

@@ -22,7 +22,7 @@ from tandem_metadata.tables.base import METADATA, RUN_ID
 
 def _is_nan_check() -> CheckConstraint:
     """MLflow's databases check booleans on SQLite only, which stores them as integers."""
-    return CheckConstraint("is_nan IN (0, 1)").ddl_if(dialect="sqlite")  # type: ignore[return-value]
+    return CheckConstraint("is_nan IN (0, 1)").ddl_if(dialect="sqlite")
 
 
 experiments = Table(

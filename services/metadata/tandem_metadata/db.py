@@ -1,0 +1,363 @@
+"""The database: its address, its connections and its transactions.
+
+SQLite and PostgreSQL differ here and hardly anywhere else.
+"""
+
+import contextlib
+import logging
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
+
+from prometheus_client import Counter, Gauge, Histogram
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
+from sqlalchemy.pool import PoolProxiedConnection
+
+from tandem_metadata import revisions
+from tandem_shared.errors import ApiError, InvalidParameter, Unavailable
+from tandem_shared.settings import SettingsError
+
+T = TypeVar("T")
+Dialect = Literal["sqlite", "postgresql"]
+
+_CONNECT_TIMEOUT = 10  # seconds
+_ATTEMPTS = 5
+_BACKOFF = 0.01  # seconds, doubled at each attempt
+_SERIALIZATION_FAILURE = "40001"
+_DEADLOCK_DETECTED = "40P01"
+_READ_ONLY_TRANSACTION = "25006"  # the primary has become a replica
+_SQLITE_UNAVAILABLE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+POOL_SIZE = Gauge(
+    "tandem_db_pool_size",
+    "Database connections that the pools may hold.",
+    multiprocess_mode="livesum",
+)
+IN_USE = Gauge(
+    "tandem_db_pool_connections_in_use",
+    "Database connections in use now.",
+    multiprocess_mode="livesum",
+)
+POOL_WAIT = Histogram(
+    "tandem_db_pool_wait_seconds",
+    "Seconds until a connection came from the pool.",
+    buckets=_BUCKETS,
+)
+POOL_TIMEOUTS = Counter(
+    "tandem_db_pool_timeouts", "Requests that got no connection from the pool in time."
+)
+COMMIT = Histogram(
+    "tandem_db_commit_duration_seconds",
+    "Seconds that a commit took.",
+    buckets=_BUCKETS,
+)
+_log = logging.getLogger("tandem.db")
+
+
+class DatabaseSettings(Protocol):
+    """The settings that a database is opened with."""
+
+    @property
+    def backend_store_uri(self) -> str: ...
+    @property
+    def pool_size(self) -> int: ...
+    @property
+    def pool_timeout(self) -> float: ...
+    @property
+    def pool_recycle(self) -> int: ...
+
+
+class Database:
+    """A pool of connections to the database of `backend_store_uri`.
+
+    Opening it connects to nothing. Raises SettingsError when the address cannot be used. Its
+    methods raise Unavailable when the database does not answer, answers "locked" for
+    `pool_timeout` seconds, or has no connection free for as long; no message holds the address.
+    """
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self.url = parse_url(settings.backend_store_uri)
+        self.dialect: Dialect = "sqlite" if self.url.drivername == "sqlite" else "postgresql"
+        self._timeout = settings.pool_timeout
+        # SQLite has one writer at a time and lets the others poll. Writers of this process queue
+        # here instead, before they take a connection that a reader could use.
+        self._writer = threading.Lock() if self.dialect == "sqlite" else None
+        self._engine = _engine(self.url, self.dialect, settings)
+        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        POOL_SIZE.inc(settings.pool_size)
+        self._size = settings.pool_size
+
+    def prepare(self, artifact_root: str) -> None:
+        """Make the tables of an empty database, or check that Tandem can use those it finds.
+
+        Adds experiment 0, `Default`, where it is missing, as MLflow's server does. Safe in several
+        processes at once. Raises SettingsError, saying what to do, for a database of a revision
+        that is not supported.
+        """
+        if self.dialect == "sqlite":
+            self._use_wal()
+        with self.read() as conn:
+            if revisions.is_ready(conn):
+                return
+        with self.write() as conn:
+            revisions.prepare(conn, artifact_root)
+
+    def revision(self) -> str | None:
+        """The revision in `alembic_version`; None without one."""
+        with self.read() as conn:
+            return revisions.current(conn)
+
+    def close(self) -> None:
+        """Close the connections; the database opens new ones if it is used again."""
+        POOL_SIZE.dec(self._size)
+        self._size = 0
+        self._engine.dispose()
+
+    def ping(self) -> None:
+        """Return once the database has answered; raise Unavailable if it does not."""
+        with self.read() as conn:
+            conn.exec_driver_sql("SELECT 1")
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection whose statements are each their own transaction."""
+        with _translated(), self._connect(self._autocommit) as conn:
+            yield conn
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A connection in one transaction: committed at the end, rolled back on an exception.
+
+        On PostgreSQL the transaction is READ COMMITTED; on SQLite it is the only writer from its
+        start. Not reentrant.
+        """
+        with _translated(), self._transaction() as conn:
+            yield conn
+
+    def transact(self, function: Callable[[Connection], T]) -> T:
+        """Run `function` in one transaction as `write` does, and again when it deadlocked.
+
+        `function` may run several times and must have no effect but on its connection.
+        """
+        with _translated():
+            for attempt in range(1, _ATTEMPTS):
+                try:
+                    with self._transaction() as conn:
+                        return function(conn)
+                except exc.DBAPIError as error:
+                    if _sqlstate(error) not in (_SERIALIZATION_FAILURE, _DEADLOCK_DETECTED):
+                        raise
+                time.sleep(_BACKOFF * 2**attempt * random.random())
+            with self._transaction() as conn:
+                return function(conn)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with self._turn(), self._connect(self._engine) as conn, conn.begin() as transaction:
+            if self.dialect == "sqlite":
+                # The driver begins nothing by itself before the first change, and then a deferred
+                # transaction, which cannot wait for a lock once it has read.
+                conn.exec_driver_sql("BEGIN IMMEDIATE")
+            yield conn
+            with COMMIT.time():
+                transaction.commit()
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self._writer is None:
+            yield
+            return
+        if not self._writer.acquire(timeout=self._timeout):
+            raise Unavailable("The database is busy with other writes; try again later.")
+        try:
+            yield
+        finally:
+            self._writer.release()
+
+    @contextlib.contextmanager
+    def _connect(self, engine: Engine) -> Iterator[Connection]:
+        try:
+            with POOL_WAIT.time():
+                conn = engine.connect()
+        except exc.TimeoutError:
+            POOL_TIMEOUTS.inc()
+            raise
+        with conn:
+            yield conn
+
+    def _use_wal(self) -> None:
+        """Let readers and the writer work at once; the file remembers it.
+
+        SQLite does not wait for locks here, and another process may be doing the same.
+        """
+        with self.read() as conn:
+            deadline = time.monotonic() + self._timeout
+            while True:
+                try:
+                    conn.exec_driver_sql("PRAGMA journal_mode = WAL").scalar()
+                except exc.OperationalError as error:
+                    if not _is_busy(error) or time.monotonic() > deadline:
+                        raise
+                    time.sleep(_BACKOFF)
+                else:
+                    return
+
+
+def parse_url(text: str) -> URL:
+    """The address in SQLAlchemy's form, with the driver that Tandem uses.
+
+    Raises SettingsError, without repeating the address, if it is not a usable one.
+    """
+    try:
+        url = make_url(text)
+    except (exc.ArgumentError, ValueError):
+        raise SettingsError(
+            "--backend-store-uri is not a database URL; write sqlite:///path or "
+            "postgresql://user:password@host/name, with special characters percent-encoded."
+        ) from None
+    name = url.drivername.partition("+")[0]
+    if name in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg")
+    if name != "sqlite":
+        raise SettingsError(
+            "--backend-store-uri must begin with sqlite:/// or postgresql://; "
+            f"'{name}' is not supported."
+        )
+    return _sqlite_url(url.set(drivername="sqlite"))
+
+
+def _sqlite_url(url: URL) -> URL:
+    if url.host:
+        raise SettingsError(
+            "--backend-store-uri: write sqlite:///relative/path or sqlite:////absolute/path."
+        )
+    path = url.database or ":memory:"
+    if ":memory:" in path or url.query.get("mode") == "memory":
+        raise SettingsError(
+            "--backend-store-uri: an SQLite database in memory would be empty for every worker "
+            "and at every start; write sqlite:///path."
+        )
+    if not path.startswith("file:") and not Path(path).parent.is_dir():
+        raise SettingsError(
+            f"--backend-store-uri: the directory of the SQLite database, {Path(path).parent}, "
+            "does not exist; create it."
+        )
+    return url
+
+
+def _engine(url: URL, dialect: Dialect, settings: DatabaseSettings) -> Engine:
+    options: dict[str, Any] = {}
+    if dialect == "sqlite":
+        options["connect_args"] = {"timeout": settings.pool_timeout, "check_same_thread": False}
+    else:
+        options["isolation_level"] = "READ COMMITTED"
+        options["connect_args"] = {
+            name: value
+            for name, value in (
+                ("application_name", "tandem-metadata"),
+                ("connect_timeout", _CONNECT_TIMEOUT),
+            )
+            if name not in url.query
+        }
+    engine = create_engine(
+        url,
+        pool_size=settings.pool_size,
+        max_overflow=0,
+        pool_timeout=settings.pool_timeout,
+        pool_recycle=settings.pool_recycle,
+        pool_pre_ping=dialect == "postgresql",
+        hide_parameters=True,
+        **options,
+    )
+    if dialect == "sqlite":
+        event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "checkout", _count_checkout)
+    event.listen(engine, "checkin", _count_checkin)
+    return engine
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+    # A commit is on the disk before it is acknowledged, also in WAL mode.
+    connection.execute("PRAGMA synchronous = FULL")
+    # LIKE then tells upper from lower case, as on PostgreSQL; searches rely on it.
+    connection.execute("PRAGMA case_sensitive_like = ON")
+
+
+def _count_checkout(_: object, record: Any, __: PoolProxiedConnection) -> None:
+    record.info["tandem_in_use"] = True
+    IN_USE.inc()
+
+
+def _count_checkin(_: object, record: Any) -> None:
+    if record.info.pop("tandem_in_use", False):
+        IN_USE.dec()
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what the driver says about the database's state into an answer for the client."""
+    try:
+        yield
+    except (exc.TimeoutError, exc.DBAPIError) as error:
+        answer = _answer(error)
+        if answer is None:
+            raise
+        raise answer from error
+
+
+def _answer(error: exc.SQLAlchemyError) -> ApiError | None:
+    """What the client is told; None for a fault of the service."""
+    if isinstance(error, exc.TimeoutError):
+        return Unavailable("All database connections are in use; try again later.")
+    if isinstance(error, exc.DataError):
+        return InvalidParameter(
+            "A value is too long, out of range, or not text that can be stored."
+        )
+    if not isinstance(error, exc.DBAPIError):
+        return None
+    if isinstance(error.orig, sqlite3.Error):
+        if not isinstance(error.orig, sqlite3.OperationalError):
+            return None
+        if _sqlite_code(error.orig) not in _SQLITE_UNAVAILABLE:
+            return None
+    elif not (
+        isinstance(error, exc.OperationalError)
+        or error.connection_invalidated
+        or _sqlstate(error) == _READ_ONLY_TRANSACTION
+    ):
+        return None
+    _log.warning("database unavailable", extra={"reason": str(error.orig).strip()})
+    if _is_busy(error):
+        return Unavailable("The database is locked by other writes; try again later.")
+    return Unavailable("The database does not answer; try again later.")
+
+
+def _is_busy(error: exc.DBAPIError) -> bool:
+    return isinstance(error.orig, sqlite3.OperationalError) and _sqlite_code(error.orig) in (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+    )
+
+
+def _sqlite_code(error: sqlite3.Error) -> int:
+    """The primary code: the low byte of an extended one."""
+    return error.sqlite_errorcode & 0xFF if hasattr(error, "sqlite_errorcode") else 0
+
+
+def _sqlstate(error: exc.DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)

@@ -1,0 +1,190 @@
+"""The revisions of MLflow's schema: which of them Tandem uses, and how an empty database gets one.
+
+The revision of a database is the one row of its table `alembic_version`.
+"""
+
+import time
+from typing import Final
+
+from sqlalchemy import Connection, inspect, text
+
+from tandem_shared.settings import SettingsError
+
+CREATED: Final = "3da73c924c2f"
+"""The revision that Tandem makes new databases at: MLflow 3.6 and later upgrade it."""
+
+SUPPORTED: Final = (
+    "3da73c924c2f",
+    "bf29a5ff90ea",
+    "1bd49d398cd23",
+    "b7c8d9e0f1a2",
+    "5d2d30f0abce",
+    "c9d4e5f6a7b8",
+    "2c33131f4dae",
+    "d3e4f5a6b7c8",
+    "d0e1f2a3b4c5",
+    "c8d9e0f1a2b3",
+    "1b5f0d9ad7c1",
+    "e1f2a3b4c5d6",
+    "76601a5f987d",
+    "c3d6457b6d8a",
+    "a5b4c3d2e1f0",
+    "ae8bbe7743c9",
+    "7d34483879f0",
+    "da6fb0208061",
+    "89d3d66ed43f",
+    "b7e4c1a90f23",
+    "a8b9c0d1e2f3",
+    "c1d2e3f4a5b6",
+    "c3d9e7f1a2b4",
+    "6f8d9c3b2a1e",
+    "1971f2d9a75b",
+    "17e22815139b",
+    "b7e2c1a4d9f3",
+    "75868b020152",
+    "dc11669786a5",
+)
+"""Revisions that are used as they are, oldest first; the last is that of MLflow 3.17.2."""
+
+OLDER: Final = frozenset(
+    {
+        "451aebb31d03",
+        "90e64c465722",
+        "181f10493468",
+        "df50e92ffc5e",
+        "7ac759974ad8",
+        "89d4b8295536",
+        "2b4d017a5e9b",
+        "cfd24bdc0731",
+        "0a8213491aaa",
+        "728d730b5ebd",
+        "27a6a02d2cf1",
+        "84291f40a231",
+        "a8c4a736bde6",
+        "39d1c3be5f05",
+        "c48cb773bb87",
+        "bd07f7e963c5",
+        "0c779009ac13",
+        "cc1f77228345",
+        "97727af70f4d",
+        "3500859a5d39",
+        "7f2a7d5fae7d",
+        "2d6e25af4d3e",
+        "acf3f17fdcc7",
+        "867495a8f9d4",
+        "5b0e9adcef9c",
+        "4465047574b1",
+        "f5a4f2784254",
+        "0584bdc529eb",
+        "400f98739977",
+        "6953534de441",
+        "bda7b8c39065",
+        "cbc13b556ace",
+        "770bee3ae1dd",
+        "a1b2c3d4e5f6",
+        "de4033877273",
+        "1a0cddfcaa16",
+        "534353b11cbc",
+        "71994744cf8e",
+    }
+)
+"""Revisions that MLflow has to upgrade first."""
+
+_LOCK = 0x7461_6E64_656D  # "tandem": the key of PostgreSQL's advisory lock
+_DEFAULT_EXPERIMENT = text(
+    "INSERT INTO experiments"
+    " (experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time)"
+    " VALUES (0, 'Default', :location, 'active', :now, :now)"
+    " ON CONFLICT DO NOTHING"
+)
+
+
+def current(conn: Connection) -> str | None:
+    """The database's revision; None if it has none.
+
+    Raises SettingsError if `alembic_version` holds several.
+    """
+    if not inspect(conn).has_table("alembic_version"):
+        return None
+    found = conn.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+    if len(found) > 1:
+        raise SettingsError(
+            "The database names several revisions in its table alembic_version: a migration of "
+            "MLflow's did not end. Restore a backup."
+        )
+    return found[0] if found else None
+
+
+def is_empty(conn: Connection) -> bool:
+    """Whether the database has no tables but, perhaps, Alembic's own."""
+    return all(name == "alembic_version" for name in inspect(conn).get_table_names())
+
+
+def is_ready(conn: Connection) -> bool:
+    """Whether `prepare` has nothing to do."""
+    if current(conn) not in SUPPORTED:
+        return False
+    return (
+        conn.execute(text("SELECT 1 FROM experiments WHERE experiment_id = 0")).first() is not None
+    )
+
+
+def prepare(conn: Connection, artifact_root: str) -> None:
+    """Create the tables or check their revision, and add experiment 0 if there is none.
+
+    Runs in the transaction of `conn`. Raises SettingsError as `check` does.
+    """
+    create_or_check(conn)
+    # An explicit 0 leaves PostgreSQL's sequence and SQLite's row ids at 1 for the next experiment.
+    conn.execute(
+        _DEFAULT_EXPERIMENT,
+        {"location": f"{artifact_root.rstrip('/')}/0", "now": time.time_ns() // 1_000_000},
+    )
+
+
+def create_or_check(conn: Connection) -> bool:
+    """Create the tables of an empty database (then True), or raise as `check` does."""
+    if conn.dialect.name == "postgresql":
+        # Several processes may start on one empty database: the others wait for the first's commit.
+        conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    revision = current(conn)
+    if revision is None and is_empty(conn):
+        _create(conn)
+        return True
+    check(revision, conn)
+    return False
+
+
+def check(revision: str | None, conn: Connection) -> None:
+    """Raise SettingsError, naming the command to run, if Tandem does not use that revision."""
+    if revision in SUPPORTED:
+        return
+    if revision is None:
+        raise SettingsError(
+            "The database of --backend-store-uri has tables but no revision (no alembic_version), "
+            "so it is not MLflow's, or older than MLflow 1.0. Give an empty database, or one that "
+            "MLflow made."
+        )
+    if revision in OLDER:
+        address = conn.engine.url.render_as_string(hide_password=True).replace(":***@", "@")
+        raise SettingsError(
+            f"The database of --backend-store-uri is at revision {revision}, older than "
+            f"{CREATED}, the first that Tandem uses. Back it up, then run, with MLflow 3.17.2: "
+            f"mlflow db upgrade {address}"
+        )
+    raise SettingsError(
+        f"The database of --backend-store-uri is at revision {revision}, which this version of "
+        f"Tandem does not know; it uses those of MLflow up to 3.17.2 ({SUPPORTED[-1]}). "
+        "Use a newer Tandem."
+    )
+
+
+def _create(conn: Connection) -> None:
+    # Alembic takes a while to import and only an empty database needs it.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "tandem_metadata:migrations")
+    config.attributes["connection"] = conn
+    command.upgrade(config, CREATED)
