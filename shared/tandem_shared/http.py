@@ -1,7 +1,7 @@
 """HTTP for both services: routes as data, exact paths in a dict, errors as JSON.
 
-A route's path may hold `{name}` for one segment and `{name:path}` for the rest. Paths without either
-are found by one dict look-up; only the others are tried in turn.
+A route's path may hold `{name}` for one segment and `{name:path}` for the rest. Paths without
+either are found by one dict look-up; only the others are tried in turn.
 """
 
 import logging
@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from tandem_shared import wire
 from tandem_shared.errors import ApiError, BadRequest, EndpointNotFound, Internal
+from tandem_shared.exchange import Exchange
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -61,7 +62,7 @@ async def read_json_body(request: Request, limit: int) -> bytes:
     """
     content_type = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
+    if declared.isdecimal() and int(declared) > limit:
         raise too_large(limit)
     body = bytearray()
     async for chunk in request.stream():
@@ -107,30 +108,22 @@ class Router:
             return
         if scope["type"] != "http":
             return
-        request = Request(scope, receive)
-        started = False
-
-        async def watched_send(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+        exchange = Exchange(receive, send)
         try:
-            response = await self._find(scope)(request)
-            await response(scope, receive, watched_send)
+            response = await self._find(scope)(Request(scope, exchange.receive))
+            await response(scope, exchange.receive, exchange.send)
         except ClientDisconnect:
-            scope["tandem.disconnected"] = True
+            _log.debug("the client left")
         except ApiError as error:
-            if started:
+            if exchange.answering:
                 raise
-            await error_response(error)(scope, receive, send)
+            await exchange.refuse(error_response(error), scope)
         except Exception:
             _log.exception("unhandled error")
-            if started:
+            if exchange.answering:
                 raise
-            await error_response(Internal("The server failed; its log has the reason."))(
-                scope, receive, send
-            )
+            failure = Internal("The server failed; its log has the reason.")
+            await exchange.refuse(error_response(failure), scope)
 
     def _find(self, scope: Scope) -> Handler:
         path: str = scope["path"]
@@ -150,7 +143,7 @@ class Router:
             return route.handle
         if method == "HEAD" and (route := methods.get("GET")):
             return _without_body(route.handle)
-        return _method_not_allowed(sorted(methods))
+        return _method_not_allowed(methods)
 
 
 def _pattern(path: str) -> re.Pattern[str]:
@@ -165,18 +158,17 @@ def _pattern(path: str) -> re.Pattern[str]:
 def _without_body(handle: Handler) -> Handler:
     async def head(request: Request) -> Response:
         response = await handle(request)
-        length = response.headers.get("content-length")
-        bare = Response(status_code=response.status_code, headers=dict(response.headers))
-        if length is not None:
-            bare.headers["content-length"] = length
+        bare = Response(status_code=response.status_code)
+        bare.raw_headers = response.raw_headers
         return bare
 
     return head
 
 
-def _method_not_allowed(methods: list[str]) -> Handler:
+def _method_not_allowed(methods: Mapping[str, Route]) -> Handler:
+    allowed = ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))
+
     async def refuse(request: Request) -> Response:
-        allowed = ", ".join(methods)
         response = error_response(
             BadRequest(f"{request.method} is not a method of this path; use {allowed}.", status=405)
         )

@@ -1,14 +1,15 @@
 """What wraps every request of a service: its id, its log line and its metrics."""
 
+import functools
 import logging
 import re
 import time
 import uuid
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tandem_shared import prometheus
+from tandem_shared.exchange import with_headers
 from tandem_shared.http import ROUTE
 from tandem_shared.logs import REQUEST_ID
 
@@ -16,16 +17,24 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _USABLE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _UNMATCHED = "unmatched"
 _CLIENT_CLOSED = 499
+_FAILED = 500
 _log = logging.getLogger("tandem.access")
 
 
 class Observe:
-    """ASGI middleware; the outermost, so that refused requests are seen too."""
+    """ASGI middleware; the outermost, so that refused requests are seen too.
+
+    The status it records is the answer's own, but 499 when the client left before the answer was
+    complete, and 500 when the service broke it off.
+    """
 
     def __init__(self, app: ASGIApp, service: str) -> None:
         self._app = app
         self._service = service
         self._in_flight = prometheus.IN_FLIGHT.labels(service)
+        # Finding a metric's child costs more than counting; label values are from fixed sets.
+        self._requests = functools.cache(functools.partial(prometheus.REQUESTS.labels, service))
+        self._latency = functools.cache(functools.partial(prometheus.LATENCY.labels, service))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -33,34 +42,41 @@ class Observe:
             return
         request_id = _request_id(scope)
         token = REQUEST_ID.set(request_id)
+        header = [(b"x-request-id", request_id.encode("ascii"))]
         status = 0
+        complete = False
         started = time.perf_counter()
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(raw=message["headers"])["X-Request-Id"] = request_id
+                message["headers"] = with_headers(message["headers"], header)
             await send(message)
+            complete = not message.get("more_body") and message["type"] == "http.response.body"
 
+        self._in_flight.inc()
         try:
-            with self._in_flight.track_inprogress():
-                await self._app(scope, receive, send_with_id)
-        finally:
-            if scope.get("tandem.disconnected"):
+            await self._app(scope, receive, send_with_id)
+            if not complete:
                 status = _CLIENT_CLOSED
-            self._record(scope, status or 500, time.perf_counter() - started)
+        except BaseException:
+            status = _FAILED
+            raise
+        finally:
+            self._in_flight.dec()
+            self._record(scope, status, time.perf_counter() - started)
             REQUEST_ID.reset(token)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get(ROUTE, _UNMATCHED)
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        prometheus.REQUESTS.labels(self._service, route, method, status).inc()
-        prometheus.LATENCY.labels(self._service, route, method).observe(seconds)
+        self._requests(route, method, status).inc()
+        self._latency(route, method).observe(seconds)
         if _log.isEnabledFor(logging.INFO):
             client = scope.get("client")
             fields = {
-                "method": method,
+                "method": scope["method"],
                 "path": scope["path"],
                 "route": route,
                 "status": status,

@@ -5,17 +5,16 @@ rebinding; without a list, localhost and private addresses pass. A page of anoth
 nothing unless its origin is allowed.
 """
 
-import fnmatch
 import ipaddress
 import re
 from functools import lru_cache
-from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tandem_shared.errors import PermissionDenied
+from tandem_shared.exchange import Exchange, with_headers
 from tandem_shared.http import error_response
 from tandem_shared.settings import CommonSettings
 
@@ -23,6 +22,7 @@ ALWAYS_ANSWERED = ("/health", "/ready", "/version", "/metrics")
 """Paths for probes and scrapes, which name a host by its address: no check of the Host header."""
 
 _LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\s\[\]:/?#@\\]+)(:[0-9]+)?")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -33,10 +33,14 @@ def secure(app: ASGIApp, settings: CommonSettings) -> ASGIApp:
         return app
     origins = settings.cors_allowed_origins or ()
     if "*" in origins:
+        # Without credentials: browsers refuse them together with every origin.
         cors = CORSMiddleware(
-            app, allow_origins=["*"], allow_methods=_METHODS, allow_headers=["*"],
+            app,
+            allow_origins=["*"],
+            allow_methods=_METHODS,
+            allow_headers=["*"],
             expose_headers=["*"],
-        )  # fmt: skip
+        )
     else:
         cors = CORSMiddleware(
             app,
@@ -54,14 +58,17 @@ class Guard:
 
     def __init__(self, app: ASGIApp, settings: CommonSettings) -> None:
         self._app = app
-        self._prefix = settings.static_prefix
-        self._any_host = "*" in (settings.allowed_hosts or ())
-        self._hosts = settings.allowed_hosts
+        hosts = settings.allowed_hosts
+        self._any_host = "*" in (hosts or ())
+        self._hosts = None if hosts is None else _any_of(hosts)
+        self._always_answered = frozenset(settings.static_prefix + p for p in ALWAYS_ANSWERED)
         origins = settings.cors_allowed_origins or ()
         self._any_origin = "*" in origins
         self._origins = re.compile(_origin_pattern(origins))
         frame = settings.x_frame_options.upper()
-        self._frame = None if frame == "NONE" else frame
+        self._headers = [(b"x-content-type-options", b"nosniff")]
+        if frame != "NONE":
+            self._headers.append((b"x-frame-options", frame.encode("ascii")))
         # The same few hosts come with every request; a bound keeps strangers from filling memory.
         self._host_allowed = lru_cache(maxsize=256)(self._check_host)
 
@@ -72,21 +79,17 @@ class Guard:
 
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(raw=message["headers"])
-                headers["X-Content-Type-Options"] = "nosniff"
-                if self._frame:
-                    headers["X-Frame-Options"] = self._frame
+                message["headers"] = with_headers(message["headers"], self._headers)
             await send(message)
 
         if error := self._refusal(scope):
-            await error_response(error)(scope, receive, send_secured)
+            await Exchange(receive, send_secured).refuse(error_response(error), scope)
         else:
             await self._app(scope, receive, send_secured)
 
     def _refusal(self, scope: Scope) -> PermissionDenied | None:
         headers = Headers(scope=scope)
-        path = scope["path"].removeprefix(self._prefix)
-        if path not in ALWAYS_ANSWERED and not self._any_host:
+        if not self._any_host and scope["path"] not in self._always_answered:
             if not self._host_allowed(headers.get("host", "")):
                 return PermissionDenied(
                     "The Host header is not one that this server accepts; "
@@ -102,26 +105,25 @@ class Guard:
         return None
 
     def _check_host(self, host: str) -> bool:
-        name = _without_port(host)
+        parts = _HOST.fullmatch(host.lower())
+        if parts is None:
+            return False
         if self._hosts is None:
-            return _is_local(name)
-        return any(
-            fnmatch.fnmatchcase(given.lower(), pattern.lower())
-            for pattern in self._hosts
-            for given in (host, name)
-        )
+            return _is_local(parts["name"].strip("[]"))
+        return any(self._hosts.fullmatch(given) for given in parts.group(0, "name"))
+
+
+def _any_of(hosts: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(_wildcard(host.lower()) for host in hosts))
 
 
 def _origin_pattern(origins: tuple[str, ...]) -> str:
-    patterns = [_LOCAL_ORIGIN, *(re.escape(origin).replace(r"\*", ".*") for origin in origins)]
-    return "|".join(patterns)
+    return "|".join([_LOCAL_ORIGIN, *map(_wildcard, origins)])
 
 
-def _without_port(host: str) -> str:
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
+def _wildcard(text: str) -> str:
+    """A pattern in which `*` alone is special: brackets are part of an IPv6 address."""
+    return re.escape(text).replace(r"\*", "[^/]*")
 
 
 def _is_local(name: str) -> bool:

@@ -11,20 +11,18 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
-import time
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
-from prometheus_client import multiprocess
 from starlette.types import ASGIApp
 
-from tandem_shared import logs, prometheus
+from tandem_shared import logs, prometheus, supervisor
 from tandem_shared import settings as settings_table
 from tandem_shared.health import READINESS
 from tandem_shared.settings import CommonSettings, SettingsError
@@ -33,7 +31,8 @@ BACKLOG = 1024
 KEEP_ALIVE_SECONDS = 75.0
 """Longer than the usual load balancer keeps an idle connection, so that it closes first."""
 
-_CRASHED_AT_START_SECONDS = 10.0
+_GRACE_TO_CANCEL_SECONDS = 1.0
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _log = logging.getLogger(__name__)
 
 
@@ -49,8 +48,12 @@ class Service:
 
 
 def run(service: Service, settings: CommonSettings) -> int:
-    """Serve until told to stop; returns the exit status."""
-    os.environ.update(settings_table.to_environ(settings))
+    """Serve until told to stop; returns the exit status.
+
+    Raises SettingsError when the address cannot be listened on.
+    """
+    _stop_before_serving()
+    settings_table.export(settings, os.environ)
     logs.configure(service.name, settings.log_level)
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
@@ -67,30 +70,49 @@ def run(service: Service, settings: CommonSettings) -> int:
             if stale.name.endswith(".db"):
                 os.unlink(stale)
         os.environ[prometheus.MULTIPROCESS_DIRECTORY] = directory
-        return _Supervisor(service, settings.workers, listener).run()
+        return supervisor.Supervisor(
+            [service.name, service.settings, service.factory], settings.workers, listener
+        ).run()
 
 
-def run_worker(service: Service, listener: socket.socket) -> int:
-    """Serve in this process on a socket that listens already."""
+def run_worker(service: Service, listener: socket.socket, lifeline: int | None = None) -> int:
+    """Serve in this process on a socket that listens already.
+
+    `lifeline` is a pipe's reading end; its end of file stops the process as SIGTERM does.
+    """
+    _stop_before_serving()
     settings = settings_table.load(_named(service.settings), os.environ)
     logs.configure(service.name, settings.log_level)
     app: ASGIApp = _named(service.factory)()
-    asyncio.run(_serve(app, settings, listener))
+    asyncio.run(_serve(app, settings, listener, lifeline))
+    for number in _STOP_SIGNALS:  # a second signal must not spoil the exit status
+        signal.signal(number, signal.SIG_IGN)
     return 0
 
 
-async def _serve(app: ASGIApp, settings: CommonSettings, listener: socket.socket) -> None:
+def _stop_before_serving() -> None:
+    """Until the event loop listens for signals, one ends the process cleanly as well."""
+    for number in _STOP_SIGNALS:
+        signal.signal(number, lambda *_: sys.exit(0))
+
+
+async def _serve(
+    app: ASGIApp, settings: CommonSettings, listener: socket.socket, lifeline: int | None
+) -> None:
     stop = asyncio.Event()
-    draining = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
+    if lifeline is not None:
+        loop.add_reader(lifeline, stop.set)
 
     async def stopped() -> None:
         await stop.wait()
+        if lifeline is not None:
+            loop.remove_reader(lifeline)
         READINESS.draining = True
         await asyncio.sleep(settings.shutdown_delay)
-        draining.set()
+        _bound_the_rest(settings.graceful_timeout + _GRACE_TO_CANCEL_SECONDS)
 
     config = _config(
         bind=[f"fd://{listener.detach()}"],
@@ -103,18 +125,26 @@ async def _serve(app: ASGIApp, settings: CommonSettings, listener: socket.socket
         accesslog=None,
         loglevel="WARNING",
     )
-    server = asyncio.create_task(hypercorn_serve(app, config, shutdown_trigger=stopped))
-    drained = asyncio.create_task(draining.wait())
-    await asyncio.wait((server, drained), return_when=asyncio.FIRST_COMPLETED)
-    drained.cancel()
-    # Hypercorn's own bound does not cover Server.wait_closed(), which from Python 3.12 on waits for
-    # every connection; and it ends in CancelledError when it cuts one.
-    _, unfinished = await asyncio.wait((server,), timeout=settings.graceful_timeout + 1)
-    if unfinished:
-        _log.warning("requests were still in flight after the graceful timeout")
-        server.cancel()
+    # Hypercorn ends in CancelledError when it cuts a request.
     with contextlib.suppress(asyncio.CancelledError):
-        await server
+        await hypercorn_serve(app, config, shutdown_trigger=stopped)  # type: ignore[arg-type]
+
+
+def _bound_the_rest(seconds: float) -> None:
+    """End the process after some seconds, whatever it then still waits for.
+
+    Hypercorn's own bound holds for what can be cancelled, and from Python 3.12 on not even for
+    that: Server.wait_closed() waits for every connection. A handler's thread cannot be cancelled.
+    """
+
+    def give_up() -> None:
+        _log.warning("requests were still in flight after the graceful timeout")
+        logging.shutdown()
+        os._exit(0)
+
+    timer = threading.Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()
 
 
 def _config(**values: Any) -> Config:
@@ -146,60 +176,6 @@ def _listen(settings: CommonSettings) -> socket.socket:
 def _named(reference: str) -> Any:
     module, _, name = reference.partition(":")
     return getattr(importlib.import_module(module), name)
-
-
-class _Supervisor:
-    """Keeps a number of worker processes on one listening socket."""
-
-    def __init__(self, service: Service, workers: int, listener: socket.socket) -> None:
-        self._service = service
-        self._wanted = workers
-        self._listener = listener
-        self._workers: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
-        self._stopping = False
-
-    def run(self) -> int:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
-        for _ in range(self._wanted):
-            self._spawn()
-        failed = 0
-        while self._workers:
-            pid, wait_status = os.wait()
-            worker = self._workers.pop(pid, None)
-            if worker is None:
-                continue
-            process, started = worker
-            process.returncode = os.waitstatus_to_exitcode(wait_status)
-            multiprocess.mark_process_dead(pid)
-            if self._stopping:
-                failed = failed or process.returncode
-            elif time.monotonic() - started < _CRASHED_AT_START_SECONDS:
-                # One that cannot start would only fail again: the reason is in its log.
-                failed = process.returncode or 1
-                self._stop(signal.SIGTERM, None)
-            else:
-                _log.error("worker %d ended with %d; starting another", pid, process.returncode)
-                self._spawn()
-        return failed
-
-    def _spawn(self) -> None:
-        descriptor = self._listener.fileno()
-        process = subprocess.Popen(
-            [
-                sys.executable, "-m", "tandem_shared.worker",
-                self._service.name, self._service.settings, self._service.factory, str(descriptor),
-            ],
-            pass_fds=(descriptor,),
-        )  # fmt: skip
-        self._workers[process.pid] = (process, time.monotonic())
-        if self._stopping:
-            process.terminate()
-
-    def _stop(self, _number: int, _frame: object) -> None:
-        self._stopping = True
-        for process, _ in list(self._workers.values()):
-            process.terminate()
 
 
 def command(main: Callable[[], int]) -> int:

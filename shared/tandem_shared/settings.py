@@ -8,14 +8,18 @@ MLflow's names.
 
 import argparse
 import dataclasses
+import math
+import re
 import sys
 import types
 import typing
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import Field, dataclass, field, fields
 from typing import Any, TypeVar
 
 S = TypeVar("S", bound="CommonSettings")
+
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 
 class SettingsError(ValueError):
@@ -28,8 +32,8 @@ def setting(
     """Declare one setting of a settings dataclass.
 
     The field's type says how its text is read: `str`, `int`, `float`, `bool` (a switch with a
-    `--no-` twin, or with the twin named by `switch`), `tuple[str, ...]` (comma-separated), each also
-    `| None`.
+    `--no-` twin, or with the twin named by `switch`), `tuple[str, ...]` (comma-separated), each
+    also `| None`.
     """
     return field(
         default=default, metadata={"help": help, "env": env, "short": short, "switch": switch}
@@ -100,10 +104,11 @@ class CommonSettings:
         if self.workers < 1:
             raise SettingsError(f"--workers must be at least 1, not {self.workers}.")
         prefix = self.static_prefix
-        if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
-            raise SettingsError("--static-prefix must begin with '/' and not end with it.")
-        if "{" in prefix or "}" in prefix:
-            raise SettingsError("--static-prefix must not hold '{' or '}'.")
+        if prefix and not _PREFIX.fullmatch(prefix):
+            raise SettingsError(
+                "--static-prefix must be names of letters, digits, '.', '_', '~' and '-', each "
+                f"after a '/', as /mlflow, not {prefix!r}."
+            )
         if self.x_frame_options.upper() not in ("SAMEORIGIN", "DENY", "NONE"):
             raise SettingsError("--x-frame-options must be SAMEORIGIN, DENY or NONE.")
         if self.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
@@ -122,7 +127,7 @@ def add_arguments(parser: argparse.ArgumentParser, of: type[CommonSettings]) -> 
     hints = typing.get_type_hints(of)
     for item in fields(of):
         names = [name for name in (item.metadata["short"], flag(item)) if name]
-        default = _shown(item.default)
+        default = _text(item.default) or "none"
         text = f"{item.metadata['help']} [env {item.metadata['env']}; default {default}]"
         text = text.replace("%", "%%")
         if _base(hints[item.name]) is bool:
@@ -144,35 +149,58 @@ def load(
 ) -> S:
     """Read the settings from flags and environment, and check them.
 
-    Raises SettingsError with a sentence that names the flag and its variable.
+    An empty variable counts as not given; an empty flag means the default. Raises SettingsError
+    with a sentence that names the flag and its variable.
     """
     hints = typing.get_type_hints(of)
     values: dict[str, Any] = {}
     for item in fields(of):
         text = (flags or {}).get(item.name)
         if text is None:
-            text = environ.get(item.metadata["env"]) or None
-        if text is not None:
-            values[item.name] = _read(item, hints[item.name], text)
+            text = environ.get(item.metadata["env"])
+        if text and (value := _read(item, hints[item.name], text)) != ():
+            values[item.name] = value
     loaded = of(**values)
     loaded.check()
     return loaded
 
 
 def to_environ(settings: CommonSettings) -> dict[str, str]:
-    """The environment from which `load` reads these settings again; workers get theirs this way."""
-    return {
-        item.metadata["env"]: _shown(value)
+    """The environment from which `load` reads these settings again, defaults included.
+
+    Settings that are not given are not in it. Raises ValueError for values that no flag can give,
+    such as a list item with a comma: a worker would start with others.
+    """
+    environ = {
+        item.metadata["env"]: text
         for item in fields(settings)
-        if (value := getattr(settings, item.name)) is not None and value != item.default
+        if (text := _text(getattr(settings, item.name)))
     }
+    read = load(type(settings), environ)
+    for item in fields(settings):
+        if getattr(read, item.name) != getattr(settings, item.name):
+            raise ValueError(f"the value of {item.name} cannot be written as text")
+    return environ
+
+
+def export(settings: CommonSettings, environ: MutableMapping[str, str]) -> None:
+    """Make an environment give exactly these settings to `load`; workers get theirs this way.
+
+    Variables of settings that are not given are removed: a flag may have won over them.
+    """
+    texts = to_environ(settings)
+    for item in fields(settings):
+        environ.pop(item.metadata["env"], None)
+    environ.update(texts)
 
 
 def refuse_flags(arguments: Sequence[str], refused: Mapping[str, str]) -> None:
-    """Exit with the flag's own sentence if the command line names one that contradicts the service."""
+    """Exit with status 2 and the flag's own sentence if one of the arguments is a refused flag."""
     for argument in arguments:
-        if sentence := refused.get(argument.split("=", 1)[0]):
-            sys.exit(f"{argument.split('=', 1)[0]}: {sentence}")
+        name = argument.split("=", 1)[0]
+        if sentence := refused.get(name):
+            print(f"error: {name}: {sentence}", file=sys.stderr)
+            sys.exit(2)
 
 
 def replace(settings: S, **changes: Any) -> S:
@@ -189,7 +217,10 @@ def _read(item: "Field[Any]", hint: Any, text: str) -> Any:
             return {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
         if base is tuple:
             return tuple(part.strip() for part in text.split(",") if part.strip())
-        return base(text)
+        value = base(text)
+        if base is float and not math.isfinite(value):
+            raise ValueError
+        return value
     except (ValueError, KeyError):
         kind = {bool: "true or false", int: "a whole number", float: "a number"}[base]
         raise SettingsError(
@@ -201,12 +232,14 @@ def _base(hint: Any) -> type:
     """`str` for `str | None`, `tuple` for `tuple[str, ...]`."""
     if isinstance(hint, types.UnionType):
         hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
-    return typing.get_origin(hint) or hint
+    base: type = typing.get_origin(hint) or hint
+    return base
 
 
-def _shown(value: Any) -> str:
-    if value is None or value is MISSING or value == "":
-        return "none"
+def _text(value: Any) -> str:
+    """A value as flags and variables write it; "" for none."""
+    if value is None:
+        return ""
     if isinstance(value, bool):
         return str(value).lower()
     return ",".join(value) if isinstance(value, tuple) else str(value)

@@ -1,16 +1,16 @@
 """The wire format: JSON bodies and query strings to Structs, Structs to JSON.
 
-MLflow's REST API is protobuf's JSON mapping. What follows from that: an int64 may arrive as a number
-or as a string, a double may be the string "NaN", "Infinity" or "-Infinity", unknown fields are
-ignored, and an empty required string counts as missing. Answers leave unset fields and empty lists
-out, so response Structs are declared with `omit_defaults=True`.
+MLflow's REST API is protobuf's JSON mapping. What follows from that: an int64 may arrive as a
+number or as a string, a double may be the string "NaN", "Infinity" or "-Infinity", unknown fields
+are ignored, null counts as not given, and an empty required string counts as missing. Answers leave
+unset fields and empty lists out, so response Structs are declared with `omit_defaults=True`.
 """
 
 import json
 import math
 import re
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -33,23 +33,32 @@ _SEE_DOCS = "See the MLflow REST API documentation for the parameters of this en
 _PLACE = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
 _MISSING = re.compile(r"^Object missing required field `(?P<field>[^`]+)`")
 _EMPTY = re.compile(r"^Expected `str` of length >= 1")
+_KINDS = re.compile(r"`(?P<kinds>[a-z]+(?: \| [a-z]+)*)`")
+_UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+_WORDS = {
+    "int": "an integer",
+    "float": "a floating-point number",
+    "str": "a string",
+    "bool": "a boolean",
+    "array": "a list",
+    "object": "an object",
+}
+"""msgspec's names of JSON's kinds of value, for people."""
 
 
 def decode_json(body: bytes, of: type[T]) -> T:
     """Decode a JSON request body; an empty body counts as an object without fields.
 
-    Raises InvalidParameter, naming the field, when the JSON is malformed, a field has the wrong type,
-    a required field is missing or a string holds a NUL character.
+    Raises InvalidParameter, naming the field, when the JSON is malformed or nested too deeply, a
+    field has the wrong type, a required field is missing, or a string holds what no database stores
+    (a NUL character, half a surrogate pair).
     """
     try:
-        message = _decoder(of).decode(body or b"{}")
-    except msgspec.ValidationError as error:
-        return _decode_twice_encoded(body, of, error)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return _decode_non_finite(body, of, error)
-    if b"\\u0000" in body:
-        _refuse_nul(json.loads(body), "")
-    return message
+        return _decode(body or b"{}", of)
+    except RecursionError:
+        raise InvalidParameter("The request body is nested too deeply.") from None
 
 
 def decode_query(query: Iterable[tuple[str, str]], of: type[T]) -> T:
@@ -89,12 +98,22 @@ def json_double(value: float) -> float | str:
 _ENCODER = msgspec.json.Encoder()
 
 
-@lru_cache(maxsize=None)
+def _decode(body: bytes, of: type[T]) -> T:
+    try:
+        message: T = _decoder(of).decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _decode_leniently(body, of)
+    if _UNSTORABLE_ESCAPE.search(body):
+        _refuse_unstorable(json.loads(body), "")
+    return message
+
+
+@cache
 def _decoder(of: type[T]) -> msgspec.json.Decoder[T]:
     return msgspec.json.Decoder(of, strict=False)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _query_shape(of: type[Struct]) -> tuple[frozenset[str], frozenset[str]]:
     """The names of the list fields and of the boolean fields of a Struct."""
     lists, booleans = set(), set()
@@ -108,39 +127,62 @@ def _query_shape(of: type[Struct]) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(lists), frozenset(booleans)
 
 
-def _decode_twice_encoded(body: bytes, of: type[T], error: msgspec.ValidationError) -> T:
-    """Clients of MLflow 1.x sent the JSON object as a JSON string."""
-    if body.lstrip().startswith(b'"'):
-        inner: str = msgspec.json.decode(body, type=str)
-        if not inner.lstrip().startswith('"'):
-            return decode_json(inner.encode(), of)
-    raise InvalidParameter(_sentence(error)) from None
+def _decode_leniently(body: bytes, of: type[T]) -> T:
+    """What msgspec refuses and MLflow's server reads.
 
-
-def _decode_non_finite(body: bytes, of: type[T], error: Exception) -> T:
-    """Python's json module writes NaN and Infinity as bare words; MLflow's server reads them."""
+    Python's json module writes NaN and Infinity as bare words, clients of MLflow 1.x sent the JSON
+    object as a JSON string, and protobuf takes null for a field that is not given.
+    """
+    fields = _parse(body)
+    if isinstance(fields, str):
+        fields = _parse(fields)
+    _refuse_unstorable(fields, "")
     try:
-        fields = json.loads(body)
-    except ValueError:
+        return msgspec.convert(_without_nulls(fields), of, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidParameter(_sentence(error)) from None
+
+
+def _parse(body: bytes | str) -> Any:
+    try:
+        return json.loads(body, parse_float=_finite)
+    except json.JSONDecodeError as error:
         raise InvalidParameter(f"The request body is not valid JSON: {error}.") from None
-    _refuse_nul(fields, "")
-    try:
-        return msgspec.convert(fields, of, strict=False)
-    except msgspec.ValidationError as invalid:
-        raise InvalidParameter(_sentence(invalid)) from None
+    except UnicodeDecodeError:
+        raise InvalidParameter("The request body is not valid UTF-8.") from None
+    except ValueError:  # Python reads no integer of more than 4,300 digits
+        raise InvalidParameter("The request body holds a number with too many digits.") from None
 
 
-def _refuse_nul(value: Any, place: str) -> None:
+def _finite(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise InvalidParameter(f"The request body holds a number out of range: {text}.")
+    return number
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_nulls(item) for k, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value
+
+
+def _refuse_unstorable(value: Any, place: str) -> None:
     if isinstance(value, str):
         if "\0" in value:
             raise InvalidParameter(f"Parameter '{place}' holds a NUL character; remove it.")
+        if _SURROGATE.search(value):
+            raise InvalidParameter(
+                f"Parameter '{place}' holds half a surrogate pair, which is not a character."
+            )
     elif isinstance(value, dict):
         for key, item in value.items():
-            _refuse_nul(key, place)
-            _refuse_nul(item, f"{place}.{key}" if place else key)
+            _refuse_unstorable(key, place)
+            _refuse_unstorable(item, f"{place}.{key}" if place else key)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            _refuse_nul(item, f"{place}[{index}]")
+            _refuse_unstorable(item, f"{place}[{index}]")
 
 
 def _sentence(error: msgspec.ValidationError) -> str:
@@ -154,6 +196,13 @@ def _sentence(error: msgspec.ValidationError) -> str:
         return f"Missing value for required parameter '{path}'. {_SEE_DOCS}"
     if _EMPTY.match(reason):
         return f"Missing value for required parameter '{path}'. {_SEE_DOCS}"
+    reason = _KINDS.sub(_words, reason)
+    reason = f"{reason[0].lower()}{reason[1:]}"
     if not path:
         return f"The request body must be a JSON object: {reason}."
-    return f"Invalid value for parameter '{path}': {reason[0].lower()}{reason[1:]}. {_SEE_DOCS}"
+    return f"Invalid value for parameter '{path}': {reason}. {_SEE_DOCS}"
+
+
+def _words(kinds: re.Match[str]) -> str:
+    names = [name for name in kinds["kinds"].split(" | ") if name != "null"]
+    return " or ".join(_WORDS.get(name, name) for name in names) or "null"

@@ -8,8 +8,9 @@ from tandem_shared.serve import Service, command, run_worker
 
 def main() -> int:
     """Serve on the listening socket whose descriptor the supervisor passed on."""
-    name, settings, factory, descriptor = sys.argv[1:]
-    return run_worker(Service(name, settings, factory), socket.socket(fileno=int(descriptor)))
+    name, settings, factory, descriptor, lifeline = sys.argv[1:]
+    listener = socket.socket(fileno=int(descriptor))
+    return run_worker(Service(name, settings, factory), listener, int(lifeline))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,72 @@
+"""One HTTP request and its answer as ASGI messages: what has arrived and what has left."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+Header = tuple[bytes, bytes]
+
+LINGER_BYTES = 64 * 1024 * 1024
+LINGER_SECONDS = 10.0
+"""How much of a refused request's body is still taken in, and for how long."""
+
+
+def with_headers(headers: Iterable[Header], own: list[Header]) -> list[Header]:
+    """Response headers with some set, in place of others of that name; names are lower-case."""
+    names = [name for name, _ in own]
+    return [header for header in headers if header[0] not in names] + own
+
+
+class Exchange:
+    """Passes the messages of one request on and remembers how far it has come."""
+
+    __slots__ = ("_arrived", "_receive", "_send", "answering")
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._arrived = False
+        self.answering = False
+        """Whether the answer has begun: from then on no other can take its place."""
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if not message.get("more_body"):
+            self._arrived = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        self.answering = True
+        await self._send(message)
+
+    async def refuse(self, response: Response, scope: Scope) -> None:
+        """Send an answer, and end it only when the request's body has arrived.
+
+        A server that closes a connection with unread bytes resets it, and then many clients report
+        a broken connection in place of the answer. What is too long or too slow is cut off.
+        """
+        await self.send(
+            {
+                "type": "http.response.start",
+                "status": response.status_code,
+                "headers": response.raw_headers,
+            }
+        )
+        if self._arrived or scope["method"] in ("GET", "HEAD"):
+            await self.send({"type": "http.response.body", "body": response.body})
+        else:
+            await self.send(
+                {"type": "http.response.body", "body": response.body, "more_body": True}
+            )
+            await self._linger()
+            await self.send({"type": "http.response.body", "body": b""})
+
+    async def _linger(self) -> None:
+        rest = LINGER_BYTES
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while not self._arrived and rest > 0:
+                    rest -= len((await self.receive()).get("body", b""))

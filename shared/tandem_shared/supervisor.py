@@ -1,0 +1,84 @@
+"""Keeps a number of worker processes on one listening socket."""
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from prometheus_client import multiprocess
+
+_CRASHED_AT_START_SECONDS = 10.0
+_RESTART_SECONDS = 1.0
+_log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Starts workers, replaces those that die, and passes SIGTERM and SIGINT on as SIGTERM."""
+
+    def __init__(self, service: list[str], workers: int, listener: socket.socket) -> None:
+        """`service` is what `tandem_shared.worker` takes as its first arguments."""
+        self._service = service
+        self._wanted = workers
+        self._listener = listener
+        self._workers: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
+        self._stopping = False
+        # Nobody writes: the end of file tells the workers that the supervisor is gone.
+        self._lifeline, self._held = os.pipe()
+
+    def run(self) -> int:
+        """Work until stopped or until a worker cannot start; returns the exit status."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        for _ in range(self._wanted):
+            self._spawn()
+        status = 0
+        while self._workers:
+            pid, wait_status = os.wait()
+            if pid in self._workers:
+                status = self._ended(pid, os.waitstatus_to_exitcode(wait_status)) or status
+        return status
+
+    def _ended(self, pid: int, code: int) -> int:
+        """Replace a worker, or stop; returns the exit status that its end stands for."""
+        process, started = self._workers.pop(pid)
+        process.returncode = code
+        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+        age = time.monotonic() - started
+        if self._stopping:
+            # SIGTERM ends a worker that has not come as far as to listen for it.
+            return 0 if code in (0, -signal.SIGTERM) else 1
+        if code >= 0 and age < _CRASHED_AT_START_SECONDS:
+            # One that cannot start would only fail again: the reason is in its log.
+            self._stop(signal.SIGTERM, None)
+            return code or 1
+        _log.error("worker %d ended with %d; starting another", pid, code)
+        time.sleep(max(0.0, _RESTART_SECONDS - age))
+        self._spawn()
+        return 0
+
+    def _spawn(self) -> None:
+        if self._stopping:
+            return
+        passed = (self._listener.fileno(), self._lifeline)
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "tandem_shared.worker", *self._service, *map(str, passed)],
+            pass_fds=passed,
+            # A group of its own, so that Ctrl-C reaches the supervisor alone.
+            process_group=0,
+        )
+        self._workers[process.pid] = (process, time.monotonic())
+        if self._stopping:
+            self._stop(signal.SIGTERM, None)
+
+    def _stop(self, _number: int, _frame: object) -> None:
+        self._stopping = True
+        # The workers' copies alone keep the socket open now, and close it when they have drained.
+        self._listener.close()
+        for pid in list(self._workers):
+            # Not Popen.terminate(), which may reap a worker that run() waits for.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
