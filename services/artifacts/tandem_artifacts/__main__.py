@@ -1,0 +1,33 @@
+"""The command `tandem-artifacts`: `serve`."""
+
+import sys
+
+from tandem_artifacts.app import NAME, driver_of
+from tandem_artifacts.settings import ACCEPTED_SWITCHES, REFUSED_FLAGS, Settings
+from tandem_shared import cli
+from tandem_shared.serve import Service
+
+
+def main() -> int:
+    """Run the command line; returns the exit status."""
+    return cli.main(
+        cli.Command(
+            service=Service(
+                NAME, "tandem_artifacts.settings:Settings", "tandem_artifacts.app:create_app"
+            ),
+            settings=Settings,
+            about="Tandem's artifacts service: MLflow's artifact proxy over disk, S3 or MinIO.",
+            accepted_switches=ACCEPTED_SWITCHES,
+            refused_flags=REFUSED_FLAGS,
+            prepare=_prepare,
+        )
+    )
+
+
+def _prepare(settings: Settings) -> None:
+    """Refuse a wrong destination once, before workers start."""
+    driver_of(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

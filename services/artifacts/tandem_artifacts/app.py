@@ -1,0 +1,65 @@
+"""The ASGI application: `create_app` reads its settings from the environment."""
+
+import os
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tandem_artifacts.drivers.base import Driver
+from tandem_artifacts.drivers.open import open_driver
+from tandem_artifacts.routes import files, multipart, presigned, service
+from tandem_artifacts.routes.context import Context
+from tandem_artifacts.settings import Settings
+from tandem_shared import health, prometheus
+from tandem_shared.http import Route, Router
+from tandem_shared.observe import Observe
+from tandem_shared.security import secure
+from tandem_shared.settings import load
+
+NAME = "tandem-artifacts"
+
+
+def create_app() -> ASGIApp:
+    """The service as an ASGI application, for any ASGI server (`uvicorn --factory`).
+
+    Raises SettingsError when a setting is wrong or the destination cannot be used.
+    """
+    settings = load(Settings, os.environ)
+    return application(settings, driver_of(settings))
+
+
+def driver_of(settings: Settings) -> Driver:
+    """The driver that the settings name; raises SettingsError when there can be none."""
+    return open_driver(settings.artifacts_destination, download_url_seconds=settings.presigned_ttl)
+
+
+def application(settings: Settings, driver: Driver) -> ASGIApp:
+    """The service over a driver, which it closes when it ends."""
+    context = Context(settings, driver)
+    routes = [
+        Route("GET", "/health", health.health),
+        Route("GET", "/ready", health.ready(driver.check)),
+        Route("GET", "/version", health.version),
+        Route("GET", "/metrics", prometheus.metrics),
+        *service.routes(context),
+        *files.routes(context),
+        *multipart.routes(context),
+        *presigned.routes(context),
+    ]
+    prefix = settings.static_prefix
+    router = Router(routes, prefix=prefix, fallback=service.elsewhere(prefix))
+    return Observe(secure(_closing(router, driver), settings), NAME)
+
+
+def _closing(app: ASGIApp, driver: Driver) -> ASGIApp:
+    """Close the driver when the ASGI server ends the lifespan."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        async def receive_last() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await driver.close()
+            return message
+
+        await app(scope, receive_last if scope["type"] == "lifespan" else receive, send)
+
+    return wrapped

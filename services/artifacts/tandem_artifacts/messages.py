@@ -1,0 +1,78 @@
+"""The requests and answers of MLflow's artifact proxy."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from tandem_shared.wire import Required
+
+MAX_PARTS = 10_000
+"""The most parts that S3 takes for one object."""
+
+PartNumber = Annotated[int, Meta(ge=1, le=MAX_PARTS)]
+
+
+class ListArtifacts(Struct):
+    path: str | None = None
+
+
+class FileInfo(Struct, omit_defaults=True):
+    """One entry of a listing; `path` is its name alone."""
+
+    path: str
+    is_dir: bool
+    file_size: int | UnsetType = UNSET
+    """Bytes; left out for a directory."""
+
+
+class CreateMultipartUpload(Struct):
+    path: Required
+    """The file's path on the client; its last name is the object's."""
+    num_parts: PartNumber = 1
+
+
+class MultipartUploadCredential(Struct, omit_defaults=True):
+    url: str
+    part_number: int
+    headers: Mapping[str, str] | UnsetType = UNSET
+
+
+class CreateMultipartUploadResponse(Struct):
+    upload_id: str
+    credentials: list[MultipartUploadCredential]
+
+
+class MultipartUploadPart(Struct):
+    part_number: PartNumber
+    etag: Required
+
+
+class CompleteMultipartUpload(Struct):
+    path: Required
+    upload_id: Required
+    parts: Annotated[list[MultipartUploadPart], Meta(min_length=1, max_length=MAX_PARTS)]
+
+
+class AbortMultipartUpload(Struct):
+    path: Required
+    upload_id: Required
+
+
+class GetPresignedDownloadUrlResponse(Struct):
+    url: str
+    file_size: int
+    """Bytes; without it a client does not download by ranges."""
+
+
+class ServerInfo(Struct):
+    """What clients ask before they choose how to transfer."""
+
+    store_type: str | None
+    workspaces_enabled: bool
+    trace_archival_enabled: bool
+    multipart_uploads_enabled: bool
+    multipart_downloads_enabled: bool
+    presigned_upload_run_id_supported: bool
+    presigned_upload_model_id_supported: bool
+    features_enabled: Mapping[str, bool]

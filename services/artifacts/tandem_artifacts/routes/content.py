@@ -1,0 +1,69 @@
+"""The headers that say what an artifact is, and keep a browser from running it."""
+
+import mimetypes
+from urllib.parse import quote
+
+from tandem_artifacts.drivers.base import Stat
+from tandem_artifacts.routes.conditions import http_date
+
+_TEXT = frozenset(
+    (
+        "cf", "cfg", "cnf", "conf", "csv", "err", "hocon", "ini", "ipynb", "js", "json", "log",
+        "md", "mlmodel", "mlproject", "prop", "properties", "py", "py3", "rst", "toml", "tsv",
+        "txt", "xml", "yaml", "yml",
+    )
+)  # fmt: skip
+"""Endings (or whole names) that MLflow serves as plain text; its web UI shows them."""
+
+_BINARY = "application/octet-stream"
+_TYPES = mimetypes.MimeTypes()
+"""Python's own table, without the host's files: every host answers the same."""
+_TYPES.add_type("image/webp", ".webp")
+_TYPES.add_type("application/geo+json", ".geojson")
+
+
+def headers(path: str, stat: Stat) -> dict[str, str]:
+    """The headers of a whole artifact, for GET and HEAD alike.
+
+    It is always an attachment, and whatever a browser would still show of it is sandboxed: an
+    uploaded page must not act in the name of this origin.
+    """
+    return {
+        "Content-Type": content_type(path),
+        "Content-Length": str(stat.size),
+        "Content-Disposition": disposition(path),
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Accept-Ranges": "bytes",
+        **validators(stat),
+    }
+
+
+def validators(stat: Stat) -> dict[str, str]:
+    """The headers by which a client asks later whether its copy is still good."""
+    return {
+        "ETag": f'"{stat.etag}"',
+        "Last-Modified": http_date(stat.modified),
+        "Cache-Control": "no-cache",
+    }
+
+
+def content_type(path: str) -> str:
+    """The type that the name says, without a charset: nobody knows it."""
+    name = path.rpartition("/")[2]
+    ending = name.rpartition(".")[2].lower()
+    if ending in _TEXT:
+        return "text/plain"
+    kind, encoding = _TYPES.guess_type(f"x.{ending}" if "." in name else name)
+    return _BINARY if kind is None or encoding else kind
+
+
+def disposition(path: str) -> str:
+    """An attachment of the artifact's own name, of any characters (RFC 6266, RFC 8187)."""
+    name = path.rpartition("/")[2]
+    plain = "".join(
+        character if " " <= character <= "~" and character not in '"\\%' else "_"
+        for character in name
+    )
+    header = f'attachment; filename="{plain}"'
+    return header if plain == name else f"{header}; filename*=UTF-8''{quote(name, safe='')}"

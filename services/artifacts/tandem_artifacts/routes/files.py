@@ -1,0 +1,187 @@
+"""List, download, upload and delete artifacts."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from tandem_artifacts.drivers.base import Driver, Entry, Stat
+from tandem_artifacts.messages import FileInfo, ListArtifacts
+from tandem_artifacts.routes import conditions, content, streaming
+from tandem_artifacts.routes.context import Context, artifact_path
+from tandem_shared import paths, wire
+from tandem_shared.errors import BadRequest, InvalidParameter, NotFound
+from tandem_shared.http import Route, api_routes, error_response, json_response
+
+_ARTIFACTS = "2.0/mlflow-artifacts/artifacts"
+_ONE = f"{_ARTIFACTS}/{{path:path}}"
+_PAGE = 1000
+"""Entries of a listing that are sent together."""
+_ATTEMPTS = 3
+"""How often a download begins anew because its object was replaced in between."""
+
+Handle = Callable[[Context, Request], Awaitable[Response]]
+
+
+def routes(context: Context) -> list[Route]:
+    """The artifacts themselves."""
+
+    def bind(handle: Handle) -> Callable[[Request], Awaitable[Response]]:
+        async def bound(request: Request) -> Response:
+            return await handle(context, request)
+
+        return bound
+
+    return [
+        *api_routes("GET", _ARTIFACTS, bind(list_directory)),
+        *api_routes("GET", _ONE, bind(download)),
+        *api_routes("HEAD", _ONE, bind(head)),
+        *api_routes("PUT", _ONE, bind(upload)),
+        *api_routes("DELETE", _ONE, bind(delete)),
+        *(
+            route
+            for method in ("GET", "PUT", "DELETE")
+            for route in api_routes(method, f"{_ARTIFACTS}/", refuse_root)
+        ),
+    ]
+
+
+async def list_directory(context: Context, request: Request) -> Response:
+    """One level below `path`; nothing for a path that is a file or does not exist."""
+    message = wire.decode_query(request.query_params.multi_items(), ListArtifacts)
+    entries = context.driver.list(paths.check_optional(message.path))
+    first = await _page(entries)
+    if len(first) < _PAGE:
+        return json_response(b'{"files":[' + b",".join(first) + b"]}" if first else b"{}")
+    return StreamingResponse(_listing(first, entries), media_type="application/json")
+
+
+async def download(context: Context, request: Request) -> Response:
+    """The artifact, or the part of it that the Range header names."""
+    path = artifact_path(request)
+    if context.settings.redirect_downloads and context.driver.presigned:
+        url = await context.driver.presign_download(path)
+        return Response(status_code=307, headers={"Location": url, "Cache-Control": "no-store"})
+    return _Download(context.driver, path, request.headers)
+
+
+async def head(context: Context, request: Request) -> Response:
+    """What `download` would say about the artifact, without it."""
+    path = artifact_path(request)
+    stat = await context.driver.stat(path)
+    selection = conditions.select(request.headers, stat, ranges=False)
+    if selection.status == 200:
+        return Response(headers=content.headers(path, stat))
+    return _bodiless(selection, stat)
+
+
+async def upload(context: Context, request: Request) -> Response:
+    """Store the body as the artifact, all of it or nothing."""
+    path = artifact_path(request)
+    if "content-range" in request.headers:
+        raise BadRequest("An upload carries the whole artifact; leave Content-Range out.")
+    limit = context.settings.max_artifact_bytes
+    streaming.check_limit(streaming.declared_length(request) or 0, limit)
+    body = streaming.sent_by(
+        request, limit=limit, idle_timeout=context.settings.upload_idle_timeout
+    )
+    await context.driver.write(path, body)
+    return Response()
+
+
+async def delete(context: Context, request: Request) -> Response:
+    """Delete an artifact, or a directory with all below it; clients name directories as `dir/`."""
+    await context.driver.delete(paths.check(request.path_params["path"].removesuffix("/")))
+    return json_response(b"{}")
+
+
+async def refuse_root(_: Request) -> Response:
+    """The root is listed without the last `/`, and is neither file nor to be deleted."""
+    raise InvalidParameter("Invalid path: it is empty; name an artifact below the root.")
+
+
+class _Download(Response):
+    """Opens the artifact only when it is sent, so that it is closed however sending ends."""
+
+    def __init__(self, driver: Driver, path: str, headers: Headers) -> None:
+        super().__init__()
+        self._driver = driver
+        self._path = path
+        self._asked = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not conditions.any_given(self._asked):
+            async with self._driver.read(self._path) as reading:
+                headers = content.headers(self._path, reading.stat)
+                await streaming.send_out(receive, send, 200, headers, reading.chunks)
+            return
+        for attempt in range(1, _ATTEMPTS + 1):
+            stat = await self._driver.stat(self._path)
+            selection = conditions.select(self._asked, stat)
+            if selection.status not in (200, 206):
+                await _bodiless(selection, stat)(scope, receive, send)
+                return
+            try:
+                await self._send_selection(selection, stat, receive, send)
+                return
+            except _Replaced:
+                if attempt == _ATTEMPTS:
+                    raise
+
+    async def _send_selection(
+        self, selection: conditions.Selection, stat: Stat, receive: Receive, send: Send
+    ) -> None:
+        headers = content.headers(self._path, stat)
+        headers["Content-Length"] = str(selection.length)
+        if selection.status == 206:
+            end = selection.start + selection.length - 1
+            headers["Content-Range"] = f"bytes {selection.start}-{end}/{stat.size}"
+        opened = self._driver.read(self._path, selection.start, selection.length, etag=stat.etag)
+        is_open = False
+        try:
+            async with opened as reading:
+                is_open = True
+                await streaming.send_out(receive, send, selection.status, headers, reading.chunks)
+        except NotFound:
+            if is_open:
+                raise
+            raise _Replaced(f"'{self._path}' is being replaced; try again.") from None
+
+
+class _Replaced(NotFound):
+    """The object that was looked at is no longer there."""
+
+
+def _bodiless(selection: conditions.Selection, stat: Stat) -> Response:
+    """The answers 304, 412 and 416."""
+    if selection.status == 304:
+        return Response(status_code=304, headers=content.validators(stat))
+    if selection.status == 412:
+        return error_response(BadRequest("The artifact is not the one expected.", status=412))
+    response = error_response(
+        BadRequest(f"The artifact has {stat.size} bytes; the range begins after them.", status=416)
+    )
+    response.headers["Content-Range"] = f"bytes */{stat.size}"
+    return response
+
+
+async def _listing(first: list[bytes], entries: AsyncIterator[Entry]) -> AsyncIterator[bytes]:
+    yield b'{"files":[' + b",".join(first)
+    while page := await _page(entries):
+        yield b"," + b",".join(page)
+    yield b"]}"
+
+
+async def _page(entries: AsyncIterator[Entry]) -> list[bytes]:
+    """The next entries, encoded."""
+    page: list[bytes] = []
+    async for entry in entries:
+        info = FileInfo(path=entry.path, is_dir=entry.is_dir)
+        if entry.size is not None:
+            info.file_size = entry.size
+        page.append(wire.encode_json(info))
+        if len(page) == _PAGE:
+            break
+    return page

@@ -1,0 +1,98 @@
+"""Uploads by parts, which clients send to the object store themselves by presigned URLs."""
+
+import itertools
+import re
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tandem_artifacts.drivers.base import Part
+from tandem_artifacts.messages import (
+    AbortMultipartUpload,
+    CompleteMultipartUpload,
+    CreateMultipartUpload,
+    CreateMultipartUploadResponse,
+    MultipartUploadCredential,
+)
+from tandem_artifacts.routes.context import Context, artifact_path, json_body
+from tandem_shared import paths, wire
+from tandem_shared.errors import InvalidParameter, NotSupported
+from tandem_shared.http import Route, api_routes, json_response
+
+_UNSUPPORTED = "Multipart upload is not supported for the current artifact repository"
+"""Clients that find this beginning of a message upload in one request instead."""
+
+Handle = Callable[[Context, Request], Awaitable[Response]]
+
+
+def routes(context: Context) -> list[Route]:
+    """The three steps of an upload by parts."""
+    return [
+        *api_routes("POST", "2.0/mlflow-artifacts/mpu/create/{path:path}", _bind(context, create)),
+        *api_routes(
+            "POST", "2.0/mlflow-artifacts/mpu/complete/{path:path}", _bind(context, complete)
+        ),
+        *api_routes("POST", "2.0/mlflow-artifacts/mpu/abort/{path:path}", _bind(context, abort)),
+    ]
+
+
+async def create(context: Context, request: Request) -> Response:
+    """Begin an upload; answers one URL a part."""
+    message = await json_body(request, CreateMultipartUpload)
+    path = _object_path(request, message.path)
+    _check_supported(context)
+    upload = await context.driver.create_multipart(path, message.num_parts)
+    credentials = [
+        MultipartUploadCredential(url=url, part_number=number, headers=dict(upload.headers))
+        if upload.headers
+        else MultipartUploadCredential(url=url, part_number=number)
+        for number, url in enumerate(upload.urls, start=1)
+    ]
+    answer = CreateMultipartUploadResponse(upload_id=upload.upload_id, credentials=credentials)
+    return json_response(wire.encode_json(answer))
+
+
+async def complete(context: Context, request: Request) -> Response:
+    """Make the object from the parts that the client has uploaded."""
+    message = await json_body(request, CompleteMultipartUpload)
+    path = _object_path(request, message.path)
+    _check_supported(context)
+    parts = sorted(
+        (Part(part.part_number, part.etag) for part in message.parts), key=lambda part: part.number
+    )
+    for one, next_one in itertools.pairwise(parts):
+        if one.number == next_one.number:
+            raise InvalidParameter(f"Part {one.number} is named twice; name each part once.")
+    await context.driver.complete_multipart(path, message.upload_id, parts)
+    return Response()
+
+
+async def abort(context: Context, request: Request) -> Response:
+    """Drop an upload and its parts."""
+    message = await json_body(request, AbortMultipartUpload)
+    path = _object_path(request, message.path)
+    _check_supported(context)
+    await context.driver.abort_multipart(path, message.upload_id)
+    return Response()
+
+
+def _object_path(request: Request, local_file: str) -> str:
+    """The URL names the directory; the client's local path, of any system, ends with the name."""
+    name = re.split(r"[/\\]", local_file)[-1]
+    if not name:
+        raise InvalidParameter(f"Invalid value for parameter 'path': '{local_file}' names no file.")
+    directory = artifact_path(request)
+    return paths.check(f"{directory}/{name}")
+
+
+def _check_supported(context: Context) -> None:
+    if not context.multipart_uploads:
+        raise NotSupported(f"{_UNSUPPORTED}; upload the file in one request.")
+
+
+def _bind(context: Context, handle: Handle) -> Callable[[Request], Awaitable[Response]]:
+    async def bound(request: Request) -> Response:
+        return await handle(context, request)
+
+    return bound

@@ -1,0 +1,35 @@
+"""Presigned URLs, from which clients download by ranges directly from the object store."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tandem_artifacts.messages import GetPresignedDownloadUrlResponse
+from tandem_artifacts.routes.context import Context, artifact_path
+from tandem_shared import wire
+from tandem_shared.errors import NotSupported
+from tandem_shared.http import Route, api_routes, json_response
+
+
+def routes(context: Context) -> list[Route]:
+    """`GET presigned/<path>`."""
+
+    async def handle(request: Request) -> Response:
+        return await presign(context, request)
+
+    return api_routes("GET", "2.0/mlflow-artifacts/presigned/{path:path}", handle)
+
+
+async def presign(context: Context, request: Request) -> Response:
+    """A URL for one artifact, with its size."""
+    path = artifact_path(request)
+    if not context.multipart_downloads:
+        raise NotSupported(
+            "Multipart download is not supported for the current artifact repository; "
+            "download the file from this service."
+        )
+    stat = await context.driver.stat(path)
+    url = await context.driver.presign_download(path)
+    answer = GetPresignedDownloadUrlResponse(url=url, file_size=stat.size)
+    response = json_response(wire.encode_json(answer))
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,75 @@
+"""What the service says about itself, and what it answers in place of a tracking server."""
+
+import re
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from tandem_artifacts.messages import ServerInfo
+from tandem_artifacts.routes.context import Context
+from tandem_shared import wire
+from tandem_shared.errors import EndpointNotFound
+from tandem_shared.http import ROUTE, Handler, Route, api_routes, json_response
+
+_TRACKING = re.compile(
+    r"/(?:ajax-)?api/[^/]+/(?:preview/)?mlflow(?:/.*)?"
+    r"|/graphql|/get-artifact|/model-versions/get-artifact|/get-trace-artifact|/upload-artifact"
+    r"|/v1/traces",
+    re.DOTALL,
+)
+"""Every path that a tracking or registry API has, or had: clients of any age are told the same."""
+
+_TRACKING_LABEL = "/{tracking API}"
+
+_DISABLED = (
+    "Endpoint: {path} disabled due to the mlflow server running in `--artifacts-only` mode. "
+    "To enable tracking server functionality, run `mlflow server` without `--artifacts-only`"
+)
+"""MLflow's own words: clients and people look for them."""
+
+
+def routes(context: Context) -> list[Route]:
+    """The root and server-info."""
+
+    async def server_info(_: Request) -> Response:
+        return json_response(wire.encode_json(describe(context)))
+
+    return [
+        Route("GET", "/", root),
+        *api_routes("GET", "3.0/mlflow/server-info", server_info),
+    ]
+
+
+async def root(_: Request) -> Response:
+    """`GET /`: for people who open the address in a browser."""
+    return PlainTextResponse(
+        "This is Tandem's artifacts service: it stores and serves MLflow artifacts.\n"
+        "The tracking server and its web UI have another address.\n"
+    )
+
+
+def describe(context: Context) -> ServerInfo:
+    """What this service can do now; current clients choose their way of transfer by it."""
+    return ServerInfo(
+        store_type=None,
+        workspaces_enabled=False,
+        trace_archival_enabled=False,
+        multipart_uploads_enabled=context.multipart_uploads,
+        multipart_downloads_enabled=context.multipart_downloads,
+        presigned_upload_run_id_supported=False,
+        presigned_upload_model_id_supported=False,
+        features_enabled={"gateway": False},
+    )
+
+
+def elsewhere(prefix: str) -> Handler:
+    """The handler for every path that no route has."""
+
+    async def answer(request: Request) -> Response:
+        path = request.scope["path"]
+        if not _TRACKING.fullmatch(path.removeprefix(prefix)):
+            raise EndpointNotFound(f"No endpoint has the path {path}.")
+        request.scope[ROUTE] = _TRACKING_LABEL
+        return PlainTextResponse(_DISABLED.format(path=path), 503)
+
+    return answer

@@ -1,0 +1,90 @@
+"""The artifacts service's settings."""
+
+from dataclasses import dataclass
+
+from tandem_shared.settings import CommonSettings, SettingsError, setting
+
+_METADATA = "this is the artifacts service and keeps no metadata; give it to tandem-metadata."
+_HYPERCORN = "Tandem runs under Hypercorn; see serve --help for what can be set."
+
+REFUSED_FLAGS = {
+    "--no-serve-artifacts": "this is the artifacts service; run tandem-metadata instead.",
+    "--backend-store-uri": _METADATA,
+    "--registry-store-uri": _METADATA,
+    "--read-replica-backend-store-uri": _METADATA,
+    "--default-artifact-root": "this is the artifacts service; give tandem-metadata its address by "
+    "that flag, as mlflow-artifacts://artifacts.example.com/.",
+    "--trace-archival-config": _METADATA,
+    "--app-name": "Tandem has no such application; authenticate at the ingress.",
+    "--gunicorn-opts": _HYPERCORN,
+    "--waitress-opts": _HYPERCORN,
+    "--uvicorn-opts": _HYPERCORN,
+    "--enable-workspaces": "Tandem has no workspaces.",
+    "--dev": "set --log-level DEBUG instead.",
+}
+"""Flags of MLflow's server that contradict this service, each with what to do instead."""
+
+ACCEPTED_SWITCHES = ("--artifacts-only", "--serve-artifacts", "--disable-workspaces")
+"""Switches of MLflow's server that are the nature of this service."""
+
+_LONGEST_TTL = 7 * 24 * 3600
+"""S3 refuses presigned URLs that live longer, and only when they are used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(CommonSettings):
+    """Where artifacts are kept, and how they travel."""
+
+    port: int = setting(5500, "Port to listen on.", env="MLFLOW_PORT", short="-p")
+    artifacts_destination: str = setting(
+        "./mlartifacts",
+        "Where artifacts are kept: a directory, file:///directory, s3://bucket/prefix or "
+        "minio://host:port/bucket/prefix.",
+        env="MLFLOW_ARTIFACTS_DESTINATION",
+    )
+    max_artifact_bytes: int | None = setting(
+        None,
+        "Largest artifact in bytes; a larger upload is answered 413. With it, clients upload "
+        "through this service only, which counts, and not by parts to the object store.",
+        env="TANDEM_MAX_ARTIFACT_BYTES",
+    )
+    upload_idle_timeout: float = setting(
+        60.0,
+        "Seconds after which an upload that sends nothing is given up, and nothing of it stored.",
+        env="TANDEM_UPLOAD_IDLE_TIMEOUT",
+    )
+    redirect_downloads: bool = setting(
+        False,
+        "Redirect downloads to presigned URLs of the object store, which clients must then reach, "
+        "instead of passing the bytes on.",
+        env="TANDEM_REDIRECT_DOWNLOADS",
+    )
+    presigned_ttl: int = setting(
+        300,
+        "Seconds for which presigned download URLs are good.",
+        env="MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS",
+    )
+    enable_proxy_multipart_upload: bool = setting(
+        True,
+        "Let clients upload large files by parts directly to an object store that they can reach; "
+        "--disable-proxy-multipart-upload turns it off.",
+        env="MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD",
+        switch="--disable-proxy-multipart-upload",
+    )
+    enable_proxy_multipart_download: bool = setting(
+        True,
+        "Let clients download by ranges directly from an object store that they can reach; "
+        "--disable-proxy-multipart-download turns it off.",
+        env="MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD",
+        switch="--disable-proxy-multipart-download",
+    )
+
+    def check(self) -> None:
+        """Raise SettingsError for values that this service cannot start with."""
+        super().check()
+        if self.max_artifact_bytes is not None and self.max_artifact_bytes < 1:
+            raise SettingsError("--max-artifact-bytes must be at least 1.")
+        if self.upload_idle_timeout <= 0:
+            raise SettingsError("--upload-idle-timeout must be more than 0.")
+        if not 1 <= self.presigned_ttl <= _LONGEST_TTL:
+            raise SettingsError(f"--presigned-ttl must be between 1 and {_LONGEST_TTL}.")
