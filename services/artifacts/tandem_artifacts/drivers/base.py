@@ -5,6 +5,8 @@ root itself. All methods are coroutines; a driver moves blocking work to threads
 `tandem_shared.errors`: a library's own errors never leave its driver.
 """
 
+# ruff: noqa: ARG002 - the methods that a store may lack refuse whatever they are given.
+
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -91,39 +93,52 @@ class Driver(ABC):
     ) -> AbstractAsyncContextManager[Reading]:
         """Open `length` bytes from `start` (to the end without a length) for reading.
 
-        With `etag` the bytes come from the very object that has it, else NotFound is raised. Raises as
-        `stat` does. Memory stays within a few chunks. Leaving the context closes what is open, also
-        half-way.
+        A range ends where the object ends, so one that begins there or beyond yields nothing.
+        With `etag` the bytes come from the very object that has it, else NotFound is raised.
+        Raises as `stat` does; `chunks` raises Unavailable when the store fails half-way. Memory
+        stays within a few chunks. Leaving the context closes what is open, also half-way.
         """
 
     @abstractmethod
     async def write(self, path: str, chunks: AsyncIterator[bytes]) -> None:
         """Store what `chunks` yields as the object, all of it or nothing.
 
-        A reader sees the old object or the new one, never a part. When `chunks` raises, or the call is
-        cancelled, nothing is left behind: no object, no partial file, no multipart upload; an object
-        that was there stays as it was. Raises InvalidParameter when the path, or a parent of it, is
-        taken by an object of the other kind (a file where a directory is needed, or the reverse).
+        A reader sees the old object or the new one, never a part. When `chunks` raises, or the
+        call is cancelled, nothing is left behind: no object, no partial file, no multipart upload;
+        an object that was there stays as it was. Only a cancel that comes after the last chunk may
+        find the object stored, whole.
+
+        Where directories are real (on disk), raises InvalidParameter when the path, or a parent of
+        it, is taken by an object of the other kind: a file where a directory is needed, or the
+        reverse. Object stores have no directories; they keep `a` and `a/b` side by side.
         """
 
     @abstractmethod
     def list(self, path: str) -> AsyncIterator[Entry]:
         """Yield the entries one level below a directory, in the order of their names.
 
-        A directory that does not exist, and the path of a file, are empty. Memory does not grow with
-        the number of entries beyond one page of the store.
+        The order is that of code points. An object store sorts names as if a directory's ended in
+        `/`; beyond one page of the store (1,000 names) its order shows. A directory that does not
+        exist, and the path of a file, are empty. Memory does not grow with the number of entries
+        beyond one page of the store, or beyond the bare names on disk.
         """
 
     @abstractmethod
     async def delete(self, path: str) -> None:
-        """Delete an object, or a directory with all that is below it; deleting nothing is no error."""
+        """Delete an object, or a directory with all below it; deleting nothing is no error."""
 
     async def create_multipart(self, path: str, parts: int) -> MultipartUpload:
-        """Begin an upload of that many parts. Raises NotSupported unless `multipart`."""
+        """Begin an upload of that many parts, from 1 to 10,000, else InvalidParameter is raised.
+
+        Raises NotSupported unless `multipart`.
+        """
         raise NotSupported(_NOT_HERE)
 
     async def complete_multipart(self, path: str, upload_id: str, parts: Sequence[Part]) -> None:
-        """Make the object from its parts. Raises NotFound for an unknown upload."""
+        """Make the object from its parts, given in any order.
+
+        Raises NotFound for an unknown upload, InvalidParameter when a part is not one of its parts.
+        """
         raise NotSupported(_NOT_HERE)
 
     async def abort_multipart(self, path: str, upload_id: str) -> None:
@@ -131,8 +146,9 @@ class Driver(ABC):
         raise NotSupported(_NOT_HERE)
 
     async def presign_download(self, path: str) -> str:
-        """A URL from which anybody can GET the object for a while. Raises NotFound as `stat` does."""
+        """A URL from which anybody can GET the object for a while. Raises as `stat` does."""
         raise NotSupported(_NOT_HERE)
 
     async def close(self) -> None:
         """Let go of connections and threads."""
+        return

@@ -1,0 +1,119 @@
+"""What goes around any driver: checks of paths, and metrics."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+
+from prometheus_client import Counter, Gauge, Histogram
+from tandem_shared import paths
+from tandem_shared.errors import ApiError
+from tandem_shared.prometheus import LATENCY_BUCKETS
+
+from tandem_artifacts.drivers.base import Driver, Entry, MultipartUpload, Part, Reading, Stat
+
+DURATION = Histogram(
+    "tandem_artifact_driver_duration_seconds",
+    "Seconds that an operation of the artifact store took; for read and write with the transfer.",
+    ("operation", "outcome"),
+    buckets=LATENCY_BUCKETS,
+)
+BYTES = Counter(
+    "tandem_artifact_bytes",
+    "Artifact bytes moved, in from clients and out to them.",
+    ("direction",),
+)
+TRANSFERS = Gauge(
+    "tandem_artifact_transfers_in_flight",
+    "Uploads and downloads under way now.",
+    ("direction",),
+    multiprocess_mode="livesum",
+)
+
+_IN, _OUT = "in", "out"
+
+
+class Guard(Driver):
+    """A driver around another one.
+
+    Every path goes through `tandem_shared.paths`, which raises InvalidParameter, before the driver
+    sees it. Metrics tell operations apart and four outcomes: `ok`, `refused` (an error that is the
+    request's), `failed` and `cancelled`.
+    """
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self.multipart = driver.multipart
+        self.presigned = driver.presigned
+
+    async def check(self) -> None:
+        with _timed("check"):
+            await self._driver.check()
+
+    async def stat(self, path: str) -> Stat:
+        with _timed("stat"):
+            return await self._driver.stat(paths.check(path))
+
+    @asynccontextmanager
+    async def read(
+        self, path: str, start: int = 0, length: int | None = None, *, etag: str | None = None
+    ) -> AsyncIterator[Reading]:
+        with _timed("read"), TRANSFERS.labels(_OUT).track_inprogress():
+            async with self._driver.read(paths.check(path), start, length, etag=etag) as reading:
+                yield Reading(reading.stat, _counted(reading.chunks, _OUT))
+
+    async def write(self, path: str, chunks: AsyncIterator[bytes]) -> None:
+        with _timed("write"), TRANSFERS.labels(_IN).track_inprogress():
+            await self._driver.write(paths.check(path), _counted(chunks, _IN))
+
+    async def list(self, path: str) -> AsyncIterator[Entry]:
+        with _timed("list"):
+            async for entry in self._driver.list(paths.check_optional(path)):
+                yield entry
+
+    async def delete(self, path: str) -> None:
+        with _timed("delete"):
+            await self._driver.delete(paths.check(path))
+
+    async def create_multipart(self, path: str, parts: int) -> MultipartUpload:
+        with _timed("create_multipart"):
+            return await self._driver.create_multipart(paths.check(path), parts)
+
+    async def complete_multipart(self, path: str, upload_id: str, parts: Sequence[Part]) -> None:
+        with _timed("complete_multipart"):
+            await self._driver.complete_multipart(paths.check(path), upload_id, parts)
+
+    async def abort_multipart(self, path: str, upload_id: str) -> None:
+        with _timed("abort_multipart"):
+            await self._driver.abort_multipart(paths.check(path), upload_id)
+
+    async def presign_download(self, path: str) -> str:
+        with _timed("presign_download"):
+            return await self._driver.presign_download(paths.check(path))
+
+    async def close(self) -> None:
+        await self._driver.close()
+
+
+async def _counted(chunks: AsyncIterator[bytes], direction: str) -> AsyncIterator[bytes]:
+    moved = BYTES.labels(direction)
+    async for chunk in chunks:
+        moved.inc(len(chunk))
+        yield chunk
+
+
+@contextmanager
+def _timed(operation: str) -> Iterator[None]:
+    outcome = "failed"
+    started = time.perf_counter()
+    try:
+        yield
+        outcome = "ok"
+    except ApiError as error:
+        outcome = "refused" if error.status < 500 else "failed"
+        raise
+    except (asyncio.CancelledError, GeneratorExit):
+        outcome = "cancelled"
+        raise
+    finally:
+        DURATION.labels(operation, outcome).observe(time.perf_counter() - started)

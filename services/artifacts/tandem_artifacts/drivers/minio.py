@@ -1,0 +1,221 @@
+"""`minio://host:port/bucket/prefix` by way of the minio SDK."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from xml.etree.ElementTree import ParseError
+
+import certifi
+import urllib3
+from minio import Minio as Client
+from minio.credentials.providers import Provider, StaticProvider
+from minio.datatypes import Part as SdkPart
+from minio.datatypes import parse_list_objects
+from minio.deleteobjects import DeleteObject
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from tandem_shared.errors import ApiError, Unavailable
+
+from tandem_artifacts.drivers import objects
+from tandem_artifacts.drivers.base import Part, Stat
+from tandem_artifacts.drivers.objects import BeyondEnd, Listed, ObjectStore, Opened, Page
+
+
+class Minio(ObjectStore):
+    """A driver for a bucket of a MinIO server."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        bucket: str,
+        prefix: str,
+        *,
+        access_key: str,
+        secret_key: str,
+        session_token: str | None = None,
+        secure: bool = True,
+        region: str | None = None,
+        verify_tls: bool = True,
+        ca_file: str | None = None,
+        download_url_seconds: int = 300,
+        part_url_seconds: int = 3600,
+    ) -> None:
+        """`endpoint` is `host` or `host:port`; without a region the server is asked for one."""
+        pool = urllib3.PoolManager(
+            timeout=urllib3.Timeout(connect=objects.CONNECT_SECONDS, read=objects.READ_SECONDS),
+            maxsize=objects.CONNECTIONS,
+            cert_reqs="CERT_REQUIRED" if verify_tls else "CERT_NONE",
+            ca_certs=ca_file or certifi.where(),
+            retries=urllib3.Retry(
+                total=objects.ATTEMPTS - 1,
+                backoff_factor=0.2,
+                status_forcelist=(500, 502, 503, 504),
+                # The last answer itself, so that its error code can be read.
+                raise_on_status=False,
+            ),
+        )
+        credentials: Provider = StaticProvider(access_key, secret_key, session_token)
+        client = Client(
+            endpoint, credentials=credentials, secure=secure, region=region, http_client=pool
+        )
+        super().__init__(
+            _Bucket(client, pool, bucket),
+            prefix,
+            download_url_seconds=download_url_seconds,
+            part_url_seconds=part_url_seconds,
+        )
+
+
+class _Bucket(objects.Bucket):
+    """The SDK has no public calls for single parts and pages, so those go through its private ones.
+
+    They have been the same in every 7.x; the conformance suite says when they change.
+    """
+
+    def __init__(self, client: Client, pool: urllib3.PoolManager, name: str) -> None:
+        self._client: Any = client
+        self._pool = pool
+        self._name = name
+
+    def check(self) -> None:
+        self.page("", "", None, 1)
+
+    def head(self, key: str) -> Stat:
+        with _translated():
+            found = self._client.stat_object(self._name, key)
+        return Stat(found.size, found.etag, found.last_modified.timestamp())
+
+    def get(self, key: str, start: int, length: int | None, etag: str | None) -> Opened:
+        headers = {} if etag is None else {"If-Match": f'"{etag}"'}
+        if start or length is not None:
+            end = "" if length is None else start + length - 1
+            headers["Range"] = f"bytes={start}-{end}"
+        with _translated():
+            body = self._client.get_object(self._name, key, request_headers=headers)
+        got = body.headers
+        length = int(got["content-length"])
+        total = got.get("content-range", "").rpartition("/")[2]
+        modified = _seconds(got["last-modified"])
+        stat = Stat(int(total) if total.isdigit() else length, got["etag"].strip('"'), modified)
+
+        def read(size: int) -> bytes:
+            with _translated():
+                data: bytes = body.read(size)
+                return data
+
+        def close() -> None:
+            body.close()
+            body.release_conn()
+
+        return Opened(stat, length, read, close)
+
+    def page(self, prefix: str, delimiter: str, after: str | None, limit: int) -> Page:
+        query = {
+            "list-type": "2",
+            "encoding-type": "url",
+            "prefix": prefix,
+            "delimiter": delimiter,
+            "max-keys": str(limit),
+        }
+        if after is not None:
+            query["continuation-token"] = after
+        with _translated():
+            response = self._client._execute("GET", self._name, query_params=query)
+            found, more, following, _ = parse_list_objects(response)
+        entries = [
+            Listed(each.object_name or "", None if each.last_modified is None else each.size or 0)
+            for each in found
+        ]
+        return Page(entries, following if more else None)
+
+    def put(self, key: str, data: bytes | bytearray) -> None:
+        headers = {"Content-Type": objects.content_type(key)}
+        with _translated():
+            self._client._put_object(self._name, key, data, headers)
+
+    def begin(self, key: str) -> str:
+        headers = {"Content-Type": objects.content_type(key)}
+        with _translated():
+            upload_id: str = self._client._create_multipart_upload(self._name, key, headers)
+        return upload_id
+
+    def put_part(self, key: str, upload_id: str, number: int, data: bytes | bytearray) -> str:
+        with _translated():
+            etag: str = self._client._upload_part(self._name, key, data, None, upload_id, number)
+        return etag
+
+    def complete(self, key: str, upload_id: str, parts: Sequence[Part]) -> None:
+        listed = [SdkPart(part.number, part.etag.strip('"')) for part in parts]
+        with _translated():
+            done = self._client._complete_multipart_upload(self._name, key, upload_id, listed)
+        # S3 may answer 200 and then fail: the body is an error, in which the SDK finds no ETag.
+        if not done.etag:
+            raise Unavailable("The artifact store could not put the parts together; try again.")
+
+    def abort(self, key: str, upload_id: str) -> None:
+        with _translated():
+            self._client._abort_multipart_upload(self._name, key, upload_id)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        with _translated():
+            if len(keys) == 1:
+                self._client.remove_object(self._name, keys[0])
+                return
+            wanted = [DeleteObject(key) for key in keys]
+            failed = next(iter(self._client.remove_objects(self._name, wanted)), None)
+        if failed is not None:
+            raise objects.error(failed.code or "", None)
+
+    def presign_get(self, key: str, disposition: str, seconds: int) -> str:
+        answered = {"response-content-disposition": disposition}
+        with _translated():
+            url: str = self._client.presigned_get_object(
+                self._name, key, timedelta(seconds=seconds), answered
+            )
+        return url
+
+    def presign_part(self, key: str, upload_id: str, number: int, seconds: int) -> str:
+        query = {"partNumber": str(number), "uploadId": upload_id}
+        with _translated():
+            url: str = self._client.get_presigned_url(
+                "PUT", self._name, key, timedelta(seconds=seconds), extra_query_params=query
+            )
+        return url
+
+    def part_headers(self) -> dict[str, str]:
+        return {}
+
+    def close(self) -> None:
+        self._pool.clear()
+
+
+def _seconds(date: str) -> float:
+    return parsedate_to_datetime(date).timestamp()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except S3Error as failure:
+        status = failure.response.status
+        if failure.code == "InvalidRange" or status == 416:
+            raise BeyondEnd from None
+        raise objects.error(failure.code or "", status) from failure
+    except (ServerError, InvalidResponseError) as failure:
+        raise _without_body(failure) from failure
+    except (
+        MinioException,
+        urllib3.exceptions.HTTPError,
+        OSError,
+        ValueError,
+        ParseError,
+    ) as failure:
+        raise Unavailable("The artifact store does not answer; try again.") from failure
+
+
+def _without_body(failure: ServerError | InvalidResponseError) -> ApiError:
+    """An answer that carries no S3 error document, so only its status speaks."""
+    status = failure.status_code if isinstance(failure, ServerError) else failure._code
+    return objects.error("", status)

@@ -1,0 +1,306 @@
+"""What S3 and MinIO have in common: a driver over the blocking calls of a bucket."""
+
+import mimetypes
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from tandem_shared.errors import (
+    ApiError,
+    InvalidParameter,
+    NotFound,
+    PermissionDenied,
+    Unavailable,
+)
+
+from tandem_artifacts.drivers.base import Driver, Entry, MultipartUpload, Part, Reading, Stat
+from tandem_artifacts.drivers.threads import ReadAhead, Threads, certainly
+from tandem_artifacts.drivers.upload import MAX_PARTS, PartStore, upload
+
+CONCURRENCY = 32
+"""Requests to the store that a driver makes at a time."""
+
+CONNECTIONS = 2 * CONCURRENCY
+"""Connections kept for further use; a download holds one between its requests for bytes."""
+
+CONNECT_SECONDS = 5
+READ_SECONDS = 60
+"""How long a store may stay silent before a request counts as failed."""
+
+ATTEMPTS = 3
+"""How often a request is sent, when the store fails or does not answer."""
+
+PAGE_ENTRIES = 1000
+"""S3's limit, for a page of a listing and for one deletion of many objects."""
+
+_ABSENT: Final = frozenset({"NoSuchKey", "NoSuchUpload", "NotFound", "404"})
+_REFUSED: Final = frozenset(
+    {
+        "AccessDenied",
+        "AllAccessDisabled",
+        "ExpiredToken",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "SignatureDoesNotMatch",
+        "403",
+    }
+)
+_BAD_PARTS: Final = frozenset(
+    {"EntityTooSmall", "InvalidPart", "InvalidPartOrder", "InvalidArgument", "MalformedXML"}
+)
+
+
+class BeyondEnd(Exception):
+    """A range that begins at or after the end of the object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A key of a listing, or with `size` None a prefix that ends in `/`."""
+
+    key: str
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a listing, and the token of what follows, if anything does."""
+
+    entries: Sequence[Listed]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An object's bytes on their way; blocking, and `close` must be called."""
+
+    stat: Stat
+    length: int
+    read: Callable[[int], bytes]
+    close: Callable[[], None]
+
+
+class Bucket(PartStore):
+    """The blocking calls of a bucket; failures are `tandem_shared.errors`."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise Unavailable or PermissionDenied unless the bucket can be used."""
+
+    @abstractmethod
+    def head(self, key: str) -> Stat:
+        """Raises NotFound."""
+
+    @abstractmethod
+    def get(self, key: str, start: int, length: int | None, etag: str | None) -> Opened:
+        """Raises NotFound, also when the object has another ETag, and BeyondEnd."""
+
+    @abstractmethod
+    def page(self, prefix: str, delimiter: str, after: str | None, limit: int) -> Page:
+        """A page of the keys that begin with `prefix`; `after` is a page's `next`."""
+
+    @abstractmethod
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete up to 1,000 objects; those that are missing already are no error."""
+
+    @abstractmethod
+    def presign_get(self, key: str, disposition: str, seconds: int) -> str:
+        """A URL to GET the object, answered with that Content-Disposition."""
+
+    @abstractmethod
+    def presign_part(self, key: str, upload_id: str, number: int, seconds: int) -> str:
+        """A URL to PUT a part."""
+
+    @abstractmethod
+    def part_headers(self) -> dict[str, str]:
+        """Headers that the PUT of a part must carry."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+class ObjectStore(Driver):
+    """A driver over a bucket, or over the part of it below a prefix."""
+
+    multipart = True
+    presigned = True
+
+    def __init__(
+        self, bucket: Bucket, prefix: str, *, download_url_seconds: int, part_url_seconds: int
+    ) -> None:
+        self._bucket = bucket
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._download_url_seconds = download_url_seconds
+        self._part_url_seconds = part_url_seconds
+        self._threads = Threads("objects", CONCURRENCY)
+
+    async def check(self) -> None:
+        await self._threads.run(self._bucket.check)
+
+    async def stat(self, path: str) -> Stat:
+        return await self._threads.run(self._stat, path)
+
+    @asynccontextmanager
+    async def read(
+        self, path: str, start: int = 0, length: int | None = None, *, etag: str | None = None
+    ) -> AsyncIterator[Reading]:
+        opening = _Opening()
+        chunks: ReadAhead | None = None
+        try:
+            await self._threads.run(self._open, opening, path, start, length, etag)
+            opened = opening.opened
+            assert opened is not None
+            chunks = ReadAhead(self._threads, opened.read, opened.length)
+            yield Reading(opened.stat, chunks)
+        finally:
+            await certainly(self._close(opening, chunks))
+
+    async def write(self, path: str, chunks: AsyncIterator[bytes]) -> None:
+        await upload(self._bucket, self._threads, self._key(path), chunks)
+
+    async def list(self, path: str) -> AsyncIterator[Entry]:
+        prefix = self._below(path)
+        after: str | None = None
+        while True:
+            page = await self._threads.run(self._bucket.page, prefix, "/", after, PAGE_ENTRIES)
+            for entry in sorted(_entries(page, prefix), key=lambda entry: entry.path):
+                yield entry
+            if (after := page.next) is None:
+                return
+
+    async def delete(self, path: str) -> None:
+        await self._threads.run(self._delete, path)
+
+    async def create_multipart(self, path: str, parts: int) -> MultipartUpload:
+        if not 1 <= parts <= MAX_PARTS:
+            raise InvalidParameter(f"A multipart upload has 1 to {MAX_PARTS} parts, not {parts}.")
+        return await self._threads.run(self._create_multipart, path, parts)
+
+    async def complete_multipart(self, path: str, upload_id: str, parts: Sequence[Part]) -> None:
+        if not parts:
+            raise InvalidParameter("A multipart upload needs at least one part to be completed.")
+        ordered = sorted(parts, key=lambda part: part.number)
+        await self._threads.run(self._bucket.complete, self._key(path), upload_id, ordered)
+
+    async def abort_multipart(self, path: str, upload_id: str) -> None:
+        await self._threads.run(self._bucket.abort, self._key(path), upload_id)
+
+    async def presign_download(self, path: str) -> str:
+        return await self._threads.run(self._presign_download, path)
+
+    async def close(self) -> None:
+        self._threads.close()
+        self._bucket.close()
+
+    def _key(self, path: str) -> str:
+        return self._prefix + path
+
+    def _below(self, path: str) -> str:
+        return f"{self._prefix}{path}/" if path else self._prefix
+
+    def _stat(self, path: str) -> Stat:
+        try:
+            return self._bucket.head(self._key(path))
+        except NotFound:
+            self._refuse_directory(path)
+            raise
+
+    def _refuse_directory(self, path: str) -> None:
+        if self._bucket.page(self._below(path), "", None, 1).entries:
+            raise InvalidParameter(f"'{path}' is a directory.")
+
+    def _open(
+        self, opening: "_Opening", path: str, start: int, length: int | None, etag: str | None
+    ) -> None:
+        try:
+            if length == 0:
+                raise BeyondEnd
+            opening.opened = self._bucket.get(self._key(path), start, length, etag)
+        except BeyondEnd:
+            stat = self._bucket.head(self._key(path))
+            if etag is not None and stat.etag != etag:
+                raise NotFound(f"'{path}' has been replaced.") from None
+            opening.opened = Opened(stat, 0, lambda _: b"", lambda: None)
+        except NotFound:
+            if etag is None:
+                self._refuse_directory(path)
+            raise
+
+    async def _close(self, opening: "_Opening", chunks: ReadAhead | None) -> None:
+        if chunks is not None:
+            await chunks.aclose()
+        if opening.opened is not None:
+            await self._threads.run(opening.opened.close)
+
+    def _delete(self, path: str) -> None:
+        if path:
+            self._bucket.delete([self._key(path)])
+        after: str | None = None
+        while True:
+            page = self._bucket.page(self._below(path), "", after, PAGE_ENTRIES)
+            if page.entries:
+                self._bucket.delete([listed.key for listed in page.entries])
+            if (after := page.next) is None:
+                return
+
+    def _create_multipart(self, path: str, parts: int) -> MultipartUpload:
+        key = self._key(path)
+        upload_id = self._bucket.begin(key)
+        urls = [
+            self._bucket.presign_part(key, upload_id, number, self._part_url_seconds)
+            for number in range(1, parts + 1)
+        ]
+        return MultipartUpload(upload_id, urls, self._bucket.part_headers())
+
+    def _presign_download(self, path: str) -> str:
+        self._stat(path)
+        disposition = f"attachment; filename*=UTF-8''{quote(path.rpartition('/')[2], safe='')}"
+        return self._bucket.presign_get(self._key(path), disposition, self._download_url_seconds)
+
+
+@dataclass(slots=True)
+class _Opening:
+    """Where a thread leaves what it opened, also when nobody waits for its answer any more."""
+
+    opened: Opened | None = None
+
+
+def content_type(key: str) -> str:
+    """The media type to store with an object, by its name."""
+    guessed, encoding = mimetypes.guess_type(key)
+    return guessed if guessed and not encoding else "application/octet-stream"
+
+
+def error(code: str, status: int | None) -> ApiError:
+    """The error for an S3 error code, or for a bare status where there is no body (HEAD).
+
+    The store's own message is not passed on: it may name keys, buckets and accounts.
+    """
+    if code == "NoSuchBucket":
+        return Unavailable("The bucket of the artifact store does not exist.")
+    if code in _ABSENT or status == 404:
+        return NotFound("The artifact store has no such object or upload.")
+    if code == "PreconditionFailed" or status == 412:
+        return NotFound("The object has been replaced.")
+    if code in _REFUSED or status in (401, 403):
+        return PermissionDenied("The artifact store refused the service's credentials.")
+    if code in _BAD_PARTS:
+        return InvalidParameter("The parts do not make up the upload: check numbers and ETags.")
+    if code == "KeyTooLongError":
+        return InvalidParameter("Invalid path: it is longer than the artifact store allows.")
+    shown = f" ({code})" if code.isalnum() else ""
+    return Unavailable(f"The artifact store failed{shown}; try again.")
+
+
+def _entries(page: Page, prefix: str) -> "list[Entry]":
+    entries = []
+    for listed in page.entries:
+        name = listed.key.removeprefix(prefix).removesuffix("/")
+        # A key that ends in "/" marks an empty directory for some tools; it is nobody's artifact.
+        if name and (listed.size is None or not listed.key.endswith("/")):
+            entries.append(Entry(name, listed.size is None, listed.size))
+    return entries

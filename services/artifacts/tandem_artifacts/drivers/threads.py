@@ -1,0 +1,103 @@
+"""Blocking calls in threads of a driver's own, so that a slow store holds up nobody else."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, ParamSpec, TypeVar
+
+import anyio
+from tandem_shared.errors import Unavailable
+
+from tandem_artifacts.drivers.base import CHUNK_BYTES
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Threads:
+    """A pool of threads, started as they are needed."""
+
+    def __init__(self, name: str, size: int) -> None:
+        self._pool = ThreadPoolExecutor(size, thread_name_prefix=f"tandem-{name}")
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call in a thread.
+
+        When the caller is cancelled, a call that runs already is waited for before CancelledError
+        goes on: afterwards nothing of it is still happening, and clean-up may begin.
+        """
+        job = self._pool.submit(call, *args, **kwargs)
+        try:
+            return await finish(asyncio.wrap_future(job), job.cancel)
+        finally:
+            del (
+                job
+            )  # A failed call's traceback would keep its arguments alive: whole parts of bytes.
+
+    def close(self) -> None:
+        """Let the threads end; what runs is not waited for."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def finish(future: "asyncio.Future[T]", cancel: Callable[[], bool] | None = None) -> T:
+    """The result of `future`, which goes on to its end even when the caller is cancelled.
+
+    CancelledError is raised only when `future` is done, or when `cancel` called it off.
+    """
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        if cancel is None or not cancel():
+            # The scope holds off anyio, which cancels again and again; the loop, task.cancel().
+            with anyio.CancelScope(shield=True):
+                while not future.done():
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.wait([future])
+            if not future.cancelled():
+                future.exception()  # Looked at, or asyncio complains that nobody did.
+        raise
+
+
+async def certainly(work: Coroutine[Any, Any, T]) -> T:
+    """Carry a clean-up through to its end, also when the caller is cancelled meanwhile."""
+    return await finish(asyncio.ensure_future(work))
+
+
+class ReadAhead(AsyncIterator[bytes]):
+    """What a blocking `read(size)` yields, `length` bytes in all, always one chunk ahead.
+
+    Raises Unavailable when `read` comes to an end early.
+    """
+
+    def __init__(self, threads: Threads, read: Callable[[int], bytes], length: int) -> None:
+        self._threads = threads
+        self._read = read
+        self._left = length
+        self._next: asyncio.Future[bytes] | None = None
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        if self._next is None:
+            self._next = self._begin(self._left)
+        chunk = await finish(self._next)
+        self._next = None
+        if not chunk:
+            raise Unavailable("The artifact store ended an object early; try again.")
+        self._left -= len(chunk)
+        if self._left:
+            self._next = self._begin(self._left)
+        return chunk
+
+    async def aclose(self) -> None:
+        """Wait for the read that is under way; afterwards its source may be closed."""
+        if self._next is not None:
+            pending, self._next = self._next, None
+            await asyncio.wait([pending])
+            if not pending.cancelled():
+                pending.exception()
+        self._left = 0
+
+    def _begin(self, left: int) -> "asyncio.Future[bytes]":
+        return asyncio.ensure_future(self._threads.run(self._read, min(CHUNK_BYTES, left)))

