@@ -1,0 +1,123 @@
+"""What keys, names and values may be, and how many of them one request may hold.
+
+Lengths count characters. They are MLflow's, and where MLflow's own tables hold less than MLflow
+lets through, the tables': so a request is answered alike on every database.
+"""
+
+import posixpath
+import re
+from collections.abc import Sized
+
+from tandem_shared.errors import InvalidParameter
+
+KEY = 250
+"""Keys of metrics, params and tags."""
+
+PARAM_VALUE = 6000
+TAG_VALUE = 8000
+EXPERIMENT_TAG_VALUE = 20000
+EXPERIMENT_NAME = 256
+RUN_NAME = 250
+USER_ID = 256
+
+ARTIFACT_LOCATION = 157
+"""A run's artifact URI, the location with `/<run id>/artifacts`, has 200 characters at most."""
+
+BATCH = 1000
+BATCH_METRICS = 1000
+BATCH_PARAMS = 100
+BATCH_TAGS = 100
+CUSTOM_VIEWS = 50
+
+_KEY_CHARACTERS = re.compile(r"[/\w.\- :]*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SHOWN = 100
+
+
+def check_key(field: str, key: str) -> None:
+    """Raise InvalidParameter, naming the field, for a key that cannot be logged.
+
+    Clients of old kept a key as a file of that name, so a key may hold `/` but not be absolute,
+    nor have an empty, `.` or `..` segment.
+    """
+    check_length(field, key, KEY)
+    if not _KEY_CHARACTERS.fullmatch(key):
+        raise InvalidParameter(
+            f"Invalid value {_shown(key)} for parameter '{field}': use letters, digits, spaces "
+            "and the characters _ - . : / only."
+        )
+    normal = posixpath.normpath(key)
+    if normal != key or normal == "." or normal.startswith(("..", "/")):
+        raise InvalidParameter(
+            f"Invalid value {_shown(key)} for parameter '{field}': a key must not begin or end "
+            "with '/', nor hold an empty, '.' or '..' segment."
+        )
+
+
+def check_free_key(field: str, key: str) -> None:
+    """Like `check_key`, for the tags a run begins with, where MLflow takes any character.
+
+    Raises InvalidParameter for an empty or over-long key, or one with a control character.
+    """
+    if not key:
+        raise InvalidParameter(f"Missing value for required parameter '{field}'.")
+    check_text(field, key, KEY)
+
+
+def check_text(field: str, text: str, limit: int) -> None:
+    """Raise InvalidParameter for a name that is over-long or holds a control character."""
+    check_length(field, text, limit)
+    if _CONTROL.search(text):
+        raise InvalidParameter(
+            f"Invalid value {_shown(text)} for parameter '{field}': it holds a control character; "
+            "remove it."
+        )
+
+
+def check_length(field: str, text: str, limit: int) -> None:
+    """Raise InvalidParameter when the text has more than `limit` characters."""
+    if len(text) > limit:
+        raise InvalidParameter(
+            f"Parameter '{field}' exceeds the maximum length of {limit} characters: "
+            f"{_shown(text)} has {len(text)}."
+        )
+
+
+def fit(field: str, value: str, limit: int, *, truncate: bool) -> str:
+    """The value, cut to `limit` characters if `truncate`.
+
+    Raises InvalidParameter when it is longer and must not be cut.
+    """
+    if truncate:
+        return value[:limit]
+    check_length(field, value, limit)
+    return value
+
+
+def param_value(field: str, value: str, *, truncate: bool) -> str:
+    """A param's value, cut or refused when it is too long."""
+    return fit(field, value, PARAM_VALUE, truncate=truncate)
+
+
+def tag_value(field: str, value: str, *, truncate: bool) -> str:
+    """A run tag's value, cut or refused when it is too long."""
+    return fit(field, value, TAG_VALUE, truncate=truncate)
+
+
+def check_batch(metrics: Sized, params: Sized, tags: Sized) -> None:
+    """Raise InvalidParameter when a request logs more than one request may."""
+    total = len(metrics) + len(params) + len(tags)
+    for what, count, limit in (
+        ("metrics", len(metrics), BATCH_METRICS),
+        ("params", len(params), BATCH_PARAMS),
+        ("tags", len(tags), BATCH_TAGS),
+        ("metrics, params and tags", total, BATCH),
+    ):
+        if count > limit:
+            raise InvalidParameter(
+                f"A request can log at most {limit} {what}, not {count}; split it into several."
+            )
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
