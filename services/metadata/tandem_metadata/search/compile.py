@@ -1,0 +1,146 @@
+"""Conditions to SQLAlchemy Core, with the same meaning on SQLite and PostgreSQL.
+
+A condition on a metric, a param, a tag or a dataset holds where a row exists that satisfies it, so
+`tags.x != 'a'` leaves out what has no tag x. The EXISTS probes are answered by the primary keys
+(key, run_uuid) and by the index on inputs' destination.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Table, exists, false, func, or_, true
+
+from tandem_metadata.search.fields import Condition, Entity, Operand
+from tandem_metadata.tables.tracking import (
+    datasets,
+    experiment_tags,
+    experiments,
+    input_tags,
+    inputs,
+    latest_metrics,
+    params,
+    runs,
+    tags,
+)
+
+RUN_TABLES: Final = {Entity.METRIC: latest_metrics, Entity.PARAM: params, Entity.TAG: tags}
+"""The tables of what is logged to runs by key."""
+
+RUN_COLUMNS: Final = {**runs.c, "run_id": runs.c.run_uuid, "run_name": runs.c.name}
+"""The columns of runs by the names that clients know."""
+
+_RUN_NAME: Final = "mlflow.runName"
+_CONTEXT: Final = "mlflow.data.context"
+_GLOB: Final = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"})
+
+Clause = ColumnElement[bool]
+
+
+def run_clauses(conditions: Iterable[Condition], dialect: str) -> list[Clause]:
+    """What rows of runs must satisfy; `dialect` is "sqlite" or "postgresql"."""
+    return [_run_clause(condition, dialect) for condition in conditions]
+
+
+def experiment_clauses(conditions: Iterable[Condition], dialect: str) -> list[Clause]:
+    """What rows of experiments must satisfy; `dialect` is "sqlite" or "postgresql"."""
+    return [_experiment_clause(condition, dialect) for condition in conditions]
+
+
+def _run_clause(condition: Condition, dialect: str) -> Clause:
+    entity, key = condition.field.entity, condition.field.key
+    if entity is Entity.DATASET:
+        return _dataset_clause(condition, dialect)
+    if entity is Entity.ATTRIBUTE and key != "run_name":
+        return _compare(RUN_COLUMNS[key], condition.operator, condition.value, dialect)
+    if entity is Entity.ATTRIBUTE:
+        # Databases hold runs of MLflow 1.29 and before, whose names are in the tag only.
+        entity, key = Entity.TAG, _RUN_NAME
+    table = RUN_TABLES[entity]
+    return _keyed_clause(table, table.c.run_uuid == runs.c.run_uuid, key, condition, dialect)
+
+
+def _experiment_clause(condition: Condition, dialect: str) -> Clause:
+    key = condition.field.key
+    if condition.field.entity is Entity.ATTRIBUTE:
+        return _compare(experiments.c[key], condition.operator, condition.value, dialect)
+    mine = experiment_tags.c.experiment_id == experiments.c.experiment_id
+    return _keyed_clause(experiment_tags, mine, key, condition, dialect)
+
+
+def _keyed_clause(
+    table: Table, mine: Clause, key: str, condition: Condition, dialect: str
+) -> Clause:
+    """A condition on the row of that key, which exists once or not at all."""
+    row = exists().where(mine, table.c.key == key)
+    if condition.operator == "IS NULL":
+        return ~row
+    if condition.operator == "IS NOT NULL":
+        return row
+    holds = _compare(table.c.value, condition.operator, condition.value, dialect)
+    if table is not latest_metrics:
+        return row.where(holds)
+    # A NaN is stored as 0 and a mark; it differs from every number and compares with none.
+    if condition.operator == "!=":
+        return row.where(or_(holds, table.c.is_nan == true()))
+    return row.where(holds, table.c.is_nan == false())
+
+
+def _dataset_clause(condition: Condition, dialect: str) -> Clause:
+    key = condition.field.key
+    column = input_tags.c.value if key == "context" else datasets.c[key]
+    row = exists().where(
+        inputs.c.destination_type == "RUN",
+        inputs.c.destination_id == runs.c.run_uuid,
+        inputs.c.source_type == "DATASET",
+        datasets.c.dataset_uuid == inputs.c.source_id,
+        _compare(column, condition.operator, condition.value, dialect),
+    )
+    if key == "context":
+        row = row.where(
+            input_tags.c.input_uuid == inputs.c.input_uuid, input_tags.c.name == _CONTEXT
+        )
+    return row
+
+
+def _compare(column: ColumnElement[Any], operator: str, value: Operand, dialect: str) -> Clause:
+    match operator:
+        case "=":
+            return column == value
+        case "!=":
+            return column != value
+        case "<":
+            return column < value
+        case "<=":
+            return column <= value
+        case ">":
+            return column > value
+        case ">=":
+            return column >= value
+        case "IN":
+            return column.in_(_members(value))
+        case "NOT IN":
+            return column.not_in(_members(value))
+        case "LIKE":
+            return _like(column, str(value), dialect)
+        case "ILIKE":
+            return _ilike(column, str(value), dialect)
+    raise AssertionError(f"an operator that no field has: {operator}")
+
+
+def _members(value: Operand) -> tuple[object, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _like(column: ColumnElement[Any], pattern: str, dialect: str) -> Clause:
+    """Case counts. A backslash is a character like any other: SQLite and MLflow have it so."""
+    if dialect == "sqlite":
+        # SQLite's LIKE ignores case unless a pragma of the connection is set; GLOB never does.
+        return column.bool_op("GLOB")(pattern.translate(_GLOB))
+    return column.like(pattern, escape="")
+
+
+def _ilike(column: ColumnElement[Any], pattern: str, dialect: str) -> Clause:
+    """Case does not count; on SQLite this goes for the letters A to Z only."""
+    if dialect == "sqlite":
+        return func.lower(column).like(func.lower(pattern))
+    return column.ilike(pattern, escape="")

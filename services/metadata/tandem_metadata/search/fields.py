@@ -1,0 +1,178 @@
+"""What can be searched in a resource: its entities, their keys, and the operators of each type."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from tandem_metadata.search.lexer import Token, refusal, shown
+from tandem_metadata.search.parser import Comparison, Identifier, SortKey, Value
+from tandem_shared.errors import InvalidParameter
+
+EQUALITY: Final = frozenset({"=", "!="})
+PATTERNS: Final = frozenset({"LIKE", "ILIKE"})
+SIZES: Final = frozenset({"<", "<=", ">", ">="})
+MEMBERSHIP: Final = frozenset({"IN", "NOT IN"})
+PRESENCE: Final = frozenset({"IS NULL", "IS NOT NULL"})
+
+MAX_PATTERN: Final = 10_000
+"""Characters in a LIKE pattern; the databases have limits of their own above this."""
+
+Operand = Value | tuple[int, ...]
+"""A value in its field's type; ids are whole numbers."""
+
+_ID = re.compile("-?[0-9]{1,18}")
+
+
+class Entity(Enum):
+    """Where a value is kept."""
+
+    ATTRIBUTE = "attribute"
+    METRIC = "metric"
+    PARAM = "parameter"
+    TAG = "tag"
+    DATASET = "dataset"
+
+
+class Type(Enum):
+    """What a field is compared with."""
+
+    TEXT = "a quoted string"
+    NUMBER = "a number"
+    WHOLE = "a whole number"
+    ID = "a quoted whole number"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldType:
+    """The type of a field's values and the operators it understands."""
+
+    type: Type
+    operators: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A key of an entity; of attributes and datasets the key is the canonical name."""
+
+    entity: Entity
+    key: str
+    kind: FieldType
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A comparison whose field exists, whose operator fits and whose value has the right type."""
+
+    field: Field
+    operator: str
+    value: Operand
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A field to sort by."""
+
+    field: Field
+    ascending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """The searchable fields of a resource.
+
+    `entities` maps every accepted spelling to its entity, `open_keys` holds the type of those that
+    take any key, `keys` the fixed keys of the others, `aliases` other spellings of attributes, of
+    which `order_aliases` are accepted when sorting too; `order_entities` can be sorted by.
+    """
+
+    entities: Mapping[str, Entity]
+    open_keys: Mapping[Entity, FieldType]
+    keys: Mapping[Entity, Mapping[str, FieldType]]
+    aliases: Mapping[str, str]
+    order_entities: frozenset[Entity]
+    order_aliases: frozenset[str]
+
+    def condition(self, comparison: Comparison) -> Condition:
+        """The comparison with its field; raises InvalidParameter naming what does not fit."""
+        field = self._field(comparison.identifier, "filter", self.aliases)
+        if comparison.operator not in field.kind.operators:
+            name = comparison.identifier.token.text
+            accepted = ", ".join(sorted(field.kind.operators))
+            raise refusal(
+                "filter",
+                comparison.operator_token,
+                f"{shown(name)} does not support {comparison.operator}, only {accepted}",
+            )
+        return Condition(field, comparison.operator, _typed(comparison, field))
+
+    def order(self, key: SortKey) -> Order:
+        """The sort key with its field; raises InvalidParameter naming what does not fit."""
+        aliases = {alias: self.aliases[alias] for alias in self.order_aliases}
+        field = self._field(key.identifier, "order_by clause", aliases)
+        if field.entity not in self.order_entities:
+            reason = f"results cannot be sorted by a {field.entity.value}"
+            raise refusal("order_by clause", key.identifier.token, reason)
+        return Order(field, key.ascending)
+
+    def _field(self, identifier: Identifier, source: str, aliases: Mapping[str, str]) -> Field:
+        entity = self._entity(identifier, source)
+        if entity in self.open_keys:
+            return Field(entity, identifier.key, self.open_keys[entity])
+        keys = self.keys[entity]
+        key = identifier.key
+        if entity is Entity.ATTRIBUTE:
+            key = aliases.get(key, key)
+        if key not in keys:
+            reason = f"there is no {entity.value} {shown(key)}, only {', '.join(sorted(keys))}"
+            raise refusal(source, identifier.token, reason)
+        return Field(entity, key, keys[key])
+
+    def _entity(self, identifier: Identifier, source: str) -> Entity:
+        if identifier.entity is None:
+            return Entity.ATTRIBUTE
+        if identifier.entity not in self.entities:
+            accepted = ", ".join(sorted(self.entities))
+            reason = f"there is no entity {shown(identifier.entity)}, only {accepted}"
+            raise refusal(source, identifier.token, reason)
+        return self.entities[identifier.entity]
+
+
+def _typed(comparison: Comparison, field: Field) -> Operand:
+    """The value in the field's type."""
+    value, token = comparison.value, comparison.value_token
+    if comparison.operator in PRESENCE:
+        return None
+    wanted = field.kind.type
+    if wanted is Type.ID:
+        return _ids(value, token)
+    if wanted is Type.TEXT:
+        if isinstance(value, int | float):
+            raise _mistyped(comparison, wanted)
+        if comparison.operator in PATTERNS and len(str(value)) > MAX_PATTERN:
+            raise refusal("filter", token, f"a pattern has at most {MAX_PATTERN} characters")
+        return value
+    if not isinstance(value, int | float) or (wanted is Type.WHOLE and isinstance(value, float)):
+        raise _mistyped(comparison, wanted)
+    return float(value) if field.entity is Entity.METRIC else value
+
+
+def _ids(value: Value, token: Token) -> int | tuple[int, ...]:
+    """Text that holds whole numbers, as numbers: the column is one."""
+    texts = value if isinstance(value, tuple) else (value,)
+    for text in texts:
+        if not isinstance(text, str) or not is_id(text):
+            raise refusal("filter", token, f"expected {Type.ID.value}, such as '1'")
+    numbers = tuple(int(str(text)) for text in texts)
+    return numbers if isinstance(value, tuple) else numbers[0]
+
+
+def is_id(text: str) -> bool:
+    """Whether the text is a whole number that fits into 64 bits."""
+    return _ID.fullmatch(text) is not None
+
+
+def _mistyped(comparison: Comparison, wanted: Type) -> InvalidParameter:
+    name = shown(comparison.identifier.token.text)
+    return refusal("filter", comparison.value_token, f"{name} is compared with {wanted.value}")

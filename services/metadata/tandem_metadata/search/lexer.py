@@ -1,0 +1,149 @@
+"""Filter and order_by text to tokens.
+
+Three quotes exist: 'text', "text" and `text`. A doubled quote or, in the first two, a backslash
+before a quote does not end the text, and both characters stay in the value, as in MLflow.
+Inside a list the strings are Python literals, because clients write lists with `str(tuple)`.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from tandem_shared.errors import InvalidParameter
+
+MAX_LENGTH: Final = 400_000
+"""Characters in a filter: room for 10,000 run ids."""
+
+_SHOWN: Final = 60
+
+
+class Kind(Enum):
+    """What a token is."""
+
+    NAME = "name"
+    STRING = "quoted string"
+    NUMBER = "number"
+    OPERATOR = "operator"
+    OPEN = "("
+    CLOSE = ")"
+    COMMA = ","
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of the text.
+
+    `position` counts characters from 0. `parts` are the dotted parts of a name with their quotes
+    removed; a quoted string has its content as its only part.
+    """
+
+    kind: Kind
+    text: str
+    position: int
+    parts: tuple[str, ...] = ()
+
+    def is_word(self, word: str) -> bool:
+        """Whether this is that word, unquoted, in any case."""
+        return self.kind is Kind.NAME and self.text.upper() == word
+
+
+_WORD = r"\w[\w$#]*"
+_BACKTICK = r"`(?:[^`]|``)*`"
+_DOUBLE = r'"(?:[^"\\]|""|\\"|\\)*"'
+_SINGLE = r"'(?:[^'\\]|''|\\'|\\)*'"
+_PART = re.compile(rf"{_WORD}|{_BACKTICK}|{_DOUBLE}|{_SINGLE}")
+_NUMBER = r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![\w.])"
+
+_TOKEN = re.compile(
+    rf"(?P<number>{_NUMBER})"
+    rf"|(?P<name>(?:{_WORD}|{_BACKTICK}|(?>{_DOUBLE})(?=\.))"
+    rf"(?:\.(?:{_WORD}|{_BACKTICK}|{_DOUBLE}|{_SINGLE}))*)"
+    rf"|(?P<string>{_SINGLE}|{_DOUBLE})"
+    r"|(?P<operator>[<>=!~]+)"
+    r"|(?P<open>\()|(?P<close>\))|(?P<comma>,)"
+)
+_LIST_STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SPACE = re.compile(r"\s*")
+_KINDS: Final = {
+    "number": Kind.NUMBER,
+    "name": Kind.NAME,
+    "string": Kind.STRING,
+    "operator": Kind.OPERATOR,
+    "open": Kind.OPEN,
+    "close": Kind.CLOSE,
+    "comma": Kind.COMMA,
+}
+
+
+def tokens(text: str, source: str) -> list[Token]:
+    """The tokens of a text, the last one of kind END.
+
+    `source` is the request's parameter that the text came in, for messages. Raises InvalidParameter
+    where a quote is not closed, a character has no place in the language, or the text is too long.
+    """
+    if len(text) > MAX_LENGTH:
+        raise InvalidParameter(
+            f"Invalid {source}: it has {len(text)} characters, at most {MAX_LENGTH} are accepted."
+        )
+    if not is_text(text):
+        raise InvalidParameter(f"Invalid {source}: it holds a NUL or half a character; remove it.")
+    found: list[Token] = []
+    depth = 0
+    position = _skip_space(text, 0)
+    while position < len(text):
+        token = _token_at(text, position, source, in_list=depth > 0)
+        depth += (token.kind is Kind.OPEN) - (token.kind is Kind.CLOSE)
+        found.append(token)
+        position = _skip_space(text, position + len(token.text))
+    found.append(Token(Kind.END, "", len(text)))
+    return found
+
+
+def is_text(text: str) -> bool:
+    """Whether a database can hold the text: no NUL, no unpaired surrogate."""
+    return "\0" not in text and not _SURROGATE.search(text)
+
+
+def refusal(source: str, token: Token, reason: str) -> InvalidParameter:
+    """The error that names the token and its place."""
+    if token.kind is Kind.END:
+        return InvalidParameter(f"Invalid {source} at its end: {reason}.")
+    return InvalidParameter(
+        f"Invalid {source} at character {token.position + 1}, near {shown(token.text)}: {reason}."
+    )
+
+
+def shown(text: str) -> str:
+    """A piece of the client's text, quoted and short enough for a message."""
+    return f"`{text}`" if len(text) <= _SHOWN else f"`{text[:_SHOWN]}…`"
+
+
+def _skip_space(text: str, position: int) -> int:
+    space = _SPACE.match(text, position)
+    return space.end() if space else position
+
+
+def _token_at(text: str, position: int, source: str, *, in_list: bool) -> Token:
+    if in_list and text[position] in "'\"":
+        match = _LIST_STRING.match(text, position)
+        if match:
+            return Token(Kind.STRING, match[0], position, (match[0][1:-1],))
+    elif (match := _TOKEN.match(text, position)) and match.lastgroup:
+        kind = _KINDS[match.lastgroup]
+        if kind is Kind.NAME:
+            parts = tuple(_unquoted(part) for part in _PART.findall(match[0]))
+            return Token(kind, match[0], position, parts)
+        parts = (match[0][1:-1],) if kind is Kind.STRING else ()
+        return Token(kind, match[0], position, parts)
+    rest = text[position:]
+    if rest[0] in "'\"`":
+        raise refusal(source, Token(Kind.NAME, rest, position), "this quote is never closed")
+    reason = f"the character {rest[0]!r} is not understood here; quote keys and values that hold it"
+    raise refusal(source, Token(Kind.NAME, rest[:20], position), reason)
+
+
+def _unquoted(part: str) -> str:
+    return part[1:-1] if part[0] in "'\"`" else part

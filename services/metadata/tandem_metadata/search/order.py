@@ -1,0 +1,188 @@
+"""The order of search results, and where a page ends in it.
+
+Each term is a rank and a value. The rank is 0 where there is a value; missing values and NaN have
+ranks of their own. Ranks and values of a row make its position: the next page begins behind it,
+whatever was added or removed meanwhile.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Float,
+    FromClause,
+    Integer,
+    and_,
+    case,
+    false,
+    or_,
+    true,
+)
+
+from tandem_metadata.search.compile import RUN_COLUMNS, RUN_TABLES
+from tandem_metadata.search.experiment_fields import EXPERIMENTS
+from tandem_metadata.search.fields import Entity, Order, Resource
+from tandem_metadata.search.lexer import is_text, shown
+from tandem_metadata.search.parser import parse_sort_key
+from tandem_metadata.search.run_fields import RUNS
+from tandem_metadata.tables.tracking import experiments, runs
+from tandem_shared.errors import InvalidParameter
+
+MAX_CLAUSES: Final = 32
+"""SQLite joins at most 64 tables."""
+
+_RANKS: Final = range(-1, 3)
+_INT64: Final = 2**63
+
+Position = Sequence[tuple[int, str | None]]
+"""A rank and, where the rank is 0, the value as text, for each term."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A sort criterion: by rank, and by value within rank 0, where it is not null."""
+
+    rank: ColumnElement[int]
+    value: ColumnElement[Any]
+    ascending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ordering:
+    """The criteria of a search, most significant first, and the rows to search in.
+
+    `source` is the searched table with what the criteria need joined to it, one row each.
+    """
+
+    terms: list[Term]
+    source: FromClause
+
+    def columns(self) -> list[ColumnElement[Any]]:
+        """What to select beside the table's own columns, for `position`."""
+        labelled: list[ColumnElement[Any]] = []
+        for index, term in enumerate(self.terms):
+            labelled += [term.rank.label(f"rank_{index}"), term.value.label(f"value_{index}")]
+        return labelled
+
+    def clauses(self) -> list[ColumnElement[Any]]:
+        """The arguments of ORDER BY."""
+        arguments: list[ColumnElement[Any]] = []
+        for term in self.terms:
+            arguments += [term.rank, term.value.asc() if term.ascending else term.value.desc()]
+        return arguments
+
+    def position(self, row: Any) -> Position:
+        """The position of a row that has `columns`."""
+        fields = row._mapping
+        return [
+            (fields[f"rank_{index}"], _written(fields[f"value_{index}"]))
+            for index in range(len(self.terms))
+        ]
+
+    def after(self, position: Position) -> ColumnElement[bool]:
+        """What rows behind the position satisfy.
+
+        Raises ValueError when the position is none of this ordering.
+        """
+        if len(position) != len(self.terms):
+            raise ValueError("the position has another number of terms")
+        behind: ColumnElement[bool] = false()
+        for term, (rank, written) in reversed(list(zip(self.terms, position, strict=True))):
+            if rank not in _RANKS:
+                raise ValueError("no such rank")
+            if rank != 0:
+                behind = or_(term.rank > rank, and_(term.rank == rank, behind))
+                continue
+            value = _read(term.value, written)
+            beyond = term.value > value if term.ascending else term.value < value
+            same_rank = or_(beyond, and_(term.value == value, behind))
+            behind = or_(term.rank > 0, and_(term.rank == 0, same_rank))
+        return behind
+
+
+def order_runs(clauses: Iterable[str]) -> Ordering:
+    """The ordering of runs: as asked, then the latest started first, then by id.
+
+    NaN comes behind numbers, and what has no value behind NaN, in either direction. Raises
+    InvalidParameter for a clause that names no field of runs or names one again.
+    """
+    source: FromClause = runs
+    terms: list[Term] = []
+    seen = set()
+    for order in _orders(clauses, RUNS):
+        field = (order.field.entity, order.field.key)
+        if field in seen:
+            name = f"{order.field.entity.value} {shown(order.field.key)}"
+            raise InvalidParameter(f"Invalid order_by: it names the {name} twice; remove one.")
+        seen.add(field)
+        if order.field.entity is Entity.ATTRIBUTE:
+            terms.append(_missing_behind(RUN_COLUMNS[order.field.key], order.ascending))
+            continue
+        rows = RUN_TABLES[order.field.entity].alias()
+        mine = and_(rows.c.run_uuid == runs.c.run_uuid, rows.c.key == order.field.key)
+        source = source.outerjoin(rows, mine)
+        if order.field.entity is Entity.METRIC:
+            terms.append(_nan_behind(rows.c.value, rows.c.is_nan, order.ascending))
+        else:
+            terms.append(_missing_behind(rows.c.value, order.ascending))
+    if (Entity.ATTRIBUTE, "start_time") not in seen:
+        terms.append(_missing_behind(runs.c.start_time, ascending=False))
+    terms.append(_missing_behind(runs.c.run_uuid, ascending=True))
+    return Ordering(terms, source)
+
+
+def order_experiments(clauses: Iterable[str]) -> Ordering:
+    """The ordering of experiments: as asked, else the latest created first.
+
+    Ties go by id, descending where an order was asked for, and missing times count as the smallest,
+    as in MLflow on SQLite. Raises InvalidParameter for a clause that names no field of experiments.
+    """
+    wanted = {order.field.key: order.ascending for order in reversed(_orders(clauses, EXPERIMENTS))}
+    terms = [_missing_smallest(experiments.c[key], up) for key, up in reversed(wanted.items())]
+    if not wanted:
+        terms.append(_missing_smallest(experiments.c.creation_time, ascending=False))
+    if "experiment_id" not in wanted:
+        terms.append(_missing_smallest(experiments.c.experiment_id, ascending=not wanted))
+    return Ordering(terms, experiments)
+
+
+def _orders(clauses: Iterable[str], resource: Resource) -> list[Order]:
+    orders = [resource.order(parse_sort_key(clause)) for clause in clauses]
+    if len(orders) > MAX_CLAUSES:
+        raise InvalidParameter(f"Invalid order_by: at most {MAX_CLAUSES} clauses are accepted.")
+    return orders
+
+
+def _missing_behind(value: ColumnElement[Any], ascending: bool) -> Term:
+    return Term(case((value.is_(None), 1), else_=0), value, ascending)
+
+
+def _missing_smallest(value: ColumnElement[Any], ascending: bool) -> Term:
+    return Term(case((value.is_(None), -1 if ascending else 1), else_=0), value, ascending)
+
+
+def _nan_behind(value: ColumnElement[float], is_nan: ColumnElement[bool], ascending: bool) -> Term:
+    rank = case((is_nan == true(), 1), (value.is_(None), 2), else_=0)
+    return Term(rank, case((is_nan == false(), value)), ascending)
+
+
+def _written(value: object) -> str | None:
+    """A value as text that keeps every digit of a double."""
+    return value if value is None or isinstance(value, str) else repr(value)
+
+
+def _read(column: ColumnElement[Any], written: str | None) -> str | int | float:
+    """What `_written` wrote for a value of that column; ValueError when it cannot have."""
+    if written is None or not is_text(written):
+        raise ValueError("not a value")
+    if isinstance(column.type, Float):
+        return float(written)
+    if isinstance(column.type, Integer | BigInteger):
+        number = int(written)
+        if not -_INT64 <= number < _INT64:
+            raise ValueError("not a 64-bit number")
+        return number
+    return written

@@ -1,0 +1,66 @@
+"""Page tokens: the position where a page ended, bound to the search that it belongs to."""
+
+import base64
+import binascii
+import hashlib
+from typing import Final
+
+import msgspec
+from sqlalchemy import ColumnElement
+
+from tandem_metadata.search.order import Ordering, Position
+from tandem_shared.errors import InvalidParameter
+
+MAX_LENGTH: Final = 2_000_000
+"""Characters in a token: values of tags and params, which tokens hold, are long."""
+
+_MALFORMED: Final = (
+    "Invalid page_token: it is not a token of this server. Pass the next_page_token of the "
+    "previous answer unchanged, or none for the first page."
+)
+_FOREIGN: Final = (
+    "Invalid page_token: it belongs to another search. Repeat the search that answered it with the "
+    "same filter, order_by, experiments and view type, or pass no page_token."
+)
+
+
+class _Token(msgspec.Struct, array_like=True):
+    search: str
+    position: list[tuple[int, str | None]]
+
+
+def fingerprint(*search: object) -> str:
+    """A digest of what defines a search; the page size is no part of it."""
+    return hashlib.sha256(msgspec.json.encode(search)).hexdigest()[:32]
+
+
+def write(search: str, position: Position) -> str:
+    """The token of a position in the search of that fingerprint, safe in a URL."""
+    body = msgspec.json.encode(_Token(search, list(position)))
+    return base64.urlsafe_b64encode(body).decode().rstrip("=")
+
+
+def continuation(token: str | None, search: str, ordering: Ordering) -> list[ColumnElement[bool]]:
+    """What rows of the next page satisfy; nothing without a token.
+
+    Raises InvalidParameter for a token that is malformed or belongs to another search.
+    """
+    if not token:
+        return []
+    try:
+        body = base64.urlsafe_b64decode(_padded(token))
+        read = msgspec.json.decode(body, type=_Token)
+    except (binascii.Error, ValueError, msgspec.DecodeError):
+        raise InvalidParameter(_MALFORMED) from None
+    if read.search != search:
+        raise InvalidParameter(_FOREIGN)
+    try:
+        return [ordering.after(read.position)]
+    except ValueError:
+        raise InvalidParameter(_MALFORMED) from None
+
+
+def _padded(token: str) -> str:
+    if len(token) > MAX_LENGTH:
+        raise ValueError("longer than any token")
+    return token + "=" * (-len(token) % 4)

@@ -1,0 +1,236 @@
+"""Filter text to comparisons, order_by text to sort keys.
+
+    filter      = [comparison {AND comparison}]
+    comparison  = identifier operator (number | string)
+                | identifier [NOT] IN list
+                | identifier IS [NOT] NULL
+    list        = "(" string {"," string} [","] ")"
+    sort key    = identifier [ASC | DESC]
+
+Identifiers are `key` or `entity.key`. What an entity, a key and an operator mean is decided later,
+by the fields of the resource that is searched. Every error is InvalidParameter and names the part of
+the text and its place.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from tandem_metadata.search.lexer import Kind, Token, is_text, refusal, tokens
+from tandem_shared.errors import InvalidParameter
+
+MAX_COMPARISONS: Final = 200
+MAX_LISTED: Final = 10_000
+"""Values in all lists of a filter together: databases bound the parameters of a statement."""
+
+_SYMBOLS: Final = frozenset({"=", "!=", "<", "<=", ">", ">="})
+_WORDS: Final = frozenset({"LIKE", "ILIKE"})
+_EXPECTED: Final = "one of =, !=, <, <=, >, >=, LIKE, ILIKE, IN, NOT IN, IS NULL, IS NOT NULL"
+_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'", '"': '"'}
+_INT64: Final = 2**63
+
+Value = str | int | float | tuple[str, ...] | None
+"""A quoted string, a number, a list of quoted strings, or None with IS NULL and IS NOT NULL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """`entity.key`, or `key` alone: then the entity is None. Quotes are removed."""
+
+    entity: str | None
+    key: str
+    token: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """An identifier, an operator in capitals and single-spaced, and a value."""
+
+    identifier: Identifier
+    operator: str
+    value: Value
+    operator_token: Token
+    value_token: Token
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """An identifier and its direction."""
+
+    identifier: Identifier
+    ascending: bool
+
+
+def parse_filter(text: str | None) -> list[Comparison]:
+    """The comparisons that must all hold; none for an empty filter.
+
+    A superfluous AND is accepted where MLflow accepts it: before, after and between comparisons.
+    """
+    reader = _Reader(tokens(text or "", "filter"), "filter")
+    comparisons: list[Comparison] = []
+    reader.skip_ands()
+    while not reader.at_end():
+        if len(comparisons) == MAX_COMPARISONS:
+            raise reader.refuse(f"at most {MAX_COMPARISONS} comparisons are accepted")
+        comparisons.append(_comparison(reader))
+        if not reader.at_end() and not reader.skip_ands():
+            raise reader.refuse("expected AND or the end of the filter")
+    return comparisons
+
+
+def parse_sort_key(clause: str) -> SortKey:
+    """One clause of order_by, ascending unless it says DESC."""
+    reader = _Reader(tokens(clause, "order_by clause"), "order_by clause")
+    identifier = _whole(_identifier(reader))
+    ascending = True
+    if reader.current.is_word("ASC") or reader.current.is_word("DESC"):
+        ascending = reader.take().is_word("ASC")
+    if not reader.at_end():
+        raise reader.refuse(
+            "expected ASC, DESC or the end of the clause; give several clauses as a list"
+        )
+    return SortKey(identifier, ascending)
+
+
+class _Reader:
+    """The place reached in a list of tokens."""
+
+    def __init__(self, found: list[Token], source: str) -> None:
+        self._tokens = found
+        self._place = 0
+        self.source = source
+        self.listed = 0
+
+    @property
+    def current(self) -> Token:
+        return self._tokens[self._place]
+
+    def at(self, kind: Kind) -> bool:
+        return self.current.kind is kind
+
+    def at_end(self) -> bool:
+        return self.at(Kind.END)
+
+    def take(self) -> Token:
+        token = self.current
+        if token.kind is not Kind.END:
+            self._place += 1
+        return token
+
+    def take_word(self, word: str) -> bool:
+        """Whether the word stood here; if so, the place is now behind it."""
+        found = self.current.is_word(word)
+        if found:
+            self._place += 1
+        return found
+
+    def skip_ands(self) -> bool:
+        skipped = False
+        while self.take_word("AND"):
+            skipped = True
+        return skipped
+
+    def refuse(self, reason: str) -> InvalidParameter:
+        return refusal(self.source, self.current, reason)
+
+
+def _comparison(reader: _Reader) -> Comparison:
+    identifier = _identifier(reader)
+    operator_token = reader.current
+    operator = _operator(reader)
+    value_token = reader.current
+    if operator in ("IS NULL", "IS NOT NULL"):
+        value: Value = None
+    elif operator in ("IN", "NOT IN"):
+        value = _list(reader)
+    else:
+        value = _scalar(reader, operator)
+    return Comparison(identifier, operator, value, operator_token, value_token)
+
+
+def _identifier(reader: _Reader) -> Identifier:
+    token = reader.current
+    is_quoted_name = token.kind is Kind.STRING and token.text.startswith('"')
+    if token.kind is not Kind.NAME and not is_quoted_name:
+        raise reader.refuse("expected a key such as metrics.loss or attributes.status")
+    reader.take()
+    if len(token.parts) == 1:
+        return Identifier(None, token.parts[0], token)
+    return Identifier(token.parts[0], ".".join(token.parts[1:]), token)
+
+
+def _whole(identifier: Identifier) -> Identifier:
+    """`metrics.loss` in one pair of quotes, which MLflow accepts when sorting."""
+    entity, dot, key = identifier.key.partition(".")
+    if identifier.entity is None and dot:
+        return Identifier(entity, key, identifier.token)
+    return identifier
+
+
+def _operator(reader: _Reader) -> str:
+    token = reader.current
+    if token.kind is Kind.OPERATOR and token.text in _SYMBOLS:
+        return reader.take().text
+    if token.kind is Kind.NAME and token.text.upper() in _WORDS | {"IN"}:
+        return reader.take().text.upper()
+    if reader.take_word("NOT"):
+        if reader.take_word("IN"):
+            return "NOT IN"
+        raise reader.refuse("expected IN after NOT")
+    if reader.take_word("IS"):
+        negation = "NOT " if reader.take_word("NOT") else ""
+        if reader.take_word("NULL"):
+            return f"IS {negation}NULL"
+        raise reader.refuse("expected NULL or NOT NULL after IS")
+    raise reader.refuse(f"expected a comparison operator, {_EXPECTED}")
+
+
+def _scalar(reader: _Reader, operator: str) -> str | int | float:
+    token = reader.current
+    if token.kind is Kind.STRING:
+        return reader.take().parts[0]
+    if token.kind is Kind.NUMBER:
+        return _number(reader.take().text)
+    raise reader.refuse(f"expected a number or a quoted string after {operator}")
+
+
+def _number(text: str) -> int | float:
+    """Whole numbers beyond 64 bits become doubles: every database can compare with those."""
+    if text.lstrip("-").isdigit() and len(text) <= len(str(-_INT64)):
+        number = int(text)
+        if -_INT64 <= number < _INT64:
+            return number
+    return float(text)
+
+
+def _list(reader: _Reader) -> tuple[str, ...]:
+    if not reader.at(Kind.OPEN):
+        raise reader.refuse("expected a list of quoted strings in parentheses")
+    reader.take()
+    values: list[str] = []
+    while not reader.at(Kind.CLOSE) or not values:
+        if not reader.at(Kind.STRING):
+            raise reader.refuse("expected a quoted string in the list")
+        reader.listed += 1
+        if reader.listed > MAX_LISTED:
+            raise reader.refuse(f"at most {MAX_LISTED} values are accepted in lists")
+        value = _ESCAPE.sub(_unescaped, reader.current.parts[0])
+        if not is_text(value):
+            raise reader.refuse("this value cannot be stored text: a NUL or half a character")
+        reader.take()
+        values.append(value)
+        if reader.at(Kind.COMMA):
+            reader.take()
+        elif not reader.at(Kind.CLOSE):
+            raise reader.refuse("expected a comma or the end of the list")
+    reader.take()
+    return tuple(values)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    """The character that a Python string literal means; an unknown escape means itself."""
+    byte, unit, other = match.groups()
+    if byte or unit:
+        return chr(int(byte or unit, 16))
+    return _ESCAPED.get(other, match[0])
