@@ -1,0 +1,50 @@
+"""Services for the system tests, each kind started once a session."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.postgresql import PostgreSQL
+from tests.seaweedfs import S3Server
+from tests.system import services
+from tests.system.services import Process, Stack
+
+BUCKET = "tandem-system"
+
+
+@pytest.fixture(scope="session", params=["sqlite-disk", "postgresql-s3"])
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """Both services: on SQLite and disk, then on PostgreSQL and S3."""
+    directory = tmp_path_factory.mktemp(request.param)
+    if request.param == "sqlite-disk":
+        database = f"sqlite:///{directory / 'mlflow.db'}"
+        with services.stack(directory, database, str(directory / "artifacts")) as running:
+            yield running
+        return
+    postgresql: PostgreSQL = request.getfixturevalue("postgresql")
+    s3: S3Server = request.getfixturevalue("s3_server")
+    s3.create_bucket(BUCKET)
+    name = postgresql.create()
+    with services.stack(
+        directory, postgresql.uri(name), f"s3://{BUCKET}/root", variables=s3.environ
+    ) as running:
+        yield running
+    postgresql.drop(name)
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """MLflow's own server, fresh."""
+    with services.mlflow_server(tmp_path_factory.mktemp("mlflow")) as server:
+        yield server
+
+
+@pytest.fixture
+def sqlite_stack(tmp_path: Path) -> Iterator[Stack]:
+    """Both services on SQLite and disk, for one test alone."""
+    database = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    with services.stack(tmp_path, database, str(tmp_path / "artifacts")) as running:
+        yield running

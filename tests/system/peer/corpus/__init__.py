@@ -1,0 +1,28 @@
+"""The requests of the peer test, one module a resource, sent in this order."""
+
+from tests.system.peer.ask import Ask
+from tests.system.peer.corpus import (
+    artifacts,
+    bad_input,
+    datasets,
+    experiments,
+    history,
+    logging,
+    runs,
+    search_experiments,
+    search_runs,
+)
+
+_MODULES = (
+    experiments, runs, logging, search_runs, search_experiments, history, datasets, artifacts,
+    bad_input,
+)  # fmt: skip
+
+REQUESTS: dict[str, Ask] = {
+    f"{module.__name__.rpartition('.')[2]}: {ask.name}": ask
+    for module in _MODULES
+    for ask in module.REQUESTS
+}
+"""All of them by their full name, as `runs: rename a run`."""
+
+assert len(REQUESTS) == sum(len(module.REQUESTS) for module in _MODULES), "a name is used twice"

@@ -1,0 +1,276 @@
+"""Experiments: made, found, changed, deleted, restored, tagged."""
+
+from tests.system.peer.ask import get, post
+
+_TAGS = [{"key": "team", "value": "blue"}, {"key": "note", "value": "naïve ☃ 日本"}]
+
+REQUESTS = [
+    get("experiment zero exists", "experiments/get", {"experiment_id": "0"}),
+    get("experiment zero by its name", "experiments/get-by-name", {"experiment_name": "Default"}),
+    post("create an experiment", "experiments/create", {"name": "e1"}, e1="experiment_id"),
+    get("get it", "experiments/get", {"experiment_id": "${e1}"}),
+    get("get it by name", "experiments/get-by-name", {"experiment_name": "e1"}),
+    post(
+        "create with tags",
+        "experiments/create",
+        {"name": "e2", "tags": _TAGS},
+        e2="experiment_id",
+    ),
+    get("get its tags", "experiments/get", {"experiment_id": "${e2}"}),
+    post(
+        "create with a location",
+        "experiments/create",
+        {"name": "e3", "artifact_location": "mlflow-artifacts:/some/where"},
+        e3="experiment_id",
+    ),
+    get("get its location", "experiments/get", {"experiment_id": "${e3}"}),
+    post(
+        "create with a trailing slash in the location",
+        "experiments/create",
+        {"name": "e3slash", "artifact_location": "mlflow-artifacts:/some/where/"},
+        e3slash="experiment_id",
+    ),
+    get("get the slashed location", "experiments/get", {"experiment_id": "${e3slash}"}),
+    post(
+        "create with an s3 location",
+        "experiments/create",
+        {"name": "e-s3", "artifact_location": "s3://bucket/prefix"},
+        es3="experiment_id",
+    ),
+    get("get the s3 location", "experiments/get", {"experiment_id": "${es3}"}),
+    post(
+        "create with a fragment in the location",
+        "experiments/create",
+        {"name": "e-fragment", "artifact_location": "mlflow-artifacts:/a#b"},
+    ),
+    post(
+        "create with a query in the location",
+        "experiments/create",
+        {"name": "e-query", "artifact_location": "mlflow-artifacts:/a?b=c"},
+    ),
+    post(
+        "create with dots in the location",
+        "experiments/create",
+        {"name": "e-dots", "artifact_location": "mlflow-artifacts:/a/../../b"},
+    ),
+    post(
+        "create with an empty location",
+        "experiments/create",
+        {"name": "e-nowhere", "artifact_location": ""},
+        enowhere="experiment_id",
+    ),
+    get("get the default location", "experiments/get", {"experiment_id": "${enowhere}"}),
+    post("create the same name again", "experiments/create", {"name": "e1"}),
+    post("create without a name", "experiments/create", {}),
+    post("create with an empty name", "experiments/create", {"name": ""}),
+    post("create with a null name", "experiments/create", {"name": None}),
+    post("create with a number for a name", "experiments/create", {"name": 12}),
+    post("create with a list for a name", "experiments/create", {"name": ["a"]}),
+    post("create with a name of 500 characters", "experiments/create", {"name": "n" * 500}),
+    post("create with a name of 501 characters", "experiments/create", {"name": "n" * 501}),
+    post("create with spaces in the name", "experiments/create", {"name": "  spaced out  "}),
+    get(
+        "get the spaced name",
+        "experiments/get-by-name",
+        {"experiment_name": "  spaced out  "},
+    ),
+    post("create with a slash in the name", "experiments/create", {"name": "/Users/me/exp"}),
+    post("create with unicode in the name", "experiments/create", {"name": "実験 ☃"}),
+    get("get the unicode name", "experiments/get-by-name", {"experiment_name": "実験 ☃"}),
+    post(
+        "create with an unknown field", "experiments/create", {"name": "e-unknown", "x": {"y": 1}}
+    ),
+    post(
+        "create with tags that are not a list",
+        "experiments/create",
+        {"name": "e-bad-tags", "tags": "blue"},
+    ),
+    post(
+        "create with a tag without a value",
+        "experiments/create",
+        {"name": "e-tag-1", "tags": [{"key": "k"}]},
+        etag1="experiment_id",
+    ),
+    get("get the tag without a value", "experiments/get", {"experiment_id": "${etag1}"}),
+    post(
+        "create with a tag twice",
+        "experiments/create",
+        {"name": "e-tag-2", "tags": [{"key": "k", "value": "1"}, {"key": "k", "value": "2"}]},
+    ),
+    get("get without an id", "experiments/get"),
+    get("get with an empty id", "experiments/get", {"experiment_id": ""}),
+    get("get an unknown id", "experiments/get", {"experiment_id": "987654321"}),
+    get("get an id that is no number", "experiments/get", {"experiment_id": "abc"}),
+    get("get an id with a sign", "experiments/get", {"experiment_id": "-1"}),
+    get("get an id beyond int64", "experiments/get", {"experiment_id": "9" * 30}),
+    get("get an unknown name", "experiments/get-by-name", {"experiment_name": "nobody"}),
+    get("get by name without a name", "experiments/get-by-name"),
+    get("names are compared with their case", "experiments/get-by-name", {"experiment_name": "E1"}),
+    get("the ajax prefix", "/ajax-api/2.0/mlflow/experiments/get", {"experiment_id": "${e1}"}),
+    get("an unknown query parameter", "experiments/get", {"experiment_id": "${e1}", "x": "y"}),
+    post("get by POST", "experiments/get", {"experiment_id": "${e1}"}),
+    get("create by GET", "experiments/create", {"name": "by-get"}),
+    post("rename", "experiments/update", {"experiment_id": "${e1}", "new_name": "e1-renamed"}),
+    get("get the new name", "experiments/get-by-name", {"experiment_name": "e1-renamed"}),
+    get("the old name is gone", "experiments/get-by-name", {"experiment_name": "e1"}),
+    post(
+        "rename to the same name",
+        "experiments/update",
+        {"experiment_id": "${e1}", "new_name": "e1-renamed"},
+    ),
+    post(
+        "rename to a taken name", "experiments/update", {"experiment_id": "${e1}", "new_name": "e2"}
+    ),
+    post("rename without a name", "experiments/update", {"experiment_id": "${e1}"}),
+    post(
+        "rename to an empty name", "experiments/update", {"experiment_id": "${e1}", "new_name": ""}
+    ),
+    post(
+        "rename to 501 characters",
+        "experiments/update",
+        {"experiment_id": "${e1}", "new_name": "r" * 501},
+    ),
+    post(
+        "rename an unknown experiment",
+        "experiments/update",
+        {"experiment_id": "987654321", "new_name": "x"},
+    ),
+    post("rename without an id", "experiments/update", {"new_name": "x"}),
+    post(
+        "rename with a number for an id",
+        "experiments/update",
+        {"experiment_id": 987654321, "new_name": "x"},
+    ),
+    post(
+        "set a tag",
+        "experiments/set-experiment-tag",
+        {"experiment_id": "${e1}", "key": "k", "value": "v"},
+    ),
+    post(
+        "set it again",
+        "experiments/set-experiment-tag",
+        {"experiment_id": "${e1}", "key": "k", "value": "w"},
+    ),
+    post(
+        "set an empty value",
+        "experiments/set-experiment-tag",
+        {"experiment_id": "${e1}", "key": "empty", "value": ""},
+    ),
+    post(
+        "set without a value",
+        "experiments/set-experiment-tag",
+        {"experiment_id": "${e1}", "key": "none"},
+    ),
+    post(
+        "set a dotted key",
+        "experiments/set-experiment-tag",
+        {"experiment_id": "${e1}", "key": "a.b/c d:e-f_g", "value": "x"},
+    ),
+    post(
+        "set without a key",
+        "experiments/set-experiment-tag",
+        {"experiment_id": "${e1}", "value": "x"},
+    ),
+    post(
+        "set an empty key",
+        "experiments/set-experiment-tag",
+        {"experiment_id": "${e1}", "key": "", "value": "x"},
+    ),
+    post(
+        "set a key with odd characters",
+        "experiments/set-experiment-tag",
+        {"experiment_id": "${e1}", "key": "a$b", "value": "x"},
+    ),
+    post(
+        "set a key that climbs",
+        "experiments/set-experiment-tag",
+        {"experiment_id": "${e1}", "key": "../x", "value": "x"},
+    ),
+    post(
+        "set a key of 250 characters",
+        "experiments/set-experiment-tag",
+        {"experiment_id": "${e1}", "key": "k" * 250, "value": "x"},
+    ),
+    post(
+        "set a key of 251 characters",
+        "experiments/set-experiment-tag",
+        {"experiment_id": "${e1}", "key": "k" * 251, "value": "x"},
+    ),
+    post(
+        "set a value of 5000 characters",
+        "experiments/set-experiment-tag",
+        {"experiment_id": "${e1}", "key": "long", "value": "v" * 5000},
+    ),
+    post(
+        "set a value of 5001 characters",
+        "experiments/set-experiment-tag",
+        {"experiment_id": "${e1}", "key": "longer", "value": "v" * 5001},
+    ),
+    post(
+        "set a number for a value",
+        "experiments/set-experiment-tag",
+        {"experiment_id": "${e1}", "key": "n", "value": 5},
+    ),
+    post(
+        "set on an unknown experiment",
+        "experiments/set-experiment-tag",
+        {"experiment_id": "987654321", "key": "k", "value": "v"},
+    ),
+    get("get all the tags", "experiments/get", {"experiment_id": "${e1}"}),
+    post(
+        "delete a tag", "experiments/delete-experiment-tag", {"experiment_id": "${e1}", "key": "k"}
+    ),
+    post(
+        "delete it again",
+        "experiments/delete-experiment-tag",
+        {"experiment_id": "${e1}", "key": "k"},
+    ),
+    post(
+        "delete a tag without a key",
+        "experiments/delete-experiment-tag",
+        {"experiment_id": "${e1}"},
+    ),
+    post(
+        "delete a tag of an unknown experiment",
+        "experiments/delete-experiment-tag",
+        {"experiment_id": "987654321", "key": "k"},
+    ),
+    post(
+        "a run to go with its experiment",
+        "runs/create",
+        {"experiment_id": "${e2}", "run_name": "goes", "start_time": 1700000000000},
+        e2run="run.info.run_id",
+    ),
+    post("delete an experiment", "experiments/delete", {"experiment_id": "${e2}"}),
+    post("delete it once more", "experiments/delete", {"experiment_id": "${e2}"}),
+    get("a deleted one is still there", "experiments/get", {"experiment_id": "${e2}"}),
+    get("and by its name", "experiments/get-by-name", {"experiment_name": "e2"}),
+    get("its run is deleted with it", "runs/get", {"run_id": "${e2run}"}),
+    post("create the name of a deleted one", "experiments/create", {"name": "e2"}),
+    post(
+        "rename a deleted one",
+        "experiments/update",
+        {"experiment_id": "${e2}", "new_name": "e2-new"},
+    ),
+    post(
+        "tag a deleted one",
+        "experiments/set-experiment-tag",
+        {"experiment_id": "${e2}", "key": "k", "value": "v"},
+    ),
+    post(
+        "delete a tag of a deleted one",
+        "experiments/delete-experiment-tag",
+        {"experiment_id": "${e2}", "key": "team"},
+    ),
+    post("a run in a deleted one", "runs/create", {"experiment_id": "${e2}"}),
+    post("restore it", "experiments/restore", {"experiment_id": "${e2}"}),
+    get("restored", "experiments/get", {"experiment_id": "${e2}"}),
+    get("its run is restored with it", "runs/get", {"run_id": "${e2run}"}),
+    post("restore an active one", "experiments/restore", {"experiment_id": "${e2}"}),
+    post("delete an unknown one", "experiments/delete", {"experiment_id": "987654321"}),
+    post("restore an unknown one", "experiments/restore", {"experiment_id": "987654321"}),
+    post("delete without an id", "experiments/delete", {}),
+    post("restore without an id", "experiments/restore", {}),
+    post("delete the default experiment", "experiments/delete", {"experiment_id": "0"}),
+    post("restore the default experiment", "experiments/restore", {"experiment_id": "0"}),
+]

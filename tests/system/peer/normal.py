@@ -1,0 +1,54 @@
+"""What may differ between two servers that answer alike: ids, times, generated names, hosts."""
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from tests.system.peer.ask import Answer
+
+_ID = re.compile(r"\b[0-9a-f]{32}\b")
+_GENERATED_NAME = re.compile(r"[a-z]+-[a-z]+-\d{1,4}")
+_ARTIFACT_ROOT = re.compile(r"mlflow-artifacts://127\.0\.0\.1:\d+/")
+_EXPERIMENT_SEGMENT = re.compile(r"(?<=<root>/)\d+")
+_TIMES = frozenset({"creation_time", "last_update_time", "start_time", "end_time", "timestamp"})
+_DAY_MS = 24 * 3600 * 1000
+_UNORDERED = frozenset({"metrics", "params", "tags"})
+"""Lists that are sets by their key. A metric's history is a list of one key: its order counts."""
+
+
+def comparable(answer: Answer, symbols: Mapping[str, str]) -> Answer:
+    """The answer with everything replaced that depends on the server or on the moment."""
+    names = {value: f"<{name}>" for name, value in sorted(symbols.items())}
+    return Answer(answer.status, answer.kind, _normal(answer.body, "", names))
+
+
+def _normal(value: Any, key: str, names: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {name: _normal(item, name, names) for name, item in value.items()}
+    if isinstance(value, list):
+        items = [_normal(item, key, names) for item in value]
+        if key in _UNORDERED and len({_key_of(item) for item in items}) > 1:
+            items.sort(key=_key_of)
+        return items
+    if isinstance(value, str):
+        return _text(value, key, names)
+    if key in _TIMES and isinstance(value, int):
+        return "<now>" if abs(value - time.time() * 1000) < _DAY_MS else value
+    return value
+
+
+def _text(value: str, key: str, names: Mapping[str, str]) -> str:
+    if key == "next_page_token":
+        return "<token>"
+    if key == "experiment_id":
+        return names.get(value, value)
+    if key in ("run_name", "value") and _GENERATED_NAME.fullmatch(value):
+        return "<generated name>"
+    value = _ARTIFACT_ROOT.sub("<root>/", value)
+    value = _EXPERIMENT_SEGMENT.sub(lambda match: names.get(match[0], match[0]), value)
+    return _ID.sub(lambda match: names.get(match[0], "<id>"), value)
+
+
+def _key_of(item: Any) -> str:
+    return str(item.get("key", "")) if isinstance(item, dict) else ""
