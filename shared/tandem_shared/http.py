@@ -179,7 +179,7 @@ def _method_not_allowed(methods: Mapping[str, Route]) -> Handler:
 
 
 async def _no_such_endpoint(request: Request) -> Response:
-    raise EndpointNotFound(f"No endpoint has the path {request.url.path}.")
+    raise EndpointNotFound(f"No endpoint has the path {request.scope['path']}.")
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -41,5 +41,5 @@ def configure(service: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(service))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for library in ("hypercorn.access", "botocore", "boto3", "urllib3", "httpx", "httpcore"):
+    for library in ("hypercorn.error", "botocore", "boto3", "urllib3", "httpx", "httpcore"):
         logging.getLogger(library).setLevel(logging.WARNING)

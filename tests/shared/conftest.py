@@ -1,0 +1,109 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 20.0
+
+
+def eventually(condition: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, f"never: {what}"
+        time.sleep(0.01)
+
+
+@dataclass
+class Process:
+    """A service under test: its process, where it listens, and what it wrote to standard error."""
+
+    popen: subprocess.Popen[bytes]
+    url: str = ""
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rsplit(":", 1)[1])
+
+    def get(self, path: str, **options: object) -> httpx.Response:
+        return httpx.get(self.url + path, timeout=PATIENCE, **options)  # type: ignore[arg-type]
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        self.popen.send_signal(number)
+
+    def wait(self) -> int:
+        return self.popen.wait(PATIENCE)
+
+    def log(self) -> str:
+        return "".join(self.lines)
+
+    def is_ready(self) -> bool:
+        if self.popen.poll() is not None:
+            pytest.fail(f"ended with {self.popen.returncode}: {self.log()}")
+        if not self.url:
+            said = [line for line in self.lines if "listens on " in line or "running on" in line]
+            if said:
+                self.url = said[0].rsplit("on ", 1)[1].split()[0]
+            return False
+        try:
+            return self.get("/ready").status_code in (200, 404)
+        except httpx.TransportError:
+            return False
+
+
+@dataclass
+class Starter:
+    processes: list[Process] = field(default_factory=list)
+
+    def __call__(
+        self,
+        *flags: str,
+        environ: dict[str, str] | None = None,
+        command: tuple[str, ...] = ("-m", "tests.shared.tiny"),
+        ready: bool = True,
+    ) -> Process:
+        """Start the tiny service, or another command, and wait until it answers."""
+        arguments = [sys.executable, *command, *flags]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})}
+        popen = subprocess.Popen(
+            arguments, cwd=ROOT, env=environment, stderr=subprocess.PIPE, start_new_session=True
+        )
+        process = Process(popen)
+        self.processes.append(process)
+        threading.Thread(target=_collect, args=(process,), daemon=True).start()
+        if ready:
+            eventually(process.is_ready, "the service is ready")
+        return process
+
+
+def _collect(process: Process) -> None:
+    assert process.popen.stderr
+    for line in process.popen.stderr:
+        process.lines.append(line.decode(errors="replace"))
+
+
+@pytest.fixture
+def start() -> Iterator[Starter]:
+    starter = Starter()
+    yield starter
+    for process in starter.processes:
+        if process.popen.poll() is None:
+            process.popen.kill()
+        process.popen.wait()
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,258 @@
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from tandem_shared import errors
+from tandem_shared.http import ROUTE, Route, Router, api_routes, json_response, read_json_body
+
+from tests.shared.asgi import call
+
+JSON = {"Content-Type": "application/json"}
+
+
+async def show(request: Request) -> Response:
+    return PlainTextResponse(f"{request.method} {request.path_params}", headers={"X-A": "b"})
+
+
+async def echo(request: Request) -> Response:
+    return json_response(await read_json_body(request, 10))
+
+
+async def fail(_: Request) -> Response:
+    raise RuntimeError("password=secret")
+
+
+async def refuse(_: Request) -> Response:
+    raise errors.NotFound("Run 'x' is not found.")
+
+
+async def stream(request: Request) -> Response:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"half"
+        if "fail" in request.query_params:
+            raise errors.Unavailable("gone")
+
+    return StreamingResponse(chunks())
+
+
+ROUTES = [
+    Route("GET", "/a", show),
+    Route("POST", "/a", echo),
+    Route("DELETE", "/only", show),
+    Route("GET", "/runs/{run}/files/{path:path}", show),
+    Route("GET", "/runs/{run}", show),
+    Route("PUT", "/runs/{run}", echo),
+    Route("GET", "/dots.in(path)/{x}", show),
+    Route("GET", "/fail", fail),
+    Route("POST", "/fail", fail),
+    Route("POST", "/refuse", refuse),
+    Route("GET", "/stream", stream),
+    *api_routes("GET", "2.0/mlflow/x", show),
+]
+APP = Router(ROUTES)
+
+
+@pytest.mark.parametrize(
+    ("path", "template", "parameters"),
+    [
+        ("/a", "/a", {}),
+        ("/api/2.0/mlflow/x", "/api/2.0/mlflow/x", {}),
+        ("/ajax-api/2.0/mlflow/x", "/ajax-api/2.0/mlflow/x", {}),
+        ("/runs/r1", "/runs/{run}", {"run": "r1"}),
+        ("/runs/a b%", "/runs/{run}", {"run": "a b%"}),
+        (
+            "/runs/r/files/a/b//c",
+            "/runs/{run}/files/{path:path}",
+            {"run": "r", "path": "a/b//c"},
+        ),
+        ("/runs/r/files/a\nb", "/runs/{run}/files/{path:path}", {"run": "r", "path": "a\nb"}),
+        ("/dots.in(path)/y", "/dots.in(path)/{x}", {"x": "y"}),
+    ],
+)
+def test_a_route_takes_its_path_and_leaves_its_template(
+    path: str, template: str, parameters: dict[str, str]
+) -> None:
+    for prefix in ("", "/mlflow"):
+        answer = call(Router(ROUTES, prefix=prefix), "GET", prefix + path)
+        assert answer.body.decode() == f"GET {parameters}"
+        assert answer.scope[ROUTE] == template
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/A",
+        "/a/",
+        "/a\n",
+        "/a?x",
+        "/runs/",
+        "/runs/a/b",
+        "/runs/r/files/",
+        "/a/runs/r",
+        "/dotsXin(path)/y",
+    ],
+)
+def test_a_path_of_no_route_is_not_found(path: str) -> None:
+    answer = call(APP, "GET", path)
+    assert answer.status == 404
+    assert answer.json == {
+        "error_code": "ENDPOINT_NOT_FOUND",
+        "message": f"No endpoint has the path {path}.",
+    }
+    assert ROUTE not in answer.scope
+
+
+def test_paths_exist_below_the_prefix_only() -> None:
+    app = Router(ROUTES, prefix="/mlflow")
+    assert call(app, "GET", "/mlflow/a").status == 200
+    assert call(app, "GET", "/a").status == 404
+    assert call(app, "GET", "/mlflow/mlflow/a").status == 404
+
+
+def test_a_fallback_answers_what_no_route_has() -> None:
+    app = Router(ROUTES, fallback=show)
+    assert call(app, "PATCH", "/nowhere").body == b"PATCH {}"
+    assert call(app, "PATCH", "/a").status == 405
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/a", "GET, HEAD, POST"),
+        ("GET", "/only", "DELETE"),
+        ("HEAD", "/only", "DELETE"),
+        ("PATCH", "/runs/r", "GET, HEAD, PUT"),
+        ("BREW", "/a", "GET, HEAD, POST"),
+    ],
+)
+def test_another_method_is_refused_with_those_that_exist(
+    method: str, path: str, allowed: str
+) -> None:
+    answer = call(APP, method, path)
+    assert (answer.status, answer.headers["allow"]) == (405, allowed)
+    assert answer.json["error_code"] == "BAD_REQUEST"
+
+
+def test_head_is_get_without_the_body() -> None:
+    got, headed = call(APP, "GET", "/a"), call(APP, "HEAD", "/a")
+    assert headed.body == b""
+    assert headed.headers == got.headers | {"content-length": str(len("HEAD {}"))}
+
+
+def test_head_of_a_stream_claims_no_length() -> None:
+    answer = call(APP, "HEAD", "/stream")
+    assert (answer.status, answer.body) == (200, b"")
+    assert "content-length" not in answer.headers
+
+
+def test_a_route_cannot_be_declared_twice() -> None:
+    with pytest.raises(ValueError, match="GET /a"):
+        Router([*ROUTES, Route("GET", "/a", show)])
+
+
+def test_an_error_is_answered_with_its_code_and_status() -> None:
+    answer = call(APP, "POST", "/refuse")
+    assert answer.status == 404
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json == {
+        "error_code": "RESOURCE_DOES_NOT_EXIST",
+        "message": "Run 'x' is not found.",
+    }
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_unforeseen_error_is_logged_and_its_inside_not_told(
+    method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = call(APP, method, "/fail")
+    assert (answer.status, answer.json["error_code"]) == (500, "INTERNAL_ERROR")
+    assert b"secret" not in answer.body
+    assert b"RuntimeError" not in answer.body
+    assert "password=secret" in caplog.text
+
+
+def test_an_error_after_the_answer_began_leaves_it_incomplete() -> None:
+    answers = []
+
+    async def keep(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
+        async def watch(message) -> None:  # type: ignore[no-untyped-def]
+            answers.append(message)
+            await send(message)
+
+        await APP(scope, receive, watch)
+
+    with pytest.raises(errors.Unavailable):
+        call(keep, "GET", "/stream", query="fail=1")
+    assert answers[0]["type"] == "http.response.start"
+    assert answers[-1].get("more_body")
+
+
+def test_a_json_body_is_read_whole() -> None:
+    answer = call(APP, "POST", "/a", headers=JSON, body=[b'{"a"', b": ", b"1}"])
+    assert answer.json == {"a": 1}
+
+
+@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON"])
+def test_the_content_type_may_have_parameters_and_any_case(content_type: str) -> None:
+    headers = {"Content-Type": content_type}
+    assert call(APP, "POST", "/a", headers=headers, body=[b"{}"]).status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Content-Type": "text/plain"}, {"Content-Type": "application/jsonx"}],
+)
+def test_a_body_of_another_content_type_is_refused(headers: dict[str, str]) -> None:
+    answer = call(APP, "POST", "/a", headers=headers, body=[b"{}"])
+    assert (answer.status, answer.json["error_code"]) == (400, "BAD_REQUEST")
+    assert "application/json" in answer.json["message"]
+
+
+def test_no_body_needs_no_content_type() -> None:
+    assert call(APP, "POST", "/a").status == 200
+
+
+@pytest.mark.parametrize("headers", [JSON, {**JSON, "Content-Length": "11"}])
+def test_a_body_over_the_limit_is_refused_declared_or_not(headers: dict[str, str]) -> None:
+    assert call(APP, "POST", "/a", headers=JSON, body=[b"1234567890"]).status == 200
+    answer = call(APP, "POST", "/a", headers=headers, body=[b"123456", b"78901"])
+    assert (answer.status, answer.json["error_code"]) == (413, "BAD_REQUEST")
+    assert "10 bytes" in answer.json["message"]
+
+
+def test_a_content_length_that_is_no_number_is_no_failure_of_the_server() -> None:
+    answer = call(APP, "POST", "/a", headers={**JSON, "Content-Length": "²"}, body=[b"{}"])
+    assert answer.status == 200
+
+
+def test_a_refused_request_s_body_arrives_before_its_answer_ends() -> None:
+    body = [b"x" * 100] * 50
+    answer = call(APP, "POST", "/refuse", headers=JSON, body=body)
+    assert answer.complete
+    assert answer.messages[-2]["more_body"]
+    assert answer.json["message"] == "Run 'x' is not found."
+
+
+def test_a_client_that_leaves_while_sending_gets_no_answer() -> None:
+    answer = call(APP, "POST", "/a", headers=JSON, body=[b"{"], leaves=True)
+    assert answer.messages == []
+
+
+def test_a_websocket_is_not_taken(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        sent = call(_as_websocket, "GET", "/a").messages
+    assert sent == []
+    assert caplog.text == ""
+
+
+async def _as_websocket(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
+    await APP({**scope, "type": "websocket"}, receive, send)
+
+
+@pytest.mark.parametrize("error", errors.ApiError.__subclasses__())
+def test_every_error_has_a_status_of_its_code(error: type[errors.ApiError]) -> None:
+    assert error("x").status == errors.HTTP_STATUS[error.code]
+    assert error("x", status=416).status == 416

@@ -1,0 +1,225 @@
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from tandem_shared import security
+from tandem_shared.http import Route, Router
+from tandem_shared.settings import CommonSettings
+
+from tests.shared.asgi import Answer, call
+
+
+async def fine(_: Request) -> Response:
+    return PlainTextResponse("fine", headers={"X-Content-Type-Options": "nosniff"})
+
+
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+PATHS = ["/api/x", *security.ALWAYS_ANSWERED]
+
+
+def ask(
+    method: str = "GET",
+    path: str = "/api/x",
+    *,
+    headers: dict[str, str] | None = None,
+    **given: Any,
+) -> Answer:
+    settings = CommonSettings(**given)
+    routes = [Route(m, p, fine) for m in METHODS for p in PATHS]
+    app = security.secure(Router(routes, prefix=settings.static_prefix), settings)
+    return call(app, method, path, headers=headers)
+
+
+def host_passes(host: str, **given: Any) -> bool:
+    answer = ask(headers={"Host": host}, **given)
+    if answer.status == 403:
+        assert answer.json["error_code"] == "PERMISSION_DENIED"
+        assert "--allowed-hosts" in answer.json["message"]
+    return answer.status == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "LocalHost:5000",
+        "127.0.0.1",
+        "127.0.0.1:80",
+        "0.0.0.0:5000",
+        "[::1]",
+        "[::1]:5000",
+        "10.1.2.3",
+        "10.1.2.3:5000",
+        "172.16.0.1",
+        "172.31.255.255:1",
+        "192.168.1.1:5000",
+        "[fd00::1]:5000",
+        "[fc00::1]",
+    ],
+)
+def test_localhost_and_private_addresses_are_hosts_by_default(host: str) -> None:
+    assert host_passes(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "example.com",
+        "10.evil.com",
+        "192.168.evil.com:5000",
+        "172.16.0.1.evil.com",
+        "localhost.evil.com",
+        "evil.com:localhost",
+        "evil.com@localhost",
+        "localhost@evil.com",
+        "localhost/evil.com",
+        "localhost:80:80",
+        "localhost:",
+        "localhost evil.com",
+        "[::1",
+        "[::1]evil.com",
+        "[::1].evil.com",
+        "8.8.8.8",
+        "172.32.0.1",
+        "[2606:4700::1111]",
+        "[fd00::evil]",
+        "2130706433",
+        "0x7f.1",
+    ],
+)
+def test_other_hosts_are_refused_by_default(host: str) -> None:
+    assert not host_passes(host)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "host", "passes"),
+    [
+        (("example.com",), "example.com", True),
+        (("example.com",), "EXAMPLE.com:8080", True),
+        (("Example.COM",), "example.com", True),
+        (("example.com",), "example.com.evil.com", False),
+        (("example.com",), "a.example.com", False),
+        (("example.com",), "localhost", False),
+        (("example.com:443",), "example.com:443", True),
+        (("example.com:443",), "example.com:444", False),
+        (("example.com:443",), "example.com", False),
+        (("example.com:*",), "example.com:444", True),
+        (("*.example.com",), "a.b.example.com:1", True),
+        (("*.example.com",), "example.com", False),
+        (("*.example.com",), "evil.com/.example.com", False),
+        (("*.example.com",), "evil.com#.example.com", False),
+        (("example.com",), "exampleXcom", False),
+        (("a?c.com",), "abc.com", False),
+        (("[::1]",), "[::1]:5000", True),
+        (("[::1]",), ":", False),
+        (("[fd00::*]:5000",), "[fd00::7]:5000", True),
+        (("a.com", "b.com"), "b.com", True),
+        (("a.com", "*"), "anything", True),
+        ((), "localhost", False),
+    ],
+)
+def test_an_allow_list_takes_wildcards_and_ports(
+    allowed: tuple[str, ...], host: str, passes: bool
+) -> None:
+    assert host_passes(host, allowed_hosts=allowed) is passes
+
+
+@pytest.mark.parametrize("path", security.ALWAYS_ANSWERED)
+def test_probes_name_any_host(path: str) -> None:
+    evil = {"Host": "evil.com"}
+    assert ask("GET", path, headers=evil).status == 200
+    assert ask("GET", "/mlflow" + path, headers=evil, static_prefix="/mlflow").status == 200
+    assert ask("GET", path, headers=evil, static_prefix="/mlflow").status == 403
+    assert ask("GET", path + "/", headers=evil).status == 403
+    assert ask("GET", "/api/x", headers=evil).status == 403
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("path", ["/api/x", "/health"])
+def test_a_page_of_another_origin_changes_nothing(method: str, path: str) -> None:
+    for origin in ("https://evil.com", "null", "http://localhost.evil.com", "http://10.0.0.1"):
+        answer = ask(method, path, headers={"Origin": origin})
+        assert (answer.status, answer.json["error_code"]) == (403, "PERMISSION_DENIED")
+        assert "--cors-allowed-origins" in answer.json["message"]
+        assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["http://localhost", "https://localhost:3000", "http://127.0.0.1:3000", "http://[::1]:80"],
+)
+def test_a_page_of_localhost_may_change_things(origin: str) -> None:
+    answer = ask("POST", headers={"Origin": origin})
+    assert answer.status == 200
+    assert answer.headers["access-control-allow-origin"] == origin
+    assert answer.headers["access-control-allow-credentials"] == "true"
+
+
+def test_a_client_without_an_origin_may_change_things() -> None:
+    assert ask("POST").status == 200
+
+
+def test_a_page_of_another_origin_may_ask_but_its_script_sees_nothing() -> None:
+    answer = ask("GET", headers={"Origin": "https://evil.com"})
+    assert answer.status == 200
+    assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("allowed", "origin", "passes"),
+    [
+        ("https://ui.example.com", "https://ui.example.com", True),
+        ("https://ui.example.com", "http://ui.example.com", False),
+        ("https://ui.example.com", "https://ui.example.com:444", False),
+        ("https://*.example.com", "https://a.example.com", True),
+        ("https://*.example.com", "https://evil.com/.example.com", False),
+        ("https://*.example.com", "https://a.example.com.evil.com", False),
+        ("https://a.b", "https://aXb", False),
+        ("https://a.b", "http://localhost:1", True),
+    ],
+)
+def test_an_allowed_origin_may_change_things(allowed: str, origin: str, passes: bool) -> None:
+    answer = ask("POST", headers={"Origin": origin}, cors_allowed_origins=("https://x.y", allowed))
+    assert (answer.status == 200) is passes
+    assert (answer.headers.get("access-control-allow-origin") == origin) is passes
+
+
+def test_every_origin_means_no_credentials() -> None:
+    answer = ask("POST", headers={"Origin": "https://any.com"}, cors_allowed_origins=("*",))
+    assert answer.status == 200
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_preflight_is_answered_before_the_routes(method: str) -> None:
+    asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": "x-a"}
+    answer = ask("OPTIONS", headers={"Origin": "http://localhost:3000", **asked})
+    assert answer.status == 200
+    assert method in answer.headers["access-control-allow-methods"]
+    assert answer.headers["access-control-allow-headers"] == "x-a"
+    refused = ask("OPTIONS", headers={"Origin": "https://evil.com", **asked})
+    assert refused.status == 400
+    assert "access-control-allow-origin" not in refused.headers
+    elsewhere = {"Origin": "http://localhost:3000", "Host": "evil.com", **asked}
+    assert ask("OPTIONS", headers=elsewhere).status == 403
+
+
+@pytest.mark.parametrize(
+    ("option", "header"),
+    [("SAMEORIGIN", "SAMEORIGIN"), ("deny", "DENY"), ("NONE", None), ("none", None)],
+)
+def test_framing_is_as_the_setting_says(option: str, header: str | None) -> None:
+    for headers in ({}, {"Host": "evil.com"}):
+        answer = ask(headers=headers, x_frame_options=option)
+        assert answer.headers.get("x-frame-options") == header
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_checks_can_be_switched_off() -> None:
+    headers = {"Host": "evil.com", "Origin": "https://evil.com"}
+    answer = ask("POST", headers=headers, disable_security_middleware=True)
+    assert answer.status == 200
+    assert "x-frame-options" not in answer.headers

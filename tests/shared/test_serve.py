@@ -1,0 +1,292 @@
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.shared.conftest import Process, Starter, eventually
+
+WORKERS = pytest.mark.parametrize("workers", ["--workers=1", "--workers=2"])
+HANG = "60"
+
+
+def refuses(process: Process) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", process.port), 5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def children(process: Process) -> set[int]:
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(process.popen.pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {int(pid) for pid in listed.stdout.split()}
+
+
+def in_flight(process: Process) -> float:
+    samples = metrics(process)
+    return sum(value for name, value in samples.items() if "in_flight{" in name)
+
+
+def metrics(process: Process, path: str = "/metrics") -> dict[str, float]:
+    """The samples of /metrics, by name and labels as text."""
+    text = process.get(path).text
+    samples: dict[str, float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = ",".join(f"{k}={v}" for k, v in sorted(sample.labels.items()))
+            key = f"{sample.name}{{{labels}}}"
+            assert key not in samples, f"{key} is given twice"
+            samples[key] = sample.value
+    return samples
+
+
+@contextlib.contextmanager
+def request_in_flight(process: Process, path: str):  # type: ignore[no-untyped-def]
+    """A request that a worker is handling, as a future of its answer."""
+    with ThreadPoolExecutor(1) as pool:
+        answer: Future[httpx.Response] = pool.submit(process.get, path)
+        # The scrape itself is in flight too.
+        eventually(lambda: in_flight(process) == 2, "the request is in flight")
+        yield answer
+
+
+@WORKERS
+def test_it_says_where_it_listens_and_answers_there(start: Starter, workers: str) -> None:
+    process = start(workers, "--port=0", "--greeting=100% grüß, dich")
+    assert process.lines[0] == f"tiny listens on {process.url}\n"
+    assert process.get("/greet").json()["greeting"] == "100% grüß, dich"
+    assert process.get("/health").text == "OK"
+    for line in process.lines[1:]:
+        assert json.loads(line)["service"] == "tiny"
+
+
+def test_it_listens_on_ipv6(start: Starter) -> None:
+    process = start("--host=::1", "--port=0")
+    assert process.url.startswith("http://[::1]:")
+
+
+@WORKERS
+def test_a_port_in_use_ends_it_with_a_sentence(
+    start: Starter, free_port: int, workers: str
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", free_port))
+        taken.listen()
+        process = start(workers, f"--port={free_port}", ready=False)
+        assert process.wait() == 2
+    eventually(lambda: "use.\n" in process.log() or "--port" in process.log(), "a reason is given")
+    assert process.log() == (
+        f"error: Cannot listen on 127.0.0.1:{free_port}: Address already in use. "
+        "Choose another --host or --port.\n"
+    )
+
+
+@WORKERS
+def test_a_service_that_cannot_start_ends_with_the_reason(start: Starter, workers: str) -> None:
+    process = start(workers, "--port=0", "--broken=true", ready=False)
+    assert process.wait() == 2
+    eventually(lambda: "cannot start" in process.log(), "a reason is given")
+    assert "Traceback" not in process.log()
+    assert children(process) == set()
+
+
+@WORKERS
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_fails_readiness_first_and_lets_requests_finish(
+    start: Starter, workers: str, number: signal.Signals
+) -> None:
+    process = start(workers, "--port=0", "--shutdown_delay=1")
+    with request_in_flight(process, "/slow?seconds=2") as slow:
+        process.stop(number)
+        eventually(lambda: process.get("/ready").status_code == 503, "it is not ready")
+        assert process.get("/ready").text == "draining"
+        assert process.get("/greet").status_code == 200
+        eventually(lambda: refuses(process), "new connections are refused")
+        assert process.popen.poll() is None
+        assert not slow.done()
+        assert slow.result().status_code == 200
+    assert process.wait() == 0
+    assert "Traceback" not in process.log()
+
+
+@WORKERS
+@pytest.mark.parametrize("path", ["/slow", "/block"])
+def test_a_request_that_hangs_is_cut_after_the_graceful_timeout(
+    start: Starter, workers: str, path: str
+) -> None:
+    process = start(workers, "--port=0", "--graceful_timeout=0.2")
+    with request_in_flight(process, f"{path}?seconds={HANG}") as hanging:
+        process.stop()
+        assert process.wait() == 0
+        # Which of the two depends on how far the server came in cancelling it.
+        assert isinstance(hanging.exception(), httpx.TransportError) or (
+            hanging.result().status_code == 500
+        )
+    assert children(process) == set()
+
+
+@WORKERS
+def test_idle_connections_do_not_delay_the_stop(start: Starter, workers: str) -> None:
+    process = start(workers, "--port=0")  # the graceful timeout would outlast wait()
+    with httpx.Client() as client, socket.create_connection(("127.0.0.1", process.port)) as silent:
+        assert client.get(process.url + "/greet").status_code == 200
+        silent.sendall(b"GET /greet HTTP/1.1\r\nHost: localh")
+        process.stop()
+        assert process.wait() == 0
+
+
+@WORKERS
+def test_a_stop_while_starting_ends_it_cleanly(start: Starter, workers: str) -> None:
+    process = start(workers, "--port=0", ready=False)
+    eventually(lambda: bool(process.lines), "it listens")
+    process.stop()
+    assert process.wait() == 0
+    assert "Traceback" not in process.log()
+
+
+@WORKERS
+def test_a_second_signal_does_not_spoil_the_stop(start: Starter, workers: str) -> None:
+    process = start(workers, "--port=0")
+    for _ in range(50):
+        if process.popen.poll() is None:
+            process.stop()
+            process.stop(signal.SIGINT)
+    assert process.wait() == 0
+
+
+def test_a_worker_that_is_killed_is_replaced(start: Starter) -> None:
+    process = start("--workers=2", "--port=0")
+    before = children(process)
+    assert len(before) == 2
+    victim = min(before)
+    os.kill(victim, signal.SIGKILL)
+    eventually(lambda: len(children(process) - before) == 1, "another worker is there")
+    new = (children(process) - before).pop()
+    eventually(lambda: process.get("/greet").json()["pid"] == new, "the new worker answers")
+    assert victim not in children(process)
+    process.stop()
+    assert process.wait() == 0
+
+
+def test_workers_end_with_a_supervisor_that_was_killed(start: Starter) -> None:
+    process = start("--workers=2", "--port=0")
+    process.popen.kill()
+    eventually(lambda: refuses(process), "nobody listens any more")
+
+
+def test_the_metrics_of_workers_add_up(start: Starter) -> None:
+    process = start("--workers=2", "--port=0")
+    by_worker: dict[int, int] = {}
+
+    def ask() -> bool:
+        pid = process.get("/greet/someone").json()["pid"]
+        by_worker[pid] = by_worker.get(pid, 0) + 1
+        return len(by_worker) == 2
+
+    eventually(ask, "both workers have answered")
+    total = float(sum(by_worker.values()))
+    samples = metrics(process)
+    count = "method=GET,route=/greet/{name},service=tiny"
+    assert samples[f"tandem_http_requests_total{{{count},status=200}}"] == total
+    assert samples[f"tandem_http_request_duration_seconds_count{{{count}}}"] == total
+    last = "tandem_http_request_duration_seconds_bucket{le=+Inf,method=GET,route=/greet/{name}"
+    assert samples[last + ",service=tiny}"] == total
+    assert in_flight(process) == 1
+
+
+def test_a_dead_worker_s_requests_are_in_flight_no_more_but_stay_counted(start: Starter) -> None:
+    process = start("--workers=2", "--port=0")
+    with request_in_flight(process, f"/slow?seconds={HANG}"):
+        for pid in children(process):
+            os.kill(pid, signal.SIGKILL)
+        eventually(process.is_ready, "new workers answer")
+        assert in_flight(process) == 1
+    ready = "tandem_http_requests_total{method=GET,route=/ready,service=tiny,status=200}"
+    assert metrics(process)[ready] == 2
+
+
+def test_a_directory_for_metrics_is_made_and_emptied_of_old_ones(
+    start: Starter, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    directory = tmp_path_factory.mktemp("metrics") / "of" / "tiny"
+    greeted = "tandem_http_requests_total{method=GET,route=/greet,service=tiny,status=200}"
+    for _ in range(2):
+        process = start("--workers=2", "--port=0", f"--expose_prometheus={directory}")
+        process.get("/greet")
+        assert metrics(process)[greeted] == 1
+        process.stop()
+        assert process.wait() == 0
+    assert list(directory.glob("*.db"))
+
+
+UVICORN = ("-m", "uvicorn", "--factory", "tests.shared.tiny:create_app", "--port=0")
+
+
+@pytest.fixture(params=["hypercorn", "uvicorn"])
+def server(request: pytest.FixtureRequest, start: Starter) -> Process:
+    """The same application under our server and, unchanged, under Uvicorn."""
+    if request.param == "hypercorn":
+        return start("--port=0", "--static_prefix=/mlflow", "--body_limit=100000")
+    environ = {"MLFLOW_STATIC_PREFIX": "/mlflow", "TINY_BODY_LIMIT": "100000"}
+    return start(environ=environ, command=UVICORN)
+
+
+def test_the_application_runs_under_either_server(server: Process) -> None:
+    prefix = "/mlflow"
+    greeted = server.get(f"{prefix}/greet/x", headers={"X-Request-Id": "one"})
+    assert (greeted.status_code, greeted.headers["x-request-id"]) == (200, "one")
+    assert greeted.headers["x-frame-options"] == "SAMEORIGIN"
+    assert server.get("/greet").status_code == 404
+    assert server.get(f"{prefix}/greet", headers={"Host": "evil.com"}).status_code == 403
+    failed = server.get(f"{prefix}/fail")
+    assert (failed.status_code, failed.json()["error_code"]) == (500, "INTERNAL_ERROR")
+    assert "secret" not in failed.text
+    headed = httpx.head(f"{server.url}{prefix}/greet")
+    assert (headed.status_code, headed.content) == (200, b"")
+    assert int(headed.headers["content-length"]) > 0
+    posted = httpx.post(f"{server.url}{prefix}/echo", json={"a": "ü"})
+    assert posted.json() == {"a": "ü"}
+
+
+@pytest.mark.parametrize("length", ["", "?length=1000"])
+def test_an_answer_that_fails_half_way_does_not_look_complete(server: Process, length: str) -> None:
+    with httpx.stream("GET", f"{server.url}/mlflow/fail-half-way{length}") as answer:
+        assert answer.status_code == 200
+        chunks = answer.iter_raw()
+        assert next(chunks) == b"the first half"
+        with pytest.raises(httpx.RemoteProtocolError):
+            next(chunks)
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_client_that_sends_too_much_sees_the_refusal(server: Process, declared: bool) -> None:
+    body = b" " * 8_000_000
+    content = body if declared else (body[at : at + 65536] for at in range(0, len(body), 65536))
+    answer = httpx.post(
+        f"{server.url}/mlflow/echo", content=content, headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 413
+    assert "100000 bytes" in answer.json()["message"]
+
+
+def test_a_client_that_leaves_is_logged_as_499(server: Process) -> None:
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(
+            b"POST /mlflow/echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 100\r\n\r\n{"
+        )
+    counted = "tandem_http_requests_total{method=POST,route=/echo,service=tiny,status=499}"
+
+    eventually(lambda: metrics(server, "/mlflow/metrics").get(counted) == 1, "499 is counted")

@@ -1,0 +1,321 @@
+import contextlib
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Struct
+from tandem_shared import wire
+from tandem_shared.errors import InvalidParameter
+from tandem_shared.wire import Int32, Int64, Required
+
+MAX = 2**63 - 1
+
+
+class Point(Struct):
+    key: Required
+    value: float | None = None
+    step: Int64 | None = None
+    exact: bool | None = None
+
+
+class Query(Struct):
+    run_id: Required
+    count: Int64 | None = None
+    small: Int32 | None = None
+    points: list[Point] = []
+    names: list[str] = []
+    labels: dict[str, str] = {}
+    value: float | None = None
+    note: str | None = None
+    exact: bool | None = None
+
+
+class Answer(Struct, omit_defaults=True):
+    name: str | None = None
+    points: list[str] = []
+    value: float | str | None = None
+
+
+def decode(body: str | bytes) -> Query:
+    return wire.decode_json(body.encode() if isinstance(body, str) else body, Query)
+
+
+def refusal(body: str | bytes) -> str:
+    with pytest.raises(InvalidParameter) as refused:
+        decode(body)
+    assert refused.value.status == 400
+    assert refused.value.message.endswith(".")
+    return refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("12", 12),
+        ('"12"', 12),
+        ("-3", -3),
+        ('"-3"', -3),
+        ("1.0", 1),
+        (str(MAX), MAX),
+        (f'"{MAX}"', MAX),
+        (str(-MAX - 1), -MAX - 1),
+    ],
+)
+def test_an_int64_is_a_number_or_a_string(text: str, number: int) -> None:
+    assert decode(f'{{"run_id": "r", "count": {text}}}').count == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    [str(MAX + 1), f'"{MAX + 1}"', str(-MAX - 2), "1.5", '""', '"x"', "true", "[]", "{}", "1e30"],
+)
+def test_what_is_not_an_int64_is_refused_by_name(text: str) -> None:
+    assert "'count'" in refusal(f'{{"run_id": "r", "count": {text}}}')
+
+
+def test_the_bounds_of_an_int32_are_checked() -> None:
+    assert decode('{"run_id": "r", "small": 2147483647}').small == 2**31 - 1
+    assert "2147483647" in refusal('{"run_id": "r", "small": 2147483648}')
+
+
+@pytest.mark.parametrize("written", ['"{}"', "{}"])
+@pytest.mark.parametrize(
+    ("word", "number"), [("Infinity", math.inf), ("-Infinity", -math.inf), ("NaN", math.nan)]
+)
+def test_a_double_may_be_not_finite_as_a_string_or_a_bare_word(
+    written: str, word: str, number: float
+) -> None:
+    value = decode(f'{{"run_id": "r", "value": {written.format(word)}}}').value
+    assert value is not None
+    assert value == number or (math.isnan(value) and math.isnan(number))
+
+
+@pytest.mark.parametrize("text", ["1e400", '"1e400"', '"abc"', "[1]", "true"])
+def test_what_is_not_a_double_is_refused(text: str) -> None:
+    refusal(f'{{"run_id": "r", "value": {text}}}')
+
+
+def test_an_empty_body_is_an_object_without_fields() -> None:
+    class Nothing(Struct):
+        note: str = "unset"
+
+    assert wire.decode_json(b"", Nothing).note == "unset"
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        (b"", "run_id"),
+        (b"{}", "run_id"),
+        (b'{"run_id": ""}', "run_id"),
+        (b'{"run_id": null}', "run_id"),
+        (b'{"run_id": "r", "points": [{"key": "a"}, {"value": 1}]}', "points[1].key"),
+        (b'{"run_id": "r", "points": [{"key": ""}]}', "points[0].key"),
+    ],
+)
+def test_a_missing_or_empty_required_field_is_named(body: bytes, place: str) -> None:
+    assert refusal(body).startswith(f"Missing value for required parameter '{place}'. ")
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (
+            '{"run_id": 1}',
+            "Invalid value for parameter 'run_id': expected a string, got an integer.",
+        ),
+        (
+            '{"run_id": "r", "value": 1, "count": 1.5}',
+            "Invalid value for parameter 'count': expected an integer, got a floating-point num",
+        ),
+        (
+            '{"run_id": "r", "points": {}}',
+            "Invalid value for parameter 'points': expected a list, got an object.",
+        ),
+        (
+            '{"run_id": "r", "points": [{"key": "k", "step": "x"}]}',
+            "Invalid value for parameter 'points[0].step': expected an integer, got a string.",
+        ),
+        (
+            '{"run_id": "r", "points": [null]}',
+            "Invalid value for parameter 'points[0]': expected an object, got null.",
+        ),
+        (
+            '{"run_id": "r", "labels": {"a": 1}}',
+            "Invalid value for parameter 'labels[...]': expected a string, got an integer.",
+        ),
+        (
+            '{"run_id": "r", "exact": "maybe"}',
+            "Invalid value for parameter 'exact': expected a boolean, got a string.",
+        ),
+        ("[]", "The request body must be a JSON object: expected an object, got a list."),
+        ("null", "The request body must be a JSON object: expected an object, got null."),
+        ('"\\"{}\\""', "The request body must be a JSON object: expected an object, got a string."),
+    ],
+)
+def test_a_wrong_type_is_told_in_words(body: str, sentence: str) -> None:
+    assert refusal(body).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b'{"run_id": "r",}', b'{"run_id": "r"} x', b'"', b'"abc', b'"abc" x', b" ", b"nul"],
+)
+def test_malformed_json_is_told_as_such(body: bytes) -> None:
+    assert refusal(body).startswith("The request body is not valid JSON: ")
+
+
+def test_malformed_json_after_a_bare_nan_is_told_by_its_own_place() -> None:
+    assert "char 33" in refusal('{"run_id": "r", "value": NaN, "x"}')
+
+
+@pytest.mark.parametrize("body", [b'{"run_id": "\xff"}', b'{"\xc3\x28": 1}', b"\x80{}"])
+def test_invalid_utf8_is_refused(body: bytes) -> None:
+    assert "not valid" in refusal(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        (r'{"run_id": "a\u0000"}', "run_id"),
+        (r'{"run_id": "r", "points": [{"key": "\u0000"}]}', "points[0].key"),
+        (r'{"run_id": "r", "labels": {"a": "\u0000"}}', "labels.a"),
+        (r'{"run_id": "r", "labels": {"\u0000": "a"}}', "labels"),
+        (r'{"run_id": "r\u0000", "value": NaN}', "run_id"),
+        (json.dumps(r'{"run_id": "\u0000"}'), "run_id"),
+    ],
+)
+def test_a_nul_character_is_refused_by_place(body: str, place: str) -> None:
+    assert refusal(body) == f"Parameter '{place}' holds a NUL character; remove it."
+
+
+def test_an_escaped_backslash_before_u0000_is_no_nul() -> None:
+    assert decode(r'{"run_id": "a\\u0000"}').run_id == r"a\u0000"
+
+
+def test_half_a_surrogate_pair_is_refused_and_a_whole_one_is_a_character() -> None:
+    assert "half a surrogate pair" in refusal(r'{"run_id": "\ud83d"}')
+    assert "half a surrogate pair" in refusal(json.dumps(r'{"run_id": "\udc00"}'))
+    assert decode(r'{"run_id": "\ud83d\ude00"}').run_id == "😀"
+
+
+def test_null_counts_as_not_given() -> None:
+    message = decode('{"run_id": "r", "points": null, "count": null, "labels": null}')
+    assert (message.points, message.count, message.labels) == ([], None, {})
+
+
+def test_unknown_fields_are_ignored() -> None:
+    assert decode('{"run_id": "r", "unknown": {"deep": [1, null]}}').run_id == "r"
+
+
+def test_an_object_encoded_as_a_string_is_read() -> None:
+    assert decode(json.dumps(json.dumps({"run_id": "r", "count": "7"}))).count == 7
+    assert decode(' "{\\"run_id\\": \\"r\\", \\"value\\": NaN}"').run_id == "r"
+
+
+@pytest.mark.parametrize("depth", [2_000, 200_000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{{"run_id": "r", "unknown": {}}}',
+        '{{"run_id": "r", "value": NaN, "unknown": {}}}',
+        '{{"run_id": "\\u0000", "unknown": {}}}',
+        "{}",
+    ],
+)
+def test_deep_nesting_is_refused(body: str, depth: int) -> None:
+    assert refusal(body.format("[" * depth + "]" * depth)) == (
+        "The request body is nested too deeply."
+    )
+
+
+@pytest.mark.parametrize("field", ["count", "value", "unknown"])
+def test_a_number_of_thousands_of_digits_is_refused_or_ignored(field: str) -> None:
+    digits = "1" * 6_000
+    assert refusal(f'{{"run_id": "r", "{field}": {digits}, "small": NaN}}')
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_raise_anything_but_a_refusal(body: bytes) -> None:
+    _decode_or_refuse(body)
+
+
+JSON_LIKE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.characters(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["run_id", "count", "points", "key", "value", "labels", "exact"])
+            | st.text(max_size=3),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(JSON_LIKE, st.booleans(), st.integers(0, 3))
+def test_no_json_raises_anything_but_a_refusal(value: Any, twice: bool, cut: int) -> None:
+    text = json.dumps(value)
+    body = (json.dumps(text) if twice else text).encode()
+    _decode_or_refuse(body[: len(body) - cut])
+
+
+def _decode_or_refuse(body: bytes) -> None:
+    with contextlib.suppress(InvalidParameter):
+        message = wire.decode_json(body, Query)
+        assert message.run_id
+        assert wire.encode_json(message)
+
+
+def test_a_query_fills_lists_and_takes_the_first_of_the_rest() -> None:
+    pairs = [("run_id", "a"), ("run_id", "b"), ("names", "x"), ("names", "y"), ("count", "5")]
+    message = wire.decode_query(pairs, Query)
+    assert (message.run_id, message.names, message.count) == ("a", ["x", "y"], 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("true", True), ("True", True), ("1", True), ("FALSE", False), ("0", False)]
+)
+def test_a_boolean_of_a_query_has_any_case(text: str, value: bool) -> None:
+    assert wire.decode_query([("run_id", "r"), ("exact", text)], Query).exact is value
+
+
+@pytest.mark.parametrize(
+    ("pairs", "place"),
+    [
+        ([], "run_id"),
+        ([("run_id", "")], "run_id"),
+        ([("run_id", "r"), ("count", "many")], "count"),
+        ([("run_id", "r"), ("count", str(MAX + 1))], "count"),
+        ([("run_id", "r"), ("exact", "maybe")], "exact"),
+        ([("run_id", "r\0")], "run_id"),
+    ],
+)
+def test_a_bad_query_names_the_parameter(pairs: list[tuple[str, str]], place: str) -> None:
+    with pytest.raises(InvalidParameter, match=f"'{place}'"):
+        wire.decode_query(pairs, Query)
+
+
+def test_unset_fields_and_empty_lists_are_left_out_of_answers() -> None:
+    assert wire.encode_json(Answer()) == b"{}"
+    assert wire.encode_json(Answer(name="", points=["a"])) == b'{"name":"","points":["a"]}'
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(1.5, 1.5), (math.nan, "NaN"), (math.inf, "Infinity"), (-math.inf, "-Infinity"), (-0.0, -0.0)],
+)
+def test_a_double_is_written_as_protobuf_does(value: float, written: float | str) -> None:
+    assert wire.json_double(value) == written
+
+
+@given(st.floats())
+def test_a_double_survives_the_wire(value: float) -> None:
+    body = wire.encode_json({"run_id": "r", "value": wire.json_double(value)})
+    read = wire.decode_json(body, Query).value
+    assert read == value or (read is not None and math.isnan(read) and math.isnan(value))
