@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tandem_metadata.db import Database
 from tandem_metadata.settings import Settings
+
 from tests.postgresql import PostgreSQL
 
 DATABASES = ("sqlite", "postgresql")
@@ -52,7 +52,7 @@ def backend_store_uri(request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
 def prepared_uri(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a database with tables and experiment 0."""
     if request.param == "sqlite":
-        path = tmp_path / "mlflow.db"
+        path = tmp_path / "prepared.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
