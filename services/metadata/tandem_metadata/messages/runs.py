@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from tandem_metadata.messages.datasets import DatasetInput
+from tandem_metadata.messages.datasets import RunInputs, RunOutputs
 from tandem_metadata.messages.experiments import EnumValue
 from tandem_metadata.messages.metrics import Metric
 from tandem_shared.wire import Int32, Int64, Required
@@ -46,32 +46,6 @@ class RunData(Struct, omit_defaults=True):
     metrics: list[Metric] = []
     params: list[Param] = []
     tags: list[RunTag] = []
-
-
-class ModelInput(Struct):
-    """A logged model that a run reads."""
-
-    model_id: str
-
-
-class ModelOutput(Struct):
-    """A logged model that a run wrote."""
-
-    model_id: str
-    step: int
-
-
-class RunInputs(Struct, omit_defaults=True):
-    """Datasets and models that a run reads."""
-
-    dataset_inputs: list[DatasetInput] = []
-    model_inputs: list[ModelInput] = []
-
-
-class RunOutputs(Struct, omit_defaults=True):
-    """Models that a run wrote."""
-
-    model_outputs: list[ModelOutput] = []
 
 
 class Run(Struct, omit_defaults=True):

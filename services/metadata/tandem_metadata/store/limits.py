@@ -28,6 +28,9 @@ BATCH_METRICS = 1000
 BATCH_PARAMS = 100
 BATCH_TAGS = 100
 CUSTOM_VIEWS = 50
+"""Views of the web UI that an experiment keeps in its tags."""
+
+_CUSTOM_VIEW = "mlflow.customView.view"
 
 _KEY_CHARACTERS = re.compile(r"[/\w.\- :]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -117,6 +120,30 @@ def check_batch(metrics: Sized, params: Sized, tags: Sized) -> None:
             raise InvalidParameter(
                 f"A request can log at most {limit} {what}, not {count}; split it into several."
             )
+
+
+def is_custom_view(key: str) -> bool:
+    """Whether an experiment's tag of that key holds a view of the web UI."""
+    return key.startswith(_CUSTOM_VIEW)
+
+
+def check_custom_views(count: int) -> None:
+    """Raise InvalidParameter when an experiment would hold too many views of the web UI."""
+    if count > CUSTOM_VIEWS:
+        raise InvalidParameter(
+            f"An experiment keeps at most {CUSTOM_VIEWS} custom views; delete one first."
+        )
+
+
+def narrow_experiment_tags() -> InvalidParameter:
+    """The error for an experiment tag's value that the database, not the limit, is too narrow for.
+
+    PostgreSQL's tables had 5,000 characters for it in MLflow's first revisions of these.
+    """
+    return InvalidParameter(
+        "Parameter 'value' is too long for this database; shorten it to 5000 characters, or widen "
+        "the tables by `mlflow db upgrade`."
+    )
 
 
 def _shown(text: str) -> str:

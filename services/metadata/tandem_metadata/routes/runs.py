@@ -1,0 +1,81 @@
+"""Endpoints of runs."""
+
+from typing import Any
+
+from tandem_metadata.messages import runs as messages
+from tandem_metadata.messages.experiments import Empty
+from tandem_metadata.routes.endpoint import Context, Endpoint
+from tandem_metadata.store import run_search, runs
+from tandem_shared.errors import InvalidParameter
+
+
+def named(run_id: str | None, run_uuid: str | None) -> str:
+    """The run that a request names, by its field's new or old name.
+
+    Raises InvalidParameter when it names none.
+    """
+    if name := run_id or run_uuid:
+        return name
+    raise InvalidParameter("Missing value for required parameter 'run_id'.")
+
+
+def create(context: Context, request: messages.CreateRun) -> messages.CreateRunResponse:
+    """Create a run."""
+    truncate = context.settings.truncate_long_values
+    with context.db.write() as conn:
+        return messages.CreateRunResponse(runs.create(conn, request, truncate=truncate))
+
+
+def get(context: Context, request: messages.GetRun) -> messages.GetRunResponse:
+    """Read a run with all it logged."""
+    run_id = named(request.run_id, request.run_uuid)
+    with context.db.read() as conn:
+        return messages.GetRunResponse(runs.get(conn, run_id))
+
+
+def modify(context: Context, request: messages.UpdateRun) -> messages.UpdateRunResponse:
+    """Change a run's status, end time or name."""
+    run_id = named(request.run_id, request.run_uuid)
+    with context.db.write() as conn:
+        return messages.UpdateRunResponse(runs.modify(conn, run_id, request))
+
+
+def delete(context: Context, request: messages.DeleteRun) -> Empty:
+    """Delete a run."""
+    with context.db.write() as conn:
+        runs.delete(conn, request.run_id)
+    return Empty()
+
+
+def restore(context: Context, request: messages.RestoreRun) -> Empty:
+    """Restore a run."""
+    with context.db.write() as conn:
+        runs.restore(conn, request.run_id)
+    return Empty()
+
+
+def search(context: Context, request: messages.SearchRuns) -> messages.SearchRunsResponse:
+    """Find runs of some experiments."""
+    with context.db.read() as conn:
+        found, token = run_search.search(
+            conn,
+            experiment_ids=request.experiment_ids,
+            filter=request.filter,
+            run_view_type=request.run_view_type,
+            max_results=request.max_results,
+            order_by=request.order_by,
+            page_token=request.page_token,
+        )
+    return messages.SearchRunsResponse(found, token)
+
+
+_PATH = "2.0/mlflow/runs"
+
+ENDPOINTS: list[Endpoint[Any]] = [
+    Endpoint("POST", f"{_PATH}/create", messages.CreateRun, create),
+    Endpoint("GET", f"{_PATH}/get", messages.GetRun, get),
+    Endpoint("POST", f"{_PATH}/update", messages.UpdateRun, modify),
+    Endpoint("POST", f"{_PATH}/delete", messages.DeleteRun, delete),
+    Endpoint("POST", f"{_PATH}/restore", messages.RestoreRun, restore),
+    Endpoint("POST", f"{_PATH}/search", messages.SearchRuns, search),
+]

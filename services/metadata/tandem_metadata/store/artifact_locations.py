@@ -1,0 +1,52 @@
+"""Where experiments and runs keep artifacts: what a location may be, and locations below it."""
+
+import re
+from urllib.parse import unquote, urlparse
+
+from tandem_metadata.store import limits
+from tandem_shared.errors import InvalidParameter
+
+_FIELD = "artifact_location"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+_ABSOLUTE = re.compile(r"/|[A-Za-z]:[\\/]")
+_SEPARATOR = re.compile(r"[/\\?&=]")
+
+
+def check(location: str) -> None:
+    """Raise InvalidParameter for what cannot be an experiment's artifact location.
+
+    A location is a URI, or an absolute path on the clients' machines: this service has no place
+    that a relative one could begin at. It may name any host; which hosts the service follows is a
+    setting.
+    """
+    limits.check_text(_FIELD, location, limits.ARTIFACT_LOCATION)
+    if not _SCHEME.match(location) and not _ABSOLUTE.match(location):
+        raise _invalid(location, "give a URI, as s3://bucket/path, or an absolute path")
+    try:
+        parsed = urlparse(location)
+    except ValueError:
+        raise _invalid(location, "it is not a URI") from None
+    if parsed.fragment or parsed.params or "#" in location:
+        raise _invalid(location, "it must have no fragment and no ';' parameters")
+    if parsed.scheme == "runs":
+        raise _invalid(location, "a runs:/ URI names a run's artifacts, not a place for them")
+    if parsed.scheme == "file" and parsed.netloc not in ("", "localhost"):
+        raise _invalid(location, "a file: URI must have no host; write file:///path")
+    if ".." in _SEPARATOR.split(_decoded(location)):
+        raise _invalid(location, "it must not hold a '..' segment")
+
+
+def below(location: str, *names: str) -> str:
+    """The location of names below another; a query string stays at the end."""
+    base, mark, query = location.partition("?")
+    return "/".join([base.rstrip("/"), *names]) + mark + query
+
+
+def _decoded(text: str) -> str:
+    while (inner := unquote(text)) != text:
+        text = inner
+    return text
+
+
+def _invalid(location: str, reason: str) -> InvalidParameter:
+    return InvalidParameter(f"Invalid value {location!r} for parameter '{_FIELD}': {reason}.")

@@ -1,0 +1,183 @@
+"""Runs: creating, reading, updating, deleting and restoring them."""
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+from sqlalchemy.exc import DataError
+
+from tandem_metadata import tables
+from tandem_metadata.messages.datasets import RunInputs
+from tandem_metadata.messages.runs import CreateRun, Run, RunData, RunInfo, RunTag, UpdateRun
+from tandem_metadata.store import artifact_locations, experiments, limits, run_data, run_names
+from tandem_metadata.store.enums import RUN_STATUS, name_of
+from tandem_metadata.tables.tracking import runs, tags
+from tandem_shared.errors import InvalidParameter, NotFound
+
+NAME_TAG = "mlflow.runName"
+"""The tag that repeats a run's name."""
+
+
+def create(conn: Connection, request: CreateRun, *, truncate: bool) -> Run:
+    """Create a run in an active experiment.
+
+    It is named by `run_name`, else by its `mlflow.runName` tag, else by a generated name; the tag
+    is set in any case. Over-long tag values are cut if `truncate`. Raises NotFound for an unknown
+    experiment, and InvalidParameter for a deleted one, for two different names, and for names or
+    tags that cannot be stored.
+    """
+    first_tags = _first_tags(request.tags, truncate=truncate)
+    first_tags[NAME_TAG] = _name(request.run_name, first_tags.get(NAME_TAG, ""))
+    limits.check_text("run_name", first_tags[NAME_TAG], limits.RUN_NAME)
+    limits.check_text("user_id", request.user_id, limits.USER_ID)
+    experiment = experiments.check_active(conn, request.experiment_id)
+    run_id = uuid.uuid4().hex
+    statement = (
+        tables.insert(conn, runs)
+        .values(
+            run_uuid=run_id,
+            name=first_tags[NAME_TAG],
+            source_type="UNKNOWN",
+            source_name="",
+            entry_point_name="",
+            source_version="",
+            user_id=request.user_id,
+            status="RUNNING",
+            start_time=request.start_time,
+            lifecycle_stage="active",
+            artifact_uri=artifact_locations.below(
+                experiment.artifact_location or "", run_id, "artifacts"
+            ),
+            experiment_id=experiment.experiment_id,
+        )
+        .returning(runs)
+    )
+    try:
+        row = conn.execute(statement).one()
+    except DataError:  # Experiments that MLflow made may have longer locations than limits allow.
+        raise InvalidParameter(
+            "The experiment's artifact location is too long for this database to hold those of "
+            "its runs; use an experiment with a shorter one."
+        ) from None
+    put_tags(conn, run_id, first_tags)
+    by_key = [RunTag(key, first_tags[key]) for key in sorted(first_tags)]
+    return Run(info=run_data.info(row), data=RunData(tags=by_key), inputs=RunInputs())
+
+
+def get(conn: Connection, run_id: str) -> Run:
+    """The run, be it active or deleted, with all it logged. Raises NotFound."""
+    return run_data.load(conn, [_row(conn, run_id)])[0]
+
+
+def artifact_uri(conn: Connection, run_id: str) -> str:
+    """Where the run keeps its artifacts. Raises NotFound."""
+    uri: str | None = _row(conn, run_id).artifact_uri
+    return uri or ""
+
+
+def check_active(conn: Connection, run_id: str, *, lock: bool = False) -> Row[Any]:
+    """The row of an active run; with `lock` no one else changes it until the transaction ends.
+
+    Raises NotFound, or InvalidParameter for a deleted run.
+    """
+    row = _row(conn, run_id, lock=lock)
+    if row.lifecycle_stage != "active":
+        raise InvalidParameter(f"Run {run_id} is deleted; restore it first.")
+    return row
+
+
+def modify(conn: Connection, run_id: str, request: UpdateRun) -> RunInfo:
+    """Change what the request gives of status, end time and name; an empty name changes nothing.
+
+    Raises NotFound, and InvalidParameter for a deleted run, a status that is none, or a name that
+    cannot be stored.
+    """
+    values: dict[str, object] = {}
+    if request.status is not None:
+        values["status"] = name_of("status", request.status, RUN_STATUS)
+    if request.end_time is not None:
+        values["end_time"] = request.end_time
+    if request.run_name:
+        limits.check_text("run_name", request.run_name, limits.RUN_NAME)
+        values["name"] = request.run_name
+    row = check_active(conn, run_id, lock=bool(values))
+    if not values:
+        return run_data.info(row)
+    changed = conn.execute(
+        update(runs).where(runs.c.run_uuid == run_id).values(**values).returning(runs)
+    ).one()
+    if request.run_name:
+        put_tags(conn, run_id, {NAME_TAG: request.run_name})
+    return run_data.info(changed)
+
+
+def delete(conn: Connection, run_id: str) -> None:
+    """Mark a run as deleted; a deleted one gets a new time of deletion. Raises NotFound."""
+    _move(conn, run_id, "deleted", time.time_ns() // 1_000_000)
+
+
+def restore(conn: Connection, run_id: str) -> None:
+    """Make a run active again; an active one stays as it is. Raises NotFound."""
+    _move(conn, run_id, "active", None)
+
+
+def put_tags(conn: Connection, run_id: str, values: Mapping[str, str]) -> None:
+    """Set tags, over what they were before; neither the run nor the values are checked.
+
+    Rows are written in the order of their keys, so that two requests never wait for each other.
+    """
+    if not values:
+        return
+    statement = tables.insert(conn, tags)
+    conn.execute(
+        statement.on_conflict_do_update(
+            index_elements=[tags.c.key, tags.c.run_uuid], set_={"value": statement.excluded.value}
+        ),
+        [{"run_uuid": run_id, "key": key, "value": values[key]} for key in sorted(values)],
+    )
+
+
+def _row(conn: Connection, run_id: str, *, lock: bool = False) -> Row[Any]:
+    statement = select(runs).where(runs.c.run_uuid == run_id)
+    if lock:
+        statement = statement.with_for_update()
+    row = conn.execute(statement).first()
+    if row is None:
+        raise _not_found(run_id)
+    return row
+
+
+def _move(conn: Connection, run_id: str, stage: str, deleted_time: int | None) -> None:
+    moved = conn.execute(
+        update(runs)
+        .where(runs.c.run_uuid == run_id)
+        .values(lifecycle_stage=stage, deleted_time=deleted_time)
+    )
+    if not moved.rowcount:
+        raise _not_found(run_id)
+
+
+def _first_tags(given: Sequence[RunTag], *, truncate: bool) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for index, tag in enumerate(given):
+        field = f"tags[{index}]"
+        limits.check_free_key(f"{field}.key", tag.key)
+        if tag.key in values:
+            raise InvalidParameter(f"Parameter 'tags' holds the key {tag.key!r} twice.")
+        values[tag.key] = limits.tag_value(f"{field}.value", tag.value, truncate=truncate)
+    return values
+
+
+def _name(given: str, tagged: str) -> str:
+    if given and tagged and given != tagged:
+        raise InvalidParameter(
+            f"Parameter 'run_name' and the tag '{NAME_TAG}' give two names, {given[:100]!r} and "
+            f"{tagged[:100]!r}; give one of them, or the same."
+        )
+    return given or tagged or run_names.generate()
+
+
+def _not_found(run_id: str) -> NotFound:
+    return NotFound(f"No run has the ID {run_id[:100]!r}.")

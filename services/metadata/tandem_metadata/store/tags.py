@@ -1,0 +1,178 @@
+"""Tags of runs and of experiments, and the models that old clients record in a run's tag."""
+
+import datetime
+import json
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.exc import DataError
+
+from tandem_metadata import tables
+from tandem_metadata.messages.runs import RunTag, UpdateRun
+from tandem_metadata.store import experiments, limits, runs
+from tandem_metadata.tables.tracking import experiment_tags, tags
+from tandem_shared.errors import InvalidParameter, NotFound
+
+_MODELS_TAG = "mlflow.log-model.history"
+_MODEL_FIELDS = ("artifact_path", "flavors", "run_id", "utc_time_created")
+_RECORDED = ("run_id", "artifact_path", "utc_time_created", "model_uuid")
+
+
+def set_on_run(conn: Connection, run_id: str, tag: RunTag, *, truncate: bool) -> None:
+    """Set a tag of an active run; the tag `mlflow.runName` renames it, unless it is empty.
+
+    Raises NotFound, and InvalidParameter for a deleted run or a tag that cannot be stored.
+    """
+    checked = RunTag(*_checked("key", "value", tag, truncate=truncate))
+    runs.check_active(conn, run_id)
+    put(conn, run_id, [checked])
+
+
+def check(given: Sequence[RunTag], *, truncate: bool) -> list[RunTag]:
+    """Tags as they are stored: over-long values cut if `truncate`.
+
+    Raises InvalidParameter, naming the place in `tags`, for one that cannot be stored.
+    """
+    return [
+        RunTag(*_checked(f"tags[{index}].key", f"tags[{index}].value", tag, truncate=truncate))
+        for index, tag in enumerate(given)
+    ]
+
+
+def put(conn: Connection, run_id: str, checked: Sequence[RunTag]) -> None:
+    """Set checked tags of an active run; of one key's several values the last counts."""
+    values = {tag.key: tag.value for tag in checked}
+    if name := values.pop(runs.NAME_TAG, ""):
+        runs.modify(conn, run_id, UpdateRun(run_name=name))
+    runs.put_tags(conn, run_id, values)
+
+
+def delete_from_run(conn: Connection, run_id: str, key: str) -> None:
+    """Delete a tag of an active run.
+
+    Raises NotFound for an unknown run or tag, and InvalidParameter for a deleted run.
+    """
+    runs.check_active(conn, run_id)
+    gone = conn.execute(delete(tags).where(tags.c.run_uuid == run_id, tags.c.key == key))
+    if not gone.rowcount:
+        raise NotFound(f"Run {run_id} has no tag {key[:100]!r}.")
+
+
+def set_on_experiment(conn: Connection, experiment_id: str, key: str, value: str) -> None:
+    """Set a tag of an active experiment.
+
+    Raises NotFound, and InvalidParameter for a deleted experiment or a tag that cannot be stored.
+    """
+    limits.check_key("key", key)
+    limits.check_length("value", value, limits.EXPERIMENT_TAG_VALUE)
+    number = experiments.check_active(conn, experiment_id).experiment_id
+    if limits.is_custom_view(key):
+        limits.check_custom_views(_other_custom_views(conn, number, key) + 1)
+    statement = tables.insert(conn, experiment_tags).values(
+        experiment_id=number, key=key, value=value
+    )
+    try:
+        conn.execute(
+            statement.on_conflict_do_update(
+                index_elements=[experiment_tags.c.key, experiment_tags.c.experiment_id],
+                set_={"value": statement.excluded.value},
+            )
+        )
+    except DataError:
+        raise limits.narrow_experiment_tags() from None
+
+
+def delete_from_experiment(conn: Connection, experiment_id: str, key: str) -> None:
+    """Delete a tag of an active experiment.
+
+    Raises NotFound for an unknown experiment or tag, and InvalidParameter for a deleted experiment.
+    """
+    number = experiments.check_active(conn, experiment_id).experiment_id
+    gone = conn.execute(
+        delete(experiment_tags).where(
+            experiment_tags.c.experiment_id == number, experiment_tags.c.key == key
+        )
+    )
+    if not gone.rowcount:
+        raise NotFound(f"Experiment {experiment_id} has no tag {key[:100]!r}.")
+
+
+def record_model(conn: Connection, run_id: str, model_json: str) -> None:
+    """Add a model, an `MLmodel` file as JSON, to the list in the run's tag.
+
+    Raises NotFound, and InvalidParameter for a deleted run, for JSON that is no model, and when the
+    list grows over the length of a tag: a list that is cut could not be read again.
+    """
+    model = _model(model_json)
+    runs.check_active(conn, run_id, lock=True)
+    value = conn.execute(
+        select(tags.c.value).where(tags.c.run_uuid == run_id, tags.c.key == _MODELS_TAG)
+    ).scalar()
+    history = json.dumps([*_history(value), model])
+    if len(history) > limits.TAG_VALUE:
+        raise InvalidParameter(
+            f"The run's tag '{_MODELS_TAG}' has no room for one more model: it holds at most "
+            f"{limits.TAG_VALUE} characters."
+        )
+    runs.put_tags(conn, run_id, {_MODELS_TAG: history})
+
+
+def _checked(key_field: str, value_field: str, tag: RunTag, *, truncate: bool) -> tuple[str, str]:
+    limits.check_key(key_field, tag.key)
+    if tag.key == runs.NAME_TAG:
+        limits.check_text(value_field, tag.value, limits.RUN_NAME)
+    return tag.key, limits.tag_value(value_field, tag.value, truncate=truncate)
+
+
+def _other_custom_views(conn: Connection, number: int, key: str) -> int:
+    columns = experiment_tags.c
+    views = conn.execute(
+        select(columns.key).where(columns.experiment_id == number, columns.key != key)
+    )
+    return sum(limits.is_custom_view(row.key) for row in views)
+
+
+def _history(value: str | None) -> list[Any]:
+    try:
+        history = json.loads(value or "[]")
+    except ValueError:
+        history = None
+    if not isinstance(history, list):
+        raise InvalidParameter(
+            f"The run's tag '{_MODELS_TAG}' is not a list in JSON; delete the tag to begin anew."
+        )
+    return history
+
+
+def _model(model_json: str) -> dict[str, Any]:
+    """What is recorded of a model: where it came from, and its flavors without their config."""
+    try:
+        given = json.loads(model_json)
+    except (ValueError, RecursionError):
+        raise InvalidParameter("Parameter 'model_json' is not valid JSON.") from None
+    if not isinstance(given, dict):
+        raise InvalidParameter("Parameter 'model_json' must be a JSON object.")
+    if missing := [field for field in _MODEL_FIELDS if field not in given]:
+        raise InvalidParameter(
+            f"Parameter 'model_json' lacks the mandatory fields {', '.join(missing)}."
+        )
+    flavors = given["flavors"] or {}
+    if not isinstance(flavors, dict):
+        raise InvalidParameter("Field 'flavors' of parameter 'model_json' must be an object.")
+    # MLflow's own defaults for a model that leaves them out.
+    given.setdefault("model_uuid", uuid.uuid4().hex)
+    given["utc_time_created"] = given["utc_time_created"] or str(
+        datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    )
+    return {
+        **{field: given[field] for field in _RECORDED},
+        "flavors": {name: _without_config(flavor) for name, flavor in flavors.items()},
+    }
+
+
+def _without_config(flavor: object) -> object:
+    if not isinstance(flavor, dict):
+        return flavor
+    return {key: value for key, value in flavor.items() if key != "config"}
