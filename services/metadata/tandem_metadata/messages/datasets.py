@@ -64,19 +64,11 @@ class LogInputs(Struct):
     models: list[ModelInput] | None = None
 
 
-class LogInputsResponse(Struct):
-    """Answer of `runs/log-inputs`."""
-
-
 class LogOutputs(Struct):
     """Request of `runs/outputs`."""
 
     run_id: Required
     models: list[ModelOutput]
-
-
-class LogOutputsResponse(Struct):
-    """Answer of `runs/outputs`."""
 
 
 class SearchDatasets(Struct):

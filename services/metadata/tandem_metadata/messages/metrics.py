@@ -46,10 +46,6 @@ class LogMetric(LoggedMetric, kw_only=True):
     run_uuid: str | None = None
 
 
-class LogMetricResponse(Struct):
-    """Answer of `runs/log-metric`."""
-
-
 class GetMetricHistory(Struct):
     """Request of `metrics/get-history`; the web UI names the run by `run_uuid`."""
 
@@ -86,8 +82,8 @@ class GetMetricHistoryBulkInterval(Struct):
 
     metric_key: Required
     run_ids: list[str] = []
-    start_step: Int32 | None = None
-    end_step: Int32 | None = None
+    start_step: Int64 | None = None
+    end_step: Int64 | None = None
     max_results: Int32 | None = None
 
 

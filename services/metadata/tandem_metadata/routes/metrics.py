@@ -1,0 +1,70 @@
+"""Endpoints of metrics."""
+
+from typing import Any
+
+from tandem_metadata.messages.experiments import Empty
+from tandem_metadata.messages.metrics import (
+    GetMetricHistory,
+    GetMetricHistoryBulk,
+    GetMetricHistoryBulkInterval,
+    GetMetricHistoryBulkIntervalResponse,
+    GetMetricHistoryBulkResponse,
+    GetMetricHistoryResponse,
+    LogMetric,
+)
+from tandem_metadata.routes.endpoint import Context, Endpoint
+from tandem_metadata.routes.runs import named
+from tandem_metadata.store import batch, metric_history
+
+
+def log(context: Context, request: LogMetric) -> Empty:
+    """Log a metric."""
+    run_id = named(request.run_id, request.run_uuid)
+    context.db.transact(lambda conn: batch.log_metric(conn, run_id, request))
+    return Empty()
+
+
+def get_history(context: Context, request: GetMetricHistory) -> GetMetricHistoryResponse:
+    """Read the values of a metric of one run, by pages."""
+    run_id = named(request.run_id, request.run_uuid)
+    with context.db.read() as conn:
+        values, token = metric_history.page(
+            conn, run_id, request.metric_key, request.max_results, request.page_token
+        )
+    return GetMetricHistoryResponse(values, token)
+
+
+def get_history_bulk(
+    context: Context, request: GetMetricHistoryBulk
+) -> GetMetricHistoryBulkResponse:
+    """Read the values of a metric of several runs."""
+    with context.db.read() as conn:
+        values = metric_history.bulk(conn, request.run_id, request.metric_key, request.max_results)
+    return GetMetricHistoryBulkResponse(values)
+
+
+def get_history_bulk_interval(
+    context: Context, request: GetMetricHistoryBulkInterval
+) -> GetMetricHistoryBulkIntervalResponse:
+    """Read a sample of the values of a metric of several runs, for a chart."""
+    steps = (request.start_step, request.end_step)
+    with context.db.read() as conn:
+        values = metric_history.sample(
+            conn, request.run_ids, request.metric_key, steps, request.max_results
+        )
+    return GetMetricHistoryBulkIntervalResponse(values)
+
+
+_HISTORY = "2.0/mlflow/metrics/get-history"
+
+ENDPOINTS: list[Endpoint[Any]] = [
+    Endpoint("POST", "2.0/mlflow/runs/log-metric", LogMetric, log),
+    Endpoint("GET", _HISTORY, GetMetricHistory, get_history),
+    Endpoint("GET", f"{_HISTORY}-bulk", GetMetricHistoryBulk, get_history_bulk),
+    Endpoint(
+        "GET",
+        f"{_HISTORY}-bulk-interval",
+        GetMetricHistoryBulkInterval,
+        get_history_bulk_interval,
+    ),
+]

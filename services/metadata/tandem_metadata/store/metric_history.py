@@ -1,0 +1,202 @@
+"""All values of a metric: of one run by pages, of several runs whole or sampled."""
+
+import base64
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, or_, select, tuple_
+
+from tandem_metadata.messages.metrics import Metric, MetricWithRunId
+from tandem_metadata.search.page_token import fingerprint
+from tandem_metadata.store.membership import among
+from tandem_metadata.tables.tracking import metrics
+from tandem_shared.errors import InvalidParameter
+from tandem_shared.wire import Int64, json_double
+
+MAX_RUNS = 100
+MAX_BULK_RESULTS = 25_000
+MAX_SAMPLES = 2_500
+
+_COLUMNS = metrics.c
+_BY_TIME = (_COLUMNS.timestamp, _COLUMNS.step, _COLUMNS.value, _COLUMNS.is_nan)
+_BY_STEP = (_COLUMNS.step, _COLUMNS.timestamp, _COLUMNS.value, _COLUMNS.is_nan)
+
+
+class _Token(msgspec.Struct, array_like=True):
+    """Where a page ended, and in which history."""
+
+    history: str
+    timestamp: Int64
+    step: Int64
+    value: float
+    is_nan: bool
+
+
+def page(
+    conn: Connection, run_id: str, key: str, max_results: int | None, page_token: str | None
+) -> tuple[list[Metric], str | None]:
+    """Values by timestamp, step and value, and the token of the next page if there is one.
+
+    All values without `max_results`; none for a run that does not exist. A page begins after the
+    last value of the one before, so values logged meanwhile shift nothing. Raises InvalidParameter
+    for a `max_results` below 1 and for a token that is malformed or of another history.
+    """
+    if max_results is not None and max_results < 1:
+        raise InvalidParameter(
+            f"Invalid value {max_results} for parameter 'max_results': it must be 1 or more."
+        )
+    history = fingerprint("metric history", run_id, key)
+    statement = (
+        select(*_BY_TIME)
+        .where(_COLUMNS.run_uuid == run_id, _COLUMNS.key == key)
+        .order_by(*_BY_TIME)
+    )
+    if page_token:
+        statement = statement.where(_after(_read(page_token, history)))
+    if max_results is not None:
+        statement = statement.limit(max_results + 1)
+    rows = conn.execute(statement).all()
+    token = None
+    if max_results is not None and len(rows) > max_results:
+        rows = rows[:max_results]
+        token = _write(_Token(history, *rows[-1]))
+    return [Metric(key, _value(row), row.timestamp, row.step) for row in rows], token
+
+
+def bulk(
+    conn: Connection, run_ids: Sequence[str], key: str | None, max_results: int | None
+) -> list[MetricWithRunId]:
+    """Values of several runs by run, timestamp, step and value; at most `max_results` in all.
+
+    Raises InvalidParameter for no run, too many, a negative `max_results` or no key.
+    """
+    if not run_ids:
+        raise InvalidParameter("Missing value for required parameter 'run_id': name a run.")
+    _check_run_count(run_ids, "run_id")
+    if key is None:
+        raise InvalidParameter("Missing value for required parameter 'metric_key'.")
+    limit = MAX_BULK_RESULTS if max_results is None else min(max_results, MAX_BULK_RESULTS)
+    if limit < 0:
+        raise InvalidParameter(
+            f"Invalid value {limit} for parameter 'max_results': it must not be negative."
+        )
+    statement = (
+        select(_COLUMNS.run_uuid, *_BY_TIME)
+        .where(_COLUMNS.key == key, among(conn, _COLUMNS.run_uuid, run_ids))
+        .order_by(_COLUMNS.run_uuid, *_BY_TIME)
+        .limit(limit)
+    )
+    return [_of_run(row, key) for row in conn.execute(statement)]
+
+
+def sample(
+    conn: Connection,
+    run_ids: Sequence[str],
+    key: str,
+    steps: tuple[int | None, int | None],
+    max_results: int | None,
+) -> list[MetricWithRunId]:
+    """At most `max_results` values of each run, spread evenly over its values by step.
+
+    Both `steps` or neither are given, both inclusive. The last value is always among them, and the
+    first if there are at least two. Runs come in the order given. Raises InvalidParameter.
+    """
+    if not run_ids:
+        raise InvalidParameter("Missing value for required parameter 'run_ids': name a run.")
+    _check_run_count(run_ids, "run_ids")
+    size = MAX_SAMPLES if max_results is None else max_results
+    if not 1 <= size <= MAX_SAMPLES:
+        raise InvalidParameter(
+            f"Invalid value {size} for parameter 'max_results': give 1 to {MAX_SAMPLES}."
+        )
+    within = [_COLUMNS.key == key, among(conn, _COLUMNS.run_uuid, run_ids), *_between(*steps)]
+    by_run: dict[str, list[MetricWithRunId]] = defaultdict(list)
+    for row in conn.execute(_samples(within, size)):
+        by_run[row.run_uuid].append(_of_run(row, key))
+    for values in by_run.values():
+        if len(values) > size:  # the last value came on top of the last bucket's first
+            del values[-2]
+    return [value for run_id in run_ids for value in by_run.get(run_id, ())]
+
+
+def _samples(within: Sequence[ColumnElement[bool]], size: int) -> Select[Any]:
+    """The first value of each of `size` equal buckets of a run's values, and the run's last."""
+    run = _COLUMNS.run_uuid
+    buckets = (
+        select(
+            run,
+            *_BY_STEP,
+            func.ntile(size).over(partition_by=run, order_by=_BY_STEP).label("bucket"),
+            func.row_number().over(partition_by=run, order_by=_BY_STEP).label("number"),
+            func.count().over(partition_by=run).label("total"),
+        )
+        .where(*within)
+        .subquery()
+    ).c
+    ranked = (
+        select(
+            *buckets,
+            func.row_number()
+            .over(partition_by=(buckets.run_uuid, buckets.bucket), order_by=buckets.number)
+            .label("place"),
+        )
+        .subquery()
+        .c
+    )
+    return (
+        select(ranked.run_uuid, ranked.step, ranked.timestamp, ranked.value, ranked.is_nan)
+        .where(or_(ranked.place == 1, ranked.number == ranked.total))
+        .order_by(ranked.run_uuid, ranked.number)
+    )
+
+
+def _between(start: int | None, end: int | None) -> list[ColumnElement[bool]]:
+    if start is None and end is None:
+        return []
+    if start is None or end is None:
+        raise InvalidParameter("Give both 'start_step' and 'end_step', or neither.")
+    if start > end:
+        raise InvalidParameter(
+            f"Invalid value {end} for parameter 'end_step': it must not be less than "
+            f"'start_step', {start}."
+        )
+    return [_COLUMNS.step.between(start, end)]
+
+
+def _check_run_count(run_ids: Sequence[str], field: str) -> None:
+    if len(run_ids) > MAX_RUNS:
+        raise InvalidParameter(
+            f"Parameter '{field}' names {len(run_ids)} runs; at most {MAX_RUNS} are allowed."
+        )
+
+
+def _value(row: Row[Any]) -> float | str:
+    return "NaN" if row.is_nan else json_double(row.value)
+
+
+def _of_run(row: Row[Any], key: str) -> MetricWithRunId:
+    return MetricWithRunId(key, _value(row), row.timestamp, row.step, row.run_uuid)
+
+
+def _after(token: _Token) -> ColumnElement[bool]:
+    position = (token.timestamp, token.step, token.value, token.is_nan)
+    bound = [literal(value, column.type) for column, value in zip(_BY_TIME, position, strict=True)]
+    return tuple_(*_BY_TIME) > tuple_(*bound)
+
+
+def _write(token: _Token) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(token)).decode()
+
+
+def _read(page_token: str, history: str) -> _Token:
+    try:
+        token = msgspec.json.decode(base64.urlsafe_b64decode(page_token), type=_Token)
+    except (ValueError, msgspec.DecodeError):
+        raise InvalidParameter(
+            "Invalid page_token: pass the next_page_token of the previous answer unchanged."
+        ) from None
+    if token.history != history:
+        raise InvalidParameter("Invalid page_token: it belongs to another run or metric_key.")
+    return token

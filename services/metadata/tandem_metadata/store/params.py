@@ -1,0 +1,44 @@
+"""Params of runs, which never change once they are logged."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, select
+
+from tandem_metadata import tables
+from tandem_metadata.store.membership import among
+from tandem_metadata.tables.tracking import params
+from tandem_shared.errors import InvalidParameter
+
+_SHOWN = 250
+
+
+def log(conn: Connection, run_id: str, values: Mapping[str, str]) -> None:
+    """Add params to an active run; logging the same value again changes nothing.
+
+    Raises InvalidParameter when a param has another value already. The transaction must then be
+    rolled back: other params of the request are in it.
+    """
+    if not values:
+        return
+    keys = sorted(values)
+    rows = [{"run_uuid": run_id, "key": key, "value": values[key]} for key in keys]
+    # Written first and read afterwards: a request that logs the same key at the same time is
+    # waited for by the insert, and its value is then there to be compared.
+    conn.execute(tables.insert(conn, params).on_conflict_do_nothing(), rows)
+    found = select(params.c.key, params.c.value).where(
+        params.c.run_uuid == run_id, among(conn, params.c.key, keys)
+    )
+    changes = [
+        f"'{key}' is {_shown(old)}, not {_shown(values[key])}"
+        for key, old in sorted(conn.execute(found).tuples())
+        if old != values[key]
+    ]
+    if changes:
+        raise InvalidParameter(
+            f"Changing param values is not allowed. Already logged to run '{run_id}': "
+            f"{'; '.join(changes)}. Log to another key or another run."
+        )
+
+
+def _shown(value: str) -> str:
+    return repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}...")
