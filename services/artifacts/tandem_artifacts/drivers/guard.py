@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 from prometheus_client import Counter, Gauge, Histogram
+
+from tandem_artifacts.drivers.base import Driver, Entry, MultipartUpload, Part, Reading, Stat
 from tandem_shared import paths
 from tandem_shared.errors import ApiError
 from tandem_shared.prometheus import LATENCY_BUCKETS
-
-from tandem_artifacts.drivers.base import Driver, Entry, MultipartUpload, Part, Reading, Stat
 
 DURATION = Histogram(
     "tandem_artifact_driver_duration_seconds",

@@ -11,10 +11,9 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
-from tandem_shared.errors import InvalidParameter, NotFound, PermissionDenied, Unavailable
-
 from tandem_artifacts.drivers.base import CHUNK_BYTES, Driver, Entry, Reading, Stat
 from tandem_artifacts.drivers.threads import ReadAhead, Threads, certainly
+from tandem_shared.errors import InvalidParameter, NotFound, PermissionDenied, Unavailable
 
 UPLOADS = ".tandem-uploads"
 """The directory below the root where uploads grow until they are whole; not part of any listing."""

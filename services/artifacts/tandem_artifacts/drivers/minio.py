@@ -15,11 +15,11 @@ from minio.datatypes import Part as SdkPart
 from minio.datatypes import parse_list_objects
 from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
-from tandem_shared.errors import ApiError, Unavailable
 
 from tandem_artifacts.drivers import objects
 from tandem_artifacts.drivers.base import Part, Stat
 from tandem_artifacts.drivers.objects import BeyondEnd, Listed, ObjectStore, Opened, Page
+from tandem_shared.errors import ApiError, Unavailable
 
 
 class Minio(ObjectStore):

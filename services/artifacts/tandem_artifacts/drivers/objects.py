@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
+from tandem_artifacts.drivers.base import Driver, Entry, MultipartUpload, Part, Reading, Stat
+from tandem_artifacts.drivers.threads import ReadAhead, Threads, certainly
+from tandem_artifacts.drivers.upload import MAX_PARTS, PartStore, upload
 from tandem_shared.errors import (
     ApiError,
     InvalidParameter,
@@ -15,10 +18,6 @@ from tandem_shared.errors import (
     PermissionDenied,
     Unavailable,
 )
-
-from tandem_artifacts.drivers.base import Driver, Entry, MultipartUpload, Part, Reading, Stat
-from tandem_artifacts.drivers.threads import ReadAhead, Threads, certainly
-from tandem_artifacts.drivers.upload import MAX_PARTS, PartStore, upload
 
 CONCURRENCY = 32
 """Requests to the store that a driver makes at a time."""

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from tandem_shared.settings import SettingsError
-
 from tandem_artifacts.drivers.base import Driver
 from tandem_artifacts.drivers.guard import Guard
+from tandem_shared.settings import SettingsError
 
 
 def open_driver(

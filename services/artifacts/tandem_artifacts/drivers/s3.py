@@ -12,12 +12,12 @@ from botocore.exceptions import (
     NoCredentialsError,
     PartialCredentialsError,
 )
-from tandem_shared.errors import PermissionDenied, Unavailable
 from urllib3.exceptions import HTTPError
 
 from tandem_artifacts.drivers import objects
 from tandem_artifacts.drivers.base import Part, Stat
 from tandem_artifacts.drivers.objects import BeyondEnd, Listed, ObjectStore, Opened, Page
+from tandem_shared.errors import PermissionDenied, Unavailable
 
 
 class S3(ObjectStore):

@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 import anyio
-from tandem_shared.errors import Unavailable
 
 from tandem_artifacts.drivers.base import CHUNK_BYTES
+from tandem_shared.errors import Unavailable
 
 T = TypeVar("T")
 P = ParamSpec("P")

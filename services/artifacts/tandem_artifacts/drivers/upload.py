@@ -5,10 +5,9 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 
-from tandem_shared.errors import ApiError, InvalidParameter, NotFound, Unavailable
-
 from tandem_artifacts.drivers.base import Part
 from tandem_artifacts.drivers.threads import Threads, certainly
+from tandem_shared.errors import ApiError, InvalidParameter, NotFound, Unavailable
 
 PART_BYTES = 8 * 1024 * 1024
 """The size of the first parts; an object up to this size is stored by one request."""

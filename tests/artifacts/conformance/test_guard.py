@@ -1,0 +1,119 @@
+"""What the guard adds to every driver: checked paths, and metrics."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
+
+from tandem_artifacts.drivers.base import Driver
+from tandem_artifacts.drivers.guard import Guard
+from tandem_artifacts.drivers.local import Local
+from tandem_shared.errors import InvalidParameter, NotFound
+from tests.artifacts.conformance.content import entries, fetch, hanging, stream
+
+pytestmark = pytest.mark.anyio
+
+UNSAFE = ["..", "../x", "a/../b", "/etc/passwd", "a//b", "./a", "a\\b", "a\x00b", "%2e%2e/x", "a#b"]
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> Driver:
+    return Guard(Local(tmp_path / "root"))
+
+
+def sample(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def operations(operation: str, outcome: str) -> float:
+    return sample(
+        "tandem_artifact_driver_duration_seconds_count", operation=operation, outcome=outcome
+    )
+
+
+@pytest.mark.parametrize("path", UNSAFE)
+async def test_an_unsafe_path_is_refused_by_every_operation(driver: Driver, path: str) -> None:
+    for operation in (
+        driver.stat(path),
+        fetch(driver, path),
+        driver.write(path, stream(b"x")),
+        entries(driver, path),
+        driver.delete(path),
+        driver.create_multipart(path, 1),
+        driver.complete_multipart(path, "id", []),
+        driver.abort_multipart(path, "id"),
+        driver.presign_download(path),
+    ):
+        with pytest.raises(InvalidParameter):
+            await operation
+
+
+async def test_the_root_is_listed_but_neither_written_nor_deleted(driver: Driver) -> None:
+    await driver.write("object", stream(b"x"))
+
+    with pytest.raises(InvalidParameter):
+        await driver.delete("")
+    with pytest.raises(InvalidParameter):
+        await driver.write("", stream(b"x"))
+    assert [entry.path for entry in await entries(driver, "")] == ["object"]
+
+
+async def test_bytes_are_counted_as_they_move(driver: Driver) -> None:
+    before_in = sample("tandem_artifact_bytes_total", direction="in")
+    before_out = sample("tandem_artifact_bytes_total", direction="out")
+
+    await driver.write("object", stream(bytes(1_000_000)))
+    await fetch(driver, "object", 0, 10)
+
+    assert sample("tandem_artifact_bytes_total", direction="in") - before_in == 1_000_000
+    assert sample("tandem_artifact_bytes_total", direction="out") - before_out == 10
+
+
+async def test_transfers_are_counted_while_they_last(driver: Driver) -> None:
+    gauge = "tandem_artifact_transfers_in_flight"
+    reached = asyncio.Event()
+    task = asyncio.create_task(driver.write("slow", hanging(b"x", reached)))
+    await reached.wait()
+    await driver.write("object", stream(b"x"))
+    async with driver.read("object"):
+        assert sample(gauge, direction="in") == 1
+        assert sample(gauge, direction="out") == 1
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert sample(gauge, direction="in") == 0
+    assert sample(gauge, direction="out") == 0
+
+
+async def test_operations_are_counted_by_outcome(driver: Driver) -> None:
+    before = {
+        (operation, outcome): operations(operation, outcome)
+        for operation in ("read", "write", "stat")
+        for outcome in ("ok", "refused", "failed", "cancelled")
+    }
+
+    async def broken():
+        yield b"x"
+        raise RuntimeError
+
+    await driver.write("object", stream(b"x"))
+    with pytest.raises(RuntimeError):
+        await driver.write("object", broken())
+    reached = asyncio.Event()
+    task = asyncio.create_task(driver.write("object", hanging(b"x", reached)))
+    await reached.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    await fetch(driver, "object")
+    with pytest.raises(NotFound):
+        await driver.stat("none")
+
+    changed = {key for key, count in before.items() if operations(*key) - count == 1}
+    assert changed == {
+        ("write", "ok"),
+        ("write", "failed"),
+        ("write", "cancelled"),
+        ("read", "ok"),
+        ("stat", "refused"),
+    }

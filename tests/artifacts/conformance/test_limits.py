@@ -1,0 +1,111 @@
+"""How large an object may be, and how little memory it takes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import count
+
+import pytest
+
+from tandem_artifacts.drivers import upload
+from tandem_artifacts.drivers.upload import MAX_PARTS, part_bytes
+from tandem_shared.errors import InvalidParameter
+from tests.artifacts.conformance.conftest import Bucket, Store
+from tests.artifacts.conformance.content import fetch, pattern, stream
+
+GIBIBYTE = 1024**3
+TRANSFER_MEBIBYTES = 300
+MEMORY_MEBIBYTES = 150
+
+# In a process of its own; VmHWM, because ru_maxrss begins with what the parent used.
+PROGRAM = """
+import asyncio, re, sys
+from pathlib import Path
+from tandem_artifacts.drivers.open import open_driver
+
+CHUNK = bytes(65536)
+COUNT = int(sys.argv[2]) * 16
+
+async def chunks():
+    for _ in range(COUNT):
+        yield CHUNK
+
+async def main():
+    driver = open_driver(sys.argv[1])
+    await driver.write("large", chunks())
+    moved = 0
+    async with driver.read("large") as reading:
+        async for chunk in reading.chunks:
+            moved += len(chunk)
+    await driver.delete("large")
+    await driver.close()
+    peak = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())
+    print(moved, int(peak[1]) // 1024)
+
+asyncio.run(main())
+"""
+
+
+def test_memory_does_not_grow_with_the_object(
+    kind: str, make_store: Callable[[str], Store]
+) -> None:
+    store = make_store(kind)
+
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, store.destination, str(TRANSFER_MEBIBYTES)],
+        capture_output=True,
+        text=True,
+        env=dict(os.environ),
+    )
+
+    assert done.returncode == 0, done.stderr
+    moved, peak = map(int, done.stdout.split())
+    assert moved == TRANSFER_MEBIBYTES * 1024**2
+    assert peak < MEMORY_MEBIBYTES
+    assert store.keys() == []
+    assert store.leftovers() == []
+
+
+def test_the_parts_of_an_upload_hold_more_than_a_tebibyte() -> None:
+    sizes = [part_bytes(number) for number in range(1, MAX_PARTS + 1)]
+
+    assert sum(sizes) > 1024 * GIBIBYTE
+    assert sizes == sorted(sizes)
+    assert max(sizes) < 5 * GIBIBYTE  # S3's limit.
+
+
+def test_an_upload_of_two_gibibytes_keeps_to_small_parts() -> None:
+    total, largest = 0, 0
+    for number in count(1):
+        largest = part_bytes(number)
+        total += largest
+        if total >= 2 * GIBIBYTE:
+            break
+
+    assert largest == upload.PART_BYTES
+
+
+@pytest.mark.anyio
+async def test_parts_may_grow_during_an_upload(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload, "_SAME_SIZE_PARTS", 1)
+    data = pattern(8 * 1024**2 + 16 * 1024**2 + 5)
+
+    await bucket.driver.write("object", stream(data))
+
+    assert (await bucket.driver.stat("object")).etag.endswith("-3")
+    assert await fetch(bucket.driver, "object") == data
+
+
+@pytest.mark.anyio
+async def test_an_upload_of_too_many_parts_is_refused_and_leaves_nothing(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload, "MAX_PARTS", 2)
+
+    with pytest.raises(InvalidParameter, match="larger"):
+        await bucket.driver.write("object", stream(bytes(2 * upload.PART_BYTES + 1)))
+
+    assert bucket.keys() == []
