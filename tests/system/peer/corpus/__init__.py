@@ -11,11 +11,12 @@ from tests.system.peer.corpus import (
     runs,
     search_experiments,
     search_runs,
+    syntax,
 )
 
 _MODULES = (
-    experiments, runs, logging, search_runs, search_experiments, history, datasets, artifacts,
-    bad_input,
+    experiments, runs, logging, search_runs, syntax, search_experiments, history, datasets,
+    artifacts, bad_input,
 )  # fmt: skip
 
 REQUESTS: dict[str, Ask] = {

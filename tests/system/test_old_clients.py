@@ -1,0 +1,92 @@
+"""Clients of earlier MLflow releases, each in an environment of its own, against both services."""
+
+import fcntl
+import json
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+from tests.system.services import Stack, environment
+
+_HERE = Path(__file__).parent / "clients"
+_CACHE = Path(__file__).parents[2] / ".cache" / "clients"
+
+VERSIONS = ("2.8.1", "2.22.4")
+
+
+def _interpreter(version: str) -> Path:
+    """The interpreter of an environment with that client, made at the first use and kept."""
+    pins = _HERE / f"{version}.txt"
+    home = _CACHE / f"{version}-{sys.version_info.major}.{sys.version_info.minor}"
+    python = home / "bin" / "python"
+    done = home / "installed.txt"
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with home.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if done.exists() and done.read_text() == pins.read_text():
+            return python
+        venv.create(home, clear=True, with_pip=True)
+        install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "-r", pins]
+        subprocess.run(install, check=True)
+        done.write_text(pins.read_text())
+    return python
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def client(request: pytest.FixtureRequest) -> tuple[str, Path]:
+    """A version and its interpreter."""
+    return request.param, _interpreter(request.param)
+
+
+def test_an_old_client_does_its_whole_work(client: tuple[str, Path], stack: Stack) -> None:
+    version, python = client
+    command = [python, _HERE / "script.py", stack.metadata.url, f"client {version}"]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert seen == {
+        "client": version,
+        "experiments": {
+            "found": [True],
+            "tags": {"k": "v", "x": "y"},
+            "deleted": "deleted",
+            "restored": "active",
+        },
+        "run": {
+            "status": "FINISHED",
+            "name": "first",
+            "metrics": {
+                "loss": "0.2",
+                "acc": "0.5",
+                "nan": "nan",
+                "inf": "1.7976931348623157e+308",
+                "batch": "9.0",
+            },
+            "params": {"lr": "0.1", "layers": "3", "name": "naïve", "p": "1"},
+            "tags": {"a": "1", "b": "two", "t": None, "team": "blue"},
+        },
+        "parent": True,
+        "history": [[step, 1.0 / (step + 1)] for step in range(5)],
+        "search": {
+            "by metric": ["first"],
+            "by param": ["first"],
+            "by tag": ["first"],
+            "ordered": ["first", "child"],
+            "pages": ["child", "first"],
+        },
+        "errors": [
+            "RESOURCE_DOES_NOT_EXIST",
+            "INVALID_PARAMETER_VALUE",
+            "INVALID_PARAMETER_VALUE",
+        ],
+        "deleted": "deleted",
+        "restored": "active",
+        "artifacts": {
+            "root": [["all", True], ["dict", True], ["one", True], ["text", True]],
+            "inside": [["all/a.txt", False, 5], ["all/deep", True, None]],
+            "downloaded": "beta",
+        },
+    }
