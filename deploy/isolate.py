@@ -1,7 +1,7 @@
 """`make isolate`: each distribution works alone, and holds nothing of the other's.
 
-Builds the three wheels, installs each service into a clean environment, looks for packages that must
-not be there, and asks for `--help` and one request.
+Builds the three wheels, installs each service into a clean environment, looks for packages that
+must not be there, and asks for `--help` and one request.
 """
 
 import json
