@@ -24,6 +24,7 @@ max_connections = 200
 fsync = off
 synchronous_commit = off
 full_page_writes = off
+autovacuum = off
 """
 
 

@@ -1,31 +1,33 @@
 """The commands `tandem-metadata db upgrade` and `db current`."""
 
+import contextlib
+from collections.abc import Iterator
+
 from tandem_metadata import revisions
 from tandem_metadata.db import Database
 from tandem_metadata.settings import Settings
+from tandem_shared.errors import ApiError
+from tandem_shared.settings import SettingsError
 
 
 def prepare(settings: Settings, artifact_root: str) -> None:
-    """Make the database ready for service; see `Database.prepare` for what it raises."""
-    database = Database(settings)
-    try:
+    """Make the database ready for service.
+
+    Raises SettingsError for a database that does not answer or that Tandem cannot use.
+    """
+    with _opened(settings) as database:
         database.prepare(artifact_root)
-    finally:
-        database.close()
 
 
 def upgrade(settings: Settings) -> int:
     """Create the tables of an empty database, or say that there is nothing to do; returns 0.
 
-    Raises SettingsError for a database that is neither empty nor of a supported revision.
+    Raises SettingsError for a database that does not answer, or that is neither empty nor of a
+    supported revision.
     """
-    database = Database(settings)
-    try:
-        with database.write() as conn:
-            created = revisions.create_or_check(conn)
-            revision = revisions.current(conn)
-    finally:
-        database.close()
+    with _opened(settings) as database, database.write() as conn:
+        created = revisions.create_or_check(conn)
+        revision = revisions.current(conn)
     if created:
         print(f"Created the tables of revision {revision}.")
     else:
@@ -34,14 +36,25 @@ def upgrade(settings: Settings) -> int:
 
 
 def current(settings: Settings) -> int:
-    """Print the revision and whether it is supported; returns 0 if it is, else 1."""
-    database = Database(settings)
-    try:
+    """Print the revision and whether it is supported; returns 0 if it is, else 1.
+
+    Raises SettingsError for a database that does not answer.
+    """
+    with _opened(settings) as database:
         revision = database.revision()
-    finally:
-        database.close()
     if revision in revisions.SUPPORTED:
         print(f"{revision} (supported)")
         return 0
     print(f"{revision or 'no revision'} (not supported)")
     return 1
+
+
+@contextlib.contextmanager
+def _opened(settings: Settings) -> Iterator[Database]:
+    database = Database(settings)
+    try:
+        yield database
+    except ApiError as error:
+        raise SettingsError(f"--backend-store-uri: {error.message}") from error
+    finally:
+        database.close()

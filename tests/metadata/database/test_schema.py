@@ -6,9 +6,9 @@ from pathlib import Path
 import psycopg
 import pytest
 from sqlalchemy import create_engine
+
 from tandem_metadata.db import Database, parse_url
 from tandem_metadata.settings import Settings
-
 from tests.metadata.conftest import ARTIFACT_ROOT
 from tests.metadata.database import catalog
 
