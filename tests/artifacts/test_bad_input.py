@@ -1,0 +1,231 @@
+"""What the artifacts service refuses: each a 4xx with a clear message, and nothing stored."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.testclient import TestClient
+from tests.artifacts.service import API, ARTIFACTS, client, stored
+
+UNSAFE = [
+    ("%2e%2e", "segment"),
+    ("%2e%2e/x", "segment"),
+    ("a/%2e%2e/x", "segment"),
+    ("a/%2e/x", "segment"),
+    ("%252e%252e/x", "segment"),
+    ("a%252f..%252fx", "segment"),
+    ("%25252e%25252e/x", "segment"),
+    ("/etc/passwd", "relative"),
+    ("%2fetc/passwd", "relative"),
+    ("%252fetc/passwd", "relative"),
+    ("a//b", "segment"),
+    ("a\\b", "backslash"),
+    ("..%5cx", "backslash"),
+    ("C:/x", "drive"),
+    ("a%00b", "control"),
+    ("a%2500b", "control"),
+    ("a%0ab", "control"),
+    ("a%7fb", "control"),
+    ("a%23b", "'#'"),
+    ("a%ffb", "UTF-8"),
+    ("x" * 256, "longer"),
+    ("x/" * 600 + "x", "longer"),
+    (".tandem-uploads/x", "keeps"),
+]
+
+
+@pytest.fixture
+def http(tmp_path: Path) -> Iterator[TestClient]:
+    with client(tmp_path / "store", max_artifact_bytes=1000) as opened:
+        yield opened
+
+
+def raw(http: TestClient, method: str, path: str, **options: object) -> httpx.Response:
+    """Send a path as it is: the client would make some of these harmless."""
+    request = http.build_request(method, "http://localhost/", **options)  # type: ignore[arg-type]
+    request.url = httpx.URL("http://localhost").copy_with(raw_path=path.encode())
+    return http.send(request)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+@pytest.mark.parametrize(("path", "reason"), UNSAFE)
+def test_an_unsafe_path_is_refused(
+    http: TestClient, tmp_path: Path, method: str, path: str, reason: str
+) -> None:
+    (tmp_path / "x").write_text("outside")
+    content = {"content": b"inside"} if method == "PUT" else {}
+    answer = raw(http, method, f"{ARTIFACTS}/{path}", **content)
+    assert answer.status_code == 400
+    if method != "HEAD":
+        assert answer.json()["error_code"] == "INVALID_PARAMETER_VALUE"
+        assert reason in answer.json()["message"]
+    assert stored(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("..", "segment"),
+        ("a/../..", "segment"),
+        ("%2e%2e", "segment"),
+        ("/etc", "relative"),
+        ("a//b", "segment"),
+        ("a\\b", "backslash"),
+        ("a\0b", "NUL"),
+    ],
+)
+def test_listing_an_unsafe_path_is_refused(http: TestClient, path: str, reason: str) -> None:
+    answer = http.get(ARTIFACTS, params={"path": path})
+    assert answer.status_code == 400
+    assert answer.json()["error_code"] == "INVALID_PARAMETER_VALUE"
+    assert reason in answer.json()["message"]
+
+
+@pytest.mark.parametrize("path", ["presigned/%2e%2e/x", "presigned//etc/passwd"])
+def test_an_unsafe_path_is_refused_before_a_url_is_signed(http: TestClient, path: str) -> None:
+    answer = raw(http, "GET", f"{API}/{path}")
+    assert answer.status_code == 400
+    assert answer.json()["error_code"] == "INVALID_PARAMETER_VALUE"
+
+
+def test_a_directory_is_no_file(http: TestClient) -> None:
+    http.put(f"{ARTIFACTS}/dir/file", content=b"x")
+    for method in ("GET", "PUT"):
+        answer = http.request(method, f"{ARTIFACTS}/dir", content=b"" if method == "GET" else b"x")
+        assert answer.status_code == 400
+        assert "directory" in answer.json()["message"]
+    assert http.get(f"{ARTIFACTS}/dir/").status_code == 400
+    assert http.head(f"{ARTIFACTS}/dir").status_code == 400
+
+
+def test_a_file_is_no_directory(http: TestClient, tmp_path: Path) -> None:
+    http.put(f"{ARTIFACTS}/file", content=b"x")
+    answer = http.put(f"{ARTIFACTS}/file/below", content=b"y")
+    assert answer.status_code == 400
+    assert "file/below" in answer.json()["message"]
+    assert stored(tmp_path / "store") == ["file"]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_the_root_is_no_artifact(http: TestClient, tmp_path: Path, method: str) -> None:
+    http.put(f"{ARTIFACTS}/keep", content=b"x")
+    answer = http.request(method, f"{ARTIFACTS}/")
+    assert answer.status_code == 400
+    assert stored(tmp_path / "store") == ["keep"]
+
+
+def test_links_that_leave_the_root_lead_nowhere(http: TestClient, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("outside")
+    os.symlink(tmp_path / "secret", tmp_path / "store" / "file")
+    os.symlink(tmp_path, tmp_path / "store" / "dir")
+    calls: list[Callable[[], httpx.Response]] = [
+        lambda: http.get(f"{ARTIFACTS}/file"),
+        lambda: http.get(f"{ARTIFACTS}/dir/secret"),
+        lambda: http.put(f"{ARTIFACTS}/dir/new", content=b"x"),
+        lambda: http.delete(f"{ARTIFACTS}/dir/secret"),
+    ]
+    for call in calls:
+        answer = call()
+        assert answer.status_code == 400
+        assert answer.json()["error_code"] == "INVALID_PARAMETER_VALUE"
+    assert http.get(ARTIFACTS).json() == {}
+    assert (tmp_path / "secret").read_text() == "outside"
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_body_over_the_limit_is_refused(http: TestClient, tmp_path: Path) -> None:
+    http.put(f"{ARTIFACTS}/a", content=b"old")
+    for content in (b"x" * 1001, (b"x" * 100 for _ in range(11))):
+        answer = http.put(f"{ARTIFACTS}/a", content=content)
+        assert answer.status_code == 413
+        assert "1000 bytes" in answer.json()["message"]
+    assert http.get(f"{ARTIFACTS}/a").content == b"old"
+    assert stored(tmp_path / "store") == ["a"]
+    assert http.put(f"{ARTIFACTS}/a", content=b"x" * 1000).status_code == 200
+
+
+def test_a_body_of_another_length_than_declared_is_refused(
+    http: TestClient, tmp_path: Path
+) -> None:
+    for declared in ("11", "9", "ten", "-1", "1e3"):
+        answer = http.put(
+            f"{ARTIFACTS}/a", content=b"0123456789", headers={"Content-Length": declared}
+        )
+        assert answer.status_code == 400
+        assert "Content-Length" in answer.json()["message"]
+    assert stored(tmp_path) == []
+
+
+def test_a_part_of_an_artifact_cannot_be_uploaded(http: TestClient, tmp_path: Path) -> None:
+    headers = {"Content-Range": "bytes 0-0/2"}
+    answer = http.put(f"{ARTIFACTS}/a", content=b"x", headers=headers)
+    assert answer.status_code == 400
+    assert "Content-Range" in answer.json()["message"]
+    assert stored(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("step", "body", "named"),
+    [
+        ("create", b"{", "JSON"),
+        ("create", b"[]", "object"),
+        ("create", b"{}", "path"),
+        ("create", b'{"path": ""}', "path"),
+        ("create", b'{"path": 1}', "path"),
+        ("create", b'{"path": "dir/"}', "path"),
+        ("create", b'{"path": ".."}', "segment"),
+        ("create", b'{"path": "a\\u0000b"}', "path"),
+        ("create", b'{"path": "a", "num_parts": 0}', "num_parts"),
+        ("create", b'{"path": "a", "num_parts": 10001}', "num_parts"),
+        ("create", b'{"path": "a", "num_parts": "many"}', "num_parts"),
+        ("complete", b'{"path": "a"}', "upload_id"),
+        ("complete", b'{"path": "a", "upload_id": "u"}', "parts"),
+        ("complete", b'{"path": "a", "upload_id": "u", "parts": []}', "parts"),
+        ("complete", b'{"path": "a", "upload_id": "u", "parts": [{}]}', "part_number"),
+        (
+            "complete",
+            b'{"path": "a", "upload_id": "u", "parts": [{"part_number": 1}]}',
+            "etag",
+        ),
+        ("abort", b'{"path": "a"}', "upload_id"),
+        ("abort", b'{"upload_id": "u"}', "path"),
+    ],
+)
+def test_a_bad_multipart_message_is_refused_by_name(
+    http: TestClient, step: str, body: bytes, named: str
+) -> None:
+    answer = http.post(
+        f"{API}/mpu/{step}/run", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 400
+    assert answer.json()["error_code"] == "INVALID_PARAMETER_VALUE"
+    assert named in answer.json()["message"]
+
+
+def test_a_multipart_message_must_be_json(http: TestClient) -> None:
+    answer = http.post(
+        f"{API}/mpu/create/run", content=b'{"path": "a"}', headers={"Content-Type": "text/plain"}
+    )
+    assert answer.status_code == 400
+    assert "application/json" in answer.json()["message"]
+
+
+def test_another_method_names_those_that_there_are(http: TestClient) -> None:
+    answer = http.post(f"{ARTIFACTS}/a", content=b"x")
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "DELETE, GET, HEAD, PUT"
+
+
+def test_a_page_of_another_origin_changes_nothing(http: TestClient, tmp_path: Path) -> None:
+    answer = http.put(
+        f"{ARTIFACTS}/a", content=b"x", headers={"Origin": "https://evil.example.com"}
+    )
+    assert answer.status_code == 403
+    assert stored(tmp_path) == []
+
+
+def test_a_foreign_host_is_refused(http: TestClient) -> None:
+    answer = http.get(ARTIFACTS, headers={"Host": "evil.example.com"})
+    assert answer.status_code == 403

@@ -1,0 +1,204 @@
+"""What the service says about itself and in place of a tracking server; its settings."""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+from tests.artifacts.service import API, client, process
+
+from tandem_artifacts.__main__ import main
+from tandem_artifacts.settings import ACCEPTED_SWITCHES, REFUSED_FLAGS, Settings
+from tandem_shared.settings import SettingsError, flag, load
+
+Run = Callable[..., "Ended"]
+
+DISABLED = (
+    "Endpoint: {} disabled due to the mlflow server running in `--artifacts-only` mode. "
+    "To enable tracking server functionality, run `mlflow server` without `--artifacts-only`"
+)
+
+TRACKING = [
+    "/api/2.0/mlflow/experiments/list",
+    "/api/2.0/mlflow/experiments/search",
+    "/api/2.0/mlflow/runs/create",
+    "/api/2.0/mlflow/runs/log-batch",
+    "/api/2.0/mlflow/artifacts/list",
+    "/api/2.0/mlflow/registered-models/search",
+    "/api/2.0/mlflow/logged-models/m-1",
+    "/api/2.0/preview/mlflow/experiments/list",
+    "/api/2.11/mlflow/anything",
+    "/api/3.0/mlflow/traces/tr-1",
+    "/ajax-api/2.0/mlflow/metrics/get-history-bulk",
+    "/ajax-api/2.0/mlflow/upload-artifact",
+    "/ajax-api/2.0/preview/mlflow/runs/search",
+    "/ajax-api/3.0/mlflow/traces/search",
+    "/api/9.9/mlflow/not/known/yet",
+    "/graphql",
+    "/get-artifact",
+    "/model-versions/get-artifact",
+    "/v1/traces",
+]
+
+
+@pytest.fixture
+def http(tmp_path: Path) -> Iterator[TestClient]:
+    with client(tmp_path) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("path", TRACKING)
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_the_tracking_api_is_disabled_in_mlflows_words(
+    http: TestClient, method: str, path: str
+) -> None:
+    answer = http.request(method, path)
+    assert answer.status_code == 503
+    assert answer.text == DISABLED.format(path)
+    assert answer.headers["content-type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/nothing", "/api", "/api/2.0", "/api/2.0/nothing", "/api/2.0/mlflowx", f"{API}/nothing", API],
+)
+def test_an_unknown_path_is_no_endpoint(http: TestClient, path: str) -> None:
+    answer = http.get(path)
+    assert answer.status_code == 404
+    assert answer.json()["error_code"] == "ENDPOINT_NOT_FOUND"
+
+
+def test_no_path_becomes_a_label(http: TestClient) -> None:
+    http.get("/api/2.0/mlflow/runs/secret-id")
+    http.get("/secret-path")
+    text = http.get("/metrics").text
+    assert 'route="/{tracking API}"' in text
+    assert "secret" not in text
+
+
+def test_probes_and_the_version_are_answered(http: TestClient) -> None:
+    assert http.get("/health").text == "OK"
+    assert http.get("/ready").text == "OK"
+    assert http.get("/version").text == "3.17.2"
+    assert "artifacts" in http.get("/").text
+
+
+def test_readiness_fails_when_the_destination_is_gone(http: TestClient, tmp_path: Path) -> None:
+    for path in sorted(tmp_path.rglob("*"), reverse=True):
+        path.rmdir()
+    tmp_path.rmdir()
+    assert http.get("/ready").status_code == 503
+    assert http.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize("prefix", ["/api", "/ajax-api"])
+def test_server_info_offers_no_multipart_on_disk(http: TestClient, prefix: str) -> None:
+    answer = http.get(f"{prefix}/3.0/mlflow/server-info").json()
+    assert answer["multipart_uploads_enabled"] is False
+    assert answer["multipart_downloads_enabled"] is False
+
+
+def test_multipart_on_disk_is_refused_so_that_clients_fall_back(http: TestClient) -> None:
+    answer = http.post(f"{API}/mpu/create/run", json={"path": "a", "num_parts": 2})
+    assert answer.status_code == 501
+    # The words by which a client knows.
+    assert answer.json()["message"].startswith(
+        "Multipart upload is not supported for the current artifact repository"
+    )
+    assert http.get(f"{API}/presigned/run/a").status_code == 501
+
+
+def test_every_setting_has_a_flag_in_help_with_variable_and_default(run: Run) -> None:
+    shown = run("serve", "--help").stdout
+    text = " ".join(shown.split()).replace("- ", "-")
+    for item in dataclasses.fields(Settings):
+        assert flag(item) in text
+        assert f"[env {item.metadata['env']}; default " in text
+
+
+@pytest.mark.parametrize("refused", REFUSED_FLAGS)
+def test_a_flag_that_contradicts_the_service_is_refused_with_a_sentence(
+    run: Run, refused: str
+) -> None:
+    ended = run("serve", f"{refused}=x")
+    assert ended.returncode == 2
+    assert REFUSED_FLAGS[refused] in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--artifacts-destination", "gs://bucket"), "--artifacts-destination"),
+        (("--artifacts-destination", "/dev/null/store"), "--artifacts-destination"),
+        (("--max-artifact-bytes", "0"), "--max-artifact-bytes"),
+        (("--max-artifact-bytes", "1GB"), "--max-artifact-bytes"),
+        (("--upload-idle-timeout", "0"), "--upload-idle-timeout"),
+        (("--presigned-ttl", "604801"), "--presigned-ttl"),
+        (("--port", "70000"), "--port"),
+        (("--no-such-flag",), "--no-such-flag"),
+    ],
+)
+def test_a_setting_that_cannot_work_ends_the_service_with_a_sentence(
+    run: Run, arguments: tuple[str, ...], named: str
+) -> None:
+    ended = run("serve", *arguments)
+    assert ended.returncode == 2
+    assert named in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_mlflows_switches_carry_over(tmp_path: Path) -> None:
+    with process(tmp_path, *ACCEPTED_SWITCHES, "--host", "127.0.0.1", "-w", "1") as service:
+        assert service.popen.poll() is None
+
+
+def test_variables_are_mlflows_own_where_it_has_them() -> None:
+    settings = load(
+        Settings,
+        {
+            "MLFLOW_ARTIFACTS_DESTINATION": "/srv/artifacts",
+            "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
+            "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+            "MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS": "60",
+        },
+    )
+    assert settings.artifacts_destination == "/srv/artifacts"
+    assert not settings.enable_proxy_multipart_upload
+    assert not settings.enable_proxy_multipart_download
+    assert settings.presigned_ttl == 60
+
+
+def test_the_defaults_are_the_documented_ones() -> None:
+    settings = load(Settings, {})
+    assert (settings.host, settings.port) == ("127.0.0.1", 5500)
+    assert settings.artifacts_destination == "./mlartifacts"
+
+
+def test_a_ttl_that_object_stores_refuse_is_refused() -> None:
+    with pytest.raises(SettingsError, match="--presigned-ttl"):
+        load(Settings, {}, {"presigned_ttl": "0"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> "Run":
+    """Runs the command line inside the test; it never gets as far as serving."""
+
+    def run_inside(*arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["tandem-artifacts", *arguments])
+        try:
+            status = main()
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+        captured = capsys.readouterr()
+        return Ended(status, captured.out, captured.err)
+
+    return run_inside
