@@ -125,9 +125,16 @@ async def _serve(
         accesslog=None,
         loglevel="WARNING",
     )
-    # Hypercorn ends in CancelledError when it cuts a request.
+    loop.set_exception_handler(_report)
+    # Hypercorn may end in CancelledError when it cuts requests.
     with contextlib.suppress(asyncio.CancelledError):
         await hypercorn_serve(app, config, shutdown_trigger=stopped)  # type: ignore[arg-type]
+
+
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Python 3.11 reports each connection that is cut as an unhandled error; it is none."""
+    if not isinstance(context.get("exception"), asyncio.CancelledError):
+        loop.default_exception_handler(context)
 
 
 def _bound_the_rest(seconds: float) -> None:
@@ -138,7 +145,7 @@ def _bound_the_rest(seconds: float) -> None:
     """
 
     def give_up() -> None:
-        _log.warning("requests were still in flight after the graceful timeout")
+        _log.warning("requests that could not be cut were abandoned")
         logging.shutdown()
         os._exit(0)
 

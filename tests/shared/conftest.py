@@ -10,10 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
+
+# A busy machine is no finding.
+hypothesis.settings.register_profile("tandem", deadline=None, database=None)
+hypothesis.settings.load_profile("tandem")
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
+
 from tandem_shared import errors
 from tandem_shared.http import ROUTE, Route, Router, api_routes, json_response, read_json_body
-
 from tests.shared.asgi import call
 
 JSON = {"Content-Type": "application/json"}

@@ -7,12 +7,12 @@ import pytest
 from prometheus_client import REGISTRY
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
+
 from tandem_shared import errors, security
 from tandem_shared.http import Route, Router, json_response, read_json_body
 from tandem_shared.logs import REQUEST_ID, JsonLines
 from tandem_shared.observe import Observe
 from tandem_shared.settings import CommonSettings
-
 from tests.shared.asgi import call
 
 
@@ -175,5 +175,16 @@ def test_an_answer_broken_off_counts_as_a_failure(observed: Observed) -> None:
         call(observed.app, "GET", "/half")
     assert observed.count("/half", "GET", 500) == 1
     assert observed.count("/half", "GET", 200) == 0
+    assert observed.in_flight() == 0
+    assert REQUEST_ID.get() == ""
+
+
+def test_a_middleware_that_fails_is_counted_and_left_to_the_server(observed: Observed) -> None:
+    async def broken(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
+        raise RuntimeError("the guard itself")
+
+    with pytest.raises(RuntimeError, match="the guard itself"):
+        call(Observe(broken, observed.service), "GET", "/id")
+    assert observed.count("unmatched", "GET", 500) == 1
     assert observed.in_flight() == 0
     assert REQUEST_ID.get() == ""

@@ -4,6 +4,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tandem_shared import paths
 from tandem_shared.errors import InvalidParameter
 

@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+
 from tandem_shared import security
 from tandem_shared.http import Route, Router
 from tandem_shared.settings import CommonSettings
-
 from tests.shared.asgi import Answer, call
 
 

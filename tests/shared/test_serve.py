@@ -134,6 +134,7 @@ def test_a_request_that_hangs_is_cut_after_the_graceful_timeout(
         assert isinstance(hanging.exception(), httpx.TransportError) or (
             hanging.result().status_code == 500
         )
+    assert "Traceback" not in process.log()
     assert children(process) == set()
 
 

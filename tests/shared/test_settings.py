@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tandem_shared import settings as table
 from tandem_shared.settings import CommonSettings, SettingsError, setting
 

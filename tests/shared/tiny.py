@@ -11,6 +11,7 @@ import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp
+
 from tandem_shared import health, prometheus, security, wire
 from tandem_shared import settings as settings_table
 from tandem_shared.http import Route, Router, json_response, read_json_body
