@@ -5,10 +5,20 @@ A condition on a metric, a param, a tag or a dataset holds where a row exists th
 (key, run_uuid) and by the index on inputs' destination.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Table, exists, false, func, or_, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Table,
+    exists,
+    false,
+    func,
+    or_,
+    true,
+    type_coerce,
+)
 
 from tandem_metadata.search.fields import Condition, Entity, Operand
 from tandem_metadata.tables.tracking import (
@@ -22,12 +32,22 @@ from tandem_metadata.tables.tracking import (
     runs,
     tags,
 )
+from tandem_shared.errors import InvalidParameter
 
 RUN_TABLES: Final = {Entity.METRIC: latest_metrics, Entity.PARAM: params, Entity.TAG: tags}
 """The tables of what is logged to runs by key."""
 
 RUN_COLUMNS: Final = {**runs.c, "run_id": runs.c.run_uuid, "run_name": runs.c.name}
 """The columns of runs by the names that clients know."""
+
+MAX_LOOKUPS: Final = 60
+"""Conditions on what is logged: PostgreSQL takes seconds to plan more, MLflow on SQLite fails."""
+
+EXPERIMENT_COLUMNS: Final = {
+    **experiments.c,
+    "experiment_id": type_coerce(experiments.c.experiment_id, BigInteger),
+}
+"""The columns of experiments. A client may name an id that is too large for the column's type."""
 
 _RUN_NAME: Final = "mlflow.runName"
 _CONTEXT: Final = "mlflow.data.context"
@@ -36,14 +56,34 @@ _GLOB: Final = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "
 Clause = ColumnElement[bool]
 
 
-def run_clauses(conditions: Iterable[Condition], dialect: str) -> list[Clause]:
-    """What rows of runs must satisfy; `dialect` is "sqlite" or "postgresql"."""
+def run_clauses(conditions: Sequence[Condition], dialect: str) -> list[Clause]:
+    """What rows of runs must satisfy; `dialect` is "sqlite" or "postgresql".
+
+    Raises InvalidParameter for too many conditions.
+    """
+    _check_number(conditions)
     return [_run_clause(condition, dialect) for condition in conditions]
 
 
-def experiment_clauses(conditions: Iterable[Condition], dialect: str) -> list[Clause]:
-    """What rows of experiments must satisfy; `dialect` is "sqlite" or "postgresql"."""
+def experiment_clauses(conditions: Sequence[Condition], dialect: str) -> list[Clause]:
+    """What rows of experiments must satisfy; `dialect` is "sqlite" or "postgresql".
+
+    Raises InvalidParameter for too many conditions.
+    """
+    _check_number(conditions)
     return [_experiment_clause(condition, dialect) for condition in conditions]
+
+
+def _check_number(conditions: Sequence[Condition]) -> None:
+    lookups = sum(
+        condition.field.entity is not Entity.ATTRIBUTE or condition.field.key == "run_name"
+        for condition in conditions
+    )
+    if lookups > MAX_LOOKUPS:
+        raise InvalidParameter(
+            f"Invalid filter: it has {lookups} comparisons of metrics, params, tags, datasets and "
+            f"run names, at most {MAX_LOOKUPS} are accepted."
+        )
 
 
 def _run_clause(condition: Condition, dialect: str) -> Clause:
@@ -62,7 +102,7 @@ def _run_clause(condition: Condition, dialect: str) -> Clause:
 def _experiment_clause(condition: Condition, dialect: str) -> Clause:
     key = condition.field.key
     if condition.field.entity is Entity.ATTRIBUTE:
-        return _compare(experiments.c[key], condition.operator, condition.value, dialect)
+        return _compare(EXPERIMENT_COLUMNS[key], condition.operator, condition.value, dialect)
     mine = experiment_tags.c.experiment_id == experiments.c.experiment_id
     return _keyed_clause(experiment_tags, mine, key, condition, dialect)
 

@@ -8,8 +8,8 @@
     sort key    = identifier [ASC | DESC]
 
 Identifiers are `key` or `entity.key`. What an entity, a key and an operator mean is decided later,
-by the fields of the resource that is searched. Every error is InvalidParameter and names the part of
-the text and its place.
+by the fields of the resource that is searched. Every error is InvalidParameter and names the part
+of the text and its place.
 """
 
 import re
@@ -19,14 +19,18 @@ from typing import Final
 from tandem_metadata.search.lexer import Kind, Token, is_text, refusal, tokens
 from tandem_shared.errors import InvalidParameter
 
-MAX_COMPARISONS: Final = 200
+MAX_COMPARISONS: Final = 500
+"""SQLite bounds the depth of an expression."""
+
 MAX_LISTED: Final = 10_000
 """Values in all lists of a filter together: databases bound the parameters of a statement."""
 
 _SYMBOLS: Final = frozenset({"=", "!=", "<", "<=", ">", ">="})
 _WORDS: Final = frozenset({"LIKE", "ILIKE"})
 _EXPECTED: Final = "one of =, !=, <, <=, >, >=, LIKE, ILIKE, IN, NOT IN, IS NULL, IS NOT NULL"
-_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_ESCAPE = re.compile(
+    r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U((?:0010|000[0-9a-f])[0-9a-f]{4})|(.))", re.DOTALL
+)
 _ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'", '"': '"'}
 _INT64: Final = 2**63
 
@@ -230,7 +234,7 @@ def _list(reader: _Reader) -> tuple[str, ...]:
 
 def _unescaped(match: re.Match[str]) -> str:
     """The character that a Python string literal means; an unknown escape means itself."""
-    byte, unit, other = match.groups()
-    if byte or unit:
-        return chr(int(byte or unit, 16))
-    return _ESCAPED.get(other, match[0])
+    *codes, character = match.groups()
+    if character is not None:
+        return _ESCAPED.get(character, match[0])
+    return chr(int(next(code for code in codes if code), 16))

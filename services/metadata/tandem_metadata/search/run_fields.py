@@ -60,4 +60,4 @@ RUNS: Final = Resource(
     order_entities=frozenset({Entity.ATTRIBUTE, Entity.METRIC, Entity.PARAM, Entity.TAG}),
     order_aliases=frozenset({"created", "Created"}),
 )
-"""MLflow's fields, and `lifecycle_stage`, which MLflow has in its answers but not in its filters."""
+"""MLflow's fields, and `lifecycle_stage`, which MLflow has in answers but not in filters."""

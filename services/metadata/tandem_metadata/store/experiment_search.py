@@ -8,9 +8,10 @@ from tandem_metadata.messages.experiments import Experiment
 from tandem_metadata.search import page_token as tokens
 from tandem_metadata.search.compile import experiment_clauses
 from tandem_metadata.search.experiment_fields import EXPERIMENTS
-from tandem_metadata.search.limits import check_max_results, lifecycle_stages
+from tandem_metadata.search.limits import STAGES, check_max_results
 from tandem_metadata.search.order import order_experiments
 from tandem_metadata.search.parser import parse_filter
+from tandem_metadata.store import enums
 from tandem_metadata.store import experiments as store
 from tandem_metadata.tables.tracking import experiments
 
@@ -31,7 +32,7 @@ def search(
     that cannot be accepted.
     """
     limit = check_max_results(max_results or 0)
-    stages = lifecycle_stages(view_type)
+    stages = STAGES[enums.name_of("view_type", view_type or "ACTIVE_ONLY", enums.VIEW_TYPE)]
     conditions = [EXPERIMENTS.condition(comparison) for comparison in parse_filter(filter)]
     ordering = order_experiments(order_by)
     this_search = tokens.fingerprint("experiments", filter or "", stages, list(order_by))

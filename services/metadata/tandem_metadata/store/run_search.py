@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import BigInteger, Connection, select, type_coerce
 
 from tandem_metadata.messages.runs import Run
 from tandem_metadata.search import page_token as tokens
 from tandem_metadata.search.compile import run_clauses
 from tandem_metadata.search.fields import is_id
 from tandem_metadata.search.lexer import shown
-from tandem_metadata.search.limits import check_max_results, lifecycle_stages
+from tandem_metadata.search.limits import STAGES, check_max_results
 from tandem_metadata.search.order import order_runs
 from tandem_metadata.search.parser import parse_filter
 from tandem_metadata.search.run_fields import RUNS
-from tandem_metadata.store import run_data
+from tandem_metadata.store import enums, run_data
 from tandem_metadata.tables.tracking import runs
 from tandem_shared.errors import InvalidParameter
 
@@ -39,7 +39,7 @@ def search(
     for a filter, an order_by, a token, an id or a number of results that cannot be accepted.
     """
     limit = check_max_results(DEFAULT_MAX_RESULTS if max_results is None else max_results)
-    stages = lifecycle_stages(run_view_type)
+    stages = STAGES[enums.name_of("run_view_type", run_view_type or "ACTIVE_ONLY", enums.VIEW_TYPE)]
     conditions = [RUNS.condition(comparison) for comparison in parse_filter(filter)]
     ordering = order_runs(order_by)
     ids = _numbers(experiment_ids)
@@ -51,7 +51,7 @@ def search(
         select(*runs.c, *ordering.columns())
         .select_from(ordering.source)
         .where(
-            runs.c.experiment_id.in_(ids),
+            type_coerce(runs.c.experiment_id, BigInteger).in_(ids),
             runs.c.lifecycle_stage.in_(stages),
             *run_clauses(conditions, conn.dialect.name),
             *behind,

@@ -1,0 +1,34 @@
+"""A filled database, made once for each database system: searching changes nothing."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tandem_metadata.db import Database
+from tandem_metadata.settings import Settings
+from tests.metadata.conftest import DATABASES
+from tests.metadata.search import data
+from tests.postgresql import PostgreSQL
+
+
+@pytest.fixture(scope="session", params=DATABASES)
+def filled(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    """The database that holds `data`."""
+    if request.param == "sqlite":
+        path = tmp_path_factory.mktemp("search") / "mlflow.db"
+        template: Path = request.getfixturevalue("sqlite_template")
+        shutil.copy(template, path)
+        uri = f"sqlite:///{path}"
+    else:
+        server: PostgreSQL = request.getfixturevalue("postgresql")
+        name = server.create(template=request.getfixturevalue("postgresql_template"))
+        uri = server.uri(name)
+    database = Database(Settings(backend_store_uri=uri, pool_size=2))
+    with database.write() as conn:
+        data.fill(conn)
+    yield database
+    database.close()

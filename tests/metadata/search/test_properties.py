@@ -1,0 +1,67 @@
+"""What holds for every text."""
+
+import contextlib
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tandem_metadata.search import page_token
+from tandem_metadata.search.experiment_fields import EXPERIMENTS
+from tandem_metadata.search.order import order_experiments, order_runs
+from tandem_metadata.search.parser import parse_filter, parse_sort_key
+from tandem_metadata.search.run_fields import RUNS
+from tandem_shared.errors import InvalidParameter
+
+_WORDS = """metrics. params. tags. attributes. dataset. run_id start_time `a` "b" 'c' ' " ` \\ ( )
+    , ; . = != < <= > >= LIKE ILIKE IN NOT IS NULL AND 1 -1.5 1e9 -- é %"""
+_PIECES = st.sampled_from([*_WORDS.split(), "\0", "\ud800"])
+_TEXTS = st.one_of(
+    st.text(max_size=60),
+    st.lists(_PIECES, max_size=12).map(" ".join),
+    st.lists(_PIECES).map("".join),
+)
+_STORABLE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+
+
+@given(_TEXTS)
+@example("a\\")
+@example('"a\\".b"')
+def test_any_filter_is_read_or_refused(text: str) -> None:
+    for resource in (RUNS, EXPERIMENTS):
+        with contextlib.suppress(InvalidParameter):
+            for comparison in parse_filter(text):
+                resource.condition(comparison)
+
+
+@given(_TEXTS)
+def test_any_order_is_read_or_refused(text: str) -> None:
+    for order in (order_runs, order_experiments):
+        with contextlib.suppress(InvalidParameter):
+            order([text])
+
+
+@given(_STORABLE.filter(lambda key: "`" not in key), _STORABLE.filter(lambda it: "'" not in it))
+def test_quoting_keeps_keys_and_values(key: str, value: str) -> None:
+    quoted = value.rstrip("\\")  # a backslash before the last quote would be read with it
+    (comparison,) = parse_filter(f"tags.`{key}` = '{quoted}'")
+    assert (comparison.identifier.key, comparison.value) == (key, quoted)
+    assert parse_sort_key(f"tags.`{key}` DESC").identifier.key == key
+
+
+@given(st.lists(_STORABLE, min_size=1, max_size=5))
+def test_a_list_written_by_python_keeps_its_values(values: list[str]) -> None:
+    (comparison,) = parse_filter(f"run_id IN {tuple(values)}")
+    assert comparison.value == tuple(values)
+
+
+@given(st.lists(st.tuples(st.integers(-1, 2), st.none() | _STORABLE)))
+def test_a_token_of_another_ordering_is_refused(position: list[tuple[int, str | None]]) -> None:
+    token = page_token.write("search", position)
+    with contextlib.suppress(InvalidParameter):
+        page_token.continuation(token, "search", order_runs(["metrics.a", "params.b"]))
+
+
+@given(_TEXTS)
+def test_any_text_that_is_no_token_is_refused(text: str) -> None:
+    with contextlib.suppress(InvalidParameter):
+        assert page_token.continuation(text, "search", order_runs([])) == []
