@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -158,11 +157,11 @@ def _model(model_json: str) -> dict[str, Any]:
         raise InvalidParameter(
             f"Parameter 'model_json' lacks the mandatory fields {', '.join(missing)}."
         )
-    flavors = given["flavors"] or {}
+    flavors = {} if given["flavors"] is None else given["flavors"]
     if not isinstance(flavors, dict):
         raise InvalidParameter("Field 'flavors' of parameter 'model_json' must be an object.")
-    # MLflow's own defaults for a model that leaves them out.
-    given.setdefault("model_uuid", uuid.uuid4().hex)
+    # What MLflow records for a model that leaves them out.
+    given.setdefault("model_uuid", None)
     given["utc_time_created"] = given["utc_time_created"] or str(
         datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
     )

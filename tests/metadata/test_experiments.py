@@ -1,0 +1,239 @@
+"""Experiments, over HTTP and on both databases."""
+
+import threading
+
+import pytest
+
+from tandem_metadata.db import Database
+from tandem_metadata.settings import Settings
+from tandem_metadata.store import experiments
+from tandem_shared.errors import AlreadyExists
+from tests.metadata.tracking_api import Api
+
+INVALID = (400, "INVALID_PARAMETER_VALUE")
+MISSING = (404, "RESOURCE_DOES_NOT_EXIST")
+EXISTS = (400, "RESOURCE_ALREADY_EXISTS")
+
+
+@pytest.fixture
+def api(settings: Settings, database: Database) -> Api:
+    return Api(settings, database)
+
+
+def test_a_new_experiment_is_active_and_has_its_place_below_the_root(api: Api) -> None:
+    experiment_id = api.experiment("fraud", tags=[{"key": "b", "value": "2"}, {"key": "a"}])
+    found = api.get("experiments/get", experiment_id=experiment_id)["experiment"]
+    assert found.pop("creation_time") == found.pop("last_update_time") > 1_600_000_000_000
+    assert found == {
+        "experiment_id": experiment_id,
+        "name": "fraud",
+        "artifact_location": f"mlflow-artifacts://artifacts.example.com/{experiment_id}",
+        "lifecycle_stage": "active",
+        "workspace": "default",
+        "tags": [{"key": "a", "value": ""}, {"key": "b", "value": "2"}],
+    }
+    by_name = api.get("experiments/get-by-name", experiment_name="fraud")["experiment"]
+    assert by_name["experiment_id"] == experiment_id
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "s3://bucket/path",
+        "mlflow-artifacts:/p",
+        "mlflow-artifacts://host/p",
+        "mlflow-artifacts://host:5500/p",
+        "http://host:5500/api/2.0/mlflow-artifacts/artifacts/p",
+        "/mnt/share",
+        "file:///mnt/share",
+        "C:\\share",
+        "s3://bucket/a..b",
+    ],
+)
+def test_a_given_artifact_location_is_kept(api: Api, location: str) -> None:
+    experiment_id = api.experiment(artifact_location=location)
+    found = api.get("experiments/get", experiment_id=experiment_id)["experiment"]
+    assert found["artifact_location"] == location
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "relative/path",
+        " s3://bucket",
+        "s3://bucket/p#fragment",
+        "s3://bucket/p#",
+        "https://host/p;params",
+        "runs:/abc/x",
+        "file://host/p",
+        "s3://bucket/../x",
+        "s3://bucket/%2e%2e/x",
+        "s3://bucket/%252e%252e%252fx",
+        "s3://bucket/p?x=../y",
+        "http://[::1/p",
+        "s3://bucket/a\tb",
+        "s3://bucket/\0",
+        "s3://" + "b" * 153,
+        5,
+    ],
+)
+def test_an_artifact_location_that_cannot_be_used_is_refused(api: Api, location: str) -> None:
+    answer = api.refused("experiments/create", name="e", artifact_location=location)
+    assert answer == INVALID
+    assert api.experiment_names() == ["Default"]
+
+
+@pytest.mark.parametrize("name", ["", None, 5, ["e"], "x" * 257, "a\nb", "a\0b", "a\x7f"])
+def test_a_name_that_cannot_be_stored_is_refused(api: Api, name: object) -> None:
+    assert api.refused("experiments/create", name=name) == INVALID
+    assert api.experiment_names() == ["Default"]
+    experiment_id = api.experiment("e")
+    answer = api.refused("experiments/update", experiment_id=experiment_id, new_name=name)
+    assert answer == INVALID
+    assert api.experiment_names() == ["Default", "e"]
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "é" * 256, "a/b", "../c", "   ", "名前"])
+def test_a_name_of_many_kinds_is_kept(api: Api, name: str) -> None:
+    api.experiment(name)
+    assert api.get("experiments/get-by-name", experiment_name=name)["experiment"]["name"] == name
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        [{"value": "1"}],
+        [{"key": "a$b", "value": "1"}],
+        [{"key": "a/../b", "value": "1"}],
+        [{"key": "x" * 251, "value": "1"}],
+        [{"key": "k", "value": "v" * 20001}],
+        [{"key": "k", "value": "1"}, {"key": "k", "value": "2"}],
+        [{"key": "k", "value": 1}],
+        {"k": "v"},
+        ["k"],
+        [{"key": f"mlflow.customView.view{n}", "value": "{}"} for n in range(51)],
+    ],
+)
+def test_a_tag_that_cannot_be_stored_keeps_its_experiment_from_being(
+    api: Api, tags: object
+) -> None:
+    assert api.refused("experiments/create", name="e", tags=tags) == INVALID
+    assert api.experiment_names() == ["Default"]
+
+
+def test_a_name_is_taken_by_active_and_by_deleted_experiments_alike(api: Api) -> None:
+    experiment_id = api.experiment("taken")
+    assert api.refused("experiments/create", name="taken") == EXISTS
+    assert api.refused("experiments/update", experiment_id="0", new_name="taken") == EXISTS
+    _, active = api.ask("POST", "experiments/create", {"name": "taken"})
+    api.post("experiments/delete", experiment_id=experiment_id)
+    assert api.refused("experiments/create", name="taken") == EXISTS
+    _, deleted = api.ask("POST", "experiments/create", {"name": "taken"})
+    assert "deleted" in deleted["message"]
+    assert "deleted" not in active["message"]
+    assert api.experiment_names() == ["Default", "taken"]
+
+
+def test_of_two_experiments_created_with_one_name_at_once_one_wins(database: Database) -> None:
+    barrier = threading.Barrier(4)
+    outcomes: list[str] = []
+
+    def create() -> None:
+        barrier.wait()
+        try:
+            with database.write() as conn:
+                outcomes.append(experiments.create(conn, "same", "", [], root="s3://b"))
+        except AlreadyExists:
+            outcomes.append("exists")
+
+    threads = [threading.Thread(target=create) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes.count("exists") == 3
+    assert len(outcomes) == 4
+
+
+@pytest.mark.parametrize(
+    ("experiment_id", "answer"),
+    [
+        ("7", MISSING),
+        ("-1", MISSING),
+        (str(2**31), MISSING),
+        (str(2**63), MISSING),
+        ("9" * 5000, MISSING),
+        ("abc", INVALID),
+        ("1.5", INVALID),
+        ("", INVALID),
+        ("1_0", INVALID),
+    ],
+)
+def test_an_unknown_experiment_is_told_apart_from_an_id_that_is_none(
+    api: Api, experiment_id: str, answer: tuple[int, str]
+) -> None:
+    for path, fields in (
+        ("experiments/get", {}),
+        ("experiments/update", {"new_name": "n"}),
+        ("experiments/delete", {}),
+        ("experiments/restore", {}),
+        ("experiments/set-experiment-tag", {"key": "k", "value": "v"}),
+        ("experiments/delete-experiment-tag", {"key": "k"}),
+        ("runs/create", {}),
+    ):
+        assert api.refused(path, experiment_id=experiment_id, **fields) == answer, path
+
+
+def test_an_unknown_name_is_not_found(api: Api) -> None:
+    status, body = api.ask("GET", "experiments/get-by-name", {"experiment_name": "none"})
+    assert (status, body["error_code"]) == MISSING
+
+
+def test_renaming_changes_the_name_and_the_time_of_the_last_update(api: Api) -> None:
+    experiment_id = api.experiment("before")
+    before = api.get("experiments/get", experiment_id=experiment_id)["experiment"]
+    assert api.post("experiments/update", experiment_id=experiment_id, new_name="after") == {}
+    after = api.get("experiments/get", experiment_id=experiment_id)["experiment"]
+    assert after["name"] == "after"
+    assert after["creation_time"] == before["creation_time"]
+    assert after["last_update_time"] >= before["last_update_time"]
+    api.post("experiments/update", experiment_id=experiment_id, new_name="after")
+
+
+def test_deleting_and_restoring_an_experiment_takes_its_runs_along(api: Api) -> None:
+    experiment_id = api.experiment()
+    run_id, elsewhere = api.run(experiment_id), api.run("0")
+    assert api.post("experiments/delete", experiment_id=experiment_id) == {}
+    found = api.get("experiments/get", experiment_id=experiment_id)["experiment"]
+    assert found["lifecycle_stage"] == "deleted"
+    assert api.info(run_id)["lifecycle_stage"] == "deleted"
+    assert api.info(elsewhere)["lifecycle_stage"] == "active"
+    assert api.refused("experiments/delete", experiment_id=experiment_id) == MISSING
+    assert api.post("experiments/restore", experiment_id=experiment_id) == {}
+    assert api.info(run_id)["lifecycle_stage"] == "active"
+    assert api.refused("experiments/restore", experiment_id=experiment_id) == MISSING
+
+
+def test_a_deleted_experiment_takes_no_changes(api: Api) -> None:
+    experiment_id = api.experiment()
+    api.post("experiments/delete", experiment_id=experiment_id)
+    assert api.refused("experiments/update", experiment_id=experiment_id, new_name="n") == (
+        500,
+        "INVALID_STATE",
+    )
+    tag = {"experiment_id": experiment_id, "key": "k"}
+    assert api.refused("experiments/set-experiment-tag", value="v", **tag) == INVALID
+    assert api.refused("experiments/delete-experiment-tag", **tag) == INVALID
+    assert api.refused("runs/create", experiment_id=experiment_id) == INVALID
+    found = api.get("experiments/get", experiment_id=experiment_id)["experiment"]
+    assert "tags" not in found
+    assert found["name"] == "e"
+
+
+def test_search_answers_get_and_post_alike(api: Api) -> None:
+    api.experiment("first")
+    page = api.post("experiments/search", max_results=1)
+    assert len(page["experiments"]) == 1
+    same = api.get("experiments/search", max_results="1", view_type="ACTIVE_ONLY")
+    assert same["experiments"] == page["experiments"]
+    assert api.get("experiments/search", max_results="5", filter="name = 'none'") == {}

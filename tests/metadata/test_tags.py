@@ -1,0 +1,210 @@
+"""Tags of runs and experiments, over HTTP and on both databases."""
+
+import json
+
+import pytest
+
+from tandem_metadata.db import Database
+from tandem_metadata.settings import Settings
+from tests.metadata.tracking_api import Api
+
+INVALID = (400, "INVALID_PARAMETER_VALUE")
+MISSING = (404, "RESOURCE_DOES_NOT_EXIST")
+BAD_KEYS = [
+    "",
+    "/a",
+    "a/",
+    "a//b",
+    "./a",
+    "a/../b",
+    "..",
+    ".",
+    "a$b",
+    "a\n",
+    "a\tb",
+    "\0",
+    "x" * 251,
+    5,
+]
+MODEL = {
+    "artifact_path": "model",
+    "flavors": {"python_function": {"loader_module": "m", "config": {"a": 1}}, "other": "text"},
+    "utc_time_created": "2024-01-01 00:00:00",
+    "run_id": "r",
+    "mlflow_version": "2.8.1",
+}
+
+
+@pytest.fixture
+def api(settings: Settings, database: Database) -> Api:
+    return Api(settings, database)
+
+
+@pytest.mark.parametrize("key", BAD_KEYS)
+def test_a_key_that_cannot_be_stored_is_refused(api: Api, key: object) -> None:
+    run_id = api.run(run_name="n")
+    assert api.refused("runs/set-tag", run_id=run_id, key=key, value="v") == INVALID
+    assert api.tags(run_id) == {"mlflow.runName": "n"}
+    path = "experiments/set-experiment-tag"
+    assert api.refused(path, experiment_id="0", key=key, value="v") == INVALID
+    assert "tags" not in api.get("experiments/get", experiment_id="0")["experiment"]
+
+
+@pytest.mark.parametrize("key", ["a", "a/b", "a.b c-d_e:f", "é", "x" * 250, " "])
+def test_a_tag_is_set_then_overwritten_then_deleted(api: Api, key: str) -> None:
+    run_id = api.run(run_name="n")
+    for value in ("1", "line\nline", ""):
+        assert api.post("runs/set-tag", run_id=run_id, key=key, value=value) == {}
+        assert api.tags(run_id)[key] == value
+    assert api.post("runs/delete-tag", run_id=run_id, key=key) == {}
+    assert api.tags(run_id) == {"mlflow.runName": "n"}
+    assert api.refused("runs/delete-tag", run_id=run_id, key=key) == MISSING
+
+
+def test_a_tag_without_a_value_is_empty_and_old_clients_say_run_uuid(api: Api) -> None:
+    run_id = api.run()
+    api.post("runs/set-tag", run_uuid=run_id, key="k")
+    assert api.tags(run_id)["k"] == ""
+
+
+@pytest.mark.parametrize("value", [5, "a\0b", ["v"]])
+def test_a_value_that_cannot_be_stored_is_refused(api: Api, value: object) -> None:
+    run_id = api.run(run_name="n")
+    assert api.refused("runs/set-tag", run_id=run_id, key="k", value=value) == INVALID
+    assert api.tags(run_id) == {"mlflow.runName": "n"}
+
+
+def test_a_long_value_is_cut_unless_the_setting_says_refuse(
+    settings: Settings, database: Database
+) -> None:
+    cutting = Api(settings, database)
+    run_id = cutting.run(run_name="n", tags=[{"key": "first", "value": "v" * 8001}])
+    cutting.post("runs/set-tag", run_id=run_id, key="k", value="v" * 8001)
+    assert cutting.tags(run_id)["k"] == cutting.tags(run_id)["first"] == "v" * 8000
+    refusing = Api(
+        Settings(
+            backend_store_uri=settings.backend_store_uri,
+            default_artifact_root=settings.default_artifact_root,
+            truncate_long_values=False,
+        ),
+        database,
+    )
+    long = {"key": "other", "value": "v" * 8001}
+    assert refusing.refused("runs/set-tag", run_id=run_id, **long) == INVALID
+    assert "other" not in cutting.tags(run_id)
+    assert refusing.refused("runs/create", experiment_id="0", tags=[long]) == INVALID
+    assert cutting.run_ids() == [run_id]
+
+
+def test_the_name_tag_renames_the_run_unless_it_is_empty(api: Api) -> None:
+    run_id = api.run(run_name="before")
+    api.post("runs/set-tag", run_id=run_id, key="mlflow.runName", value="after")
+    assert api.info(run_id)["run_name"] == api.tags(run_id)["mlflow.runName"] == "after"
+    api.post("runs/set-tag", run_id=run_id, key="mlflow.runName", value="")
+    assert api.info(run_id)["run_name"] == api.tags(run_id)["mlflow.runName"] == "after"
+    for value in ("x" * 251, "a\nb"):
+        fields = {"run_id": run_id, "key": "mlflow.runName", "value": value}
+        assert api.refused("runs/set-tag", **fields) == INVALID
+    assert api.info(run_id)["run_name"] == api.tags(run_id)["mlflow.runName"] == "after"
+
+
+def test_unknown_and_deleted_runs_take_no_tags(api: Api) -> None:
+    model = json.dumps(MODEL)
+    assert api.refused("runs/set-tag", run_id="none", key="k", value="v") == MISSING
+    assert api.refused("runs/delete-tag", run_id="none", key="k") == MISSING
+    assert api.refused("runs/log-model", run_id="none", model_json=model) == MISSING
+    assert api.refused("runs/set-tag", key="k", value="v") == INVALID
+    run_id = api.run(run_name="n")
+    api.post("runs/delete", run_id=run_id)
+    assert api.refused("runs/set-tag", run_id=run_id, key="k", value="v") == INVALID
+    assert api.refused("runs/delete-tag", run_id=run_id, key="mlflow.runName") == INVALID
+    assert api.refused("runs/log-model", run_id=run_id, model_json=model) == INVALID
+    assert api.tags(run_id) == {"mlflow.runName": "n"}
+
+
+def test_an_experiment_tag_is_set_then_overwritten_then_deleted(api: Api) -> None:
+    for value in ("1", "", "v" * 5000):
+        fields = {"experiment_id": "0", "key": "k", "value": value}
+        assert api.post("experiments/set-experiment-tag", **fields) == {}
+        found = api.get("experiments/get", experiment_id="0")["experiment"]
+        assert found["tags"] == [{"key": "k", "value": value}]
+    gone = {"experiment_id": "0", "key": "k"}
+    assert api.post("experiments/delete-experiment-tag", **gone) == {}
+    assert "tags" not in api.get("experiments/get", experiment_id="0")["experiment"]
+    assert api.refused("experiments/delete-experiment-tag", **gone) == MISSING
+
+
+def test_an_experiment_tag_that_is_too_long_is_refused_and_never_cut(api: Api) -> None:
+    fields = {"experiment_id": "0", "key": "k", "value": "v" * 20001}
+    assert api.refused("experiments/set-experiment-tag", **fields) == INVALID
+    assert "tags" not in api.get("experiments/get", experiment_id="0")["experiment"]
+
+
+def test_what_only_the_database_is_too_narrow_for_is_no_fault_of_the_service(
+    api: Api, database: Database
+) -> None:
+    fields = {"experiment_id": "0", "key": "k", "value": "v" * 5001}
+    status, body = api.ask("POST", "experiments/set-experiment-tag", fields)
+    if database.dialect == "sqlite":
+        assert status == 200
+    else:
+        assert (status, body["error_code"]) == INVALID
+        assert "mlflow db upgrade" in body["message"]
+
+
+def test_an_experiment_keeps_fifty_custom_views_and_lets_them_change(api: Api) -> None:
+    views = [{"key": f"mlflow.customView.view{n}", "value": "{}"} for n in range(50)]
+    experiment_id = api.experiment(tags=views)
+    path = "experiments/set-experiment-tag"
+    api.post(path, experiment_id=experiment_id, key=views[0]["key"], value="new")
+    more = {"experiment_id": experiment_id, "key": "mlflow.customView.more", "value": ""}
+    api.post(path, **more)
+    more["key"] = "mlflow.customView.viewMore"
+    assert api.refused(path, **more) == INVALID
+
+
+def test_models_of_old_clients_gather_in_one_tag(api: Api) -> None:
+    run_id = api.run()
+    api.post("runs/log-model", run_id=run_id, model_json=json.dumps(MODEL))
+    second = {**MODEL, "model_uuid": "u", "flavors": None}
+    api.post("runs/log-model", run_id=run_id, model_json=json.dumps(second))
+    first = {
+        "run_id": "r",
+        "artifact_path": "model",
+        "utc_time_created": "2024-01-01 00:00:00",
+        "model_uuid": None,
+        "flavors": {"python_function": {"loader_module": "m"}, "other": "text"},
+    }
+    recorded = json.loads(api.tags(run_id)["mlflow.log-model.history"])
+    assert recorded == [first, {**first, "model_uuid": "u", "flavors": {}}]
+
+
+@pytest.mark.parametrize(
+    "model_json",
+    [
+        "",
+        "not JSON",
+        "[]",
+        "5",
+        "{}",
+        json.dumps({**MODEL, "flavors": []}),
+        json.dumps({**MODEL, "flavors": "text"}),
+        json.dumps({key: value for key, value in MODEL.items() if key != "run_id"}),
+        json.dumps({**MODEL, "artifact_path": "p" * 8000}),
+        "[" * 100_000,
+        5,
+    ],
+)
+def test_a_model_that_cannot_be_recorded_is_refused(api: Api, model_json: object) -> None:
+    run_id = api.run(run_name="n")
+    assert api.refused("runs/log-model", run_id=run_id, model_json=model_json) == INVALID
+    assert api.tags(run_id) == {"mlflow.runName": "n"}
+
+
+def test_a_history_of_models_that_is_none_is_not_overwritten(api: Api) -> None:
+    run_id = api.run()
+    for broken in ("not JSON", "{}"):
+        api.post("runs/set-tag", run_id=run_id, key="mlflow.log-model.history", value=broken)
+        fields = {"run_id": run_id, "model_json": json.dumps(MODEL)}
+        assert api.refused("runs/log-model", **fields) == INVALID
+        assert api.tags(run_id)["mlflow.log-model.history"] == broken
