@@ -86,6 +86,8 @@ def run(directory: Path) -> Iterator[S3Server]:
         "-master.volumeSizeLimitMB=256",
         "-volume.max=100",
         "-volume.minFreeSpace=1",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
         f"-filer.localSocket={directory / 'filer.sock'}",
         *(f"-{flag}={port}" for flag, port in ports.items()),
     ]

@@ -108,25 +108,38 @@ def test_what_the_settings_forbid_is_refused(destination: str) -> None:
         assert http.get(f"{API}/presigned/a").status_code == 501
 
 
-@pytest.mark.parametrize("redirect", [False, True])
 def test_the_stock_client_transfers_by_parts_without_being_told(
-    destination: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redirect: bool
+    destination: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE", str(MIB))
     monkeypatch.setenv("MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE", str(5 * MIB))
     monkeypatch.setenv("MLFLOW_MULTIPART_DOWNLOAD_CHUNK_SIZE", str(MIB))
-    content = os.urandom(7 * MIB)
-    (tmp_path / "model.bin").write_bytes(content)
-    arguments = ["--artifacts-destination", destination]
-    with process(tmp_path, *arguments, *(["--redirect-downloads"] if redirect else [])) as service:
-        uri = f"mlflow-artifacts://127.0.0.1:{service.port}/run"
-        repository = get_artifact_repository(uri, tracking_uri="http://127.0.0.1:1")
-        repository.log_artifact(str(tmp_path / "model.bin"), "sub")
-        fetched = Path(repository.download_artifacts("sub/model.bin"))
-        metrics = httpx.get(f"{service.url}/metrics").text
-    assert fetched.read_bytes() == content
+    metrics = there_and_back(destination, tmp_path)
     assert "mpu/complete/{path:path}" in metrics
     assert "presigned/{path:path}" in metrics
     # Not a byte of it came through the service.
     assert 'tandem_artifact_bytes_total{direction="in"}' not in metrics
     assert 'tandem_artifact_bytes_total{direction="out"}' not in metrics
+
+
+def test_the_stock_client_follows_redirects(destination: str, tmp_path: Path) -> None:
+    metrics = there_and_back(
+        destination, tmp_path, "--redirect-downloads", "--disable-proxy-multipart-download"
+    )
+    assert 'status="307"' in metrics
+    assert 'tandem_artifact_bytes_total{direction="in"} 7.340032e+06' in metrics
+    assert 'tandem_artifact_bytes_total{direction="out"}' not in metrics
+
+
+def there_and_back(destination: str, directory: Path, *arguments: str) -> str:
+    """Send a file through the service with MLflow's client, fetch it, and return the metrics."""
+    content = os.urandom(7 * MIB)
+    (directory / "model.bin").write_bytes(content)
+    with process(directory, "--artifacts-destination", destination, *arguments) as service:
+        uri = f"mlflow-artifacts://127.0.0.1:{service.port}/run"
+        repository = get_artifact_repository(uri, tracking_uri="http://127.0.0.1:1")
+        repository.log_artifact(str(directory / "model.bin"), "sub")
+        fetched = Path(repository.download_artifacts("sub/model.bin"))
+        metrics = httpx.get(f"{service.url}/metrics").text
+    assert fetched.read_bytes() == content
+    return metrics
