@@ -48,7 +48,7 @@ def page(
             f"Invalid value {max_results} for parameter 'max_results': it must be 1 or more."
         )
     history = fingerprint("metric history", run_id, key)
-    statement = (
+    statement: Select[Any] = (
         select(*_BY_TIME)
         .where(_COLUMNS.run_uuid == run_id, _COLUMNS.key == key)
         .order_by(*_BY_TIME)
@@ -82,7 +82,7 @@ def bulk(
         raise InvalidParameter(
             f"Invalid value {limit} for parameter 'max_results': it must not be negative."
         )
-    statement = (
+    statement: Select[Any] = (
         select(_COLUMNS.run_uuid, *_BY_TIME)
         .where(_COLUMNS.key == key, among(conn, _COLUMNS.run_uuid, run_ids))
         .order_by(_COLUMNS.run_uuid, *_BY_TIME)

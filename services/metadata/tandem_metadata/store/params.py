@@ -25,12 +25,14 @@ def log(conn: Connection, run_id: str, values: Mapping[str, str]) -> None:
     # Written first and read afterwards: a request that logs the same key at the same time is
     # waited for by the insert, and its value is then there to be compared.
     conn.execute(tables.insert(conn, params).on_conflict_do_nothing(), rows)
-    found = select(params.c.key, params.c.value).where(
-        params.c.run_uuid == run_id, among(conn, params.c.key, keys)
+    found = (
+        select(params.c.key, params.c.value)
+        .where(params.c.run_uuid == run_id, among(conn, params.c.key, keys))
+        .order_by(params.c.key)
     )
     changes = [
         f"'{key}' is {_shown(old)}, not {_shown(values[key])}"
-        for key, old in sorted(conn.execute(found).tuples())
+        for key, old in conn.execute(found)
         if old != values[key]
     ]
     if changes:
