@@ -41,7 +41,7 @@ def check_key(field: str, key: str) -> None:
     """Raise InvalidParameter, naming the field, for a key that cannot be logged.
 
     Clients of old kept a key as a file of that name, so a key may hold `/` but not be absolute,
-    nor have an empty, `.` or `..` segment.
+    nor have an empty, `.` or `..` segment; MLflow also refuses every key that begins with `..`.
     """
     check_length(field, key, KEY)
     if not _KEY_CHARACTERS.fullmatch(key):
@@ -53,7 +53,7 @@ def check_key(field: str, key: str) -> None:
     if normal != key or normal == "." or normal.startswith(("..", "/")):
         raise InvalidParameter(
             f"Invalid value {_shown(key)} for parameter '{field}': a key must not begin or end "
-            "with '/', nor hold an empty, '.' or '..' segment."
+            "with '/', begin with '..', nor hold an empty, '.' or '..' segment."
         )
 
 
