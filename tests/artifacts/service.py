@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.testclient import TestClient
+
 from tandem_artifacts.app import application, driver_of
 from tandem_artifacts.settings import Settings
 
@@ -61,9 +62,6 @@ class Process:
 
     def terminate(self) -> None:
         self.popen.send_signal(signal.SIGTERM)
-
-    def logged(self, text: str) -> bool:
-        return text in self.log.read_text()
 
 
 @contextlib.contextmanager

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
-from tests.artifacts.service import API, client, process
 
 from tandem_artifacts.__main__ import main
+from tandem_artifacts.app import create_app
 from tandem_artifacts.settings import ACCEPTED_SWITCHES, REFUSED_FLAGS, Settings
 from tandem_shared.settings import SettingsError, flag, load
+from tests.artifacts.service import API, client, process, stored
 
 Run = Callable[..., "Ended"]
 
@@ -174,6 +175,17 @@ def test_the_defaults_are_the_documented_ones() -> None:
     settings = load(Settings, {})
     assert (settings.host, settings.port) == ("127.0.0.1", 5500)
     assert settings.artifacts_destination == "./mlartifacts"
+
+
+def test_the_application_is_made_from_the_environment_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_ARTIFACTS_DESTINATION", str(tmp_path))
+    monkeypatch.setenv("TANDEM_MAX_ARTIFACT_BYTES", "3")
+    with TestClient(create_app(), base_url="http://localhost") as http:
+        assert http.put(f"{API}/artifacts/a", content=b"abc").status_code == 200
+        assert http.put(f"{API}/artifacts/b", content=b"abcd").status_code == 413
+    assert stored(tmp_path) == ["a"]
 
 
 def test_a_ttl_that_object_stores_refuse_is_refused() -> None:
