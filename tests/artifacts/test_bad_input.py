@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 from starlette.testclient import TestClient
+
 from tests.artifacts.service import API, ARTIFACTS, client, stored
 
 UNSAFE = [

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from starlette.testclient import TestClient
+
 from tests.artifacts.service import API, ARTIFACTS, client, process
 from tests.seaweedfs import S3Server
 

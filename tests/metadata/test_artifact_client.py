@@ -49,7 +49,9 @@ def test_the_internal_url_replaces_the_public_host_only() -> None:
         artifact_hosts=("artifacts.example.com:5500", "other.example.com"),
         artifacts_scheme="https",
     )
-    assert internal.locate("mlflow-artifacts:/1").base.startswith("http://tandem-artifacts:5500/api")
+    assert internal.locate("mlflow-artifacts:/1").base.startswith(
+        "http://tandem-artifacts:5500/api"
+    )
     other = internal.locate("mlflow-artifacts://other.example.com/1")
     assert other.base.startswith("https://other.example.com/api")
 

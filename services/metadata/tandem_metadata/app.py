@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -11,13 +12,14 @@ from tandem_metadata.routes import (
     artifacts,
     datasets,
     experiments,
+    logged_models,
     metrics,
     params,
     runs,
     service,
     tags,
 )
-from tandem_metadata.routes.endpoint import Context, bind
+from tandem_metadata.routes.endpoint import Context, Endpoint, bind
 from tandem_metadata.settings import Settings
 from tandem_shared.http import Router
 from tandem_shared.observe import Observe
@@ -26,13 +28,14 @@ from tandem_shared.settings import load
 
 NAME = "tandem-metadata"
 
-_ENDPOINTS = [
+_ENDPOINTS: list[Endpoint[Any]] = [
     *experiments.ENDPOINTS,
     *runs.ENDPOINTS,
     *tags.ENDPOINTS,
     *params.ENDPOINTS,
     *metrics.ENDPOINTS,
     *datasets.ENDPOINTS,
+    *logged_models.ENDPOINTS,
 ]
 
 

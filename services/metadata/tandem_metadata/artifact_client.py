@@ -89,8 +89,9 @@ class ArtifactClient:
             root, scheme = parts.path.removeprefix(ENDPOINT), parts.scheme
         else:
             raise InvalidParameter(
-                "These artifacts are not kept by an artifacts service: their location begins with "
-                f"'{parts.scheme}:', not with 'mlflow-artifacts:'. Read them with the MLflow client."
+                "These artifacts are not kept by an artifacts service: their location begins "
+                f"with '{parts.scheme}:', not with 'mlflow-artifacts:'. Read them with the MLflow "
+                "client."
             )
         if not host or host not in self._allowed:
             raise PermissionDenied(

@@ -50,7 +50,8 @@ class Settings(CommonSettings):
     )
     artifacts_url: str | None = setting(
         None,
-        "Base URL by which this service reaches the artifacts service, as http://tandem-artifacts:5500. "
+        "Base URL by which this service reaches the artifacts service, as "
+        "http://tandem-artifacts:5500. "
         "Without it: the host of the artifact location, by --artifacts-scheme.",
         env="TANDEM_ARTIFACTS_URL",
     )

@@ -70,7 +70,9 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
         path = paths.check(query.path)
         _, location = await _locate(context, client, query.run_id or query.run_uuid)
         response = await client.open(location, path, _headers(request))
-        headers = {name: response.headers[name] for name in _PASSED_BACK if name in response.headers}
+        headers = {
+            name: response.headers[name] for name in _PASSED_BACK if name in response.headers
+        }
         return StreamingResponse(_relay(response), response.status_code, headers)
 
     return [

@@ -59,7 +59,10 @@ class Endpoint(Generic[R]):
 
     method: str
     path: str
-    """The version and what follows it, as `2.0/mlflow/runs/create`."""
+    """The version and what follows it, as `2.0/mlflow/runs/create`.
+
+    The path of a GET may hold `{name}`, which then counts as a parameter of the query.
+    """
     request: type[R]
     handle: Callable[[Context, R], object]
 
@@ -84,5 +87,6 @@ def _handler(context: Context, endpoint: Endpoint[R]) -> Callable[[Request], Awa
 
 async def _decode(request: Request, of: type[R], limit: int) -> R:
     if request.method in ("GET", "HEAD"):
-        return wire.decode_query(request.query_params.multi_items(), of)
+        parameters = [*request.path_params.items(), *request.query_params.multi_items()]
+        return wire.decode_query(parameters, of)
     return wire.decode_json(await read_json_body(request, limit), of)

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from tandem_metadata.search.fields import Condition, Entity, Operand
+from tandem_metadata.tables.logged_models import logged_models
 from tandem_metadata.tables.tracking import (
     datasets,
     experiment_tags,
@@ -72,6 +73,14 @@ def experiment_clauses(conditions: Sequence[Condition], dialect: str) -> list[Cl
     """
     _check_number(conditions)
     return [_experiment_clause(condition, dialect) for condition in conditions]
+
+
+def logged_model_clauses(conditions: Sequence[Condition], dialect: str) -> list[Clause]:
+    """What rows of logged models must satisfy; `dialect` is "sqlite" or "postgresql"."""
+    return [
+        _compare(logged_models.c[condition.field.key], condition.operator, condition.value, dialect)
+        for condition in conditions
+    ]
 
 
 def _check_number(conditions: Sequence[Condition]) -> None:

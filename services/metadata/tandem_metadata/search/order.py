@@ -26,8 +26,10 @@ from tandem_metadata.search.compile import RUN_COLUMNS, RUN_TABLES
 from tandem_metadata.search.experiment_fields import EXPERIMENTS
 from tandem_metadata.search.fields import Entity, Order, Resource
 from tandem_metadata.search.lexer import is_text, shown
+from tandem_metadata.search.logged_model_fields import LOGGED_MODELS
 from tandem_metadata.search.parser import parse_sort_key
 from tandem_metadata.search.run_fields import RUNS
+from tandem_metadata.tables.logged_models import logged_models
 from tandem_metadata.tables.tracking import experiments, runs
 from tandem_shared.errors import InvalidParameter
 
@@ -147,6 +149,18 @@ def order_experiments(clauses: Iterable[str]) -> Ordering:
     if "experiment_id" not in wanted:
         terms.append(_missing_smallest(experiments.c.experiment_id, ascending=not wanted))
     return Ordering(terms, experiments)
+
+
+def order_logged_models(clauses: Iterable[str]) -> Ordering:
+    """The ordering of logged models: as asked, then the latest created first, then by id.
+
+    Raises InvalidParameter for a clause that names no field of logged models.
+    """
+    wanted = {order.field.key: order.ascending for order in _orders(clauses, LOGGED_MODELS)}
+    wanted.setdefault("creation_timestamp_ms", False)
+    wanted.setdefault("model_id", True)
+    terms = [_missing_behind(logged_models.c[key], up) for key, up in wanted.items()]
+    return Ordering(terms, logged_models)
 
 
 def _orders(clauses: Iterable[str], resource: Resource) -> list[Order]:
