@@ -87,7 +87,7 @@ def log_outputs(conn: Connection, run_id: str, models: Sequence[ModelOutput]) ->
         inputs.c.destination_type == "MODEL_OUTPUT",
         among(conn, inputs.c.destination_id, sorted(steps)),
     )
-    stored = {model_id: step for model_id, step in conn.execute(written)}
+    stored = {row.destination_id: row.step for row in conn.execute(written)}
     for model in models:
         if stored[model.model_id] != model.step:
             raise InvalidParameter(
