@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, FromClause, Row, select
+from sqlalchemy import Connection, FromClause, Row, Select, select
 
 from tandem_metadata.messages.datasets import (
     Dataset,
@@ -104,7 +104,7 @@ def _tags(conn: Connection, ids: Sequence[str]) -> ByRun[RunTag]:
 def _datasets(conn: Connection, ids: Sequence[str]) -> ByRun[DatasetInput]:
     """The datasets of each run; a row a tag, or one for a dataset without tags."""
     columns = datasets.c
-    statement = (
+    statement: Select[Any] = (
         select(
             inputs.c.destination_id,
             inputs.c.input_uuid,
@@ -129,7 +129,6 @@ def _datasets(conn: Connection, ids: Sequence[str]) -> ByRun[DatasetInput]:
     )
     found: ByRun[DatasetInput] = defaultdict(list)
     uses: dict[str, DatasetInput] = {}
-    row: Row[Any]
     for row in conn.execute(statement):
         if (use := uses.get(row.input_uuid)) is None:
             use = uses[row.input_uuid] = DatasetInput(_dataset(row), [])
