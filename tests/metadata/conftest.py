@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tandem_metadata.db import Database
 from tandem_metadata.settings import Settings
-
 from tests.postgresql import PostgreSQL
 
 DATABASES = ("sqlite", "postgresql")

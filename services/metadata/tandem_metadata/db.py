@@ -16,10 +16,10 @@ from typing import Any, Literal, Protocol, TypeVar
 from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.pool import PoolProxiedConnection
-from tandem_shared.errors import ApiError, InvalidParameter, Unavailable
-from tandem_shared.settings import SettingsError
 
 from tandem_metadata import revisions
+from tandem_shared.errors import ApiError, InvalidParameter, Unavailable
+from tandem_shared.settings import SettingsError
 
 T = TypeVar("T")
 Dialect = Literal["sqlite", "postgresql"]

@@ -7,6 +7,7 @@ import time
 from typing import Final
 
 from sqlalchemy import Connection, inspect, text
+
 from tandem_shared.settings import SettingsError
 
 CREATED: Final = "3da73c924c2f"

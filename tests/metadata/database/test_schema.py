@@ -1,18 +1,12 @@
 """A database made by Tandem has MLflow's tables, to the last name and default."""
 
-import sqlite3
-from pathlib import Path
-
-import psycopg
 import pytest
 from sqlalchemy import create_engine
 
 from tandem_metadata.db import Database, parse_url
 from tandem_metadata.settings import Settings
 from tests.metadata.conftest import ARTIFACT_ROOT
-from tests.metadata.database import catalog
-
-SCHEMA = Path(__file__).parent / "schema"
+from tests.metadata.database import catalog, mlflow_tables
 
 
 def _describe(uri: str) -> catalog.Catalog:
@@ -23,17 +17,6 @@ def _describe(uri: str) -> catalog.Catalog:
     return described
 
 
-def _load(uri: str) -> None:
-    """Make the tables that MLflow made, as dumped from a database of its own."""
-    if uri.startswith("sqlite"):
-        with sqlite3.connect(uri.removeprefix("sqlite:///")) as conn:
-            conn.executescript((SCHEMA / "sqlite-3da73c924c2f.sql").read_text())
-        conn.close()
-        return
-    with psycopg.connect(uri) as conn:
-        conn.execute((SCHEMA / "postgresql-3da73c924c2f.sql").read_bytes())
-
-
 @pytest.mark.parametrize(
     ("backend_store_uri", "prepared_uri"),
     [("sqlite", "sqlite"), ("postgresql", "postgresql")],
@@ -42,7 +25,7 @@ def _load(uri: str) -> None:
 def test_a_new_database_has_exactly_the_tables_of_mlflow(
     backend_store_uri: str, prepared_uri: str
 ) -> None:
-    _load(backend_store_uri)
+    mlflow_tables.load(backend_store_uri)
     expected = _describe(backend_store_uri)
     made = _describe(prepared_uri)
     assert made.keys() == expected.keys()
@@ -51,17 +34,9 @@ def test_a_new_database_has_exactly_the_tables_of_mlflow(
 
 
 def test_a_database_of_mlflow_is_not_altered_by_opening_it(backend_store_uri: str) -> None:
-    _load(backend_store_uri)
-    _stamp(backend_store_uri)
+    mlflow_tables.load(backend_store_uri)
     before = _describe(backend_store_uri)
     database = Database(Settings(backend_store_uri=backend_store_uri))
     database.prepare(ARTIFACT_ROOT)
     database.close()
     assert _describe(backend_store_uri) == before
-
-
-def _stamp(uri: str) -> None:
-    engine = create_engine(parse_url(uri))
-    with engine.begin() as conn:
-        conn.exec_driver_sql("INSERT INTO alembic_version VALUES ('3da73c924c2f')")
-    engine.dispose()
