@@ -166,17 +166,23 @@ def check(revision: str | None, conn: Connection) -> None:
             "MLflow made."
         )
     if revision in OLDER:
-        address = conn.engine.url.render_as_string(hide_password=True).replace(":***@", "@")
         raise SettingsError(
             f"The database of --backend-store-uri is at revision {revision}, older than "
             f"{CREATED}, the first that Tandem uses. Back it up, then run, with MLflow 3.17.2: "
-            f"mlflow db upgrade {address}"
+            f"mlflow db upgrade {_address(conn)}"
         )
     raise SettingsError(
         f"The database of --backend-store-uri is at revision {revision}, which this version of "
         f"Tandem does not know; it uses those of MLflow up to 3.17.2 ({SUPPORTED[-1]}). "
         "Use a newer Tandem."
     )
+
+
+def _address(conn: Connection) -> str:
+    """The address as a user writes it, without a password."""
+    url = conn.engine.url.difference_update_query(("password", "sslpassword"))
+    url = url.set(drivername=conn.dialect.name)
+    return url.render_as_string(hide_password=True).replace(":***@", "@")
 
 
 def _create(conn: Connection) -> None:

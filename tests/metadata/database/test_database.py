@@ -262,6 +262,14 @@ def _terminate_others(database: Database) -> None:
 
 
 @only_postgresql
+def test_a_read_opens_no_transaction(database: Database) -> None:
+    with database.read() as conn:
+        for _ in range(2):
+            query = "SELECT transaction_timestamp() = statement_timestamp()"
+            assert conn.exec_driver_sql(query).scalar() is True
+
+
+@only_postgresql
 def test_a_transaction_reads_committed_and_says_who_it_is(database: Database) -> None:
     with database.write() as conn:
         assert conn.exec_driver_sql("SHOW transaction_isolation").scalar() == "read committed"
