@@ -83,9 +83,18 @@ class Router:
     """An ASGI application that hands each request to its route and renders errors."""
 
     def __init__(
-        self, routes: Iterable[Route], *, prefix: str = "", fallback: Handler | None = None
+        self,
+        routes: Iterable[Route],
+        *,
+        prefix: str = "",
+        fallback: Handler | None = None,
+        on_shutdown: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`prefix` goes before every path; `fallback` answers paths that no route has."""
+        """`prefix` goes before every path; `fallback` answers paths that no route has.
+
+        `on_shutdown` runs once no more requests come.
+        """
+        self._on_shutdown = on_shutdown
         self._exact: dict[str, dict[str, Route]] = {}
         self._patterns: list[tuple[re.Pattern[str], str, dict[str, Route]]] = []
         self._prefix = prefix
@@ -104,7 +113,7 @@ class Router:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await self._lifespan(receive, send)
             return
         if scope["type"] != "http":
             return
@@ -124,6 +133,17 @@ class Router:
                 raise
             failure = Internal("The server failed; its log has the reason.")
             await exchange.refuse(error_response(failure), scope)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                if self._on_shutdown:
+                    await self._on_shutdown()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
 
     def _find(self, scope: Scope) -> Handler:
         path: str = scope["path"]
@@ -180,13 +200,3 @@ def _method_not_allowed(methods: Mapping[str, Route]) -> Handler:
 
 async def _no_such_endpoint(request: Request) -> Response:
     raise EndpointNotFound(f"No endpoint has the path {request.scope['path']}.")
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        if message["type"] == "lifespan.startup":
-            await send({"type": "lifespan.startup.complete"})
-        elif message["type"] == "lifespan.shutdown":
-            await send({"type": "lifespan.shutdown.complete"})
-            return

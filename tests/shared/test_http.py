@@ -1,6 +1,7 @@
 import logging
 from collections.abc import AsyncIterator
 
+import anyio
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -256,3 +257,24 @@ async def _as_websocket(scope, receive, send) -> None:  # type: ignore[no-untype
 def test_every_error_has_a_status_of_its_code(error: type[errors.ApiError]) -> None:
     assert error("x").status == errors.HTTP_STATUS[error.code]
     assert error("x", status=416).status == 416
+
+
+def test_shutdown_is_told_before_it_counts_as_complete() -> None:
+    order: list[str] = []
+
+    async def close() -> None:
+        order.append("closed")
+
+    async def lifespan() -> None:
+        messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+
+        async def receive() -> dict[str, str]:
+            return next(messages)
+
+        async def send(message: dict[str, str]) -> None:
+            order.append(message["type"])
+
+        await Router([], on_shutdown=close)({"type": "lifespan"}, receive, send)
+
+    anyio.run(lifespan)
+    assert order == ["lifespan.startup.complete", "closed", "lifespan.shutdown.complete"]

@@ -2,7 +2,7 @@
 
 import os
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from tandem_artifacts.drivers.base import Driver
 from tandem_artifacts.drivers.open import open_driver
@@ -46,20 +46,7 @@ def application(settings: Settings, driver: Driver) -> ASGIApp:
         *presigned.routes(context),
     ]
     prefix = settings.static_prefix
-    router = Router(routes, prefix=prefix, fallback=service.elsewhere(prefix))
-    return Observe(secure(_closing(router, driver), settings), NAME)
-
-
-def _closing(app: ASGIApp, driver: Driver) -> ASGIApp:
-    """Close the driver when the ASGI server ends the lifespan."""
-
-    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-        async def receive_last() -> Message:
-            message = await receive()
-            if message["type"] == "lifespan.shutdown":
-                await driver.close()
-            return message
-
-        await app(scope, receive_last if scope["type"] == "lifespan" else receive, send)
-
-    return wrapped
+    router = Router(
+        routes, prefix=prefix, fallback=service.elsewhere(prefix), on_shutdown=driver.close
+    )
+    return Observe(secure(router, settings), NAME)

@@ -1,10 +1,9 @@
 """The ASGI application: `create_app` reads its settings from the environment."""
 
 import os
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from tandem_metadata.artifact_client import ArtifactClient
 from tandem_metadata.db import Database
@@ -56,21 +55,10 @@ def create_app() -> ASGIApp:
         *artifacts.routes(context, client),
         *service.routes(context),
     ]
-    router = Router(routes, prefix=settings.static_prefix)
 
     async def close() -> None:
         await client.close()
         database.close()
 
-    return Observe(secure(_closing(router, close), settings), NAME)
-
-
-def _closing(app: ASGIApp, close: Callable[[], Awaitable[None]]) -> ASGIApp:
-    """Run `close` when the ASGI server ends the lifespan."""
-
-    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-        await app(scope, receive, send)
-        if scope["type"] == "lifespan":
-            await close()
-
-    return wrapped
+    router = Router(routes, prefix=settings.static_prefix, on_shutdown=close)
+    return Observe(secure(router, settings), NAME)

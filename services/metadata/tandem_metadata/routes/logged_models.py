@@ -1,5 +1,7 @@
 """Logged models, to read."""
 
+from typing import Any
+
 from tandem_metadata.messages.logged_models import (
     GetLoggedModel,
     GetLoggedModelResponse,
@@ -12,11 +14,13 @@ from tandem_shared.errors import NotSupported
 
 
 def get(context: Context, request: GetLoggedModel) -> GetLoggedModelResponse:
+    """Read a logged model."""
     with context.db.read() as conn:
         return GetLoggedModelResponse(logged_models.get(conn, request.model_id))
 
 
 def search(context: Context, request: SearchLoggedModels) -> SearchLoggedModelsResponse:
+    """Find logged models of some experiments."""
     if request.datasets or any(order.dataset_name for order in request.order_by):
         raise NotSupported("Logged models cannot be searched by the datasets of their metrics yet.")
     with context.db.read() as conn:
@@ -31,7 +35,7 @@ def search(context: Context, request: SearchLoggedModels) -> SearchLoggedModelsR
     return SearchLoggedModelsResponse(models, token)
 
 
-ENDPOINTS = [
+ENDPOINTS: list[Endpoint[Any]] = [
     Endpoint("GET", "2.0/mlflow/logged-models/{model_id}", GetLoggedModel, get),
     Endpoint("POST", "2.0/mlflow/logged-models/search", SearchLoggedModels, search),
 ]
