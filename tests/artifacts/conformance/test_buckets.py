@@ -1,6 +1,9 @@
 """What only object stores have: multipart uploads by clients, signed URLs, servers that fail."""
 
+import gzip
 import socket
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import PurePath
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,7 +15,7 @@ from tandem_artifacts.drivers.open import open_driver
 from tandem_artifacts.drivers.upload import PART_BYTES
 from tandem_shared.errors import ApiError, InvalidParameter, NotFound, PermissionDenied, Unavailable
 from tests import seaweedfs
-from tests.artifacts.conformance.conftest import Bucket
+from tests.artifacts.conformance.conftest import Bucket, Store
 from tests.artifacts.conformance.content import breaking, fetch, pattern, stream
 
 pytestmark = pytest.mark.anyio
@@ -141,6 +144,36 @@ async def test_a_small_object_is_one_request_and_a_large_one_is_parts(bucket: Bu
 
     assert "-" not in (await bucket.driver.stat("small")).etag
     assert (await bucket.driver.stat("large")).etag.endswith("-3")
+
+
+async def test_an_object_with_a_content_encoding_is_read_as_it_is_stored(bucket: Bucket) -> None:
+    packed = gzip.compress(pattern(3_000_000))
+    bucket.server.client().put_object(
+        Bucket=bucket.bucket,
+        Key=f"{bucket.prefix}/data.csv.gz",
+        Body=packed,
+        ContentEncoding="gzip",
+    )
+
+    assert await fetch(bucket.driver, "data.csv.gz") == packed
+    assert await fetch(bucket.driver, "data.csv.gz", 5, 100) == packed[5:105]
+
+
+async def test_upload_arguments_go_with_small_and_large_objects(
+    make_store: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = make_store("s3")
+    assert isinstance(bucket, Bucket)
+    monkeypatch.setenv("MLFLOW_S3_UPLOAD_EXTRA_ARGS", '{"Metadata": {"team": "blue"}}')
+    driver = open_driver(bucket.destination)
+    await driver.write("small", stream(b"x"))
+    await driver.write("large", stream(bytes(PART_BYTES + 1)))
+    await driver.close()
+
+    with closing(bucket.server.client()) as client:
+        for name in ("small", "large"):
+            found = client.head_object(Bucket=bucket.bucket, Key=f"{bucket.prefix}/{name}")
+            assert found["Metadata"] == {"team": "blue"}
 
 
 async def refusals(driver: Driver) -> list[ApiError]:

@@ -101,7 +101,8 @@ class _Bucket(objects.Bucket):
 
         def read(size: int) -> bytes:
             with _translated():
-                data: bytes = body.read(size)
+                # As it is stored: urllib3 would unpack what has a Content-Encoding.
+                data: bytes = body.read(size, decode_content=False)
                 return data
 
         def close() -> None:

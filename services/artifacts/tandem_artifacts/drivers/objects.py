@@ -19,10 +19,10 @@ from tandem_shared.errors import (
     Unavailable,
 )
 
-CONCURRENCY = 32
+CONCURRENCY = 64
 """Requests to the store that a driver makes at a time."""
 
-CONNECTIONS = 2 * CONCURRENCY
+CONNECTIONS = CONCURRENCY + 32
 """Connections kept for further use; a download holds one between its requests for bytes."""
 
 CONNECT_SECONDS = 5

@@ -36,8 +36,8 @@ class Threads:
             )  # A failed call's traceback would keep its arguments alive: whole parts of bytes.
 
     def close(self) -> None:
-        """Let the threads end; what runs is not waited for."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Let the threads end once they have done what they were given; it is not waited for."""
+        self._pool.shutdown(wait=False)
 
 
 async def finish(future: "asyncio.Future[T]", cancel: Callable[[], bool] | None = None) -> T:
