@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from tandem_shared import wire
-from tandem_shared.errors import ApiError, BadRequest, EndpointNotFound, Internal
+from tandem_shared.errors import ApiError, BadRequest, EndpointNotFound, Internal, InvalidParameter
 from tandem_shared.exchange import Exchange
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -57,8 +57,9 @@ def error_response(error: ApiError) -> Response:
 async def read_json_body(request: Request, limit: int) -> bytes:
     """The whole body of a JSON request.
 
-    Raises BadRequest when the content type is not JSON (a page of another origin could send such a
-    request without asking) or when the body is longer than `limit` bytes.
+    Raises InvalidParameter, as MLflow does, when the content type is not JSON (a page of another
+    origin could send such a request without asking), and BadRequest with status 413 when the body
+    is longer than `limit` bytes.
     """
     content_type = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
     declared = request.headers.get("content-length", "")
@@ -70,7 +71,7 @@ async def read_json_body(request: Request, limit: int) -> bytes:
         if len(body) > limit:
             raise too_large(limit)
     if body and content_type != "application/json":
-        raise BadRequest(f"Content-Type must be application/json, not '{content_type}'.")
+        raise InvalidParameter(f"Content-Type must be application/json, not '{content_type}'.")
     return bytes(body)
 
 

@@ -207,7 +207,7 @@ def test_a_deleted_experiment_takes_no_changes(api: Api) -> None:
     experiment_id = api.experiment()
     api.post("experiments/delete", experiment_id=experiment_id)
     assert api.refused("experiments/update", experiment_id=experiment_id, new_name="n") == (
-        500,
+        400,
         "INVALID_STATE",
     )
     tag = {"experiment_id": experiment_id, "key": "k"}

@@ -208,7 +208,7 @@ def test_the_content_type_may_have_parameters_and_any_case(content_type: str) ->
 )
 def test_a_body_of_another_content_type_is_refused(headers: dict[str, str]) -> None:
     answer = call(APP, "POST", "/a", headers=headers, body=[b"{}"])
-    assert (answer.status, answer.json["error_code"]) == (400, "BAD_REQUEST")
+    assert (answer.status, answer.json["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
     assert "application/json" in answer.json["message"]
 
 

@@ -122,7 +122,10 @@ def rename(conn: Connection, experiment_id: str, name: str) -> None:
     limits.check_text("new_name", name, limits.EXPERIMENT_NAME)
     row = _row(conn, experiment_id, for_update=True)
     if row.lifecycle_stage != "active":
-        raise InvalidState(f"Experiment {experiment_id} is deleted; restore it to rename it.")
+        # MLflow's code, but not its status 500: the fault is the request's.
+        raise InvalidState(
+            f"Experiment {experiment_id} is deleted; restore it to rename it.", status=400
+        )
     try:
         _set(conn, row.experiment_id, name=name, last_update_time=_now())
     except IntegrityError:
