@@ -13,8 +13,8 @@ _ARTIFACT_ROOT = re.compile(r"mlflow-artifacts://127\.0\.0\.1:\d+/")
 _EXPERIMENT_SEGMENT = re.compile(r"(?<=<root>/)\d+")
 _TIMES = frozenset({"creation_time", "last_update_time", "start_time", "end_time", "timestamp"})
 _DAY_MS = 24 * 3600 * 1000
-_UNORDERED = frozenset({"metrics", "params", "tags"})
-"""Lists that are sets by their key. A metric's history is a list of one key: its order counts."""
+_UNORDERED = frozenset({"metrics", "params", "tags", "dataset_inputs"})
+"""Lists that are sets of groups. A metric's history is one group for each run: its order counts."""
 
 
 def comparable(answer: Answer, symbols: Mapping[str, str]) -> Answer:
@@ -28,8 +28,8 @@ def _normal(value: Any, key: str, names: Mapping[str, str]) -> Any:
         return {name: _normal(item, name, names) for name, item in value.items()}
     if isinstance(value, list):
         items = [_normal(item, key, names) for item in value]
-        if key in _UNORDERED and len({_key_of(item) for item in items}) > 1:
-            items.sort(key=_key_of)
+        if key in _UNORDERED:
+            items.sort(key=_group)
         return items
     if isinstance(value, str):
         return _text(value, key, names)
@@ -42,13 +42,20 @@ def _text(value: str, key: str, names: Mapping[str, str]) -> str:
     if key == "next_page_token":
         return "<token>"
     if key == "experiment_id":
-        return names.get(value, value)
+        return _experiment(value, names)
     if key in ("run_name", "value") and _GENERATED_NAME.fullmatch(value):
         return "<generated name>"
     value = _ARTIFACT_ROOT.sub("<root>/", value)
-    value = _EXPERIMENT_SEGMENT.sub(lambda match: names.get(match[0], match[0]), value)
+    value = _EXPERIMENT_SEGMENT.sub(lambda match: _experiment(match[0], names), value)
     return _ID.sub(lambda match: names.get(match[0], "<id>"), value)
 
 
-def _key_of(item: Any) -> str:
-    return str(item.get("key", "")) if isinstance(item, dict) else ""
+def _experiment(value: str, names: Mapping[str, str]) -> str:
+    """Ids count experiments, also those that only one of the servers made."""
+    return value if value == "0" else names.get(value, "<experiment>")
+
+
+def _group(item: Any) -> tuple[str, ...]:
+    """What items of one group have in common; sorting by it keeps the order inside a group."""
+    fields = item.get("dataset", item)
+    return tuple(str(fields.get(name, "")) for name in ("key", "run_id", "name", "digest"))

@@ -28,7 +28,7 @@ def _list(name: str, **query: Any) -> Ask:
     return get(name, _FILES, query)
 
 
-_INFO = "2.0/mlflow/artifacts/list"
+_PART = {"part_number": 1, "etag": "e", "url": "http://127.0.0.1/p"}
 
 REQUESTS = [
     _list("list the empty root"),
@@ -96,7 +96,7 @@ REQUESTS = [
     post(
         "complete no multipart upload",
         f"{ARTIFACTS}mpu/complete/peer/big",
-        {"path": "big", "upload_id": "u", "parts": []},
+        {"path": "big", "upload_id": "u", "parts": [_PART]},
     ),
     post(
         "abort no multipart upload",

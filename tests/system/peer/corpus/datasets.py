@@ -14,6 +14,11 @@ def _dataset(name: str, digest: str, **more: str) -> dict[str, str]:
     return {"name": name, "digest": digest, **source, **more}
 
 
+def _run(symbol: str, experiment: str) -> Ask:
+    body = {"experiment_id": f"${{{experiment}}}", "run_name": symbol, "start_time": _AT}
+    return post(f"data: make {symbol}", "runs/create", body, **{symbol: "run.info.run_id"})
+
+
 def _inputs(name: str, *datasets: Any, run: str = "d1") -> Ask:
     return post(name, "runs/log-inputs", {"run_id": f"${{{run}}}", "datasets": list(datasets)})
 
@@ -27,15 +32,10 @@ _WINE = _dataset("wine", "w1", schema='{"a": "b"}', profile='{"rows": 3}')
 
 REQUESTS = [
     post("data: an experiment", "experiments/create", {"name": "data"}, data="experiment_id"),
-    *(
-        post(
-            f"data: make {symbol}",
-            "runs/create",
-            {"experiment_id": "${data}", "run_name": symbol, "start_time": _AT},
-            **{symbol: "run.info.run_id"},
-        )
-        for symbol in ("d1", "d2", "d3")
-    ),
+    post("data: another", "experiments/create", {"name": "bad data"}, baddata="experiment_id"),
+    _run("d1", "data"),
+    _run("d2", "data"),
+    _run("d3", "baddata"),
     _inputs("one dataset", {"dataset": _WINE, "tags": _TRAIN}),
     _inputs("the same dataset again", {"dataset": _WINE, "tags": _TRAIN}),
     _inputs("another digest", {"dataset": _dataset("wine", "w2")}),

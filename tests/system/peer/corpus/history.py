@@ -70,7 +70,7 @@ REQUESTS = [
     _history("a page beyond int32", max_results=2**31),
     _history("a page token that is none", max_results=2, page_token="nonsense"),
     post("history by POST", _ONE, {"run_id": "${h1}", "metric_key": "m"}),
-    get("in bulk", _BULK, {"run_id": ["${h1}", "${h2}"], "metric_key": "m", "max_results": 10}),
+    get("in bulk", _BULK, {"run_id": ["${h1}", "${h2}"], "metric_key": "m", "max_results": 1000}),
     get("in bulk, one run", _BULK, {"run_id": "${h1}", "metric_key": "m"}),
     get("in bulk, no run", _BULK, {"metric_key": "m"}),
     get("in bulk, no key", _BULK, {"run_id": "${h1}"}),

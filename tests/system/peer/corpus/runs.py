@@ -196,6 +196,7 @@ REQUESTS = [
     get("the new name is the tag too", "runs/get", {"run_id": "${r1}"}),
     post("rename a run to nothing", "runs/update", {"run_id": "${r1}", "run_name": ""}),
     post("rename to 251 characters", "runs/update", {"run_id": "${r1}", "run_name": "n" * 251}),
+    post("rename to something short", "runs/update", {"run_id": "${r1}", "run_name": "short"}),
     post("update an unknown run", "runs/update", {"run_id": "0" * 32, "status": "FINISHED"}),
     post("update without an id", "runs/update", {"status": "FINISHED"}),
     post("update nothing", "runs/update", {"run_id": "${r1}"}),
