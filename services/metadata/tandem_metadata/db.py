@@ -341,7 +341,7 @@ def _answer(error: exc.SQLAlchemyError) -> ApiError | None:
         or _sqlstate(error) == _READ_ONLY_TRANSACTION
     ):
         return None
-    _log.warning("database unavailable", extra={"reason": str(error.orig).strip()})
+    _log.warning("database unavailable: %s", str(error.orig).strip())  # holds no password
     if _is_busy(error):
         return Unavailable("The database is locked by other writes; try again later.")
     return Unavailable("The database does not answer; try again later.")
