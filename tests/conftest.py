@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import seaweedfs
 from tests.postgresql import PostgreSQL, serve
 
 
@@ -11,4 +12,11 @@ from tests.postgresql import PostgreSQL, serve
 def postgresql() -> Iterator[PostgreSQL]:
     """A PostgreSQL server, started when the first test asks for it."""
     with serve() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[seaweedfs.S3Server]:
+    """A real S3 server, started once and only when a test asks for it."""
+    with seaweedfs.run(tmp_path_factory.mktemp("seaweedfs")) as server:
         yield server
