@@ -153,6 +153,14 @@ def mlflow_server(directory: Path) -> Iterator[Process]:
         server.kill()
 
 
+def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait until the condition holds; fail when it does not within the seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not come"
+        time.sleep(0.05)
+
+
 def free_port() -> int:
     """A port that nobody listens on now."""
     with socket.socket() as listener:

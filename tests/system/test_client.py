@@ -1,5 +1,6 @@
 """The stock client against both services: experiments, runs, logging, search, datasets."""
 
+import functools
 import math
 import uuid
 from collections.abc import Iterator
@@ -110,8 +111,8 @@ def test_a_failing_run_is_marked_as_failed(client: MlflowClient, experiment: str
 
 
 def test_a_run_is_resumed_and_nested(client: MlflowClient, experiment: str) -> None:
-    start = mlflow.start_run
-    with start(experiment_id=experiment) as parent, start(nested=True) as child:
+    start = functools.partial(mlflow.start_run, experiment_id=experiment)
+    with start() as parent, start(nested=True) as child:
         mlflow.log_param("depth", 1)
     with mlflow.start_run(run_id=parent.info.run_id):
         mlflow.log_metric("again", 1)
@@ -192,9 +193,11 @@ def test_deleting_an_experiment_takes_its_runs_along(client: MlflowClient, exper
 
 
 def test_runs_are_searched_ordered_and_paged(client: MlflowClient, experiment: str) -> None:
+    ids = []
     for index in range(7):
         run = client.create_run(experiment, run_name=f"r{index}", start_time=1000 + index)
         run_id = run.info.run_id
+        ids.append(run_id)
         client.log_metric(run_id, "acc", math.nan if index == 3 else index / 10)
         client.log_param(run_id, "opt", "adam" if index % 2 else "SGD")
         client.set_tag(run_id, "with space", f"v{index}")
@@ -206,7 +209,8 @@ def test_runs_are_searched_ordered_and_paged(client: MlflowClient, experiment: s
     assert names("metrics.acc > 0.35 AND params.opt = 'adam'") == ["r5"]
     assert names("params.opt ILIKE 'sg_' AND attributes.start_time < 1003") == ["r2", "r0"]
     assert names("tags.`with space` = 'v1'") == ["r1"]
-    assert names("attributes.run_name IN ('r1', 'r2')", order_by=["run_name"]) == ["r1", "r2"]
+    some = f"attributes.run_id IN ('{ids[2]}', '{ids[1]}')"
+    assert names(some, order_by=["run_name"]) == ["r1", "r2"]
     ordered = names(order_by=["metrics.acc DESC"])
     assert ordered == ["r6", "r5", "r4", "r2", "r1", "r0", "r3"]
     paged, token = [], None
