@@ -278,7 +278,9 @@ def test_a_directory_is_not_fetched_as_a_file(stack: Stack) -> None:
     place = f"{stack.artifacts.url}{FILES}/dir-{uuid.uuid4().hex}"
     assert requests.put(f"{place}/sub/a.txt", data=b"a").status_code == 200
     assert requests.get(f"{place}/sub").status_code in (400, 404)
-    assert requests.put(f"{place}/sub/a.txt/b", data=b"b").status_code == 400
+    below_a_file = requests.put(f"{place}/sub/a.txt/b", data=b"b")
+    # An object store has no directories: there both names can be.
+    assert below_a_file.status_code == (200 if stack.destination.startswith("s3:") else 400)
     assert requests.get(f"{place}/sub/a.txt").content == b"a"
 
 
