@@ -1,53 +1,89 @@
 """The same requests to MLflow's own server and to Tandem, compared field by field."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from tests.postgresql import PostgreSQL
 from tests.system import services
 from tests.system.peer.ask import Answer, Conversation, UnknownSymbol
 from tests.system.peer.comparison import difference
 from tests.system.peer.corpus import REQUESTS
-from tests.system.peer.differences import REASONS
+from tests.system.peer.differences import BETWEEN_DATABASES, REASONS
 from tests.system.peer.normal import comparable
 from tests.system.services import Process
 
 _UNSENT = Answer(0, "", "not sent: an earlier answer lacked what this request refers to")
 
 
-@pytest.fixture(scope="session")
-def differences(
-    mlflow_server: Process, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, str | None]]:
-    """What differs in the answers to each request; all are sent, in order, to both servers."""
-    directory = tmp_path_factory.mktemp("peer")
-    database = f"sqlite:///{directory / 'mlflow.db'}"
-    with ExitStack() as open_:
-        tandem = open_.enter_context(
-            services.stack(directory, database, str(directory / "artifacts"))
-        )
-        mlflow_talk = Conversation(mlflow_server.url, mlflow_server.url)
-        tandem_talk = Conversation(tandem.metadata.url, tandem.artifacts.url)
-        open_.enter_context(closing(mlflow_talk))
-        open_.enter_context(closing(tandem_talk))
-        found = {}
+def _ask_all(metadata: str, artifacts: str) -> dict[str, Answer]:
+    """Send every request, in order, and return the comparable answers."""
+    answers = {}
+    with closing(Conversation(metadata, artifacts)) as talk:
         for name, ask in REQUESTS.items():
-            mlflow_answer = comparable(mlflow_talk.send(ask), mlflow_talk.symbols)
             try:
-                tandem_answer = comparable(tandem_talk.send(ask), tandem_talk.symbols)
+                answers[name] = comparable(talk.send(ask), talk.symbols)
             except UnknownSymbol:
-                tandem_answer = _UNSENT
-            found[name] = difference(mlflow_answer, tandem_answer)
-        yield found
+                answers[name] = _UNSENT
+    return answers
+
+
+def _ask_tandem(directory: Path, database: str) -> dict[str, Answer]:
+    with services.stack(directory, database, str(directory / "artifacts")) as tandem:
+        return _ask_all(tandem.metadata.url, tandem.artifacts.url)
+
+
+@pytest.fixture(scope="session")
+def mlflow_answers(mlflow_server: Process) -> dict[str, Answer]:
+    """What MLflow's own server answers, over SQLite."""
+    return _ask_all(mlflow_server.url, mlflow_server.url)
+
+
+@pytest.fixture(scope="session")
+def sqlite_answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
+    """What Tandem answers over SQLite."""
+    directory = tmp_path_factory.mktemp("peer-sqlite")
+    return _ask_tandem(directory, f"sqlite:///{directory / 'mlflow.db'}")
+
+
+@pytest.fixture(scope="session")
+def postgresql_answers(
+    postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Answer]]:
+    """What Tandem answers over PostgreSQL."""
+    name = postgresql.create()
+    yield _ask_tandem(tmp_path_factory.mktemp("peer-postgresql"), postgresql.uri(name))
+    postgresql.drop(name)
+
+
+def test_every_request_could_be_sent_to_mlflow(mlflow_answers: dict[str, Answer]) -> None:
+    assert [name for name, answer in mlflow_answers.items() if answer == _UNSENT] == []
 
 
 @pytest.mark.parametrize("name", [name for name in REQUESTS if name not in REASONS])
-def test_tandem_answers_as_mlflow_does(name: str, differences: dict[str, str | None]) -> None:
-    assert differences[name] is None, f"{REQUESTS[name]}\n{differences[name]}"
+def test_tandem_answers_as_mlflow_does(
+    name: str, mlflow_answers: dict[str, Answer], sqlite_answers: dict[str, Answer]
+) -> None:
+    found = difference(mlflow_answers[name], sqlite_answers[name])
+    assert found is None, f"{REQUESTS[name]}\n{found}"
 
 
 @pytest.mark.parametrize("name", REASONS)
-def test_a_listed_difference_is_one(name: str, differences: dict[str, str | None]) -> None:
+def test_a_listed_difference_is_one(
+    name: str, mlflow_answers: dict[str, Answer], sqlite_answers: dict[str, Answer]
+) -> None:
     assert name in REQUESTS, "no request has this name"
-    assert differences[name] is not None, "the answers agree: take it off the list"
+    found = difference(mlflow_answers[name], sqlite_answers[name])
+    assert found is not None, "the answers agree: take it off the list"
+
+
+def test_both_databases_answer_alike(
+    sqlite_answers: dict[str, Answer], postgresql_answers: dict[str, Answer]
+) -> None:
+    assert sqlite_answers.keys() == postgresql_answers.keys()
+    differing = {
+        name for name, answer in sqlite_answers.items() if postgresql_answers[name] != answer
+    }
+    assert differing == {name for names in BETWEEN_DATABASES.values() for name in names}
