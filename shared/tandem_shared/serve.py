@@ -20,7 +20,7 @@ from typing import Any
 
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tandem_shared import logs, prometheus, supervisor
 from tandem_shared import settings as settings_table
@@ -31,7 +31,9 @@ BACKLOG = 1024
 KEEP_ALIVE_SECONDS = 75.0
 """Longer than the usual load balancer keeps an idle connection, so that it closes first."""
 
-_GRACE_TO_CANCEL_SECONDS = 1.0
+_CLEAN_UP_SECONDS = 5.0
+"""What requests that are cut get to leave nothing behind, such as half an upload."""
+
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _log = logging.getLogger(__name__)
 
@@ -106,17 +108,20 @@ async def _serve(
     if lifeline is not None:
         loop.add_reader(lifeline, stop.set)
 
+    cuttable = _Cuttable(app)
+
     async def stopped() -> None:
         await stop.wait()
         if lifeline is not None:
             loop.remove_reader(lifeline)
         READINESS.draining = True
         await asyncio.sleep(settings.shutdown_delay)
-        _bound_the_rest(settings.graceful_timeout + _GRACE_TO_CANCEL_SECONDS)
+        loop.call_later(settings.graceful_timeout, cuttable.cut)
+        _bound_the_rest(settings.graceful_timeout + _CLEAN_UP_SECONDS)
 
     config = _config(
         bind=[f"fd://{listener.detach()}"],
-        graceful_timeout=settings.graceful_timeout,
+        graceful_timeout=settings.graceful_timeout + _CLEAN_UP_SECONDS,
         keep_alive_timeout=KEEP_ALIVE_SECONDS,
         keep_alive_max_requests=1_000_000,
         backlog=BACKLOG,
@@ -128,7 +133,34 @@ async def _serve(
     loop.set_exception_handler(_report)
     # Hypercorn may end in CancelledError when it cuts requests.
     with contextlib.suppress(asyncio.CancelledError):
-        await hypercorn_serve(app, config, shutdown_trigger=stopped)  # type: ignore[arg-type]
+        await hypercorn_serve(cuttable, config, shutdown_trigger=stopped)  # type: ignore[arg-type]
+
+
+class _Cuttable:
+    """Knows the requests in flight, to cut them.
+
+    Hypercorn's own bound cuts nothing from Python 3.12 on: it waits for every connection first.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._requests: set[asyncio.Task[Any]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        task = asyncio.current_task()
+        if scope["type"] != "http" or task is None:
+            await self._app(scope, receive, send)
+            return
+        self._requests.add(task)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._requests.discard(task)
+
+    def cut(self) -> None:
+        """Cancel the requests in flight; each still cleans up after itself."""
+        for task in self._requests:
+            task.cancel()
 
 
 def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -140,8 +172,7 @@ def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 def _bound_the_rest(seconds: float) -> None:
     """End the process after some seconds, whatever it then still waits for.
 
-    Hypercorn's own bound holds for what can be cancelled, and from Python 3.12 on not even for
-    that: Server.wait_closed() waits for every connection. A handler's thread cannot be cancelled.
+    A handler's thread cannot be cancelled.
     """
 
     def give_up() -> None:
