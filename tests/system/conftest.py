@@ -1,5 +1,6 @@
 """Services for the system tests, each kind started once a session."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from tests.system import services
 from tests.system.services import Process, Stack
 
 BUCKET = "tandem-system"
+
+# MLflow, as client and as server, would report home what the tests do.
+os.environ["DO_NOT_TRACK"] = "true"
 
 
 @pytest.fixture(scope="session", params=["sqlite-disk", "postgresql-s3"])
