@@ -61,10 +61,14 @@ ENDPOINTS: list[Endpoint[Any]] = [
     Endpoint("POST", "2.0/mlflow/runs/log-metric", LogMetric, log),
     Endpoint("GET", _HISTORY, GetMetricHistory, get_history),
     Endpoint("GET", f"{_HISTORY}-bulk", GetMetricHistoryBulk, get_history_bulk),
-    Endpoint(
-        "GET",
-        f"{_HISTORY}-bulk-interval",
-        GetMetricHistoryBulkInterval,
-        get_history_bulk_interval,
+    *(
+        # MLflow's contract has it at 2.11, while its server and web UI use 2.0.
+        Endpoint(
+            "GET",
+            f"{version}/mlflow/metrics/get-history-bulk-interval",
+            GetMetricHistoryBulkInterval,
+            get_history_bulk_interval,
+        )
+        for version in ("2.0", "2.11")
     ),
 ]

@@ -1,0 +1,80 @@
+"""Every endpoint of the tracking API answers under both prefixes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from tandem_metadata.app import create_app
+
+POST = [
+    *(
+        f"2.0/mlflow/experiments/{name}"
+        for name in (
+            "create", "delete", "delete-experiment-tag", "restore", "search",
+            "set-experiment-tag", "update",
+        )
+    ),
+    *(
+        f"2.0/mlflow/runs/{name}"
+        for name in (
+            "create", "delete", "delete-tag", "log-batch", "log-inputs", "log-metric", "log-model",
+            "log-parameter", "outputs", "restore", "search", "set-tag", "update",
+        )
+    ),
+    "2.0/mlflow/experiments/search-datasets",
+    "2.0/mlflow/logged-models/search",
+]  # fmt: skip
+GET = [
+    "2.0/mlflow/artifacts/list",
+    "2.0/mlflow/experiments/get",
+    "2.0/mlflow/experiments/get-by-name",
+    "2.0/mlflow/experiments/search",
+    "2.0/mlflow/metrics/get-history",
+    "2.0/mlflow/metrics/get-history-bulk",
+    "2.0/mlflow/metrics/get-history-bulk-interval",
+    "2.11/mlflow/metrics/get-history-bulk-interval",
+    "2.0/mlflow/runs/get",
+    "3.0/mlflow/server-info",
+]
+PLAIN = ["/", "/health", "/ready", "/version", "/metrics", "/get-artifact"]
+
+
+@pytest.fixture(params=["", "/tracking"])
+def prefix(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def http(
+    prefix: str, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[TestClient]:
+    monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", f"sqlite:///{sqlite_template}")
+    monkeypatch.setenv("MLFLOW_DEFAULT_ARTIFACT_ROOT", "mlflow-artifacts://artifacts.example.com/")
+    monkeypatch.setenv("MLFLOW_STATIC_PREFIX", prefix)
+    with TestClient(create_app(), base_url=f"http://localhost{prefix}") as client:
+        yield client
+
+
+def test_every_endpoint_answers_under_both_prefixes(http: TestClient) -> None:
+    for api in ("api", "ajax-api"):
+        for method, paths in (("POST", POST), ("GET", GET)):
+            for path in paths:
+                answer = http.request(
+                    method, f"/{api}/{path}", json={} if method == "POST" else None
+                )
+                assert answer.status_code in (200, 400), f"{method} /{api}/{path}: {answer.text}"
+                if answer.status_code == 400:
+                    assert answer.json()["error_code"] == "INVALID_PARAMETER_VALUE"
+
+
+def test_what_has_no_api_prefix_answers_too(http: TestClient) -> None:
+    answers = {path: http.get(path).status_code for path in PLAIN}
+    assert answers == dict.fromkeys(PLAIN, 200) | {"/get-artifact": 400}
+
+
+def test_the_version_is_mlflows(http: TestClient) -> None:
+    answer = http.get("/version")
+    assert answer.text == "3.17.2"
+    assert answer.headers["content-type"].startswith("text/plain")
