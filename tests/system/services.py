@@ -218,7 +218,7 @@ def _found_url(server: Process) -> bool:
 def _answers(url: str) -> bool:
     try:
         return requests.get(url, timeout=5).status_code == requests.codes.ok
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False
 
 
