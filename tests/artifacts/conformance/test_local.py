@@ -265,7 +265,7 @@ async def test_a_file_that_may_not_be_read_is_refused(
     await local.driver.write("object", stream(b"x"))
 
     def refuse(*args: object, **kwargs: object) -> int:
-        raise PermissionError(13, "Permission denied", "/root/of/the/server")
+        raise PermissionError(13, "Permission denied", "/srv/of/the/server")
 
     monkeypatch.setattr("tandem_artifacts.drivers.local.os.open", refuse)
     with pytest.raises(PermissionDenied) as refused:
