@@ -147,6 +147,7 @@ def test_an_update_that_cannot_be_stored_changes_nothing(api: Api) -> None:
         {"status": "finished"},
         {"status": 9},
         {"status": True},
+        {"status": "3" * 5000},
         {"end_time": "late"},
         {"end_time": 2**63},
         {"run_name": "x" * 251},
