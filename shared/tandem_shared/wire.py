@@ -104,7 +104,7 @@ def _decode(body: bytes, of: type[T]) -> T:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _decode_leniently(body, of)
     if _UNSTORABLE_ESCAPE.search(body):
-        _refuse_unstorable(json.loads(body), "")
+        _refuse_unstorable(_parse(body), "")
     return message
 
 

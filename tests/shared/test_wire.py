@@ -173,7 +173,15 @@ def test_malformed_json_after_a_bare_nan_is_told_by_its_own_place() -> None:
     assert "char 33" in refusal('{"run_id": "r", "value": NaN, "x"}')
 
 
-@pytest.mark.parametrize("body", [b'{"run_id": "\xff"}', b'{"\xc3\x28": 1}', b"\x80{}"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"run_id": "\xff"}',
+        b'{"\xc3\x28": 1}',
+        b"\x80{}",
+        b'{"run_id": "\\ud83d\\ude00", "unknown": "\xff"}',
+    ],
+)
 def test_invalid_utf8_is_refused(body: bytes) -> None:
     assert "not valid" in refusal(body)
 
@@ -245,6 +253,7 @@ def test_nesting_about_the_limit_is_read_or_refused(body: str, depth: int) -> No
 def test_a_number_of_thousands_of_digits_is_refused_or_ignored(field: str) -> None:
     digits = "1" * 6_000
     assert refusal(f'{{"run_id": "r", "{field}": {digits}, "small": NaN}}')
+    assert refusal(f'{{"run_id": "\\ud83d\\ude00", "{field}": {digits}}}')
 
 
 @given(st.binary(max_size=60))
