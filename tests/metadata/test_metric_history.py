@@ -132,6 +132,12 @@ def test_bulk_comes_by_run_then_time_and_is_limited_in_all(client: Client) -> No
     assert client.get(BULK, **query, max_results=0) == (200, {"metrics": []})
 
 
+def test_bulk_finds_no_run_by_an_id_that_only_begins_with_its(client: Client) -> None:
+    fill(client, 1)
+    query = {"run_id": f"{client.run_id}x", "metric_key": "m"}
+    assert client.get(BULK, **query) == (200, {"metrics": []})
+
+
 @pytest.mark.parametrize(
     ("query", "naming"),
     [

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, any_, bindparam, column, func, select
+from sqlalchemy import ColumnElement, Connection, String, any_, bindparam, column, func, select
 from sqlalchemy.dialects import postgresql
 
 
@@ -17,6 +17,8 @@ def among(
     length would be a statement of its own.
     """
     if conn.dialect.name == "postgresql":
-        return tested == any_(bindparam(None, list(values), postgresql.ARRAY(tested.type)))
+        # A cast to VARCHAR(n)[] would cut longer values, and then find what they begin with.
+        kind = String() if isinstance(tested.type, String) else tested.type
+        return tested == any_(bindparam(None, list(values), postgresql.ARRAY(kind)))
     each = func.json_each(json.dumps(values)).table_valued(column("value", tested.type))
     return tested.in_(select(each.c.value))
