@@ -201,7 +201,7 @@ def test_a_model_that_cannot_be_recorded_is_refused(api: Api) -> None:
 
 def test_a_history_of_models_that_is_none_is_not_overwritten(api: Api) -> None:
     run_id = api.run()
-    for broken in ("not JSON", "{}"):
+    for broken in ("not JSON", "{}", "[" * 8000):
         api.post("runs/set-tag", run_id=run_id, key="mlflow.log-model.history", value=broken)
         fields = {"run_id": run_id, "model_json": json.dumps(MODEL)}
         assert api.refused("runs/log-model", **fields) == INVALID

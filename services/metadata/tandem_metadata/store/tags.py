@@ -136,7 +136,7 @@ def _other_custom_views(conn: Connection, number: int, key: str) -> int:
 def _history(value: str | None) -> list[Any]:
     try:
         history = json.loads(value or "[]")
-    except ValueError:
+    except (ValueError, RecursionError):
         history = None
     if not isinstance(history, list):
         raise InvalidParameter(
