@@ -28,6 +28,7 @@ ENDPOINT = "/api/2.0/mlflow-artifacts/artifacts"
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _CONNECTIONS = 64
+_HEADER_ENCODING = "latin-1"  # Starlette's: bytes go through this service as they came
 
 
 class FileInfo(Struct, omit_defaults=True):
@@ -146,6 +147,7 @@ class ArtifactClient:
         if response.status_code >= 400 and response.status_code != 416:
             await response.aclose()
             raise _refusal(response.status_code, path)
+        response.headers.encoding = _HEADER_ENCODING
         return response
 
     async def close(self) -> None:
@@ -167,8 +169,9 @@ def _host_of(uri: str) -> str:
     return f"{name}:{port}"
 
 
-def _with_request_id(headers: Mapping[str, str]) -> dict[str, str]:
-    return {**headers, "X-Request-Id": REQUEST_ID.get(), "Accept-Encoding": "identity"}
+def _with_request_id(headers: Mapping[str, str]) -> httpx.Headers:
+    own = {"X-Request-Id": REQUEST_ID.get(), "Accept-Encoding": "identity"}
+    return httpx.Headers({**headers, **own}, encoding=_HEADER_ENCODING)
 
 
 def _unreachable() -> Unavailable:

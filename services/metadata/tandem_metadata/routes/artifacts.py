@@ -1,11 +1,12 @@
 """Artifacts as seen from the metadata host: listed and relayed through the artifacts service."""
 
-from collections.abc import AsyncIterator
+from collections.abc import Mapping
 
 import httpx
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from tandem_metadata.artifact_client import ArtifactClient, FileInfo, Location
 from tandem_metadata.routes.endpoint import Context
@@ -73,7 +74,9 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
         headers = {
             name: response.headers[name] for name in _PASSED_BACK if name in response.headers
         }
-        return StreamingResponse(_relay(response), response.status_code, headers)
+        if request.method == "HEAD":  # nobody will read the body
+            await response.aclose()
+        return _Relayed(response, headers)
 
     return [
         *api_routes("GET", "2.0/mlflow/artifacts/list", list_artifacts),
@@ -106,12 +109,21 @@ def _headers(request: Request) -> dict[str, str]:
     return {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
 
 
-async def _relay(response: httpx.Response) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in response.aiter_raw(_CHUNK_BYTES):
-            yield chunk
-    finally:
-        await response.aclose()
+class _Relayed(StreamingResponse):
+    """An answer of the artifacts service, passed on as it comes.
+
+    Its connection is free again when this ends, also when the client left before the first byte.
+    """
+
+    def __init__(self, answer: httpx.Response, headers: Mapping[str, str]) -> None:
+        super().__init__(answer.aiter_raw(_CHUNK_BYTES), answer.status_code, headers)
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._answer.aclose()
 
 
 def _disabled(path: str) -> Handler:

@@ -1,0 +1,86 @@
+"""Artifacts relayed from another HTTP server, by connections that do not run out."""
+
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.testclient import TestClient
+
+from tandem_metadata.app import create_app
+
+CONNECTIONS = 64
+"""As many the service holds to the artifacts service."""
+
+
+class Artifacts(http.server.BaseHTTPRequestHandler):
+    """Answers each path with its own name, and the caller's If-None-Match as ETag."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = self.path.rpartition("/")[2].encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", self.headers.get("If-None-Match", '"none"'))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Requests of a test are no news."""
+
+
+@pytest.fixture(scope="module")
+def artifacts() -> Iterator[str]:
+    """The address of a server of artifacts."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Artifacts) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"mlflow-artifacts://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def client(
+    artifacts: str, sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[TestClient]:
+    database = tmp_path / "mlflow.db"
+    database.write_bytes(sqlite_template.read_bytes())
+    monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", f"sqlite:///{database}")
+    monkeypatch.setenv("MLFLOW_DEFAULT_ARTIFACT_ROOT", artifacts)
+    monkeypatch.setenv("TANDEM_ARTIFACTS_TIMEOUT", "1")
+    with TestClient(create_app(), base_url="http://localhost") as made:
+        created = made.post(
+            "/api/2.0/mlflow/experiments/create",
+            json={"name": "e", "artifact_location": f"{artifacts}e"},
+        ).json()
+        run = made.post("/api/2.0/mlflow/runs/create", json=created).json()["run"]
+        made.params = {"run_id": run["info"]["run_id"], "path": "a.txt"}
+        yield made
+
+
+def test_head_requests_leave_the_connections_free(client: TestClient) -> None:
+    for _ in range(CONNECTIONS + 1):
+        answer = client.head("/get-artifact")
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert answer.headers["content-length"] == "5"
+    assert client.get("/get-artifact").content == b"a.txt"
+
+
+def test_headers_pass_as_they_come_in_both_directions(client: TestClient) -> None:
+    etag = '"日"'.encode() + b"\xe9"
+
+    async def ask() -> httpx.Response:  # Starlette's own client cannot read such a header
+        transport = httpx.ASGITransport(client.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as raw:
+            return await raw.get(
+                "/get-artifact", params=client.params, headers={b"If-None-Match": etag}
+            )
+
+    assert client.portal is not None
+    answer = client.portal.call(ask)
+    assert answer.status_code == 200
+    assert (b"etag", etag) in answer.headers.raw
