@@ -194,8 +194,7 @@ class Database:
             with POOL_WAIT.time():
                 conn = engine.connect()
         except exc.TimeoutError:
-            POOL_TIMEOUTS.inc()
-            raise
+            raise connections_in_use() from None
         with conn:
             yield conn
 
@@ -215,6 +214,12 @@ class Database:
                     time.sleep(_BACKOFF)
                 else:
                     return
+
+
+def connections_in_use() -> Unavailable:
+    """The error for a request that got no connection in time; counts it."""
+    POOL_TIMEOUTS.inc()
+    return Unavailable("All database connections are in use; try again later.")
 
 
 def parse_url(text: str) -> URL:
@@ -313,23 +318,19 @@ def _translated() -> Iterator[None]:
     """Turn what the driver says about the database's state into an answer for the client."""
     try:
         yield
-    except (exc.TimeoutError, exc.DBAPIError) as error:
+    except exc.DBAPIError as error:
         answer = _answer(error)
         if answer is None:
             raise
         raise answer from error
 
 
-def _answer(error: exc.SQLAlchemyError) -> ApiError | None:
+def _answer(error: exc.DBAPIError) -> ApiError | None:
     """What the client is told; None for a fault of the service."""
-    if isinstance(error, exc.TimeoutError):
-        return Unavailable("All database connections are in use; try again later.")
     if isinstance(error, exc.DataError):
         return InvalidParameter(
             "A value is too long, out of range, or not text that can be stored."
         )
-    if not isinstance(error, exc.DBAPIError):
-        return None
     if isinstance(error.orig, sqlite3.Error):
         if not isinstance(error.orig, sqlite3.OperationalError):
             return None

@@ -10,7 +10,7 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tandem_metadata.db import Database
+from tandem_metadata.db import Database, connections_in_use
 from tandem_metadata.settings import Settings
 from tandem_shared import wire
 from tandem_shared.http import Route, api_routes, json_response, read_json_body
@@ -26,15 +26,36 @@ class Threads:
     One more would only wait for a connection, and hold a thread meanwhile.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, timeout: float) -> None:
         self._size = size
+        self._timeout = timeout
         self._limiter: anyio.CapacityLimiter | None = None
+        self._free: anyio.Semaphore | None = None
 
     async def run(self, function: Callable[P, V], *args: P.args, **_: P.kwargs) -> V:
-        """The function's result, or what it raises."""
-        if self._limiter is None:  # made late: it belongs to the event loop that runs it
+        """The function's result, or what it raises.
+
+        Raises Unavailable when no thread, and so no connection, was free for `timeout` seconds.
+        """
+        if self._limiter is None or self._free is None:  # they belong to the loop that runs them
             self._limiter = anyio.CapacityLimiter(self._size)
-        return await anyio.to_thread.run_sync(function, *args, limiter=self._limiter)
+            self._free = anyio.Semaphore(self._size, fast_acquire=True)
+        free = self._free
+        try:
+            free.acquire_nowait()
+        except anyio.WouldBlock:
+            await self._wait(free)
+        try:
+            return await anyio.to_thread.run_sync(function, *args, limiter=self._limiter)
+        finally:
+            free.release()
+
+    async def _wait(self, free: anyio.Semaphore) -> None:
+        try:
+            with anyio.fail_after(self._timeout):
+                await free.acquire()
+        except TimeoutError:
+            raise connections_in_use() from None
 
 
 @dataclass(slots=True)
@@ -46,7 +67,7 @@ class Context:
     threads: Threads = field(init=False)
 
     def __post_init__(self) -> None:
-        self.threads = Threads(self.settings.pool_size)
+        self.threads = Threads(self.settings.pool_size, self.settings.pool_timeout)
 
 
 @dataclass(frozen=True, slots=True)
