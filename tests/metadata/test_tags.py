@@ -1,11 +1,15 @@
 """Tags of runs and experiments, over HTTP and on both databases."""
 
 import json
+import threading
 
 import pytest
+from sqlalchemy import Connection
 
 from tandem_metadata.db import Database
 from tandem_metadata.settings import Settings
+from tandem_metadata.store import tags
+from tandem_shared.errors import InvalidParameter
 from tests.metadata.tracking_api import Api
 
 INVALID = (400, "INVALID_PARAMETER_VALUE")
@@ -161,6 +165,32 @@ def test_an_experiment_keeps_fifty_custom_views_and_lets_them_change(api: Api) -
     api.post(path, **more)
     more["key"] = "mlflow.customView.viewMore"
     assert api.refused(path, **more) == INVALID
+
+
+def test_two_custom_views_at_once_do_not_both_take_the_last_place(
+    api: Api, database: Database
+) -> None:
+    views = [{"key": f"mlflow.customView.view{n}", "value": "{}"} for n in range(49)]
+    experiment_id = api.experiment(tags=views)
+    refused: list[InvalidParameter] = []
+
+    def add(conn: Connection, name: str) -> None:
+        tags.set_on_experiment(conn, experiment_id, f"mlflow.customView.view{name}", "{}")
+
+    def add_another() -> None:
+        try:
+            with database.write() as conn:
+                add(conn, "B")
+        except InvalidParameter as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=add_another)
+    with database.write() as conn:
+        add(conn, "A")
+        thread.start()
+        thread.join(0.3)  # it waits; if it did not, it would count without the view above
+    thread.join()
+    assert len(refused) == 1
 
 
 def test_models_of_old_clients_gather_in_one_tag(api: Api) -> None:

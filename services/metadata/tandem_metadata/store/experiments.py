@@ -151,12 +151,13 @@ def restore(conn: Connection, experiment_id: str) -> None:
     _move(conn, experiment_id, "deleted", "active", None)
 
 
-def check_active(conn: Connection, experiment_id: str) -> Row[Any]:
+def check_active(conn: Connection, experiment_id: str, *, lock: bool = False) -> Row[Any]:
     """The row of an active experiment, which stays so until the transaction ends.
 
-    Raises NotFound, or InvalidParameter for a deleted experiment.
+    With `lock` other requests that check it wait until then. Raises NotFound, or InvalidParameter
+    for a deleted experiment.
     """
-    row = _row(conn, experiment_id, for_share=True)
+    row = _row(conn, experiment_id, for_update=lock, for_share=not lock)
     if row.lifecycle_stage != "active":
         raise InvalidParameter(f"Experiment {experiment_id} is deleted; restore it first.")
     return row

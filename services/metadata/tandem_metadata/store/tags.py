@@ -66,8 +66,10 @@ def set_on_experiment(conn: Connection, experiment_id: str, key: str, value: str
     """
     limits.check_key("key", key)
     limits.check_length("value", value, limits.EXPERIMENT_TAG_VALUE)
-    number = experiments.check_active(conn, experiment_id).experiment_id
-    if limits.is_custom_view(key):
+    is_view = limits.is_custom_view(key)
+    # Views are counted: two requests at once must not both find room for the last one.
+    number = experiments.check_active(conn, experiment_id, lock=is_view).experiment_id
+    if is_view:
         limits.check_custom_views(_other_custom_views(conn, number, key) + 1)
     statement = tables.insert(conn, experiment_tags).values(
         experiment_id=number, key=key, value=value
