@@ -115,5 +115,9 @@ class Settings(CommonSettings):
             raise SettingsError("--artifacts-url must begin with http:// or https://.")
         if self.pool_size < 1:
             raise SettingsError("--pool-size must be at least 1.")
+        if self.pool_timeout < 0:
+            raise SettingsError("--pool-timeout must not be negative.")
+        if self.artifacts_timeout <= 0:
+            raise SettingsError("--artifacts-timeout must be more than 0.")
         if self.max_body_bytes < 1:
             raise SettingsError("--max-body-bytes must be at least 1.")
