@@ -329,6 +329,7 @@ def test_a_comparison_that_makes_no_sense_is_refused(
         (["metrics.a", "metric.a DESC"], "it names the metric `a` twice"),
         (["start_time", "created"], "it names the attribute `start_time` twice"),
         ([f"metrics.m{n}" for n in range(33)], "at most 32 clauses"),
+        (["(", *(f"metrics.m{n}" for n in range(32))], "at most 32 clauses"),
     ],
 )
 def test_an_order_that_makes_no_sense_is_refused(

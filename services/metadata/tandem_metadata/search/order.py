@@ -5,7 +5,7 @@ ranks of their own. Ranks and values of a row make its position: the next page b
 whatever was added or removed meanwhile.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -105,7 +105,7 @@ class Ordering:
         return behind
 
 
-def order_runs(clauses: Iterable[str]) -> Ordering:
+def order_runs(clauses: Sequence[str]) -> Ordering:
     """The ordering of runs: as asked, then the latest started first, then by id.
 
     NaN comes behind numbers, and what has no value behind NaN, in either direction. Raises
@@ -136,7 +136,7 @@ def order_runs(clauses: Iterable[str]) -> Ordering:
     return Ordering(terms, source)
 
 
-def order_experiments(clauses: Iterable[str]) -> Ordering:
+def order_experiments(clauses: Sequence[str]) -> Ordering:
     """The ordering of experiments: as asked, else the latest created first.
 
     Ties go by id, descending where an order was asked for, and missing times count as the smallest,
@@ -151,7 +151,7 @@ def order_experiments(clauses: Iterable[str]) -> Ordering:
     return Ordering(terms, experiments)
 
 
-def order_logged_models(clauses: Iterable[str]) -> Ordering:
+def order_logged_models(clauses: Sequence[str]) -> Ordering:
     """The ordering of logged models: as asked, then the latest created first, then by id.
 
     Raises InvalidParameter for a clause that names no field of logged models.
@@ -163,11 +163,10 @@ def order_logged_models(clauses: Iterable[str]) -> Ordering:
     return Ordering(terms, logged_models)
 
 
-def _orders(clauses: Iterable[str], resource: Resource) -> list[Order]:
-    orders = [resource.order(parse_sort_key(clause)) for clause in clauses]
-    if len(orders) > MAX_CLAUSES:
+def _orders(clauses: Sequence[str], resource: Resource) -> list[Order]:
+    if len(clauses) > MAX_CLAUSES:  # before millions of them are parsed
         raise InvalidParameter(f"Invalid order_by: at most {MAX_CLAUSES} clauses are accepted.")
-    return orders
+    return [resource.order(parse_sort_key(clause)) for clause in clauses]
 
 
 def _missing_behind(value: ColumnElement[Any], ascending: bool) -> Term:
