@@ -4,13 +4,14 @@ A route's path may hold `{name}` for one segment and `{name:path}` for the rest.
 either are found by one dict look-up; only the others are tried in turn.
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from tandem_shared import wire
@@ -24,6 +25,9 @@ ROUTE = "tandem.route"
 
 API_PREFIXES = ("/api", "/ajax-api")
 """Every API path is served for clients under the first, for the web UI under the second."""
+
+IDLE_SECONDS = 60.0
+"""How long the body of a JSON request may pause."""
 
 _PARAMETER = re.compile(r"\{(?P<name>\w+)(?P<rest>:path)?\}")
 _log = logging.getLogger(__name__)
@@ -58,15 +62,25 @@ async def read_json_body(request: Request, limit: int) -> bytes:
     """The whole body of a JSON request.
 
     Raises InvalidParameter, as MLflow does, when the content type is not JSON (a page of another
-    origin could send such a request without asking), and BadRequest with status 413 when the body
-    is longer than `limit` bytes.
+    origin could send such a request without asking), and BadRequest when the body is longer than
+    `limit` bytes (413) or nothing of it comes for `IDLE_SECONDS` (408).
     """
     content_type = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise too_large(limit)
     body = bytearray()
-    async for chunk in request.stream():
+    chunks = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                chunk = await anext(chunks, None)
+        except TimeoutError:
+            raise BadRequest(
+                f"Nothing of the request body came for {IDLE_SECONDS:g} seconds.", status=408
+            ) from None
+        if chunk is None:
+            break
         body += chunk
         if len(body) > limit:
             raise too_large(limit)
@@ -121,7 +135,10 @@ class Router:
         exchange = Exchange(receive, send)
         try:
             response = await self._find(scope)(Request(scope, exchange.receive))
-            await response(scope, exchange.receive, exchange.send)
+            if response.status_code >= 400 and not isinstance(response, StreamingResponse):
+                await exchange.refuse(response, scope)
+            else:
+                await response(scope, exchange.receive, exchange.send)
         except ClientDisconnect:
             _log.debug("the client left")
         except ApiError as error:

@@ -1,3 +1,4 @@
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 
@@ -5,6 +6,7 @@ import anyio
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.types import Message
 
 from tandem_shared import errors
 from tandem_shared.http import ROUTE, Route, Router, api_routes, json_response, read_json_body
@@ -29,6 +31,10 @@ async def refuse(_: Request) -> Response:
     raise errors.NotFound("Run 'x' is not found.")
 
 
+async def unwell(_: Request) -> Response:
+    return PlainTextResponse("unwell", 503)
+
+
 async def stream(request: Request) -> Response:
     async def chunks() -> AsyncIterator[bytes]:
         yield b"half"
@@ -49,6 +55,7 @@ ROUTES = [
     Route("GET", "/fail", fail),
     Route("POST", "/fail", fail),
     Route("POST", "/refuse", refuse),
+    Route("POST", "/unwell", unwell),
     Route("GET", "/stream", stream),
     *api_routes("GET", "2.0/mlflow/x", show),
 ]
@@ -278,3 +285,29 @@ def test_shutdown_is_told_before_it_counts_as_complete() -> None:
 
     anyio.run(lifespan)
     assert order == ["lifespan.startup.complete", "closed", "lifespan.shutdown.complete"]
+
+
+@pytest.mark.parametrize("path", ["/unwell", "/only"])
+def test_an_answer_of_an_error_waits_for_the_body_too(path: str) -> None:
+    answer = call(APP, "POST", path, body=[b"x" * 100] * 50)
+    assert answer.status in (405, 503)
+    assert answer.complete
+    assert answer.messages[-2]["more_body"]
+
+
+def test_a_json_body_that_stops_coming_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tandem_shared.http.IDLE_SECONDS", 0.01)
+    begun = [{"type": "http.request", "body": b"{", "more_body": True}]
+
+    async def receive() -> Message:
+        if begun:
+            return begun.pop()
+        return await asyncio.Event().wait()
+
+    async def read() -> None:
+        scope = {"type": "http", "headers": [(b"content-type", b"application/json")]}
+        await asyncio.wait_for(read_json_body(Request(scope, receive), 10), 30)
+
+    with pytest.raises(errors.BadRequest) as refused:
+        asyncio.run(read())
+    assert refused.value.status == 408
