@@ -3,18 +3,22 @@
 from dataclasses import dataclass
 from typing import TypeVar
 
+import msgspec
 from msgspec import Struct
 from starlette.requests import Request
 
 from tandem_artifacts.drivers.base import Driver
 from tandem_artifacts.settings import Settings
 from tandem_shared import paths, wire
+from tandem_shared.errors import InvalidParameter
 from tandem_shared.http import read_json_body
 
 T = TypeVar("T", bound=Struct)
 
 _MAX_JSON_BYTES = 32 * 1024 * 1024
 """Room for ten thousand parts, whose presigned URLs clients send back."""
+
+_MAX_LENIENT_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,4 +50,19 @@ def artifact_path(request: Request) -> str:
 
 async def json_body(request: Request, of: type[T]) -> T:
     """The JSON request; raises InvalidParameter, naming the field, as `wire.decode_json` does."""
-    return wire.decode_json(await read_json_body(request, _MAX_JSON_BYTES), of)
+    body = await read_json_body(request, _MAX_JSON_BYTES)
+    if len(body) > _MAX_LENIENT_BYTES:
+        body = _known_fields(body, of)
+    return wire.decode_json(body, of)
+
+
+def _known_fields(body: bytes, of: type[Struct]) -> bytes:
+    """A long body without the fields that nobody reads.
+
+    To tolerate what is not quite JSON, `wire` makes Python objects of a whole body: of a long one
+    they would take gigabytes and hold up every other request. No client sends such a one.
+    """
+    try:
+        return wire.encode_json(msgspec.json.decode(body, type=of, strict=False))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as failure:
+        raise InvalidParameter(f"The request body cannot be read: {failure}.") from None
