@@ -1,6 +1,8 @@
 """What the guard adds to every driver: checked paths, and metrics."""
 
 import asyncio
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from prometheus_client import REGISTRY
 from tandem_artifacts.drivers.base import Driver
 from tandem_artifacts.drivers.guard import Guard
 from tandem_artifacts.drivers.local import Local
-from tandem_shared.errors import InvalidParameter, NotFound
+from tandem_shared.errors import InvalidParameter, NotFound, PermissionDenied
 from tests.artifacts.conformance.content import entries, fetch, hanging, stream
 
 pytestmark = pytest.mark.anyio
@@ -117,3 +119,27 @@ async def test_operations_are_counted_by_outcome(driver: Driver) -> None:
         ("read", "ok"),
         ("stat", "refused"),
     }
+
+
+async def test_a_failure_of_the_store_is_logged_with_its_reason(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    await driver.write("object", stream(b"x"))
+    before = operations("read", "failed")
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(PermissionDenied):
+        await fetch(driver, "object")
+
+    assert operations("read", "failed") == before + 1
+    assert "read failed: [Errno 13] Permission denied" in caplog.text
+
+
+async def test_a_request_that_is_refused_is_not_logged_as_a_failure(
+    driver: Driver, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(NotFound):
+        await driver.stat("none")
+    assert caplog.records == []

@@ -1,6 +1,7 @@
 """What goes around any driver: checks of paths, and metrics."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -9,7 +10,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from tandem_artifacts.drivers.base import Driver, Entry, MultipartUpload, Part, Reading, Stat
 from tandem_shared import paths
-from tandem_shared.errors import ApiError
+from tandem_shared.errors import ApiError, PermissionDenied
 from tandem_shared.prometheus import LATENCY_BUCKETS
 
 DURATION = Histogram(
@@ -31,6 +32,7 @@ TRANSFERS = Gauge(
 )
 
 _IN, _OUT = "in", "out"
+_log = logging.getLogger(__name__)
 
 
 class Guard(Driver):
@@ -38,7 +40,8 @@ class Guard(Driver):
 
     Every path goes through `tandem_shared.paths`, which raises InvalidParameter, before the driver
     sees it. Metrics tell operations apart and four outcomes: `ok`, `refused` (an error that is the
-    request's), `failed` and `cancelled`.
+    request's), `failed` and `cancelled`. What failed is logged with its reason, which clients are
+    not told.
     """
 
     def __init__(self, driver: Driver) -> None:
@@ -110,7 +113,11 @@ def _timed(operation: str) -> Iterator[None]:
         yield
         outcome = "ok"
     except ApiError as error:
-        outcome = "refused" if error.status < 500 else "failed"
+        # A store refuses the service, never the client, whom it does not know.
+        if error.status < 500 and not isinstance(error, PermissionDenied):
+            outcome = "refused"
+        else:
+            _log.warning("%s failed: %s", operation, error.__cause__ or error.message)
         raise
     except (asyncio.CancelledError, GeneratorExit):
         outcome = "cancelled"
