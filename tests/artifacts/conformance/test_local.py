@@ -280,3 +280,41 @@ async def test_a_disk_has_no_multipart_uploads_and_no_signed_urls(local: Directo
         await local.driver.create_multipart("object", 2)
     with pytest.raises(NotSupported):
         await local.driver.presign_download("object")
+
+
+async def test_a_tree_is_deleted_whole_although_a_file_of_it_is_deleted_meanwhile(
+    local: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "c"):
+        await local.driver.write(f"dir/{name}", stream(b"x"))
+    unlink, first = os.unlink, [True]
+
+    def deleted_before(path: str, **options: int) -> None:
+        if first:
+            first.clear()
+            unlink(path, **options)
+        unlink(path, **options)
+
+    monkeypatch.setattr(os, "unlink", deleted_before)
+    await local.driver.delete("dir")
+
+    assert not first
+    assert not (local.root / "dir").exists()
+
+
+async def test_an_upload_survives_that_its_directory_is_deleted_meanwhile(
+    local: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mkdir, first = os.mkdir, [True]
+
+    def deleted_before(path: str, *mode: int) -> None:
+        if first and path.endswith("inner"):
+            first.clear()
+            os.rmdir(os.path.dirname(path))
+        mkdir(path, *mode)
+
+    monkeypatch.setattr(os, "mkdir", deleted_before)
+    await local.driver.write("dir/inner/object", stream(b"x"))
+
+    assert not first
+    assert local.keys() == ["dir/inner/object"]

@@ -43,10 +43,12 @@ class Local(Driver):
         self._root = os.path.realpath(root)
         self._uploads = os.path.join(self._root, UPLOADS)
         self._threads = Threads("local", _THREADS)
+        # Transfers may take all the others for long, and the disk is well all the same.
+        self._check_thread = Threads("check", 1)
         _remove_abandoned(self._uploads)
 
     async def check(self) -> None:
-        await self._threads.run(self._check)
+        await self._check_thread.run(self._check)
 
     async def stat(self, path: str) -> Stat:
         return await self._threads.run(self._stat, path)
@@ -98,6 +100,7 @@ class Local(Driver):
 
     async def close(self) -> None:
         self._threads.close()
+        self._check_thread.close()
 
     def _check(self) -> None:
         if not os.path.isdir(self._root) or not os.access(self._root, os.R_OK | os.W_OK | os.X_OK):
@@ -152,8 +155,9 @@ class Local(Driver):
         for _ in range(_RACES):
             target = self._target(path)
             with _translated(path):
-                made = _make_directories(os.path.dirname(target))
+                made: Sequence[str] = ()
                 try:
+                    made = _make_directories(os.path.dirname(target))
                     file.move(target)
                 except FileNotFoundError:
                     continue  # Somebody deletes the directory at this moment.
@@ -194,12 +198,13 @@ class Local(Driver):
         with _translated(path):
             try:
                 target = self._named(path)
-                if not path:
-                    for name in os.listdir(target):
-                        if name != UPLOADS:
-                            _remove(os.path.join(target, name))
-                else:
+                if path:
                     _remove(target)
+                    return
+                for name in os.listdir(target):
+                    if name != UPLOADS:
+                        with suppress(FileNotFoundError):
+                            _remove(os.path.join(target, name))
             except (FileNotFoundError, NotADirectoryError):
                 return
 
@@ -290,10 +295,12 @@ def _stat_of(found: os.stat_result, path: str) -> Stat:
 
 
 def _remove(target: str) -> None:
-    if os.path.isdir(target) and not os.path.islink(target):
-        shutil.rmtree(target)
-    else:
-        os.unlink(target)
+    while os.path.isdir(target) and not os.path.islink(target):
+        # It gives up when somebody else deletes something below at this moment; the rest stays.
+        with suppress(FileNotFoundError):
+            shutil.rmtree(target)
+            return
+    os.unlink(target)
 
 
 def _make_directories(directory: str) -> Sequence[str]:
