@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tandem_artifacts.drivers.base import Driver, MultipartUpload, Part
+from tandem_artifacts.drivers.objects import content_type
 from tandem_artifacts.drivers.open import open_driver
 from tandem_artifacts.drivers.upload import PART_BYTES
 from tandem_shared.errors import ApiError, InvalidParameter, NotFound, PermissionDenied, Unavailable
@@ -254,3 +255,25 @@ async def test_a_failed_abort_does_not_hide_why_the_upload_failed(
     (upload,) = given
     assert PurePath(upload[0]).name == "object"
     abort(*upload)
+
+
+async def test_the_check_needs_no_rights_above_the_prefix(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = bucket.driver._driver._bucket  # type: ignore[attr-defined]
+    page = inner.page
+    listed: list[str] = []
+
+    def record(prefix: str, *rest: object) -> object:
+        listed.append(prefix)
+        return page(prefix, *rest)
+
+    monkeypatch.setattr(inner, "page", record)
+    await bucket.driver.check()
+
+    assert listed == [f"{bucket.prefix}/"]
+
+
+@pytest.mark.parametrize("key", ["data:text/html,x", "data:é/ü,x"])
+def test_a_key_does_not_say_a_type_of_its_own(key: str) -> None:
+    assert content_type(key) == "application/octet-stream"

@@ -1,6 +1,7 @@
 """Writing and reading objects: the promises that every driver keeps."""
 
 import asyncio
+import threading
 import time
 
 import anyio
@@ -327,3 +328,16 @@ async def test_writers_of_one_object_leave_the_object_of_one_of_them(store: Stor
 
     assert await fetch(store.driver, "dir/object") in contents
     assert store.keys() == ["dir/object"]
+
+
+async def test_the_check_does_not_wait_for_transfers(store: Store) -> None:
+    threads = store.driver._driver._threads  # type: ignore[attr-defined]
+    done = threading.Event()
+    busy = [asyncio.create_task(threads.run(done.wait)) for _ in range(100)]
+    await asyncio.sleep(0)  # They take every thread there is.
+    try:
+        async with asyncio.timeout(20):
+            await store.driver.check()
+    finally:
+        done.set()
+        await asyncio.wait(busy)

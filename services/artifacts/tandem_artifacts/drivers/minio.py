@@ -78,9 +78,6 @@ class _Bucket(objects.Bucket):
         self._pool = pool
         self._name = name
 
-    def check(self) -> None:
-        self.page("", "", None, 1)
-
     def head(self, key: str) -> Stat:
         with _translated():
             found = self._client.stat_object(self._name, key)

@@ -86,10 +86,6 @@ class Bucket(PartStore):
     """The blocking calls of a bucket; failures are `tandem_shared.errors`."""
 
     @abstractmethod
-    def check(self) -> None:
-        """Raise Unavailable or PermissionDenied unless the bucket can be used."""
-
-    @abstractmethod
     def head(self, key: str) -> Stat:
         """Raises NotFound."""
 
@@ -136,9 +132,12 @@ class ObjectStore(Driver):
         self._download_url_seconds = download_url_seconds
         self._part_url_seconds = part_url_seconds
         self._threads = Threads("objects", CONCURRENCY)
+        # Transfers may take all the others for long, and the store is well all the same.
+        self._check_thread = Threads("check", 1)
 
     async def check(self) -> None:
-        await self._threads.run(self._bucket.check)
+        # Below the prefix: the service may have no rights to the rest of the bucket.
+        await self._check_thread.run(self._bucket.page, self._prefix, "", None, 1)
 
     async def stat(self, path: str) -> Stat:
         return await self._threads.run(self._stat, path)
@@ -193,6 +192,7 @@ class ObjectStore(Driver):
 
     async def close(self) -> None:
         self._threads.close()
+        self._check_thread.close()
         self._bucket.close()
 
     def _key(self, path: str) -> str:
@@ -270,7 +270,8 @@ class _Opening:
 
 def content_type(key: str) -> str:
     """The media type to store with an object, by its name."""
-    guessed, encoding = mimetypes.guess_type(key)
+    # Of a whole key, one that begins with `data:` would be taken for a URL that says its type.
+    guessed, encoding = mimetypes.guess_type(key.rpartition("/")[2])
     return guessed if guessed and not encoding else "application/octet-stream"
 
 

@@ -75,10 +75,6 @@ class _Bucket(objects.Bucket):
         self._owned = self._bucket | ({"ExpectedBucketOwner": owner} if owner else {})
         self._upload_arguments = dict(upload_arguments)
 
-    def check(self) -> None:
-        with _translated():
-            self._client.list_objects_v2(**self._owned, MaxKeys=1)
-
     def head(self, key: str) -> Stat:
         with _translated():
             found = self._client.head_object(**self._owned, Key=key)
