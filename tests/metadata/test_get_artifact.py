@@ -24,6 +24,7 @@ class Artifacts(http.server.BaseHTTPRequestHandler):
         body = self.path.rpartition("/")[2].encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Security-Policy", "sandbox")
         self.send_header("ETag", self.headers.get("If-None-Match", '"none"'))
         self.end_headers()
         self.wfile.write(body)
@@ -68,6 +69,12 @@ def test_head_requests_leave_the_connections_free(client: TestClient) -> None:
         assert (answer.status_code, answer.content) == (200, b"")
         assert answer.headers["content-length"] == "5"
     assert client.get("/get-artifact").content == b"a.txt"
+
+
+def test_what_keeps_a_browser_from_running_an_artifact_is_passed_on(client: TestClient) -> None:
+    answer = client.get("/get-artifact")
+    assert answer.headers["content-security-policy"] == "sandbox"
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_headers_pass_as_they_come_in_both_directions(client: TestClient) -> None:

@@ -13,3 +13,18 @@ from tandem_shared.settings import SettingsError
 def test_a_number_that_cannot_work_is_refused_by_its_flag(setting: str, value: float) -> None:
     with pytest.raises(SettingsError, match="--" + setting.replace("_", "-")):
         Settings(**{setting: value}).check()
+
+
+@pytest.mark.parametrize(
+    "root", [None, "", "./mlruns", "/srv/artifacts", "mlflow-artifacts://host/?a=b", "s3://b/#c"]
+)
+def test_a_root_that_new_experiments_cannot_use_is_refused(root: str | None) -> None:
+    with pytest.raises(SettingsError, match="--default-artifact-root"):
+        Settings(default_artifact_root=root).artifact_root()
+
+
+@pytest.mark.parametrize(
+    "root", ["mlflow-artifacts://host:5500/", "mlflow-artifacts:/", "s3://bucket/prefix"]
+)
+def test_a_root_is_a_uri(root: str) -> None:
+    assert Settings(default_artifact_root=root).artifact_root() == root

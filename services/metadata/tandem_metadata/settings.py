@@ -1,6 +1,7 @@
 """The metadata service's settings."""
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from tandem_shared.settings import CommonSettings, SettingsError, setting
 
@@ -97,6 +98,12 @@ class Settings(CommonSettings):
             raise SettingsError(
                 "--default-artifact-root (MLFLOW_DEFAULT_ARTIFACT_ROOT) is missing: give the "
                 "artifacts service's address, as mlflow-artifacts://artifacts.example.com/."
+            )
+        parts = urlsplit(self.default_artifact_root)
+        if not parts.scheme or parts.query or parts.fragment:
+            raise SettingsError(
+                "--default-artifact-root must be a URI without query and fragment, such as "
+                f"mlflow-artifacts://artifacts.example.com/, not '{self.default_artifact_root}'."
             )
         return self.default_artifact_root
 

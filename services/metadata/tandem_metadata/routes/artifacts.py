@@ -18,7 +18,7 @@ from tandem_shared.http import API_PREFIXES, Handler, Route, api_routes, json_re
 _PASSED_ON = ("range", "if-range", "if-none-match", "authorization")
 _PASSED_BACK = (
     "accept-ranges", "cache-control", "content-disposition", "content-length", "content-range",
-    "content-type", "etag", "last-modified", "location",
+    "content-security-policy", "content-type", "etag", "last-modified", "location",
 )  # fmt: skip
 _CHUNK_BYTES = 256 * 1024
 

@@ -43,13 +43,13 @@ def log(conn: Connection, request: LogBatch, *, truncate: bool) -> None:
     is given twice.
     """
     logged = request.metrics or []
+    given = request.params or []
+    limits.check_batch(logged, given, request.tags or [])
     for index, metric in enumerate(logged):
         metrics.check(metric, f"metrics[{index}].")
-    given = request.params or []
     values = _params(given, truncate=truncate)
     new_tags = [RunTag(tag.key, tag.value or "") for tag in request.tags or []]
     checked_tags = tags.check(new_tags, truncate=truncate)
-    limits.check_batch(logged, given, checked_tags)
     _check_given_once(given)
     # A rename locks the run. Taken later, after metrics that refer to the run, that lock could
     # wait for another batch which waits for this one.
