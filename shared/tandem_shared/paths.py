@@ -12,7 +12,7 @@ MAX_NAME_BYTES = 255
 """The longest single name in UTF-8 bytes: the limit of the usual file systems."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_WINDOWS_DRIVE = re.compile(r"[A-Za-z]:")
+_WINDOWS_DRIVE = re.compile(r"[A-Za-z]:(/|$)")
 
 
 def check(path: str) -> str:
