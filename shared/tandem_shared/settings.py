@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 S = TypeVar("S", bound="CommonSettings")
 
+_SHAPES = {str: "TEXT", int: "INTEGER", float: "NUMBER", tuple: "LIST"}
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 
@@ -139,9 +140,8 @@ def add_arguments(parser: argparse.ArgumentParser, of: type[CommonSettings]) -> 
                 off, dest=item.name, action="store_const", const="false", help=argparse.SUPPRESS
             )
         else:
-            parser.add_argument(
-                *names, dest=item.name, metavar=_base(hints[item.name]).__name__.upper(), help=text
-            )
+            shape = _SHAPES[_base(hints[item.name])]
+            parser.add_argument(*names, dest=item.name, metavar=shape, help=text)
 
 
 def load(

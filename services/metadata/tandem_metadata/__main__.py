@@ -45,7 +45,7 @@ def _add_db(subparsers: cli.Subparsers) -> None:
         ("current", database_command.current, "print the database's revision"),
     ):
         action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
-        action.add_argument("--backend-store-uri", metavar="STR", help=_DB_HELP)
+        action.add_argument("--backend-store-uri", metavar="TEXT", help=_DB_HELP)
         action.set_defaults(act=_with_settings(act))
 
 
