@@ -35,6 +35,7 @@ _CLEAN_UP_SECONDS = 5.0
 """What requests that are cut get to leave nothing behind, such as half an upload."""
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_STOP_WANTED = threading.Event()
 _log = logging.getLogger(__name__)
 
 
@@ -72,6 +73,8 @@ def run(service: Service, settings: CommonSettings) -> int:
             if stale.name.endswith(".db"):
                 os.unlink(stale)
         os.environ[prometheus.MULTIPROCESS_DIRECTORY] = directory
+        if _STOP_WANTED.is_set():
+            return 0
         return supervisor.Supervisor(
             [service.name, service.settings, service.factory], settings.workers, listener
         ).run()
@@ -95,7 +98,13 @@ def run_worker(service: Service, listener: socket.socket, lifeline: int | None =
 def _stop_before_serving() -> None:
     """Until the event loop listens for signals, one ends the process cleanly as well."""
     for number in _STOP_SIGNALS:
-        signal.signal(number, lambda *_: sys.exit(0))
+        signal.signal(number, _stop_at_once)
+
+
+def _stop_at_once(_number: int, _frame: object) -> None:
+    # Remembered too: an exception raised while a finalizer runs, as imports have them, is lost.
+    _STOP_WANTED.set()
+    sys.exit(0)
 
 
 async def _serve(
@@ -105,6 +114,8 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in _STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
+    if _STOP_WANTED.is_set():
+        stop.set()
     if lifeline is not None:
         loop.add_reader(lifeline, stop.set)
 

@@ -102,6 +102,12 @@ def test_a_service_that_cannot_start_ends_with_the_reason(start: Starter, worker
     assert children(process) == set()
 
 
+def test_a_stop_whose_exception_is_lost_while_starting_still_stops(start: Starter) -> None:
+    process = start("--port=0", "--lost_stop=true", ready=False)
+    assert process.wait() == 0
+    eventually(lambda: "ignored in" in process.log(), "the exception is lost")
+
+
 @WORKERS
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_fails_readiness_first_and_lets_requests_finish(

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -25,13 +26,24 @@ class Settings(CommonSettings):
     greeting: str = setting("hello", "What to say.", env="TINY_GREETING")
     body_limit: int = setting(1000, "Largest body.", env="TINY_BODY_LIMIT")
     broken: bool = setting(False, "Fail to start in the worker.", env="TINY_BROKEN")
+    lost_stop: bool = setting(False, "Lose a stop while starting.", env="TINY_LOST_STOP")
 
 
 SERVICE = Service("tiny", "tests.shared.tiny:Settings", "tests.shared.tiny:create_app")
 
 
+class StopsWhenFinalized:
+    """An exception raised in a finalizer, here by the handler of the signal, is lost."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+
+
 def create_app() -> ASGIApp:
     settings = settings_table.load(Settings, os.environ)
+    if settings.lost_stop:
+        StopsWhenFinalized()
     if settings.broken:
         raise SettingsError("--broken was given, so this cannot start.")
 
