@@ -39,7 +39,8 @@ class Supervisor:
         while self._workers:
             pid, wait_status = os.wait()
             if pid in self._workers:
-                status = self._ended(pid, os.waitstatus_to_exitcode(wait_status)) or status
+                ended = self._ended(pid, os.waitstatus_to_exitcode(wait_status))
+                status = status or ended  # the first reason counts, not what followed from it
         return status
 
     def _ended(self, pid: int, code: int) -> int:
