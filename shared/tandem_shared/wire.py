@@ -69,8 +69,7 @@ def decode_query(query: Iterable[tuple[str, str]], of: type[T]) -> T:
     lists, booleans = _query_shape(of)
     fields: dict[str, Any] = {}
     for name, value in query:
-        if "\0" in value:
-            raise InvalidParameter(f"Parameter '{name}' holds a NUL character; remove it.")
+        check_storable(name, value)
         if name in lists:
             fields.setdefault(name, []).append(value)
         elif name not in fields:
@@ -79,6 +78,12 @@ def decode_query(query: Iterable[tuple[str, str]], of: type[T]) -> T:
         return msgspec.convert(fields, of, strict=False)
     except msgspec.ValidationError as error:
         raise InvalidParameter(_sentence(error)) from None
+
+
+def check_storable(name: str, value: str) -> None:
+    """Raise InvalidParameter for a parameter that holds what no database stores."""
+    if "\0" in value:
+        raise InvalidParameter(f"Parameter '{name}' holds a NUL character; remove it.")
 
 
 def encode_json(message: object) -> bytes:

@@ -82,7 +82,8 @@ class Endpoint(Generic[R]):
     path: str
     """The version and what follows it, as `2.0/mlflow/runs/create`.
 
-    The path of a GET may hold `{name}`, which then counts as a parameter of the query.
+    The path may hold `{name}`, which sets the field of that name: of a GET like a parameter of the
+    query, else over what the body says, so that the field needs a default to decode without it.
     """
     request: type[R]
     handle: Callable[[Context, R], object]
@@ -110,4 +111,8 @@ async def _decode(request: Request, of: type[R], limit: int) -> R:
     if request.method in ("GET", "HEAD"):
         parameters = [*request.path_params.items(), *request.query_params.multi_items()]
         return wire.decode_query(parameters, of)
-    return wire.decode_json(await read_json_body(request, limit), of)
+    message = wire.decode_json(await read_json_body(request, limit), of)
+    for name, value in request.path_params.items():
+        wire.check_storable(name, value)
+        setattr(message, name, value)
+    return message
