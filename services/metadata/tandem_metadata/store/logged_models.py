@@ -42,14 +42,13 @@ _STATUS: Final = (
 
 def get(conn: Connection, model_id: str) -> LoggedModel:
     """A logged model that is not deleted; raises NotFound for any other id."""
-    rows = conn.execute(
-        select(logged_models).where(
-            logged_models.c.model_id == model_id, logged_models.c.lifecycle_stage == "active"
-        )
-    ).all()
-    if not rows:
-        raise NotFound(f"No logged model has the id '{model_id}'.")
-    return _from_rows(conn, rows)[0]
+    return _from_rows(conn, [_row(conn, model_id)])[0]
+
+
+def artifact_uri(conn: Connection, model_id: str) -> str:
+    """Where the model keeps its artifacts; raises NotFound as `get` does."""
+    uri: str = _row(conn, model_id).artifact_location
+    return uri
 
 
 def search(
@@ -93,6 +92,17 @@ def search(
     page = rows[:limit]
     token = tokens.write(this_search, ordering.position(page[-1])) if len(rows) > limit else None
     return _from_rows(conn, page), token
+
+
+def _row(conn: Connection, model_id: str) -> Row[Any]:
+    row = conn.execute(
+        select(logged_models).where(
+            logged_models.c.model_id == model_id, logged_models.c.lifecycle_stage == "active"
+        )
+    ).first()
+    if row is None:
+        raise NotFound(f"No logged model has the id '{model_id}'.")
+    return row
 
 
 def _from_rows(conn: Connection, rows: Sequence[Row[Any]]) -> list[LoggedModel]:
