@@ -4,7 +4,18 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, String, any_, bindparam, column, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    String,
+    any_,
+    bindparam,
+    column,
+    func,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects import postgresql
 
 
@@ -22,3 +33,23 @@ def among(
         return tested == any_(bindparam(None, list(values), postgresql.ARRAY(kind)))
     each = func.json_each(json.dumps(values)).table_valued(column("value", tested.type))
     return tested.in_(select(each.c.value))
+
+
+def among_versions(
+    conn: Connection,
+    name: ColumnElement[str],
+    version: ColumnElement[int],
+    pairs: Sequence[tuple[str, int]],
+) -> ColumnElement[bool]:
+    """Whether the two columns hold the name and the number of one of the model versions."""
+    if conn.dialect.name == "postgresql":
+        names, versions = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        given = func.unnest(
+            bindparam(None, names, postgresql.ARRAY(String())),
+            bindparam(None, versions, postgresql.ARRAY(Integer())),
+        ).table_valued(column("name", String), column("version", Integer))
+        chosen = select(given.render_derived())
+    else:
+        each = func.json_each(json.dumps(pairs)).table_valued(column("value", String)).c.value
+        chosen = select(func.json_extract(each, "$[0]"), func.json_extract(each, "$[1]"))
+    return tuple_(name, version).in_(chosen)
