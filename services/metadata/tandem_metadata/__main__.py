@@ -41,7 +41,7 @@ def _add_db(subparsers: cli.Subparsers) -> None:
     db = subparsers.add_parser("db", help="create or inspect the database", allow_abbrev=False)
     actions = db.add_subparsers(dest="action", metavar="action", required=True)
     for name, act, text in (
-        ("upgrade", database_command.upgrade, "create the tables of an empty database"),
+        ("upgrade", database_command.upgrade, "create the tables that are missing"),
         ("current", database_command.current, "print the database's revision"),
     ):
         action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)

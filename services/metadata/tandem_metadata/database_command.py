@@ -20,16 +20,19 @@ def prepare(settings: Settings, artifact_root: str) -> None:
 
 
 def upgrade(settings: Settings) -> int:
-    """Create the tables of an empty database, or say that there is nothing to do; returns 0.
+    """Create the tables of an empty database, or those of Tandem's own that are missing; returns 0.
 
-    Raises SettingsError for a database that does not answer, or that is neither empty nor of a
-    supported revision.
+    Raises SettingsError for a database that does not answer, that is neither empty nor of a
+    supported revision, or whose role may not create tables.
     """
     with _opened(settings) as database, database.write() as conn:
         created = revisions.create_or_check(conn)
+        added = revisions.add_own(conn)
         revision = revisions.current(conn)
     if created:
         print(f"Created the tables of revision {revision}.")
+    elif added:
+        print(f"Added Tandem's own tables to the database at revision {revision}.")
     else:
         print(f"The database is at revision {revision}, which is supported; nothing to do.")
     return 0

@@ -30,6 +30,7 @@ _BACKOFF = 0.01  # seconds, doubled at each attempt
 _SERIALIZATION_FAILURE = "40001"
 _DEADLOCK_DETECTED = "40P01"
 _READ_ONLY_TRANSACTION = "25006"  # the primary has become a replica
+_ANNOUNCED = "tandem_announced"
 _SQLITE_UNAVAILABLE = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -100,6 +101,7 @@ class Database:
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         POOL_SIZE.inc(settings.pool_size)
         self._size = settings.pool_size
+        self._listeners: dict[str, Callable[[], None]] = {}
 
     def prepare(self, artifact_root: str) -> None:
         """Make the tables of an empty database, or check that Tandem can use those it finds.
@@ -165,9 +167,26 @@ class Database:
             with self._transaction() as conn:
                 return function(conn)
 
+    def listen(self, subject: str, listener: Callable[[], None]) -> None:
+        """Call `listener` after each commit of a transaction that announced `subject`.
+
+        It is called in the thread that commits, must not block and must not raise.
+        """
+        self._listeners[subject] = listener
+
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Connection]:
+        with self._committed() as conn:
+            yield conn
+            announced = conn.info.pop(_ANNOUNCED, ())
+        for subject in announced:
+            if listener := self._listeners.get(subject):
+                listener()
+
+    @contextlib.contextmanager
+    def _committed(self) -> Iterator[Connection]:
         with self._turn(), self._connect(self._engine) as conn, conn.begin() as transaction:
+            conn.info.pop(_ANNOUNCED, None)  # of a transaction that was rolled back
             if self.dialect == "sqlite":
                 # The driver begins nothing by itself before the first change, and then a deferred
                 # transaction, which cannot wait for a lock once it has read.
@@ -214,6 +233,11 @@ class Database:
                     time.sleep(_BACKOFF)
                 else:
                     return
+
+
+def announce(conn: Connection, subject: str) -> None:
+    """Have the database's listener of `subject` called once the transaction is committed."""
+    conn.info.setdefault(_ANNOUNCED, set()).add(subject)
 
 
 def connections_in_use() -> Unavailable:

@@ -6,8 +6,9 @@ The revision of a database is the one row of its table `alembic_version`.
 import time
 from typing import Final
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, exc, inspect, text
 
+from tandem_metadata.tables.deliveries import OWN
 from tandem_shared.settings import SettingsError
 
 CREATED: Final = "3da73c924c2f"
@@ -90,6 +91,7 @@ OLDER: Final = frozenset(
 )
 """Revisions that MLflow has to upgrade first."""
 
+_INSUFFICIENT_PRIVILEGE = "42501"
 _LOCK = 0x7461_6E64_656D  # "tandem": the key of PostgreSQL's advisory lock
 _DEFAULT_EXPERIMENT = text(
     "INSERT INTO experiments"
@@ -122,7 +124,7 @@ def is_empty(conn: Connection) -> bool:
 
 def is_ready(conn: Connection) -> bool:
     """Whether `prepare` has nothing to do."""
-    if current(conn) not in SUPPORTED:
+    if current(conn) not in SUPPORTED or not _has_own(conn):
         return False
     return (
         conn.execute(text("SELECT 1 FROM experiments WHERE experiment_id = 0")).first() is not None
@@ -130,11 +132,13 @@ def is_ready(conn: Connection) -> bool:
 
 
 def prepare(conn: Connection, artifact_root: str) -> None:
-    """Create the tables or check their revision, and add experiment 0 if there is none.
+    """Create the tables or check their revision, and add what is missing beside them.
 
-    Runs in the transaction of `conn`. Raises SettingsError as `check` does.
+    That is experiment 0 and Tandem's own tables. Runs in the transaction of `conn`. Raises
+    SettingsError as `check` and `add_own` do.
     """
     create_or_check(conn)
+    add_own(conn)
     # An explicit 0 leaves PostgreSQL's sequence and SQLite's row ids at 1 for the next experiment.
     conn.execute(
         _DEFAULT_EXPERIMENT,
@@ -153,6 +157,32 @@ def create_or_check(conn: Connection) -> bool:
         return True
     check(revision, conn)
     return False
+
+
+def add_own(conn: Connection) -> bool:
+    """Create those of Tandem's own tables that are missing; False if none was.
+
+    After `create_or_check`, whose lock lets one process at a time do this. Raises SettingsError
+    when the database's role may not create tables.
+    """
+    if _has_own(conn):
+        return False
+    try:
+        OWN.create_all(conn)
+    except exc.ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) != _INSUFFICIENT_PRIVILEGE:
+            raise
+        raise SettingsError(
+            f"The database of --backend-store-uri lacks Tandem's own {', '.join(OWN.tables)}, and "
+            "its role may not create tables: run `tandem-metadata db upgrade` once with a role "
+            "that may, and grant this one SELECT, INSERT, UPDATE and DELETE on what it creates."
+        ) from error
+    return True
+
+
+def _has_own(conn: Connection) -> bool:
+    found = inspect(conn)
+    return all(found.has_table(name) for name in OWN.tables)
 
 
 def check(revision: str | None, conn: Connection) -> None:

@@ -47,6 +47,19 @@ def describe(conn: Connection) -> Catalog:
     }
 
 
+def without(described: Catalog, tables: set[str]) -> tuple[Catalog, set[str]]:
+    """A description without some tables, and those of them that it held."""
+    if not described.keys() & _POSTGRESQL.keys():
+        rest = {name: table for name, table in described.items() if name not in tables}
+        return rest, tables & described.keys()
+    # The first column of every query but that of sequences names the table.
+    rest = {
+        subject: [row for row in rows if row[0] not in tables]
+        for subject, rows in described.items()
+    }
+    return rest, tables & {row[0] for rows in described.values() for row in rows}
+
+
 def _row(row: Sequence[Any]) -> tuple[Any, ...]:
     """PostgreSQL prints a check that was dumped and loaded with its casts in other places."""
     return tuple(

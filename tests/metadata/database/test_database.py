@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import Connection, exc, select, update
 
 from tandem_metadata import tables
-from tandem_metadata.db import Database, parse_url
+from tandem_metadata.db import Database, announce, parse_url
 from tandem_metadata.settings import Settings
 from tandem_metadata.tables.tracking import experiments
 from tandem_shared.errors import InvalidParameter, Unavailable
@@ -339,6 +339,28 @@ def test_a_refused_connection_is_unavailable_and_tells_no_secret() -> None:
         database.ping()
     assert refused.value.message == "The database does not answer; try again later."
     database.close()
+
+
+def test_what_a_transaction_announces_is_told_after_its_commit_only(database: Database) -> None:
+    told: list[int] = []
+    database.listen("subject", lambda: told.append(_count(database)))
+
+    def fail() -> None:
+        with database.write() as conn:
+            announce(conn, "subject")
+            raise KeyError("undone")
+
+    with pytest.raises(KeyError):
+        fail()
+    with database.write() as conn:
+        _add(conn, "unannounced")
+    assert told == []
+    with database.write() as conn:
+        _add(conn, "announced")
+        announce(conn, "subject")
+        announce(conn, "subject that nobody listens to")
+        assert told == []
+    assert told == [3]
 
 
 def _in_threads(functions: list[Any]) -> None:

@@ -6,6 +6,7 @@ from sqlalchemy import select
 from tandem_metadata import database_command
 from tandem_metadata.db import Database
 from tandem_metadata.settings import Settings
+from tandem_metadata.tables.deliveries import OWN
 from tandem_metadata.tables.tracking import experiments
 from tandem_shared.settings import SettingsError
 
@@ -41,6 +42,17 @@ def test_a_service_adds_the_default_experiment_to_an_upgraded_database(
 def test_upgrade_leaves_a_supported_database_as_it_is(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert database_command.upgrade(settings) == 0
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_upgrade_adds_the_tables_that_are_tandems_own(
+    settings: Settings, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with database.write() as conn:
+        OWN.drop_all(conn)
+    assert database_command.upgrade(settings) == 0
+    assert "Added Tandem's own tables" in capsys.readouterr().out
     assert database_command.upgrade(settings) == 0
     assert "nothing to do" in capsys.readouterr().out
 

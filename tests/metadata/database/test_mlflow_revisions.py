@@ -17,6 +17,7 @@ from tandem_metadata.db import parse_url
 from tandem_metadata.revisions import SUPPORTED
 from tests.metadata.conftest import ARTIFACT_ROOT
 from tests.metadata.database import catalog, mlflow_tables
+from tests.metadata.database.test_schema import OWN
 from tests.postgresql import PostgreSQL
 
 WITH_WORKSPACES = "1b5f0d9ad7c1"
@@ -81,7 +82,7 @@ def _check(address: str, revision: str, monkeypatch: pytest.MonkeyPatch) -> None
     with TestClient(create_app(), base_url="http://127.0.0.1:5000") as client:
         _use(client)
     after = _describe(address)
-    assert after["catalog"] == before["catalog"]
+    assert catalog.without(after["catalog"], OWN) == (before["catalog"], OWN)
     assert after["revision"] == before["revision"] == [revision]
     has_workspaces = SUPPORTED.index(revision) >= SUPPORTED.index(WITH_WORKSPACES)
     assert after["workspaces"] == (["default"] if has_workspaces else [])

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from tandem_metadata import revisions, tables
 from tandem_metadata.db import Database
 from tandem_metadata.settings import Settings
+from tandem_metadata.tables.deliveries import OWN, deliveries
 from tandem_metadata.tables.tracking import experiments
 from tandem_shared.settings import SettingsError
 from tests.metadata.conftest import ARTIFACT_ROOT
@@ -97,6 +98,34 @@ def test_a_deleted_default_experiment_stays_deleted(database: Database) -> None:
     database.prepare(ARTIFACT_ROOT)
     with database.read() as conn:
         assert conn.execute(select(experiments.c.lifecycle_stage)).scalars().all() == ["deleted"]
+
+
+def test_a_missing_table_of_tandems_own_is_added(database: Database) -> None:
+    with database.write() as conn:
+        OWN.drop_all(conn)
+    database.prepare(ARTIFACT_ROOT)
+    with database.read() as conn:
+        assert conn.execute(select(deliveries)).all() == []
+
+
+@pytest.mark.parametrize("prepared_uri", ["postgresql"], indirect=True)
+def test_a_role_that_may_not_create_tables_is_told_what_to_do(
+    database: Database, settings: Settings
+) -> None:
+    with database.write() as conn:
+        OWN.drop_all(conn)
+        conn.exec_driver_sql("REVOKE CREATE ON SCHEMA public FROM public")
+        conn.exec_driver_sql("DROP ROLE IF EXISTS confined")
+        conn.exec_driver_sql("CREATE ROLE confined LOGIN")
+        conn.exec_driver_sql("GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO confined")
+    uri = settings.backend_store_uri.replace("postgres@", "confined@")
+    confined = Database(Settings(backend_store_uri=uri))
+    message = _refusal(confined)
+    assert "tandem_webhook_deliveries" in message
+    assert "tandem-metadata db upgrade" in message
+    database.prepare(ARTIFACT_ROOT)
+    confined.prepare(ARTIFACT_ROOT)
+    confined.close()
 
 
 _PREPARE = """

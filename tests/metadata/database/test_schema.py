@@ -1,4 +1,4 @@
-"""A database made by Tandem has MLflow's tables, to the last name and default."""
+"""A database made by Tandem has MLflow's tables, to the last name and default, and its own."""
 
 import pytest
 from sqlalchemy import create_engine
@@ -7,6 +7,8 @@ from tandem_metadata.db import Database, parse_url
 from tandem_metadata.settings import Settings
 from tests.metadata.conftest import ARTIFACT_ROOT
 from tests.metadata.database import catalog, mlflow_tables
+
+OWN = {"tandem_webhook_deliveries"}
 
 
 def _describe(uri: str) -> catalog.Catalog:
@@ -22,21 +24,24 @@ def _describe(uri: str) -> catalog.Catalog:
     [("sqlite", "sqlite"), ("postgresql", "postgresql")],
     indirect=True,
 )
-def test_a_new_database_has_exactly_the_tables_of_mlflow(
+def test_a_new_database_has_exactly_the_tables_of_mlflow_and_tandems_own(
     backend_store_uri: str, prepared_uri: str
 ) -> None:
     mlflow_tables.load(backend_store_uri)
     expected = _describe(backend_store_uri)
-    made = _describe(prepared_uri)
+    made, own = catalog.without(_describe(prepared_uri), OWN)
+    assert own == OWN
     assert made.keys() == expected.keys()
     for subject, described in expected.items():
         assert made[subject] == described, subject
 
 
-def test_a_database_of_mlflow_is_not_altered_by_opening_it(backend_store_uri: str) -> None:
+def test_opening_a_database_of_mlflow_adds_tandems_own_tables_and_alters_none(
+    backend_store_uri: str,
+) -> None:
     mlflow_tables.load(backend_store_uri)
     before = _describe(backend_store_uri)
     database = Database(Settings(backend_store_uri=backend_store_uri))
     database.prepare(ARTIFACT_ROOT)
     database.close()
-    assert _describe(backend_store_uri) == before
+    assert catalog.without(_describe(backend_store_uri), OWN) == (before, OWN)
