@@ -7,9 +7,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import create_engine, insert
 from starlette.testclient import TestClient
 
 from tandem_metadata.app import create_app
+from tandem_metadata.tables.logged_models import logged_models
+from tandem_metadata.tables.registry import model_versions, registered_models
 
 CONNECTIONS = 64
 """As many the service holds to the artifacts service."""
@@ -60,15 +63,50 @@ def client(
         ).json()
         run = made.post("/api/2.0/mlflow/runs/create", json=created).json()["run"]
         made.params = {"run_id": run["info"]["run_id"], "path": "a.txt"}
+        _put_models(f"sqlite:///{database}", f"{artifacts}m")
         yield made
 
 
-def test_head_requests_leave_the_connections_free(client: TestClient) -> None:
+def _put_models(database: str, location: str) -> None:
+    engine = create_engine(database)
+    with engine.begin() as conn:
+        conn.execute(insert(registered_models).values(name="fraud"))
+        conn.execute(
+            insert(model_versions).values(
+                name="fraud", version=1, current_stage="None", source=location
+            )
+        )
+        conn.execute(
+            insert(logged_models).values(
+                model_id="m-1",
+                experiment_id=0,
+                name="forest",
+                artifact_location=location,
+                creation_timestamp_ms=1,
+                last_updated_timestamp_ms=1,
+                status=2,
+                lifecycle_stage="active",
+            )
+        )
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/get-artifact",
+        "/model-versions/get-artifact?name=fraud&version=1&path=a.txt",
+        "/ajax-api/2.0/mlflow/logged-models/m-1/artifacts/files?artifact_file_path=a.txt",
+    ],
+)
+def test_head_requests_leave_the_connections_free(client: TestClient, url: str) -> None:
+    if "?" in url:
+        client.params = {}
     for _ in range(CONNECTIONS + 1):
-        answer = client.head("/get-artifact")
+        answer = client.head(url)
         assert (answer.status_code, answer.content) == (200, b"")
         assert answer.headers["content-length"] == "5"
-    assert client.get("/get-artifact").content == b"a.txt"
+    assert client.get(url).content == b"a.txt"
 
 
 def test_what_keeps_a_browser_from_running_an_artifact_is_passed_on(client: TestClient) -> None:

@@ -13,6 +13,7 @@ from tandem_metadata.routes import (
     experiments,
     logged_models,
     metrics,
+    model_artifacts,
     params,
     runs,
     service,
@@ -53,6 +54,7 @@ def create_app() -> ASGIApp:
     routes = [
         *bind(context, _ENDPOINTS),
         *artifacts.routes(context, client),
+        *model_artifacts.routes(context, client),
         *service.routes(context),
     ]
 

@@ -32,7 +32,7 @@ _HEADER_ENCODING = "latin-1"  # Starlette's: bytes go through this service as th
 
 
 class FileInfo(Struct, omit_defaults=True):
-    """One entry of a listing; `path` is relative to the run's artifact root."""
+    """One entry of a listing; `path` is relative to the artifact root."""
 
     path: str
     is_dir: bool
@@ -82,17 +82,20 @@ class ArtifactClient:
         `http(s)://host[:port]/api/2.0/mlflow-artifacts/artifacts/path`. Raises InvalidParameter for
         other locations, and PermissionDenied for hosts that are not on the allow-list.
         """
-        parts = urlsplit(artifact_uri)
+        try:
+            parts = urlsplit(artifact_uri)
+        except ValueError:
+            raise InvalidParameter("The location of these artifacts is not a URI.") from None
         host = _host_of(artifact_uri) if parts.netloc else self._default_host
         if parts.scheme == "mlflow-artifacts":
             root, scheme = parts.path, self._scheme
         elif parts.scheme in ("http", "https") and (parts.path + "/").startswith(ENDPOINT + "/"):
             root, scheme = parts.path.removeprefix(ENDPOINT), parts.scheme
         else:
+            start = f"begins with '{parts.scheme}:'" if parts.scheme else "is a path"
             raise InvalidParameter(
-                "These artifacts are not kept by an artifacts service: their location begins "
-                f"with '{parts.scheme}:', not with 'mlflow-artifacts:'. Read them with the MLflow "
-                "client."
+                f"These artifacts are not kept by an artifacts service: their location {start}; "
+                "it would begin with 'mlflow-artifacts:'. Read them with the MLflow client."
             )
         if not host or host not in self._allowed:
             raise PermissionDenied(

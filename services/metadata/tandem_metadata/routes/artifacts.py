@@ -1,6 +1,7 @@
-"""Artifacts as seen from the metadata host: listed and relayed through the artifacts service."""
+"""A run's artifacts as the metadata host has them: listed and relayed through the other service."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import httpx
 from msgspec import Struct
@@ -8,12 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from tandem_metadata.artifact_client import ArtifactClient, FileInfo, Location
+from tandem_metadata.artifact_client import ArtifactClient, FileInfo
 from tandem_metadata.routes.endpoint import Context
+from tandem_metadata.routes.runs import named
 from tandem_metadata.store import runs
 from tandem_shared import paths, wire
-from tandem_shared.errors import InvalidParameter
 from tandem_shared.http import API_PREFIXES, Handler, Route, api_routes, json_response
+
+P = ParamSpec("P")
+V = TypeVar("V")
 
 _PASSED_ON = ("range", "if-range", "if-none-match", "authorization")
 _PASSED_BACK = (
@@ -41,8 +45,8 @@ class ListArtifacts(Struct):
     page_token: str | None = None
 
 
-class ListArtifactsResponse(Struct, omit_defaults=True):
-    """Answer of `artifacts/list`."""
+class Listing(Struct, omit_defaults=True):
+    """Answer of `artifacts/list`, and of the listing of a logged model's artifacts."""
 
     root_uri: str
     files: list[FileInfo] = []
@@ -62,21 +66,16 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
     async def list_artifacts(request: Request) -> Response:
         query = wire.decode_query(request.query_params.multi_items(), ListArtifacts)
         path = paths.check_optional(query.path)
-        root_uri, location = await _locate(context, client, query.run_id or query.run_uuid)
-        files = await client.list(location, path, _headers(request))
-        return json_response(wire.encode_json(ListArtifactsResponse(root_uri, files)))
+        run_id = named(query.run_id, query.run_uuid)
+        uri = await read(context, runs.artifact_uri, run_id)
+        return await listing(client, request, uri, path)
 
     async def get_artifact(request: Request) -> Response:
         query = wire.decode_query(request.query_params.multi_items(), GetArtifact)
         path = paths.check(query.path)
-        _, location = await _locate(context, client, query.run_id or query.run_uuid)
-        response = await client.open(location, path, _headers(request))
-        headers = {
-            name: response.headers[name] for name in _PASSED_BACK if name in response.headers
-        }
-        if request.method == "HEAD":  # nobody will read the body
-            await response.aclose()
-        return _Relayed(response, headers)
+        run_id = named(query.run_id, query.run_uuid)
+        uri = await read(context, runs.artifact_uri, run_id)
+        return await relay(client, request, uri, path)
 
     return [
         *api_routes("GET", "2.0/mlflow/artifacts/list", list_artifacts),
@@ -90,18 +89,35 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
     ]
 
 
-async def _locate(
-    context: Context, client: ArtifactClient, run_id: str | None
-) -> tuple[str, Location]:
-    if not run_id:
-        raise InvalidParameter("Missing value for required parameter 'run_id'.")
+async def listing(client: ArtifactClient, request: Request, uri: str, path: str) -> Response:
+    """What is one level below a path of an artifact root, as the artifacts service lists it.
 
-    def artifact_uri() -> str:
+    Raises InvalidParameter or PermissionDenied for a root that this service does not follow, and
+    otherwise as the artifacts service answers.
+    """
+    files = await client.list(client.locate(uri), path, _headers(request))
+    return json_response(wire.encode_json(Listing(uri, files)))
+
+
+async def relay(client: ArtifactClient, request: Request, uri: str, path: str) -> Response:
+    """An artifact below a root, streamed from the artifacts service; raises as `listing` does."""
+    response = await client.open(client.locate(uri), path, _headers(request))
+    headers = {name: response.headers[name] for name in _PASSED_BACK if name in response.headers}
+    if request.method == "HEAD":  # nobody will read the body
+        await response.aclose()
+    return _Relayed(response, headers)
+
+
+async def read(
+    context: Context, find: Callable[Concatenate[Any, P], V], *args: P.args, **kwargs: P.kwargs
+) -> V:
+    """What a store function finds, with a connection of its own."""
+
+    def run() -> V:
         with context.db.read() as conn:
-            return runs.artifact_uri(conn, run_id)
+            return find(conn, *args, **kwargs)
 
-    uri = await context.threads.run(artifact_uri)
-    return uri, client.locate(uri)
+    return await context.threads.run(run)
 
 
 def _headers(request: Request) -> dict[str, str]:

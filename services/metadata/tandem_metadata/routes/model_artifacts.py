@@ -1,0 +1,80 @@
+"""Artifacts of logged models and of model versions, listed and relayed as those of runs are."""
+
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tandem_metadata.artifact_client import ArtifactClient
+from tandem_metadata.routes.artifacts import listing, read, relay
+from tandem_metadata.routes.endpoint import Context
+from tandem_metadata.store import logged_models, version_artifacts
+from tandem_shared import paths, wire
+from tandem_shared.errors import BadRequest, NotFound
+from tandem_shared.http import Route, api_routes
+
+_LOGGED_MODEL = "2.0/mlflow/logged-models/{model_id}/artifacts"
+
+
+class ListLoggedModelArtifacts(Struct):
+    """Request of `logged-models/{model_id}/artifacts/directories`."""
+
+    model_id: wire.Required
+    artifact_directory_path: str | None = None
+    page_token: str | None = None
+
+
+class GetLoggedModelArtifact(Struct):
+    """Query of `logged-models/{model_id}/artifacts/files`."""
+
+    model_id: wire.Required
+    artifact_file_path: str | None = None
+
+
+class GetModelVersionArtifact(Struct):
+    """Query of `/model-versions/get-artifact`."""
+
+    name: wire.Required
+    version: wire.Required
+    path: wire.Required
+
+
+def routes(context: Context, client: ArtifactClient) -> list[Route]:
+    """A logged model's directories and files, and `/model-versions/get-artifact`.
+
+    The paths under which MLflow serves files have no twin under `/api`.
+    """
+
+    async def list_of_logged_model(request: Request) -> Response:
+        query = wire.decode_query(_parameters(request), ListLoggedModelArtifacts)
+        path = paths.check_optional(query.artifact_directory_path)
+        uri = await read(context, logged_models.artifact_uri, query.model_id)
+        return await listing(client, request, uri, path)
+
+    async def file_of_logged_model(request: Request) -> Response:
+        query = wire.decode_query(_parameters(request), GetLoggedModelArtifact)
+        if not query.artifact_file_path:
+            raise BadRequest("Missing value for required parameter 'artifact_file_path'.")
+        path = paths.check(query.artifact_file_path)
+        uri = await read(context, logged_models.artifact_uri, query.model_id)
+        return await relay(client, request, uri, path)
+
+    async def file_of_model_version(request: Request) -> Response:
+        query = wire.decode_query(request.query_params.multi_items(), GetModelVersionArtifact)
+        path = paths.check(query.path)
+        roots = await read(context, version_artifacts.roots, query.name, query.version)
+        for root in roots[:-1]:
+            try:
+                return await relay(client, request, root, path)
+            except NotFound:
+                continue
+        return await relay(client, request, roots[-1], path)
+
+    return [
+        *api_routes("GET", f"{_LOGGED_MODEL}/directories", list_of_logged_model),
+        Route("GET", f"/ajax-api/{_LOGGED_MODEL}/files", file_of_logged_model),
+        Route("GET", "/model-versions/get-artifact", file_of_model_version),
+    ]
+
+
+def _parameters(request: Request) -> list[tuple[str, str]]:
+    return [*request.path_params.items(), *request.query_params.multi_items()]
