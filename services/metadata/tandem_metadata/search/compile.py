@@ -62,7 +62,7 @@ def run_clauses(conditions: Sequence[Condition], dialect: str) -> list[Clause]:
 
     Raises InvalidParameter for too many conditions.
     """
-    _check_number(conditions)
+    check_lookups(_lookups(conditions))
     return [_run_clause(condition, dialect) for condition in conditions]
 
 
@@ -71,23 +71,20 @@ def experiment_clauses(conditions: Sequence[Condition], dialect: str) -> list[Cl
 
     Raises InvalidParameter for too many conditions.
     """
-    _check_number(conditions)
+    check_lookups(_lookups(conditions))
     return [_experiment_clause(condition, dialect) for condition in conditions]
 
 
 def logged_model_clauses(conditions: Sequence[Condition], dialect: str) -> list[Clause]:
     """What rows of logged models must satisfy; `dialect` is "sqlite" or "postgresql"."""
     return [
-        _compare(logged_models.c[condition.field.key], condition.operator, condition.value, dialect)
+        compare(logged_models.c[condition.field.key], condition.operator, condition.value, dialect)
         for condition in conditions
     ]
 
 
-def _check_number(conditions: Sequence[Condition]) -> None:
-    lookups = sum(
-        condition.field.entity is not Entity.ATTRIBUTE or condition.field.key == "run_name"
-        for condition in conditions
-    )
+def check_lookups(lookups: int) -> None:
+    """Raise InvalidParameter for more conditions on what is logged than a statement takes."""
     if lookups > MAX_LOOKUPS:
         raise InvalidParameter(
             f"Invalid filter: it has {lookups} comparisons of metrics, params, tags, datasets and "
@@ -95,63 +92,8 @@ def _check_number(conditions: Sequence[Condition]) -> None:
         )
 
 
-def _run_clause(condition: Condition, dialect: str) -> Clause:
-    entity, key = condition.field.entity, condition.field.key
-    if entity is Entity.DATASET:
-        return _dataset_clause(condition, dialect)
-    if entity is Entity.ATTRIBUTE and key != "run_name":
-        return _compare(RUN_COLUMNS[key], condition.operator, condition.value, dialect)
-    if entity is Entity.ATTRIBUTE:
-        # Databases hold runs of MLflow 1.29 and before, whose names are in the tag only.
-        entity, key = Entity.TAG, _RUN_NAME
-    table = RUN_TABLES[entity]
-    return _keyed_clause(table, table.c.run_uuid == runs.c.run_uuid, key, condition, dialect)
-
-
-def _experiment_clause(condition: Condition, dialect: str) -> Clause:
-    key = condition.field.key
-    if condition.field.entity is Entity.ATTRIBUTE:
-        return _compare(EXPERIMENT_COLUMNS[key], condition.operator, condition.value, dialect)
-    mine = experiment_tags.c.experiment_id == experiments.c.experiment_id
-    return _keyed_clause(experiment_tags, mine, key, condition, dialect)
-
-
-def _keyed_clause(
-    table: Table, mine: Clause, key: str, condition: Condition, dialect: str
-) -> Clause:
-    """A condition on the row of that key, which exists once or not at all."""
-    row = exists().where(mine, table.c.key == key)
-    if condition.operator == "IS NULL":
-        return ~row
-    if condition.operator == "IS NOT NULL":
-        return row
-    holds = _compare(table.c.value, condition.operator, condition.value, dialect)
-    if table is not latest_metrics:
-        return row.where(holds)
-    # A NaN is stored as 0 and a mark; it differs from every number and compares with none.
-    if condition.operator == "!=":
-        return row.where(or_(holds, table.c.is_nan == true()))
-    return row.where(holds, table.c.is_nan == false())
-
-
-def _dataset_clause(condition: Condition, dialect: str) -> Clause:
-    key = condition.field.key
-    column = input_tags.c.value if key == "context" else datasets.c[key]
-    row = exists().where(
-        inputs.c.destination_type == "RUN",
-        inputs.c.destination_id == runs.c.run_uuid,
-        inputs.c.source_type == "DATASET",
-        datasets.c.dataset_uuid == inputs.c.source_id,
-        _compare(column, condition.operator, condition.value, dialect),
-    )
-    if key == "context":
-        row = row.where(
-            input_tags.c.input_uuid == inputs.c.input_uuid, input_tags.c.name == _CONTEXT
-        )
-    return row
-
-
-def _compare(column: ColumnElement[Any], operator: str, value: Operand, dialect: str) -> Clause:
+def compare(column: ColumnElement[Any], operator: str, value: Operand, dialect: str) -> Clause:
+    """The comparison of a column with a value; `dialect` is "sqlite" or "postgresql"."""
     match operator:
         case "=":
             return column == value
@@ -174,6 +116,69 @@ def _compare(column: ColumnElement[Any], operator: str, value: Operand, dialect:
         case "ILIKE":
             return _ilike(column, str(value), dialect)
     raise AssertionError(f"an operator that no field has: {operator}")
+
+
+def _lookups(conditions: Sequence[Condition]) -> int:
+    return sum(
+        condition.field.entity is not Entity.ATTRIBUTE or condition.field.key == "run_name"
+        for condition in conditions
+    )
+
+
+def _run_clause(condition: Condition, dialect: str) -> Clause:
+    entity, key = condition.field.entity, condition.field.key
+    if entity is Entity.DATASET:
+        return _dataset_clause(condition, dialect)
+    if entity is Entity.ATTRIBUTE and key != "run_name":
+        return compare(RUN_COLUMNS[key], condition.operator, condition.value, dialect)
+    if entity is Entity.ATTRIBUTE:
+        # Databases hold runs of MLflow 1.29 and before, whose names are in the tag only.
+        entity, key = Entity.TAG, _RUN_NAME
+    table = RUN_TABLES[entity]
+    return _keyed_clause(table, table.c.run_uuid == runs.c.run_uuid, key, condition, dialect)
+
+
+def _experiment_clause(condition: Condition, dialect: str) -> Clause:
+    key = condition.field.key
+    if condition.field.entity is Entity.ATTRIBUTE:
+        return compare(EXPERIMENT_COLUMNS[key], condition.operator, condition.value, dialect)
+    mine = experiment_tags.c.experiment_id == experiments.c.experiment_id
+    return _keyed_clause(experiment_tags, mine, key, condition, dialect)
+
+
+def _keyed_clause(
+    table: Table, mine: Clause, key: str, condition: Condition, dialect: str
+) -> Clause:
+    """A condition on the row of that key, which exists once or not at all."""
+    row = exists().where(mine, table.c.key == key)
+    if condition.operator == "IS NULL":
+        return ~row
+    if condition.operator == "IS NOT NULL":
+        return row
+    holds = compare(table.c.value, condition.operator, condition.value, dialect)
+    if table is not latest_metrics:
+        return row.where(holds)
+    # A NaN is stored as 0 and a mark; it differs from every number and compares with none.
+    if condition.operator == "!=":
+        return row.where(or_(holds, table.c.is_nan == true()))
+    return row.where(holds, table.c.is_nan == false())
+
+
+def _dataset_clause(condition: Condition, dialect: str) -> Clause:
+    key = condition.field.key
+    column = input_tags.c.value if key == "context" else datasets.c[key]
+    row = exists().where(
+        inputs.c.destination_type == "RUN",
+        inputs.c.destination_id == runs.c.run_uuid,
+        inputs.c.source_type == "DATASET",
+        datasets.c.dataset_uuid == inputs.c.source_id,
+        compare(column, condition.operator, condition.value, dialect),
+    )
+    if key == "context":
+        row = row.where(
+            input_tags.c.input_uuid == inputs.c.input_uuid, input_tags.c.name == _CONTEXT
+        )
+    return row
 
 
 def _members(value: Operand) -> tuple[object, ...]:

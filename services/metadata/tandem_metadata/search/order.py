@@ -2,7 +2,8 @@
 
 Each term is a rank and a value. The rank is 0 where there is a value; missing values and NaN have
 ranks of their own. Ranks and values of a row make its position: the next page begins behind it,
-whatever was added or removed meanwhile.
+whatever was added or removed meanwhile. A term of a column that is never null has no rank, so that
+an index of the column can serve it.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from sqlalchemy import (
     and_,
     case,
     false,
+    literal,
     or_,
     true,
 )
@@ -45,9 +47,12 @@ Position = Sequence[tuple[int, str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A sort criterion: by rank, and by value within rank 0, where it is not null."""
+    """A sort criterion: by rank, and by value within rank 0, where it is not null.
 
-    rank: ColumnElement[int]
+    Without a rank every row has rank 0.
+    """
+
+    rank: ColumnElement[int] | None
     value: ColumnElement[Any]
     ascending: bool
 
@@ -66,14 +71,16 @@ class Ordering:
         """What to select beside the table's own columns, for `position`."""
         labelled: list[ColumnElement[Any]] = []
         for index, term in enumerate(self.terms):
-            labelled += [term.rank.label(f"rank_{index}"), term.value.label(f"value_{index}")]
+            rank = literal(0) if term.rank is None else term.rank
+            labelled += [rank.label(f"rank_{index}"), term.value.label(f"value_{index}")]
         return labelled
 
     def clauses(self) -> list[ColumnElement[Any]]:
         """The arguments of ORDER BY."""
         arguments: list[ColumnElement[Any]] = []
         for term in self.terms:
-            arguments += [term.rank, term.value.asc() if term.ascending else term.value.desc()]
+            arguments += [] if term.rank is None else [term.rank]
+            arguments.append(term.value.asc() if term.ascending else term.value.desc())
         return arguments
 
     def position(self, row: Any) -> Position:
@@ -93,15 +100,7 @@ class Ordering:
             raise ValueError("the position has another number of terms")
         behind: ColumnElement[bool] = false()
         for term, (rank, written) in reversed(list(zip(self.terms, position, strict=True))):
-            if rank not in _RANKS:
-                raise ValueError("no such rank")
-            if rank != 0:
-                behind = or_(term.rank > rank, and_(term.rank == rank, behind))
-                continue
-            value = _read(term.value, written)
-            beyond = term.value > value if term.ascending else term.value < value
-            same_rank = or_(beyond, and_(term.value == value, behind))
-            behind = or_(term.rank > 0, and_(term.rank == 0, same_rank))
+            behind = _behind(term, rank, written, behind)
         return behind
 
 
@@ -114,7 +113,7 @@ def order_runs(clauses: Sequence[str]) -> Ordering:
     source: FromClause = runs
     terms: list[Term] = []
     seen = set()
-    for order in _orders(clauses, RUNS):
+    for order in parsed(clauses, RUNS):
         field = (order.field.entity, order.field.key)
         if field in seen:
             name = f"{order.field.entity.value} {shown(order.field.key)}"
@@ -142,12 +141,12 @@ def order_experiments(clauses: Sequence[str]) -> Ordering:
     Ties go by id, descending where an order was asked for, and missing times count as the smallest,
     as in MLflow on SQLite. Raises InvalidParameter for a clause that names no field of experiments.
     """
-    wanted = {order.field.key: order.ascending for order in reversed(_orders(clauses, EXPERIMENTS))}
-    terms = [_missing_smallest(experiments.c[key], up) for key, up in reversed(wanted.items())]
+    wanted = {order.field.key: order.ascending for order in reversed(parsed(clauses, EXPERIMENTS))}
+    terms = [missing_smallest(experiments.c[key], up) for key, up in reversed(wanted.items())]
     if not wanted:
-        terms.append(_missing_smallest(experiments.c.creation_time, ascending=False))
+        terms.append(missing_smallest(experiments.c.creation_time, ascending=False))
     if "experiment_id" not in wanted:
-        terms.append(_missing_smallest(experiments.c.experiment_id, ascending=not wanted))
+        terms.append(missing_smallest(experiments.c.experiment_id, ascending=not wanted))
     return Ordering(terms, experiments)
 
 
@@ -156,14 +155,15 @@ def order_logged_models(clauses: Sequence[str]) -> Ordering:
 
     Raises InvalidParameter for a clause that names no field of logged models.
     """
-    wanted = {order.field.key: order.ascending for order in _orders(clauses, LOGGED_MODELS)}
+    wanted = {order.field.key: order.ascending for order in parsed(clauses, LOGGED_MODELS)}
     wanted.setdefault("creation_timestamp_ms", False)
     wanted.setdefault("model_id", True)
     terms = [_missing_behind(logged_models.c[key], up) for key, up in wanted.items()]
     return Ordering(terms, logged_models)
 
 
-def _orders(clauses: Sequence[str], resource: Resource) -> list[Order]:
+def parsed(clauses: Sequence[str], resource: Resource) -> list[Order]:
+    """The fields to sort by; raises InvalidParameter for a clause that names none."""
     if len(clauses) > MAX_CLAUSES:  # before millions of them are parsed
         raise InvalidParameter(f"Invalid order_by: at most {MAX_CLAUSES} clauses are accepted.")
     return [resource.order(parse_sort_key(clause)) for clause in clauses]
@@ -173,13 +173,36 @@ def _missing_behind(value: ColumnElement[Any], ascending: bool) -> Term:
     return Term(case((value.is_(None), 1), else_=0), value, ascending)
 
 
-def _missing_smallest(value: ColumnElement[Any], ascending: bool) -> Term:
+def never_missing(value: ColumnElement[Any], ascending: bool) -> Term:
+    """The criterion of a column that is never null."""
+    return Term(None, value, ascending)
+
+
+def missing_smallest(value: ColumnElement[Any], ascending: bool) -> Term:
+    """The criterion that counts a missing value as the smallest."""
     return Term(case((value.is_(None), -1 if ascending else 1), else_=0), value, ascending)
 
 
 def _nan_behind(value: ColumnElement[float], is_nan: ColumnElement[bool], ascending: bool) -> Term:
     rank = case((is_nan == true(), 1), (value.is_(None), 2), else_=0)
     return Term(rank, case((is_nan == false(), value)), ascending)
+
+
+def _behind(
+    term: Term, rank: int, written: str | None, then: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    """What rows behind the term's rank and value satisfy, where `then` decides among equals."""
+    if rank not in (_RANKS if term.rank is not None else (0,)):
+        raise ValueError("no such rank")
+    if term.rank is not None and rank != 0:
+        return or_(term.rank > rank, and_(term.rank == rank, then))
+    value = _read(term.value, written)
+    beyond = term.value > value if term.ascending else term.value < value
+    behind = or_(beyond, and_(term.value == value, then))
+    if term.rank is not None:
+        return or_(term.rank > 0, and_(term.rank == 0, behind))
+    # An index is entered by a bound, not by alternatives.
+    return and_(term.value >= value if term.ascending else term.value <= value, behind)
 
 
 def _written(value: object) -> str | None:

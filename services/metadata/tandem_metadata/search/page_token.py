@@ -20,7 +20,7 @@ _MALFORMED: Final = (
 )
 _FOREIGN: Final = (
     "Invalid page_token: it belongs to another search. Repeat the search that answered it with the "
-    "same filter, order_by, experiments and view type, or pass no page_token."
+    "same filter, order_by and other parameters, or pass no page_token."
 )
 
 
