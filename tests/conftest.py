@@ -1,11 +1,15 @@
 """What the whole suite shares."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests import seaweedfs
 from tests.postgresql import PostgreSQL, serve
+
+# MLflow, as client and as server, would report home what the tests do; it asks when imported.
+os.environ["DO_NOT_TRACK"] = "true"
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,12 @@
 """Services for the system tests, each kind started once a session."""
 
-import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import mlflow
 import pytest
+from mlflow import MlflowClient
 
 from tests.postgresql import PostgreSQL
 from tests.seaweedfs import S3Server
@@ -12,9 +14,6 @@ from tests.system import services
 from tests.system.services import Process, Stack
 
 BUCKET = "tandem-system"
-
-# MLflow, as client and as server, would report home what the tests do.
-os.environ["DO_NOT_TRACK"] = "true"
 
 
 @pytest.fixture(scope="session", params=["sqlite-disk", "postgresql-s3"])
@@ -37,6 +36,22 @@ def stack(
     ) as running:
         yield running
     postgresql.drop(name)
+
+
+@pytest.fixture
+def client(stack: Stack) -> Iterator[MlflowClient]:
+    """The stock client; the fluent API is pointed at the services too."""
+    mlflow.set_tracking_uri(stack.metadata.url)
+    yield MlflowClient(stack.metadata.url)
+    while mlflow.active_run():
+        mlflow.end_run()
+    mlflow.set_tracking_uri("")
+
+
+@pytest.fixture
+def experiment(client: MlflowClient) -> str:
+    """The id of an experiment for one test alone."""
+    return client.create_experiment(f"test-{uuid.uuid4().hex}")
 
 
 @pytest.fixture(scope="session")

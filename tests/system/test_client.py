@@ -3,7 +3,6 @@
 import functools
 import math
 import uuid
-from collections.abc import Iterator
 
 import mlflow
 import numpy as np
@@ -15,22 +14,6 @@ from mlflow.entities import Metric, Param, RunStatus, RunTag, ViewType
 from mlflow.exceptions import MlflowException, RestException
 
 from tests.system.services import Stack
-
-
-@pytest.fixture
-def client(stack: Stack) -> Iterator[MlflowClient]:
-    """The stock client; the fluent API is pointed at the services too."""
-    mlflow.set_tracking_uri(stack.metadata.url)
-    yield MlflowClient(stack.metadata.url)
-    while mlflow.active_run():
-        mlflow.end_run()
-    mlflow.set_tracking_uri("")
-
-
-@pytest.fixture
-def experiment(client: MlflowClient) -> str:
-    """The id of an experiment for one test alone."""
-    return client.create_experiment(f"test-{uuid.uuid4().hex}")
 
 
 def test_the_services_tell_the_client_its_own_version(stack: Stack) -> None:

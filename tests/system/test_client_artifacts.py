@@ -4,7 +4,6 @@ import hashlib
 import os
 import socket
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib.figure
@@ -22,14 +21,6 @@ from tests.system import joining_proxy
 from tests.system.services import Stack
 
 MIB = 1024 * 1024
-
-
-@pytest.fixture
-def client(stack: Stack) -> Iterator[MlflowClient]:
-    """The stock client."""
-    mlflow.set_tracking_uri(stack.metadata.url)
-    yield MlflowClient(stack.metadata.url)
-    mlflow.set_tracking_uri("")
 
 
 def _run(client: MlflowClient, location: str | None = None) -> str:
