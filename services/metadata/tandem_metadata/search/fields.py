@@ -39,9 +39,12 @@ class Type(Enum):
     """What a field is compared with."""
 
     TEXT = "a quoted string"
+    LITERAL = "a quoted string or a number"
+    """Text; a number counts as the text that it is written as."""
     NUMBER = "a number"
     WHOLE = "a whole number"
     ID = "a quoted whole number"
+    VERSION = "a whole number, quoted or not"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,13 @@ def _typed(comparison: Comparison, field: Field) -> Operand:
     wanted = field.kind.type
     if wanted is Type.ID:
         return _ids(value, token)
-    if wanted is Type.TEXT:
+    if wanted is Type.VERSION:
+        if isinstance(value, str) and is_id(value):
+            return int(value)
+        wanted = Type.WHOLE
+    if wanted is Type.LITERAL and isinstance(value, int | float):
+        value = token.text
+    if wanted in (Type.TEXT, Type.LITERAL):
         if isinstance(value, int | float):
             raise _mistyped(comparison, wanted)
         if comparison.operator in PATTERNS and len(str(value)) > MAX_PATTERN:

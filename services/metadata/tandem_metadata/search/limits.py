@@ -15,11 +15,11 @@ STAGES: Final = {
 """The lifecycle stages that each view type shows."""
 
 
-def check_max_results(number: int) -> int:
+def check_max_results(number: int, largest: int = MAX_RESULTS) -> int:
     """The number, if a page can have so many results; else raises InvalidParameter."""
-    if not 1 <= number <= MAX_RESULTS:
+    if not 1 <= number <= largest:
         raise InvalidParameter(
             f"Invalid value {number} for parameter 'max_results': "
-            f"it must be a whole number from 1 to {MAX_RESULTS}."
+            f"it must be a whole number from 1 to {largest}."
         )
     return number
