@@ -35,6 +35,8 @@ GET = [
     "2.0/mlflow/metrics/get-history-bulk",
     "2.0/mlflow/metrics/get-history-bulk-interval",
     "2.11/mlflow/metrics/get-history-bulk-interval",
+    "2.0/mlflow/model-versions/search",
+    "2.0/mlflow/registered-models/search",
     "2.0/mlflow/runs/get",
     "3.0/mlflow/server-info",
 ]

@@ -15,6 +15,7 @@ from tandem_metadata.routes import (
     metrics,
     model_artifacts,
     params,
+    registry_search,
     runs,
     service,
     tags,
@@ -36,6 +37,7 @@ _ENDPOINTS: list[Endpoint[Any]] = [
     *metrics.ENDPOINTS,
     *datasets.ENDPOINTS,
     *logged_models.ENDPOINTS,
+    *registry_search.ENDPOINTS,
 ]
 
 

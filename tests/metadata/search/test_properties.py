@@ -7,13 +7,16 @@ from hypothesis import strategies as st
 
 from tandem_metadata.search import page_token
 from tandem_metadata.search.experiment_fields import EXPERIMENTS
+from tandem_metadata.search.model_version_fields import MODEL_VERSIONS
 from tandem_metadata.search.order import order_experiments, order_runs
 from tandem_metadata.search.parser import parse_filter, parse_sort_key
+from tandem_metadata.search.registered_model_fields import REGISTERED_MODELS
+from tandem_metadata.search.registry_order import order_model_versions, order_registered_models
 from tandem_metadata.search.run_fields import RUNS
 from tandem_shared.errors import InvalidParameter
 
 _WORDS = """metrics. params. tags. attributes. dataset. run_id start_time `a` "b" 'c' ' " ` \\ ( )
-    , ; . = != < <= > >= LIKE ILIKE IN NOT IS NULL AND 1 -1.5 1e9 -- é %"""
+    version_number , ; . = != < <= > >= LIKE ILIKE IN NOT IS NULL AND 1 -1.5 1e9 -- é %"""
 _PIECES = st.sampled_from([*_WORDS.split(), "\0", "\ud800"])
 _TEXTS = st.one_of(
     st.text(max_size=60),
@@ -31,7 +34,7 @@ _STEADY = settings(deadline=None, database=None)
 @example("a\\")
 @example('"a\\".b"')
 def test_any_filter_is_read_or_refused(text: str) -> None:
-    for resource in (RUNS, EXPERIMENTS):
+    for resource in (RUNS, EXPERIMENTS, REGISTERED_MODELS, MODEL_VERSIONS):
         with contextlib.suppress(InvalidParameter):
             for comparison in parse_filter(text):
                 resource.condition(comparison)
@@ -40,7 +43,7 @@ def test_any_filter_is_read_or_refused(text: str) -> None:
 @_STEADY
 @given(_TEXTS)
 def test_any_order_is_read_or_refused(text: str) -> None:
-    for order in (order_runs, order_experiments):
+    for order in (order_runs, order_experiments, order_registered_models, order_model_versions):
         with contextlib.suppress(InvalidParameter):
             order([text])
 
@@ -67,6 +70,8 @@ def test_a_token_of_another_ordering_is_refused(position: list[tuple[int, str | 
     token = page_token.write("search", position)
     with contextlib.suppress(InvalidParameter):
         page_token.continuation(token, "search", order_runs(["metrics.a", "params.b"]))
+    with contextlib.suppress(InvalidParameter):
+        page_token.continuation(token, "search", order_model_versions(["name"]))
 
 
 @_STEADY

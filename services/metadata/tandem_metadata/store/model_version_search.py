@@ -1,0 +1,52 @@
+"""Searching model versions; those of prompts are never among the versions of models."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection, select
+
+from tandem_metadata.messages.model_versions import ModelVersion
+from tandem_metadata.search import page_token as tokens
+from tandem_metadata.search.limits import check_max_results
+from tandem_metadata.search.model_version_fields import MODEL_VERSIONS
+from tandem_metadata.search.parser import parse_filter
+from tandem_metadata.search.registry_compile import MODEL_VERSION_ROWS, matching
+from tandem_metadata.search.registry_order import order_model_versions
+from tandem_metadata.store import model_versions as store
+from tandem_metadata.tables.registry import model_versions
+
+MAX_RESULTS: Final = 200_000
+"""The largest page, and the page's size where none is asked for, as in MLflow."""
+
+
+def search(
+    conn: Connection,
+    *,
+    filter: str | None = None,
+    max_results: int | None = None,
+    order_by: Sequence[str] = (),
+    page_token: str | None = None,
+) -> tuple[list[ModelVersion], str | None]:
+    """One page of model versions, and the token of the next page if there is one.
+
+    Deleted versions are never found; versions of prompts where the filter asks for them, and then
+    nothing else. They come without aliases, as in MLflow. Raises InvalidParameter for a filter, an
+    order_by, a token or a number of results that cannot be accepted.
+    """
+    limit = check_max_results(MAX_RESULTS if max_results is None else max_results, MAX_RESULTS)
+    conditions = [MODEL_VERSIONS.condition(comparison) for comparison in parse_filter(filter)]
+    ordering = order_model_versions(order_by)
+    this_search = tokens.fingerprint("model versions", filter or "", list(order_by))
+    behind = tokens.continuation(page_token, this_search, ordering)
+    source, clauses = matching(MODEL_VERSION_ROWS, conditions, conn.dialect.name)
+    statement = (
+        select(*model_versions.c, *ordering.columns())
+        .select_from(source)
+        .where(model_versions.c.current_stage != store.DELETED, *clauses, *behind)
+        .order_by(*ordering.clauses())
+        .limit(limit + 1)
+    )
+    rows = conn.execute(statement).all()
+    page = rows[:limit]
+    token = tokens.write(this_search, ordering.position(page[-1])) if len(rows) > limit else None
+    return store.from_rows(conn, page, with_aliases=False), token
