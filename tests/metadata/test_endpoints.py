@@ -25,6 +25,14 @@ POST = [
     ),
     "2.0/mlflow/experiments/search-datasets",
     "2.0/mlflow/logged-models/search",
+    *(
+        f"2.0/mlflow/model-versions/{name}"
+        for name in ("create", "set-tag", "transition-stage")
+    ),
+    *(
+        f"2.0/mlflow/registered-models/{name}"
+        for name in ("alias", "create", "get-latest-versions", "rename", "set-tag")
+    ),
 ]  # fmt: skip
 GET = [
     "2.0/mlflow/artifacts/list",
@@ -37,8 +45,21 @@ GET = [
     "2.11/mlflow/metrics/get-history-bulk-interval",
     "2.0/mlflow/model-versions/search",
     "2.0/mlflow/registered-models/search",
+    "2.0/mlflow/model-versions/get",
+    "2.0/mlflow/model-versions/get-download-uri",
+    "2.0/mlflow/registered-models/alias",
+    "2.0/mlflow/registered-models/get",
+    "2.0/mlflow/registered-models/get-latest-versions",
     "2.0/mlflow/runs/get",
     "3.0/mlflow/server-info",
+]
+PATCH = ["2.0/mlflow/model-versions/update", "2.0/mlflow/registered-models/update"]
+DELETE = [
+    "2.0/mlflow/model-versions/delete",
+    "2.0/mlflow/model-versions/delete-tag",
+    "2.0/mlflow/registered-models/alias",
+    "2.0/mlflow/registered-models/delete",
+    "2.0/mlflow/registered-models/delete-tag",
 ]
 PLAIN = ["/", "/health", "/ready", "/version", "/metrics", "/get-artifact"]
 
@@ -61,11 +82,10 @@ def http(
 
 def test_every_endpoint_answers_under_both_prefixes(http: TestClient) -> None:
     for api in ("api", "ajax-api"):
-        for method, paths in (("POST", POST), ("GET", GET)):
+        for method, paths in (("POST", POST), ("GET", GET), ("PATCH", PATCH), ("DELETE", DELETE)):
             for path in paths:
-                answer = http.request(
-                    method, f"/{api}/{path}", json={} if method == "POST" else None
-                )
+                body = None if method == "GET" else {}
+                answer = http.request(method, f"/{api}/{path}", json=body)
                 assert answer.status_code in (200, 400), f"{method} /{api}/{path}: {answer.text}"
                 if answer.status_code == 400:
                     assert answer.json()["error_code"] == "INVALID_PARAMETER_VALUE"

@@ -14,7 +14,9 @@ from tandem_metadata.routes import (
     logged_models,
     metrics,
     model_artifacts,
+    model_versions,
     params,
+    registered_models,
     registry_search,
     runs,
     service,
@@ -37,6 +39,8 @@ _ENDPOINTS: list[Endpoint[Any]] = [
     *metrics.ENDPOINTS,
     *datasets.ENDPOINTS,
     *logged_models.ENDPOINTS,
+    *registered_models.ENDPOINTS,
+    *model_versions.ENDPOINTS,
     *registry_search.ENDPOINTS,
 ]
 

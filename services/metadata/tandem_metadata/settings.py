@@ -1,5 +1,6 @@
 """The metadata service's settings."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -86,6 +87,19 @@ class Settings(CommonSettings):
         "Cut param and tag values that are too long, instead of refusing them.",
         env="MLFLOW_TRUNCATE_LONG_VALUES",
     )
+    create_model_version_source_validation_regex: str | None = setting(
+        None,
+        "Regular expression that the source of every new model version, or prompt version, must "
+        "match somewhere. Without it: any.",
+        env="MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX",
+    )
+    allowed_host_addressed_artifact_schemes: tuple[str, ...] | None = setting(
+        None,
+        "Schemes of URIs that name a host to connect to (hdfs, abfss, https and the like), "
+        "comma-separated, that sources of model versions may have whatever the host. Without it: "
+        "hosts of --default-artifact-root and --artifact-hosts only.",
+        env="MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES",
+    )
     max_body_bytes: int = setting(
         64 * 1024 * 1024,
         "Largest request body in bytes; a larger one is answered 413.",
@@ -126,5 +140,12 @@ class Settings(CommonSettings):
             raise SettingsError("--pool-timeout must not be negative.")
         if self.artifacts_timeout <= 0:
             raise SettingsError("--artifacts-timeout must be more than 0.")
+        try:
+            re.compile(self.create_model_version_source_validation_regex or "")
+        except re.error as error:
+            raise SettingsError(
+                "--create-model-version-source-validation-regex is not a regular expression: "
+                f"{error}."
+            ) from None
         if self.max_body_bytes < 1:
             raise SettingsError("--max-body-bytes must be at least 1.")

@@ -23,6 +23,17 @@ USER_ID = 256
 ARTIFACT_LOCATION = 157
 """A run's artifact URI, the location with `/<run id>/artifacts`, has 200 characters at most."""
 
+MODEL_NAME = 256
+MODEL_ALIAS = 255
+MODEL_DESCRIPTION = 5000
+"""Of registered models and of their versions."""
+MODEL_TAG_VALUE = 5000
+VERSION_TAG_VALUE = 100_000
+"""The text of a prompt is a version's tag."""
+VERSION_SOURCE = 500
+VERSION_RUN_LINK = 500
+VERSION_RUN_ID = 32
+
 BATCH = 1000
 BATCH_METRICS = 1000
 BATCH_PARAMS = 100

@@ -1,0 +1,72 @@
+"""Prompts: registered models, and versions, that a tag marks as such.
+
+A prompt's versions have tags for its text instead of artifacts, so their source is a placeholder.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, select
+
+from tandem_metadata.tables.registry import registered_model_tags
+from tandem_shared.errors import AlreadyExists, InvalidParameter
+
+TAG: Final = "mlflow.prompt.is_prompt"
+TEXT_TAG: Final = "mlflow.prompt.text"
+TYPE_TAG: Final = "_mlflow_prompt_type"
+
+_SOURCES: Final = ("dummy-source", "prompt-template")
+"""What MLflow's clients and its web UI give as a prompt's source."""
+
+
+def marked(tags: Mapping[str, str]) -> bool:
+    """Whether tags mark a prompt."""
+    return tags.get(TAG, "false").lower() == "true"
+
+
+def is_prompt(conn: Connection, name: str) -> bool:
+    """Whether the registered model of that name is a prompt."""
+    columns = registered_model_tags.c
+    value = conn.execute(
+        select(columns.value).where(columns.name == name, columns.key == TAG)
+    ).scalar()
+    return marked({TAG: value or ""})
+
+
+def check_source(source: str) -> None:
+    """Raise InvalidParameter for a prompt's source that is no placeholder."""
+    if source not in _SOURCES:
+        raise InvalidParameter(
+            f"Invalid value {source[:100]!r} for parameter 'source': a prompt has no artifacts; "
+            f"write '{_SOURCES[0]}'."
+        )
+
+
+def check_kind(conn: Connection, model: Row[Any], *, as_prompt: bool) -> None:
+    """Raise InvalidParameter when a model would get a prompt as its version, or a prompt a model.
+
+    Such a version would be found among the others' versions.
+    """
+    if is_prompt(conn, model.name) == as_prompt:
+        return
+    if as_prompt:
+        raise InvalidParameter(
+            f"{model.name!r} is a registered model, and a prompt cannot be a version of it; "
+            "choose another name for the prompt."
+        )
+    raise InvalidParameter(
+        f"{model.name!r} is a prompt, and a model cannot be a version of it; choose another name "
+        f"for the model, or set the version's tag '{TAG}' to 'true' if it is a prompt."
+    )
+
+
+def name_taken(conn: Connection, name: str, *, as_prompt: bool) -> AlreadyExists:
+    """The error for a new registered model or prompt whose name is another one's."""
+    found = "prompt" if is_prompt(conn, name) else "registered model"
+    wanted = "prompt" if as_prompt else "registered model"
+    if found == wanted:
+        return AlreadyExists(f"A {found} has the name {name!r} already; choose another name.")
+    return AlreadyExists(
+        f"A {found} has the name {name!r} already, and a {wanted} cannot have the same; choose "
+        "another name."
+    )

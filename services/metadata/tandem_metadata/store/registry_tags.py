@@ -1,0 +1,111 @@
+"""Tags of registered models and of their versions."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, insert, update
+
+from tandem_metadata import tables
+from tandem_metadata.messages.model_versions import ModelVersionTag
+from tandem_metadata.messages.registered_models import RegisteredModelTag
+from tandem_metadata.store import limits, prompts, registry_rows, webhook_events
+from tandem_metadata.tables.registry import model_version_tags, registered_model_tags
+
+
+def check(tags: Sequence[RegisteredModelTag | ModelVersionTag], limit: int) -> dict[str, str]:
+    """Values by key for the tags a model or a version begins with; of a key's several the last.
+
+    Raises InvalidParameter, naming the place in `tags`, for one that cannot be stored.
+    """
+    for index, tag in enumerate(tags):
+        limits.check_key(f"tags[{index}].key", tag.key)
+        limits.check_length(f"tags[{index}].value", tag.value, limit)
+    return {tag.key: tag.value for tag in tags}
+
+
+def add(conn: Connection, table: Table, of: Mapping[str, Any], values: Mapping[str, str]) -> None:
+    """Insert the tags of a new model or version, which `of` names by columns."""
+    if values:
+        conn.execute(
+            insert(table), [{**of, "key": key, "value": value} for key, value in values.items()]
+        )
+
+
+def set_on_model(conn: Connection, name: str, key: str, value: str) -> None:
+    """Set a tag of a registered model.
+
+    Raises NotFound, and InvalidParameter for a name or a tag that cannot be stored.
+    """
+    limits.check_key("key", key)
+    limits.check_length("value", value, limits.MODEL_TAG_VALUE)
+    registry_rows.model(conn, name, lock=True)
+    _put(conn, registered_model_tags, {"name": name, "key": key}, value)
+    if prompts.is_prompt(conn, name):
+        data = {"name": name, "key": key, "value": value}
+        webhook_events.record(conn, "prompt_tag", "set", data)
+
+
+def delete_from_model(conn: Connection, name: str, key: str) -> None:
+    """Delete a tag of a registered model, if it has it.
+
+    Raises NotFound for an unknown model, and InvalidParameter for what cannot be a name or a key.
+    """
+    limits.check_key("key", key)
+    registry_rows.model(conn, name, lock=True)
+    columns = registered_model_tags.c
+    conn.execute(delete(registered_model_tags).where(columns.name == name, columns.key == key))
+    if prompts.is_prompt(conn, name):
+        webhook_events.record(conn, "prompt_tag", "deleted", {"name": name, "key": key})
+
+
+def set_on_version(conn: Connection, name: str, version: str, key: str, value: str) -> None:
+    """Set a tag of a model version.
+
+    Raises NotFound, and InvalidParameter for a name, a version or a tag that cannot be stored.
+    """
+    limits.check_key("key", key)
+    limits.check_length("value", value, limits.VERSION_TAG_VALUE)
+    number = _locked_version(conn, name, version)
+    _put(conn, model_version_tags, {"name": name, "version": number, "key": key}, value)
+    data = {"name": name, "version": str(number), "key": key, "value": value}
+    webhook_events.record(conn, _entity(conn, name), "set", data)
+
+
+def delete_from_version(conn: Connection, name: str, version: str, key: str) -> None:
+    """Delete a tag of a model version, if it has it.
+
+    Raises NotFound for an unknown version, and InvalidParameter for what cannot be a name, a
+    version or a key.
+    """
+    limits.check_key("key", key)
+    number = _locked_version(conn, name, version)
+    columns = model_version_tags.c
+    conn.execute(
+        delete(model_version_tags).where(
+            columns.name == name, columns.version == number, columns.key == key
+        )
+    )
+    data = {"name": name, "version": str(number), "key": key}
+    webhook_events.record(conn, _entity(conn, name), "deleted", data)
+
+
+def _entity(conn: Connection, name: str) -> str:
+    return "prompt_version_tag" if prompts.is_prompt(conn, name) else "model_version_tag"
+
+
+def _locked_version(conn: Connection, name: str, version: str) -> int:
+    registry_rows.parse_version(version)
+    registry_rows.model(conn, name, lock=True)
+    number: int = registry_rows.version(conn, name, version).version
+    return number
+
+
+def _put(conn: Connection, table: Table, of: Mapping[str, Any], value: str) -> None:
+    """Set a tag of a model whose row is locked: which columns are unique differs by revision."""
+    changed = conn.execute(
+        update(table)
+        .where(*(table.c[column] == given for column, given in of.items()))
+        .values(value=value)
+    )
+    if not changed.rowcount:
+        conn.execute(tables.insert(conn, table).values(**of, value=value))
