@@ -103,12 +103,15 @@ class Router:
         *,
         prefix: str = "",
         fallback: Handler | None = None,
+        on_startup: Callable[[], Awaitable[None]] | None = None,
         on_shutdown: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """`prefix` goes before every path; `fallback` answers paths that no route has.
 
-        `on_shutdown` runs once no more requests come.
+        `on_startup` runs before the first request comes, in the event loop that serves, and must
+        not raise. `on_shutdown` runs once no more requests come.
         """
+        self._on_startup = on_startup
         self._on_shutdown = on_shutdown
         self._exact: dict[str, dict[str, Route]] = {}
         self._patterns: list[tuple[re.Pattern[str], str, dict[str, Route]]] = []
@@ -156,6 +159,8 @@ class Router:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                if self._on_startup:
+                    await self._on_startup()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 if self._on_shutdown:

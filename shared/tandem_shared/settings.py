@@ -28,16 +28,24 @@ class SettingsError(ValueError):
 
 
 def setting(
-    default: Any, help: str, *, env: str, short: str | None = None, switch: str | None = None
+    default: Any,
+    help: str,
+    *,
+    env: str,
+    short: str | None = None,
+    switch: str | None = None,
+    secret: bool = False,
 ) -> Any:
     """Declare one setting of a settings dataclass.
 
     The field's type says how its text is read: `str`, `int`, `float`, `bool` (a switch with a
     `--no-` twin, or with the twin named by `switch`), `tuple[str, ...]` (comma-separated), each
-    also `| None`.
+    also `| None`. A `secret` is left out where settings are shown.
     """
     return field(
-        default=default, metadata={"help": help, "env": env, "short": short, "switch": switch}
+        default=default,
+        repr=not secret,
+        metadata={"help": help, "env": env, "short": short, "switch": switch},
     )
 
 

@@ -266,8 +266,11 @@ def test_every_error_has_a_status_of_its_code(error: type[errors.ApiError]) -> N
     assert error("x", status=416).status == 416
 
 
-def test_shutdown_is_told_before_it_counts_as_complete() -> None:
+def test_start_and_shutdown_are_told_before_they_count_as_complete() -> None:
     order: list[str] = []
+
+    async def begin() -> None:
+        order.append("begun")
 
     async def close() -> None:
         order.append("closed")
@@ -281,10 +284,15 @@ def test_shutdown_is_told_before_it_counts_as_complete() -> None:
         async def send(message: dict[str, str]) -> None:
             order.append(message["type"])
 
-        await Router([], on_shutdown=close)({"type": "lifespan"}, receive, send)
+        await Router([], on_startup=begin, on_shutdown=close)({"type": "lifespan"}, receive, send)
 
     anyio.run(lifespan)
-    assert order == ["lifespan.startup.complete", "closed", "lifespan.shutdown.complete"]
+    assert order == [
+        "begun",
+        "lifespan.startup.complete",
+        "closed",
+        "lifespan.shutdown.complete",
+    ]
 
 
 @pytest.mark.parametrize("path", ["/unwell", "/only"])

@@ -16,6 +16,14 @@ class Settings(CommonSettings):
     place: str | None = setting(None, "Where.", env="PLACE")
     sure: bool = setting(True, "Whether.", env="SURE", switch="--unsure")
     ratio: float | None = setting(0.5, "How much.", env="RATIO")
+    key: str | None = setting(None, "What opens it.", env="KEY", secret=True)
+
+
+def test_a_secret_is_loaded_and_exported_but_not_shown() -> None:
+    loaded = load("--key", "open sesame")
+    assert loaded.key == "open sesame"
+    assert table.to_environ(loaded)["KEY"] == "open sesame"
+    assert "sesame" not in repr(loaded)
 
 
 def parse(*arguments: str) -> dict[str, str | None]:
