@@ -24,6 +24,7 @@ POST = [
         )
     ),
     "2.0/mlflow/experiments/search-datasets",
+    "2.0/mlflow/logged-models",
     "2.0/mlflow/logged-models/search",
     *(
         f"2.0/mlflow/model-versions/{name}"
@@ -61,6 +62,15 @@ DELETE = [
     "2.0/mlflow/registered-models/delete",
     "2.0/mlflow/registered-models/delete-tag",
 ]
+NAMED = [
+    ("GET", "2.0/mlflow/logged-models/m-0"),
+    ("PATCH", "2.0/mlflow/logged-models/m-0"),
+    ("DELETE", "2.0/mlflow/logged-models/m-0"),
+    ("PATCH", "2.0/mlflow/logged-models/m-0/tags"),
+    ("DELETE", "2.0/mlflow/logged-models/m-0/tags/t"),
+    ("POST", "2.0/mlflow/logged-models/m-0/params"),
+]
+"""Paths that name something, here what does not exist."""
 PLAIN = ["/", "/health", "/ready", "/version", "/metrics", "/get-artifact"]
 
 
@@ -89,6 +99,15 @@ def test_every_endpoint_answers_under_both_prefixes(http: TestClient) -> None:
                 assert answer.status_code in (200, 400), f"{method} /{api}/{path}: {answer.text}"
                 if answer.status_code == 400:
                     assert answer.json()["error_code"] == "INVALID_PARAMETER_VALUE"
+
+
+def test_paths_that_name_what_does_not_exist_answer_so(http: TestClient) -> None:
+    for api in ("api", "ajax-api"):
+        for method, path in NAMED:
+            body = None if method == "GET" else {"status": 1}
+            answer = http.request(method, f"/{api}/{path}", json=body)
+            assert answer.status_code == 404, f"{method} /{api}/{path}: {answer.text}"
+            assert answer.json()["error_code"] == "RESOURCE_DOES_NOT_EXIST"
 
 
 def test_what_has_no_api_prefix_answers_too(http: TestClient) -> None:

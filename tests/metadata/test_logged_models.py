@@ -1,118 +1,239 @@
-"""Reading logged models that MLflow has put into the database."""
+"""Creating, reading, finalizing and deleting logged models; their tags and params."""
 
-from collections.abc import Iterator
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import insert
-from starlette.testclient import TestClient
 
 from tandem_metadata.db import Database
-from tandem_metadata.routes import logged_models as routes
-from tandem_metadata.routes.endpoint import Context, bind
+from tandem_metadata.messages.logged_models import LoggedModelParameter, LoggedModelTag
 from tandem_metadata.settings import Settings
-from tandem_metadata.tables import logged_models as tables
-from tandem_shared.http import Router
-from tests.metadata.logging_client import new_run
-
-MODELS = [("m-1", "forest", 10), ("m-2", "forest", 30), ("m-3", "tree", 20), ("m-4", "tree", 20)]
+from tandem_metadata.store import logged_models
+from tests.metadata.conftest import ARTIFACT_ROOT
+from tests.metadata.logged_models_api import INVALID, MISSING, MODELS, Api, Json, assert_refused
 
 
 @pytest.fixture
-def http(settings: Settings, database: Database) -> Iterator[TestClient]:
-    run_id = new_run(database)
-    with database.write() as conn:
-        for model_id, name, created in MODELS:
-            values = {
-                "model_id": model_id,
-                "experiment_id": 0,
-                "name": name,
-                "artifact_location": f"mlflow-artifacts:/0/models/{model_id}/artifacts",
-                "creation_timestamp_ms": created,
-                "last_updated_timestamp_ms": created,
-                "status": 2,
-                "lifecycle_stage": "deleted" if model_id == "m-4" else "active",
-                "source_run_id": run_id,
-            }
-            conn.execute(insert(tables.logged_models).values(values))
-        of_first = {"model_id": "m-1", "experiment_id": 0}
-        conn.execute(
-            insert(tables.logged_model_tags).values(tag_key="k", tag_value="v", **of_first)
-        )
-        conn.execute(
-            insert(tables.logged_model_params).values(param_key="p", param_value="1", **of_first)
-        )
-        conn.execute(
-            insert(tables.logged_model_metrics).values(
-                metric_name="loss",
-                metric_timestamp_ms=5,
-                metric_step=2,
-                metric_value=0.5,
-                run_id=run_id,
-                **of_first,
-            )
-        )
-    context = Context(settings, database)
-    with TestClient(Router(bind(context, routes.ENDPOINTS))) as client:
-        yield client
+def api(settings: Settings, database: Database) -> Api:
+    return Api(settings, database)
 
 
-def search(http: TestClient, **body: object) -> tuple[list[str], str | None]:
-    answer = http.post("/api/2.0/mlflow/logged-models/search", json=body)
-    assert answer.status_code == 200, answer.text
-    models = answer.json().get("models", [])
-    return [model["info"]["model_id"] for model in models], answer.json().get("next_page_token")
+def pairs(**values: str) -> list[Json]:
+    return [{"key": key, "value": value} for key, value in values.items()]
 
 
-def test_a_model_comes_with_its_tags_params_and_metrics(http: TestClient) -> None:
-    model = http.get("/api/2.0/mlflow/logged-models/m-1").json()["model"]
-    assert model["info"]["status"] == "LOGGED_MODEL_READY"
-    assert model["info"]["artifact_uri"] == "mlflow-artifacts:/0/models/m-1/artifacts"
-    assert model["info"]["tags"] == [{"key": "k", "value": "v"}]
-    assert model["data"]["params"] == [{"key": "p", "value": "1"}]
-    metric = model["data"]["metrics"][0]
-    assert (metric["key"], metric["value"], metric["step"]) == ("loss", 0.5, 2)
+def test_a_model_is_pending_below_its_experiments_artifacts(api: Api) -> None:
+    before = time.time_ns() // 1_000_000
+    model = api.model(
+        name="forest", model_type="agent", source_run_id="r",
+        params=pairs(depth="3", alpha="x"), tags=pairs(team="red", empty=""),
+    )  # fmt: skip
+    info = model["info"]
+    assert re.fullmatch("m-[0-9a-f]{32}", info["model_id"])
+    assert info["artifact_uri"] == f"{ARTIFACT_ROOT}0/models/{info['model_id']}/artifacts"
+    assert before <= info["creation_timestamp_ms"] == info["last_updated_timestamp_ms"]
+    assert (info["experiment_id"], info["name"]) == ("0", "forest")
+    assert info["status"] == "LOGGED_MODEL_PENDING"
+    assert (info["model_type"], info["source_run_id"]) == ("agent", "r")
+    assert info["tags"] == pairs(empty="", team="red")
+    assert model["data"] == {"params": pairs(alpha="x", depth="3")}
+    assert api.get(info["model_id"]) == model
 
 
-@pytest.mark.parametrize("model_id", ["m-9", "m-4"])
-def test_an_unknown_or_deleted_model_is_not_found(http: TestClient, model_id: str) -> None:
-    answer = http.get(f"/api/2.0/mlflow/logged-models/{model_id}")
-    assert answer.status_code == 404
-    assert answer.json()["error_code"] == "RESOURCE_DOES_NOT_EXIST"
-
-
-def test_a_search_finds_the_active_models_by_name_latest_first(http: TestClient) -> None:
-    assert search(http, experiment_ids=["0"]) == (["m-2", "m-3", "m-1"], None)
-    assert search(http, experiment_ids=["0"], filter="name = 'forest'") == (["m-2", "m-1"], None)
-    assert search(http, experiment_ids=["0"], filter="name = 'none'") == ([], None)
-    assert search(http, experiment_ids=["7"]) == ([], None)
-
-
-def test_pages_follow_each_other_in_the_order_asked_for(http: TestClient) -> None:
-    body = {"experiment_ids": ["0"], "max_results": 2, "order_by": [{"field_name": "model_id"}]}
-    first, token = search(http, **body)
-    assert first == ["m-1", "m-2"]
-    assert search(http, **body, page_token=token) == (["m-3"], None)
+def test_a_model_without_a_name_gets_one(api: Api) -> None:
+    for model in (api.model(), api.model(name="", model_type=None)):
+        assert re.fullmatch(r"[a-z]+-[a-z]+-\d+", model["info"]["name"])
+        assert (model["info"]["model_type"], model["info"]["source_run_id"]) == ("", "")
+        assert model["data"] == {}
+        assert "tags" not in model["info"]
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "code", "naming"),
+    ("fields", "naming"),
     [
-        ({}, 400, "INVALID_PARAMETER_VALUE", "experiment_ids"),
-        ({"experiment_ids": ["x"]}, 400, "INVALID_PARAMETER_VALUE", "'x'"),
-        ({"experiment_ids": ["0"], "filter": "zz = 1"}, 400, "INVALID_PARAMETER_VALUE", "zz"),
-        ({"experiment_ids": ["0"], "max_results": -1}, 400, "INVALID_PARAMETER_VALUE", "-1"),
-        ({"experiment_ids": ["0"], "page_token": "x"}, 400, "INVALID_PARAMETER_VALUE", "token"),
-        (
-            {"experiment_ids": ["0"], "datasets": [{"dataset_name": "d"}]},
-            501,
-            "NOT_IMPLEMENTED",
-            "datasets",
-        ),
+        ({"experiment_id": ""}, "experiment_id"),
+        ({"experiment_id": 0}, "experiment_id"),
+        ({"experiment_id": "x"}, "'x'"),
+        *(({"name": f"a{character}b"}, "name") for character in "/:.%\"'\n"),
+        ({"name": "n" * 501}, "name"),
+        ({"name": "a\x00b"}, "name"),
+        ({"name": 5}, "name"),
+        ({"model_type": "t" * 501}, "model_type"),
+        ({"model_type": "a\tb"}, "model_type"),
+        ({"source_run_id": "r" * 33}, "source_run_id"),
+        ({"params": {}}, "params"),
+        ({"params": [3]}, "params[0]"),
+        ({"params": [{"value": "v"}]}, "params[0].key"),
+        ({"params": [{"key": "k", "value": 5}]}, "params[0].value"),
+        ({"params": pairs(a="1") + pairs(a="1")}, "'a'"),
+        ({"params": pairs(**{"k" * 256: "v"})}, "params[0].key"),
+        ({"tags": [*pairs(a="1"), {"key": "", "value": "v"}]}, "tags[1].key"),
+        ({"tags": pairs(a="1") + pairs(a="2")}, "'a'"),
+        ({"tags": pairs(**{"k" * 256: "v"})}, "tags[0].key"),
+        ({"tags": pairs(**{"a\nb": "v"})}, "tags[0].key"),
     ],
 )
-def test_a_search_that_cannot_be_accepted_is_refused(
-    http: TestClient, body: dict[str, object], status: int, code: str, naming: str
-) -> None:
-    answer = http.post("/api/2.0/mlflow/logged-models/search", json=body)
-    assert (answer.status_code, answer.json()["error_code"]) == (status, code)
-    assert naming in answer.json()["message"]
+def test_a_model_that_cannot_be_stored_is_refused(api: Api, fields: Json, naming: str) -> None:
+    body = {"experiment_id": "0", "params": pairs(p="1"), "tags": pairs(t="1"), **fields}
+    assert_refused(api.refused("POST", MODELS, body), INVALID, naming)
+    assert api.all() == []
+
+
+def test_keys_and_values_may_be_long_and_of_any_characters(api: Api) -> None:
+    entries = pairs(**{"k" * 255: "v" * 100_000, "a/../b & c": "", "é": "日本"})
+    model = api.model(name="n" * 500, params=entries, tags=entries)
+    assert {each["key"]: each["value"] for each in model["data"]["params"]} == {
+        each["key"]: each["value"] for each in entries
+    }
+    assert model["info"]["tags"] == model["data"]["params"]
+
+
+def test_the_experiment_of_a_new_model_is_there_and_active(api: Api) -> None:
+    assert_refused(api.refused("POST", MODELS, {"experiment_id": "77"}), MISSING, "77")
+    gone = api.done("POST", "experiments/create", {"name": "gone"})["experiment_id"]
+    model_id = api.model_id(experiment_id=gone)
+    api.done("POST", "experiments/delete", {"experiment_id": gone})
+    assert_refused(api.refused("POST", MODELS, {"experiment_id": gone}), INVALID, "deleted")
+    assert api.get(model_id)["info"]["experiment_id"] == gone
+
+
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [
+        ("LOGGED_MODEL_READY", "LOGGED_MODEL_READY"),
+        (3, "LOGGED_MODEL_UPLOAD_FAILED"),
+        ("1", "LOGGED_MODEL_PENDING"),
+        (0, "LOGGED_MODEL_STATUS_UNSPECIFIED"),
+    ],
+)
+def test_a_model_is_finalized_with_a_status(api: Api, status: object, name: str) -> None:
+    created = api.model(tags=pairs(a="1"))
+    path = f"{MODELS}/{created['info']['model_id']}"
+    model = api.done("PATCH", path, {"status": status})["model"]
+    assert model["info"].pop("status") == name
+    times = ("creation_timestamp_ms", "last_updated_timestamp_ms")
+    assert created["info"][times[0]] == model["info"][times[0]] <= model["info"][times[1]]
+    for each in (created["info"], model["info"]):
+        each.pop(times[1])
+    del created["info"]["status"]
+    assert model == created
+
+
+@pytest.mark.parametrize("status", [None, "", "READY", "logged_model_ready", 4, -1, 1.5, [2]])
+def test_a_status_that_is_none_is_refused(api: Api, status: object) -> None:
+    model = api.model()
+    path = f"{MODELS}/{model['info']['model_id']}"
+    assert_refused(api.refused("PATCH", path, {"status": status}), INVALID, "status")
+    assert api.get(model["info"]["model_id"]) == model
+
+
+def test_the_path_names_the_model_whatever_the_body_says(api: Api) -> None:
+    one, other = api.model_id(name="one"), api.model_id(name="other")
+    body = {"model_id": other, "status": 2, "tags": pairs(t="1"), "params": pairs(p="1")}
+    assert api.done("PATCH", f"{MODELS}/{one}", body)["model"]["info"]["name"] == "one"
+    api.done("PATCH", f"{MODELS}/{one}/tags", body)
+    api.done("POST", f"{MODELS}/{one}/params", body)
+    api.done("DELETE", f"{MODELS}/{one}", body)
+    untouched = api.get(other)
+    assert (untouched["info"]["status"], untouched["data"]) == ("LOGGED_MODEL_PENDING", {})
+
+
+def test_tags_are_set_replaced_and_deleted(api: Api) -> None:
+    model_id = api.model_id(tags=pairs(a="1", b="1"))
+    path = f"{MODELS}/{model_id}/tags"
+    repeated = [*pairs(b="2", c="2"), *pairs(c="3", **{"x/y z": "4"}), {"key": "d"}]
+    assert api.done("PATCH", path, {"tags": repeated}) == {}
+    assert api.done("PATCH", path, {}) == {}
+    assert api.done("DELETE", f"{path}/a") == {}
+    expected = pairs(b="2", c="3", d="", **{"x/y z": "4"})
+    assert api.get(model_id)["info"]["tags"] == expected
+    assert api.done("DELETE", f"{path}/x/y z") == {}
+    assert_refused(api.refused("DELETE", f"{path}/a"), MISSING, "'a'")
+    assert api.get(model_id)["info"]["tags"] == expected[:-1]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"value": "1"}, {"key": ""}, {"key": "k" * 256}, {"key": "a\x00"}, {"key": "k", "value": 1}],
+)
+def test_a_bad_tag_is_refused_and_no_tag_is_set(api: Api, bad: Json) -> None:
+    model = api.model()
+    path = f"{MODELS}/{model['info']['model_id']}/tags"
+    assert_refused(api.refused("PATCH", path, {"tags": [*pairs(a="1"), bad]}), INVALID, "tags[1]")
+    assert api.get(model["info"]["model_id"]) == model
+
+
+def test_params_are_added_and_never_change(api: Api) -> None:
+    model_id = api.model_id(params=pairs(a="1"))
+    path = f"{MODELS}/{model_id}/params"
+    assert api.done("POST", path, {"params": [*pairs(b="2", a="1"), {"key": "c"}]}) == {}
+    assert api.done("POST", path, {}) == {}
+    for bad in (pairs(d="1", a="2"), pairs(d="1") + pairs(d="1"), [*pairs(d="1"), {"key": ""}]):
+        assert_refused(api.refused("POST", path, {"params": bad}), INVALID)
+    assert api.get(model_id)["data"] == {"params": pairs(a="1", b="2", c="")}
+
+
+def test_a_deleted_model_is_found_when_allowed_and_still_takes_what_is_logged(api: Api) -> None:
+    model_id = api.model_id(tags=pairs(a="1"))
+    path = f"{MODELS}/{model_id}"
+    for _ in range(2):
+        assert api.done("DELETE", path) == {}
+    for query in ({}, {"allow_deleted": "1"}, {"allow_deleted": ""}):
+        assert_refused(api.refused("GET", path, **query), MISSING, model_id)
+    assert api.all() == []
+    api.done("PATCH", path, {"status": 2})
+    api.done("PATCH", f"{path}/tags", {"tags": pairs(b="1")})
+    api.done("DELETE", f"{path}/tags/a")
+    api.done("POST", f"{path}/params", {"params": pairs(p="1")})
+    model = api.get(model_id, allow_deleted="True")
+    assert model["info"]["status"] == "LOGGED_MODEL_READY"
+    assert (model["info"]["tags"], model["data"]) == (pairs(b="1"), {"params": pairs(p="1")})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "", None),
+        ("PATCH", "", {"status": 2}),
+        ("DELETE", "", None),
+        ("PATCH", "/tags", {"tags": pairs(a="1")}),
+        ("PATCH", "/tags", {}),
+        ("DELETE", "/tags/a", None),
+        ("POST", "/params", {"params": pairs(a="1")}),
+        ("POST", "/params", {}),
+    ],
+)
+def test_an_unknown_model_is_not_found(api: Api, method: str, path: str, body: object) -> None:
+    assert_refused(api.refused(method, f"{MODELS}/m-0{path}", body), MISSING, "m-0")
+
+
+def test_an_artifact_uri_is_given_for_models_that_are_there(api: Api, database: Database) -> None:
+    model = api.model()
+    model_id = model["info"]["model_id"]
+    with database.read() as conn:
+        assert logged_models.artifact_uri(conn, model_id) == model["info"]["artifact_uri"]
+    api.done("DELETE", f"{MODELS}/{model_id}")
+    for gone in (model_id, "m-0"):
+        with database.read() as conn, pytest.raises(logged_models.NotFound):
+            logged_models.artifact_uri(conn, gone)
+
+
+def test_clients_that_log_to_one_model_at_once_all_succeed(api: Api, database: Database) -> None:
+    model_id = api.model_id()
+    keys = [f"k{number}" for number in range(20)]
+
+    def log(index: int) -> None:
+        ordered = keys if index % 2 else keys[::-1]
+        with database.write() as conn:
+            logged_models.log_params(
+                conn, model_id, [LoggedModelParameter(k, "1") for k in ordered]
+            )
+            tags = [LoggedModelTag(key, str(index)) for key in ordered]
+            logged_models.set_tags(conn, model_id, tags)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(log, range(12)))
+    model = api.get(model_id)
+    assert len(model["data"]["params"]) == len(model["info"]["tags"]) == len(keys)
+    assert len({tag["value"] for tag in model["info"]["tags"]}) == 1

@@ -2,21 +2,22 @@
 
 from msgspec import Struct
 
+from tandem_metadata.messages.experiments import EnumValue
 from tandem_shared.wire import Int32, Required
 
 
 class LoggedModelTag(Struct):
-    """A tag of a logged model."""
+    """A tag of a logged model; a missing value counts as an empty one."""
 
-    key: str
-    value: str
+    key: str = ""
+    value: str = ""
 
 
 class LoggedModelParameter(Struct):
-    """A param of a logged model."""
+    """A param of a logged model; a missing value counts as an empty one."""
 
-    key: str
-    value: str
+    key: str = ""
+    value: str = ""
 
 
 class LoggedModelInfo(Struct, omit_defaults=True):
@@ -62,20 +63,70 @@ class LoggedModel(Struct):
     data: LoggedModelData
 
 
-class GetLoggedModel(Struct):
-    """Request of `logged-models/{model_id}`."""
-
-    model_id: Required
-
-
-class GetLoggedModelResponse(Struct):
-    """Answer of `logged-models/{model_id}`."""
+class LoggedModelResponse(Struct):
+    """The answer of requests that create, read or finalize a logged model."""
 
     model: LoggedModel
 
 
+class CreateLoggedModel(Struct):
+    """Request of `logged-models`."""
+
+    experiment_id: Required
+    name: str = ""
+    model_type: str = ""
+    source_run_id: str = ""
+    params: list[LoggedModelParameter] = []
+    tags: list[LoggedModelTag] = []
+
+
+class GetLoggedModel(Struct):
+    """Request to read `logged-models/{model_id}`."""
+
+    model_id: Required
+    allow_deleted: str = ""
+    """"true" in any case; all else counts as false, as in MLflow."""
+
+
+class FinalizeLoggedModel(Struct):
+    """Request to change `logged-models/{model_id}`: the end of its upload."""
+
+    status: EnumValue
+    model_id: str = ""
+
+
+class DeleteLoggedModel(Struct):
+    """Request to delete `logged-models/{model_id}`."""
+
+    model_id: str = ""
+
+
+class SetLoggedModelTags(Struct):
+    """Request of `logged-models/{model_id}/tags`; of one key's several values the last counts."""
+
+    model_id: str = ""
+    tags: list[LoggedModelTag] = []
+
+
+class DeleteLoggedModelTag(Struct):
+    """Request to delete `logged-models/{model_id}/tags/{tag_key}`."""
+
+    model_id: str = ""
+    tag_key: str = ""
+
+
+class LogLoggedModelParams(Struct):
+    """Request of `logged-models/{model_id}/params`."""
+
+    model_id: str = ""
+    params: list[LoggedModelParameter] = []
+
+
 class SearchOrderBy(Struct):
-    """A sort criterion of `logged-models/search`."""
+    """A sort criterion of `logged-models/search`: an attribute, or `metrics.<key>`.
+
+    Of a metric only the values count that were logged with the dataset, if one is given.
+    """
 
     field_name: Required
     ascending: bool = True
@@ -84,7 +135,7 @@ class SearchOrderBy(Struct):
 
 
 class SearchDataset(Struct):
-    """A dataset to whose metrics `logged-models/search` looks."""
+    """A dataset to whose metrics a search looks; without a digest, any of that name."""
 
     dataset_name: Required
     dataset_digest: str | None = None
@@ -93,7 +144,7 @@ class SearchDataset(Struct):
 class SearchLoggedModels(Struct):
     """Request of `logged-models/search`."""
 
-    experiment_ids: list[str] = []
+    experiment_ids: list[str]
     filter: str | None = None
     datasets: list[SearchDataset] = []
     max_results: Int32 | None = None

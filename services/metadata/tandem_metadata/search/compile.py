@@ -21,7 +21,6 @@ from sqlalchemy import (
 )
 
 from tandem_metadata.search.fields import Condition, Entity, Operand
-from tandem_metadata.tables.logged_models import logged_models
 from tandem_metadata.tables.tracking import (
     datasets,
     experiment_tags,
@@ -73,14 +72,6 @@ def experiment_clauses(conditions: Sequence[Condition], dialect: str) -> list[Cl
     """
     check_lookups(_lookups(conditions))
     return [_experiment_clause(condition, dialect) for condition in conditions]
-
-
-def logged_model_clauses(conditions: Sequence[Condition], dialect: str) -> list[Clause]:
-    """What rows of logged models must satisfy; `dialect` is "sqlite" or "postgresql"."""
-    return [
-        compare(logged_models.c[condition.field.key], condition.operator, condition.value, dialect)
-        for condition in conditions
-    ]
 
 
 def check_lookups(lookups: int) -> None:

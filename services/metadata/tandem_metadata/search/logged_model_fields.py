@@ -13,28 +13,41 @@ from tandem_metadata.search.fields import (
     Type,
 )
 
-_TEXT = FieldType(Type.TEXT, EQUALITY | PATTERNS | MEMBERSHIP)
-_TIME = FieldType(Type.NUMBER, EQUALITY | SIZES)
+_TEXT = FieldType(Type.LITERAL, EQUALITY | PATTERNS | MEMBERSHIP)
+_NUMBER = FieldType(Type.NUMBER, EQUALITY | SIZES)
+
+ALIASES: Final = {
+    "creation_timestamp": "creation_timestamp_ms",
+    "creation_time": "creation_timestamp_ms",
+    "last_updated_timestamp": "last_updated_timestamp_ms",
+}
+"""Other spellings of attributes, in filters and for sorting."""
 
 LOGGED_MODELS: Final = Resource(
-    entities={"attribute": Entity.ATTRIBUTE, "attributes": Entity.ATTRIBUTE},
-    open_keys={},
+    entities={
+        "attributes": Entity.ATTRIBUTE,
+        "metrics": Entity.METRIC,
+        "params": Entity.PARAM,
+        "tags": Entity.TAG,
+    },
+    open_keys={Entity.METRIC: _NUMBER, Entity.PARAM: _TEXT, Entity.TAG: _TEXT},
     keys={
         Entity.ATTRIBUTE: {
             "name": _TEXT,
             "model_id": _TEXT,
             "model_type": _TEXT,
             "source_run_id": _TEXT,
-            "creation_timestamp_ms": _TIME,
-            "last_updated_timestamp_ms": _TIME,
+            "experiment_id": _TEXT,
+            "artifact_location": _TEXT,
+            "status": _TEXT,
+            "status_message": _TEXT,
+            "lifecycle_stage": _TEXT,
+            "creation_timestamp_ms": _NUMBER,
+            "last_updated_timestamp_ms": _NUMBER,
         },
     },
-    aliases={
-        "creation_timestamp": "creation_timestamp_ms",
-        "creation_time": "creation_timestamp_ms",
-        "last_updated_timestamp": "last_updated_timestamp_ms",
-    },
-    order_entities=frozenset({Entity.ATTRIBUTE}),
-    order_aliases=frozenset({"creation_timestamp", "creation_time", "last_updated_timestamp"}),
+    aliases=ALIASES,
+    order_entities=frozenset(),
+    order_aliases=frozenset(),
 )
-"""The attributes by which clients look a run's models up."""
+"""MLflow's fields. Sorting has a language of its own, of fields rather than clauses."""

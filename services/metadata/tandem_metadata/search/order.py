@@ -28,10 +28,8 @@ from tandem_metadata.search.compile import RUN_COLUMNS, RUN_TABLES
 from tandem_metadata.search.experiment_fields import EXPERIMENTS
 from tandem_metadata.search.fields import Entity, Order, Resource
 from tandem_metadata.search.lexer import is_text, shown
-from tandem_metadata.search.logged_model_fields import LOGGED_MODELS
 from tandem_metadata.search.parser import parse_sort_key
 from tandem_metadata.search.run_fields import RUNS
-from tandem_metadata.tables.logged_models import logged_models
 from tandem_metadata.tables.tracking import experiments, runs
 from tandem_shared.errors import InvalidParameter
 
@@ -120,7 +118,7 @@ def order_runs(clauses: Sequence[str]) -> Ordering:
             raise InvalidParameter(f"Invalid order_by: it names the {name} twice; remove one.")
         seen.add(field)
         if order.field.entity is Entity.ATTRIBUTE:
-            terms.append(_missing_behind(RUN_COLUMNS[order.field.key], order.ascending))
+            terms.append(missing_behind(RUN_COLUMNS[order.field.key], order.ascending))
             continue
         rows = RUN_TABLES[order.field.entity].alias()
         mine = and_(rows.c.run_uuid == runs.c.run_uuid, rows.c.key == order.field.key)
@@ -128,10 +126,10 @@ def order_runs(clauses: Sequence[str]) -> Ordering:
         if order.field.entity is Entity.METRIC:
             terms.append(_nan_behind(rows.c.value, rows.c.is_nan, order.ascending))
         else:
-            terms.append(_missing_behind(rows.c.value, order.ascending))
+            terms.append(missing_behind(rows.c.value, order.ascending))
     if (Entity.ATTRIBUTE, "start_time") not in seen:
-        terms.append(_missing_behind(runs.c.start_time, ascending=False))
-    terms.append(_missing_behind(runs.c.run_uuid, ascending=True))
+        terms.append(missing_behind(runs.c.start_time, ascending=False))
+    terms.append(missing_behind(runs.c.run_uuid, ascending=True))
     return Ordering(terms, source)
 
 
@@ -150,18 +148,6 @@ def order_experiments(clauses: Sequence[str]) -> Ordering:
     return Ordering(terms, experiments)
 
 
-def order_logged_models(clauses: Sequence[str]) -> Ordering:
-    """The ordering of logged models: as asked, then the latest created first, then by id.
-
-    Raises InvalidParameter for a clause that names no field of logged models.
-    """
-    wanted = {order.field.key: order.ascending for order in parsed(clauses, LOGGED_MODELS)}
-    wanted.setdefault("creation_timestamp_ms", False)
-    wanted.setdefault("model_id", True)
-    terms = [_missing_behind(logged_models.c[key], up) for key, up in wanted.items()]
-    return Ordering(terms, logged_models)
-
-
 def parsed(clauses: Sequence[str], resource: Resource) -> list[Order]:
     """The fields to sort by; raises InvalidParameter for a clause that names none."""
     if len(clauses) > MAX_CLAUSES:  # before millions of them are parsed
@@ -169,7 +155,8 @@ def parsed(clauses: Sequence[str], resource: Resource) -> list[Order]:
     return [resource.order(parse_sort_key(clause)) for clause in clauses]
 
 
-def _missing_behind(value: ColumnElement[Any], ascending: bool) -> Term:
+def missing_behind(value: ColumnElement[Any], ascending: bool) -> Term:
+    """The criterion that has a missing value last in either direction."""
     return Term(case((value.is_(None), 1), else_=0), value, ascending)
 
 

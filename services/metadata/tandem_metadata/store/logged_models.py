@@ -1,161 +1,263 @@
-"""Reading logged models: clients look a run's models up to list and fetch its artifacts."""
+"""Logged models: creating, reading, finalizing and deleting them, their tags and params."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+import time
+import uuid
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, delete, select, update
 
+from tandem_metadata import tables
 from tandem_metadata.messages.logged_models import (
+    CreateLoggedModel,
     LoggedModel,
-    LoggedModelData,
-    LoggedModelInfo,
-    LoggedModelMetric,
     LoggedModelParameter,
     LoggedModelTag,
 )
-from tandem_metadata.search import page_token as tokens
-from tandem_metadata.search.compile import logged_model_clauses
-from tandem_metadata.search.logged_model_fields import LOGGED_MODELS
-from tandem_metadata.search.order import order_logged_models
-from tandem_metadata.search.parser import parse_filter
-from tandem_metadata.store.experiments import parse_id
+from tandem_metadata.store import (
+    artifact_locations,
+    experiments,
+    limits,
+    logged_model_data,
+    run_names,
+)
+from tandem_metadata.store.enums import LOGGED_MODEL_STATUS, name_of
 from tandem_metadata.store.membership import among
 from tandem_metadata.tables.logged_models import (
-    logged_model_metrics,
     logged_model_params,
     logged_model_tags,
     logged_models,
 )
 from tandem_shared.errors import InvalidParameter, NotFound
-from tandem_shared.wire import json_double
 
-MAX_RESULTS: Final = 1_000
-_PAGE: Final = 50
-_STATUS: Final = (
-    "LOGGED_MODEL_STATUS_UNSPECIFIED",
-    "LOGGED_MODEL_PENDING",
-    "LOGGED_MODEL_READY",
-    "LOGGED_MODEL_UPLOAD_FAILED",
-)
+_NAME: Final = 500
+_MODEL_TYPE: Final = 500
+_RUN_ID: Final = 32
+_KEY: Final = 255
+_SHOWN: Final = 250
+_NOT_IN_NAMES: Final = "/:.%\"'"
+_STATUS_NUMBERS: Final = {name: number for number, name in LOGGED_MODEL_STATUS.items()}
 
 
-def get(conn: Connection, model_id: str) -> LoggedModel:
-    """A logged model that is not deleted; raises NotFound for any other id."""
-    return _from_rows(conn, [_row(conn, model_id)])[0]
+def create(conn: Connection, request: CreateLoggedModel) -> LoggedModel:
+    """Create a pending logged model in an active experiment; without a name it gets one.
+
+    Its artifacts belong below the experiment's, at `models/<model id>/artifacts`. The source run
+    is not looked up: it may be on another server. Raises NotFound for an unknown experiment, and
+    InvalidParameter for a deleted one and for names, tags or params that cannot be stored.
+    """
+    _check_name(request.name)
+    limits.check_text("model_type", request.model_type, _MODEL_TYPE)
+    limits.check_text("source_run_id", request.source_run_id, _RUN_ID)
+    params = _checked_params(request.params)
+    tags = _checked_tags(request.tags, repeated=False)
+    experiment = experiments.check_active(conn, request.experiment_id)
+    model_id = f"m-{uuid.uuid4().hex}"
+    now = _now()
+    row = conn.execute(
+        tables.insert(conn, logged_models)
+        .values(
+            model_id=model_id,
+            experiment_id=experiment.experiment_id,
+            name=request.name or run_names.generate(),
+            artifact_location=artifact_locations.below(
+                experiment.artifact_location or "", "models", model_id, "artifacts"
+            ),
+            creation_timestamp_ms=now,
+            last_updated_timestamp_ms=now,
+            status=_STATUS_NUMBERS["LOGGED_MODEL_PENDING"],
+            lifecycle_stage="active",
+            model_type=request.model_type,
+            source_run_id=request.source_run_id,
+        )
+        .returning(logged_models)
+    ).one()
+    _add_params(conn, row, params)
+    _put_tags(conn, row, tags)
+    return logged_model_data.load(conn, [row])[0]
+
+
+def get(conn: Connection, model_id: str, *, allow_deleted: bool = False) -> LoggedModel:
+    """A logged model; raises NotFound for an unknown one, and for a deleted one unless allowed."""
+    return logged_model_data.load(conn, [_row(conn, model_id, allow_deleted=allow_deleted)])[0]
 
 
 def artifact_uri(conn: Connection, model_id: str) -> str:
-    """Where the model keeps its artifacts; raises NotFound as `get` does."""
+    """Where a model that is not deleted keeps its artifacts; raises NotFound."""
     uri: str = _row(conn, model_id).artifact_location
     return uri
 
 
-def search(
-    conn: Connection,
-    *,
-    experiment_ids: Sequence[str],
-    filter: str | None,
-    max_results: int | None,
-    order_by: Sequence[tuple[str, bool]],
-    page_token: str | None,
-) -> tuple[list[LoggedModel], str | None]:
-    """One page of the logged models of some experiments, and the next page's token if any.
+def finalize(conn: Connection, model_id: str, status: str | int) -> LoggedModel:
+    """Set the status of a logged model, be it active or deleted, and return the model.
 
-    `order_by` has attributes, each with whether it ascends; else the latest created come first.
-    Raises InvalidParameter for what cannot be accepted.
+    Raises InvalidParameter for a status that is none, and NotFound.
     """
-    if not experiment_ids:
-        raise InvalidParameter("Missing value for required parameter 'experiment_ids'.")
-    limit = max_results or _PAGE
-    if not 1 <= limit <= MAX_RESULTS:
+    name = name_of("status", status, LOGGED_MODEL_STATUS)
+    return logged_model_data.load(conn, [_change(conn, model_id, status=_STATUS_NUMBERS[name])])[0]
+
+
+def mark_deleted(conn: Connection, model_id: str) -> None:
+    """Mark a logged model as deleted; a deleted one stays so. Raises NotFound."""
+    _change(conn, model_id, lifecycle_stage="deleted")
+
+
+def set_tags(conn: Connection, model_id: str, tags: Sequence[LoggedModelTag]) -> None:
+    """Set tags of a logged model, be it active or deleted; the last value of a key counts.
+
+    Raises InvalidParameter for a tag that cannot be stored, and NotFound.
+    """
+    values = _checked_tags(tags, repeated=True)
+    _put_tags(conn, _row(conn, model_id, allow_deleted=True), values)
+
+
+def delete_tag(conn: Connection, model_id: str, key: str) -> None:
+    """Delete a tag of a logged model, be it active or deleted.
+
+    Raises NotFound for an unknown model or tag.
+    """
+    columns = logged_model_tags.c
+    _row(conn, model_id, allow_deleted=True)
+    gone = conn.execute(
+        delete(logged_model_tags).where(columns.model_id == model_id, columns.tag_key == key)
+    )
+    if not gone.rowcount:
+        raise NotFound(f"Logged model {model_id} has no tag {key[:100]!r}.")
+
+
+def log_params(conn: Connection, model_id: str, params: Sequence[LoggedModelParameter]) -> None:
+    """Add params to a logged model, be it active or deleted.
+
+    Logging the same value again changes nothing, so that a request may be repeated when its answer
+    was lost. Raises NotFound, and InvalidParameter for a param that cannot be stored or has another
+    value already; the transaction must then be rolled back.
+    """
+    values = _checked_params(params)
+    row = _row(conn, model_id, allow_deleted=True)
+    if not values:
+        return
+    _add_params(conn, row, values)
+    columns = logged_model_params.c
+    found = (
+        select(columns.param_key, columns.param_value)
+        .where(columns.model_id == model_id, among(conn, columns.param_key, sorted(values)))
+        .order_by(columns.param_key)
+    )
+    changes = [
+        f"{_shown(key)} is {_shown(old)}, not {_shown(values[key])}"
+        for key, old in conn.execute(found)
+        if old != values[key]
+    ]
+    if changes:
         raise InvalidParameter(
-            f"Invalid value {limit} for parameter 'max_results': "
-            f"it must be a whole number from 1 to {MAX_RESULTS}."
+            f"Changing param values is not allowed. Already logged to model '{model_id}': "
+            f"{'; '.join(changes)}. Log to another key or another model."
         )
-    ids = sorted({parse_id(experiment_id) for experiment_id in experiment_ids})
-    conditions = [LOGGED_MODELS.condition(comparison) for comparison in parse_filter(filter)]
-    clauses = [f"{field} {'ASC' if ascending else 'DESC'}" for field, ascending in order_by]
-    ordering = order_logged_models(clauses)
-    this_search = tokens.fingerprint("logged models", ids, filter or "", clauses)
-    rows = conn.execute(
-        select(*logged_models.c, *ordering.columns())
-        .where(
-            among(conn, logged_models.c.experiment_id, ids),
-            logged_models.c.lifecycle_stage == "active",
-            *logged_model_clauses(conditions, conn.dialect.name),
-            *tokens.continuation(page_token, this_search, ordering),
-        )
-        .order_by(*ordering.clauses())
-        .limit(limit + 1)
-    ).all()
-    page = rows[:limit]
-    token = tokens.write(this_search, ordering.position(page[-1])) if len(rows) > limit else None
-    return _from_rows(conn, page), token
 
 
-def _row(conn: Connection, model_id: str) -> Row[Any]:
-    row = conn.execute(
-        select(logged_models).where(
-            logged_models.c.model_id == model_id, logged_models.c.lifecycle_stage == "active"
+def _check_name(name: str) -> None:
+    limits.check_text("name", name, _NAME)
+    if any(character in name for character in _NOT_IN_NAMES):
+        raise InvalidParameter(
+            f"Invalid value {_shown(name)} for parameter 'name': the name of a logged model must "
+            f"not hold any of the characters {' '.join(_NOT_IN_NAMES)}."
         )
-    ).first()
+
+
+def _checked_params(params: Sequence[LoggedModelParameter]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for index, param in enumerate(params):
+        _check_key(f"params[{index}].key", param.key)
+        if param.key in values:
+            raise _repeated("params", param.key)
+        values[param.key] = param.value
+    return values
+
+
+def _checked_tags(tags: Sequence[LoggedModelTag], *, repeated: bool) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for index, tag in enumerate(tags):
+        _check_key(f"tags[{index}].key", tag.key)
+        if tag.key in values and not repeated:
+            raise _repeated("tags", tag.key)
+        values[tag.key] = tag.value
+    return values
+
+
+def _check_key(field: str, key: str) -> None:
+    if not key:
+        raise InvalidParameter(f"Missing value for required parameter '{field}'.")
+    limits.check_text(field, key, _KEY)
+
+
+def _repeated(field: str, key: str) -> InvalidParameter:
+    return InvalidParameter(f"Parameter '{field}' holds the key {_shown(key)} twice.")
+
+
+def _add_params(conn: Connection, model: Row[Any], values: Mapping[str, str]) -> None:
+    """Add params that are not there yet, in the order of their keys, as all requests do."""
+    rows = [
+        {
+            "model_id": model.model_id,
+            "experiment_id": model.experiment_id,
+            "param_key": key,
+            "param_value": values[key],
+        }
+        for key in sorted(values)
+    ]
+    if rows:
+        conn.execute(tables.insert(conn, logged_model_params).on_conflict_do_nothing(), rows)
+
+
+def _put_tags(conn: Connection, model: Row[Any], values: Mapping[str, str]) -> None:
+    """Set tags, over what they were before, in the order of their keys, as all requests do."""
+    statement = tables.insert(conn, logged_model_tags)
+    upsert = statement.on_conflict_do_update(
+        index_elements=[logged_model_tags.c.model_id, logged_model_tags.c.tag_key],
+        set_={"tag_value": statement.excluded.tag_value},
+    )
+    rows = [
+        {
+            "model_id": model.model_id,
+            "experiment_id": model.experiment_id,
+            "tag_key": key,
+            "tag_value": values[key],
+        }
+        for key in sorted(values)
+    ]
+    if rows:
+        conn.execute(upsert, rows)
+
+
+def _row(conn: Connection, model_id: str, *, allow_deleted: bool = False) -> Row[Any]:
+    statement = select(logged_models).where(logged_models.c.model_id == model_id)
+    if not allow_deleted:
+        statement = statement.where(logged_models.c.lifecycle_stage == "active")
+    row = conn.execute(statement).first()
     if row is None:
-        raise NotFound(f"No logged model has the id '{model_id}'.")
+        raise _not_found(model_id)
     return row
 
 
-def _from_rows(conn: Connection, rows: Sequence[Row[Any]]) -> list[LoggedModel]:
-    ids = [row.model_id for row in rows]
-    if not ids:
-        return []
-    tags: dict[str, list[LoggedModelTag]] = defaultdict(list)
-    for row in conn.execute(
-        select(logged_model_tags).where(among(conn, logged_model_tags.c.model_id, ids))
-    ):
-        tags[row.model_id].append(LoggedModelTag(row.tag_key, row.tag_value))
-    params: dict[str, list[LoggedModelParameter]] = defaultdict(list)
-    for row in conn.execute(
-        select(logged_model_params).where(among(conn, logged_model_params.c.model_id, ids))
-    ):
-        params[row.model_id].append(LoggedModelParameter(row.param_key, row.param_value))
-    metrics: dict[str, list[LoggedModelMetric]] = defaultdict(list)
-    for row in conn.execute(
-        select(logged_model_metrics).where(among(conn, logged_model_metrics.c.model_id, ids))
-    ):
-        metrics[row.model_id].append(_metric(row))
-    return [
-        LoggedModel(_info(row, tags[row.model_id]), LoggedModelData(
-            params=params[row.model_id], metrics=metrics[row.model_id]
-        ))
-        for row in rows
-    ]  # fmt: skip
+def _change(conn: Connection, model_id: str, **values: object) -> Row[Any]:
+    row = conn.execute(
+        update(logged_models)
+        .where(logged_models.c.model_id == model_id)
+        .values(last_updated_timestamp_ms=_now(), **values)
+        .returning(logged_models)
+    ).first()
+    if row is None:
+        raise _not_found(model_id)
+    return row
 
 
-def _info(row: Row[Any], tags: list[LoggedModelTag]) -> LoggedModelInfo:
-    return LoggedModelInfo(
-        model_id=row.model_id,
-        experiment_id=str(row.experiment_id),
-        name=row.name,
-        creation_timestamp_ms=row.creation_timestamp_ms,
-        last_updated_timestamp_ms=row.last_updated_timestamp_ms,
-        artifact_uri=row.artifact_location,
-        status=_STATUS[row.status] if 0 <= row.status < len(_STATUS) else _STATUS[0],
-        model_type=row.model_type,
-        source_run_id=row.source_run_id,
-        status_message=row.status_message,
-        tags=tags,
-    )
+def _not_found(model_id: str) -> NotFound:
+    return NotFound(f"No logged model has the ID {model_id[:100]!r}.")
 
 
-def _metric(row: Row[Any]) -> LoggedModelMetric:
-    return LoggedModelMetric(
-        key=row.metric_name,
-        value=json_double(row.metric_value),
-        timestamp=row.metric_timestamp_ms,
-        step=row.metric_step,
-        dataset_name=row.dataset_name,
-        dataset_digest=row.dataset_digest,
-        model_id=row.model_id,
-        run_id=row.run_id,
-    )
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,148 @@
+"""What searches for logged models compile to: their conditions, and their order."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, String, and_, cast, exists, or_, select
+
+from tandem_metadata.messages.logged_models import SearchDataset, SearchOrderBy
+from tandem_metadata.search.compile import check_lookups, compare
+from tandem_metadata.search.fields import Condition, Entity
+from tandem_metadata.search.lexer import is_text, shown
+from tandem_metadata.search.logged_model_fields import ALIASES, LOGGED_MODELS
+from tandem_metadata.search.order import MAX_CLAUSES, Ordering, Term, missing_behind
+from tandem_metadata.tables.logged_models import (
+    logged_model_metrics,
+    logged_model_params,
+    logged_model_tags,
+    logged_models,
+)
+from tandem_shared.errors import InvalidParameter
+
+MAX_DATASETS: Final = 100
+"""Datasets that a search can name: every condition on a metric repeats them."""
+
+_FILTERED: Final = {
+    **logged_models.c,
+    "experiment_id": cast(logged_models.c.experiment_id, String),
+    "status": cast(logged_models.c.status, String),
+}
+"""Attributes to compare; MLflow's filters compare these two numbers with text."""
+
+_METRICS_PREFIX: Final = "metrics."
+
+Clause = ColumnElement[bool]
+
+
+def logged_model_clauses(
+    conditions: Sequence[Condition], datasets: Sequence[SearchDataset], dialect: str
+) -> list[Clause]:
+    """What rows of logged models must satisfy; `dialect` is "sqlite" or "postgresql".
+
+    A condition on a metric holds where any value of it does that was logged with one of the
+    datasets; without such a condition, models are found that have any metric of the datasets.
+    Without datasets all values count. Raises InvalidParameter for too many conditions or datasets.
+    """
+    logged = [each.field.entity for each in conditions if each.field.entity is not Entity.ATTRIBUTE]
+    check_lookups(len(logged))
+    if len(datasets) > MAX_DATASETS:
+        raise InvalidParameter(
+            f"Invalid datasets: {len(datasets)} are given, at most {MAX_DATASETS} are accepted."
+        )
+    metric_of = [_mine(logged_model_metrics)]
+    if datasets:
+        metric_of.append(or_(*(_of(each.dataset_name, each.dataset_digest) for each in datasets)))
+    clauses = [_clause(condition, metric_of, dialect) for condition in conditions]
+    if datasets and Entity.METRIC not in logged:
+        clauses.append(exists().where(*metric_of))
+    return clauses
+
+
+def order_logged_models(wanted: Sequence[SearchOrderBy]) -> Ordering:
+    """The ordering of logged models: as asked, then the latest created first, then by id.
+
+    Of a metric the latest value counts, by time, then step; what has no value comes last in either
+    direction. A field that is named again changes nothing. Raises InvalidParameter for a field that
+    cannot be sorted by, and for too many of them.
+    """
+    if len(wanted) > MAX_CLAUSES:
+        raise InvalidParameter(f"Invalid order_by: at most {MAX_CLAUSES} fields are accepted.")
+    terms: list[Term] = []
+    attributes = set()
+    for index, order in enumerate(wanted):
+        if not is_text(order.field_name):
+            raise _unsortable(index, order.field_name)
+        if order.field_name.startswith(_METRICS_PREFIX):
+            terms.append(missing_behind(_latest(order), order.ascending))
+            continue
+        name = ALIASES.get(order.field_name, order.field_name)
+        if name not in LOGGED_MODELS.keys[Entity.ATTRIBUTE]:
+            raise _unsortable(index, order.field_name)
+        if name not in attributes:
+            attributes.add(name)
+            terms.append(missing_behind(logged_models.c[name], order.ascending))
+    for name, ascending in (("creation_timestamp_ms", False), ("model_id", True)):
+        if name not in attributes:
+            terms.append(missing_behind(logged_models.c[name], ascending))
+    return Ordering(terms, logged_models)
+
+
+def _clause(condition: Condition, metric_of: Sequence[Clause], dialect: str) -> Clause:
+    key, operator, value = condition.field.key, condition.operator, condition.value
+    metrics, params, tags = logged_model_metrics.c, logged_model_params.c, logged_model_tags.c
+    match condition.field.entity:
+        case Entity.METRIC:
+            holds = compare(metrics.metric_value, operator, value, dialect)
+            return exists().where(*metric_of, metrics.metric_name == key, holds)
+        case Entity.PARAM:
+            holds = compare(params.param_value, operator, value, dialect)
+            return exists().where(_mine(logged_model_params), params.param_key == key, holds)
+        case Entity.TAG:
+            holds = compare(tags.tag_value, operator, value, dialect)
+            return exists().where(_mine(logged_model_tags), tags.tag_key == key, holds)
+    return compare(_FILTERED[key], operator, value, dialect)
+
+
+def _latest(order: SearchOrderBy) -> ColumnElement[Any]:
+    """The latest value of the metric, of the model in the row that encloses it.
+
+    The primary key answers it; MLflow ranks all values that any model has of the metric.
+    """
+    columns = logged_model_metrics.c
+    return (
+        select(columns.metric_value)
+        .where(
+            _mine(logged_model_metrics),
+            columns.metric_name == order.field_name.removeprefix(_METRICS_PREFIX),
+            _of(order.dataset_name, order.dataset_digest),
+        )
+        .order_by(
+            columns.metric_timestamp_ms.desc(), columns.metric_step.desc(), columns.run_id.asc()
+        )
+        .limit(1)
+        .correlate(logged_models)
+        .scalar_subquery()
+    )
+
+
+def _of(dataset_name: str | None, dataset_digest: str | None) -> Clause:
+    """Metrics of a dataset; what is not given is not asked for."""
+    columns = logged_model_metrics.c
+    return and_(
+        True,
+        *([columns.dataset_name == dataset_name] if dataset_name else []),
+        *([columns.dataset_digest == dataset_digest] if dataset_digest else []),
+    )
+
+
+def _mine(table: Any) -> Clause:
+    mine: Clause = table.c.model_id == logged_models.c.model_id
+    return mine
+
+
+def _unsortable(index: int, name: str) -> InvalidParameter:
+    accepted = ", ".join(sorted(LOGGED_MODELS.keys[Entity.ATTRIBUTE]))
+    return InvalidParameter(
+        f"Invalid value for parameter 'order_by[{index}].field_name': logged models cannot be "
+        f"sorted by {shown(name)}, only by metrics.<key> and {accepted}."
+    )
