@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from tandem_metadata.db import Database
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import batch
-from tandem_metadata.tables import logged_models, tracking
+from tandem_metadata.tables import tracking
 from tests.metadata.logging_client import Client, assert_refused, new_run, opened
 
 LARGEST = 1.7976931348623157e308
@@ -154,41 +154,6 @@ def test_unknown_and_deleted_runs_are_refused(client: Client) -> None:
     body["run_id"] = client.run_id
     assert_refused(client.post("runs/log-metric", body), client.run_id)
     assert client.is_untouched()
-
-
-def test_a_model_that_is_not_in_the_database_is_ignored(client: Client) -> None:
-    client.log("runs/log-metric", key="a", value=1, timestamp=1, model_id="m-1", dataset_name="d")
-    assert len(latest(client)) == 1
-
-
-def test_a_metric_that_names_a_logged_model_is_repeated_for_it_once(client: Client) -> None:
-    with client.database.write() as conn:
-        conn.execute(
-            insert(logged_models.logged_models).values(
-                model_id="m-1",
-                experiment_id=0,
-                name="model",
-                artifact_location="mlflow-artifacts:/0/models/m-1",
-                creation_timestamp_ms=1,
-                last_updated_timestamp_ms=1,
-                status=2,
-                lifecycle_stage="active",
-            )
-        )
-    for _ in range(2):
-        client.log(
-            "runs/log-metric", key="a", value=1, timestamp=2, step=3, model_id="m-1",
-            dataset_name="train", dataset_digest="abc",
-        )  # fmt: skip
-    with client.database.read() as conn:
-        rows = conn.execute(select(logged_models.logged_model_metrics)).mappings().all()
-    assert [dict(row) for row in rows] == [
-        {
-            "model_id": "m-1", "metric_name": "a", "metric_timestamp_ms": 2, "metric_step": 3,
-            "metric_value": 1.0, "experiment_id": 0, "run_id": client.run_id,
-            "dataset_uuid": None, "dataset_name": "train", "dataset_digest": "abc",
-        }
-    ]  # fmt: skip
 
 
 def test_malformed_json_is_refused(client: Client) -> None:

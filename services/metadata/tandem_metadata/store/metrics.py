@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, RowMapping, and_, or_, select
 
 from tandem_metadata import tables
 from tandem_metadata.messages.metrics import LoggedMetric
@@ -17,6 +17,8 @@ from tandem_shared.errors import InvalidParameter
 _LARGEST = 1.7976931348623157e308
 _DATASET_NAME = 500
 _DATASET_DIGEST = 36
+_TOLD_APART = ("metric_value", "dataset_name", "dataset_digest")
+"""What a metric of a model holds beside its key."""
 
 Row = dict[str, Any]
 
@@ -31,21 +33,33 @@ def check(logged: LoggedMetric, path: str = "") -> None:
         )
     limits.check_length(f"{path}dataset_name", logged.dataset_name or "", _DATASET_NAME)
     limits.check_length(f"{path}dataset_digest", logged.dataset_digest or "", _DATASET_DIGEST)
+    if bool(logged.dataset_name) != bool(logged.dataset_digest):
+        given, missing = ("name", "digest") if logged.dataset_name else ("digest", "name")
+        raise InvalidParameter(
+            f"Parameter '{path}dataset_{given}' of metric '{logged.key}' needs "
+            f"'{path}dataset_{missing}' beside it; give both or neither."
+        )
 
 
 def log(conn: Connection, run_id: str, experiment_id: int, logged: Sequence[LoggedMetric]) -> None:
-    """Add metrics to an active run; what is there already stays once.
+    """Add metrics to an active run, and to the logged models that they name.
 
-    The latest metric of a key is the greatest by step, then timestamp, then value as stored. Keys
-    are unordered in a request and ordered here: two requests that lock rows of one run do so in
-    the same order and cannot deadlock.
+    What is there already stays once. The latest metric of a key is the greatest by step, then
+    timestamp, then value as stored. Keys are unordered in a request and ordered here: two requests
+    that lock rows of one run do so in the same order and cannot deadlock.
+
+    A model has one value of a metric for each run, time and step, be it logged with a dataset or
+    without. Raises InvalidParameter for another one, and for a model that does not exist; the
+    transaction must then be rolled back.
     """
     if not logged:
         return
     rows = [_row(run_id, each) for each in logged]
+    model_rows = _model_rows(run_id, experiment_id, logged)
+    _check_models(conn, model_rows)
     conn.execute(tables.insert(conn, metrics).on_conflict_do_nothing(), sorted(rows, key=_identity))
     _keep_latest(conn, rows)
-    _log_to_models(conn, run_id, experiment_id, logged)
+    _log_to_models(conn, run_id, model_rows)
 
 
 def stored_value(value: float) -> tuple[float, bool]:
@@ -108,17 +122,13 @@ def _keep_latest(conn: Connection, rows: Iterable[Row]) -> None:
     conn.execute(upsert, sorted(latest.values(), key=_identity))
 
 
-def _log_to_models(
-    conn: Connection, run_id: str, experiment_id: int, logged: Sequence[LoggedMetric]
-) -> None:
-    """Repeat metrics that name a logged model of this database in that model's own metrics."""
-    named = sorted({each.model_id for each in logged if each.model_id})
-    if not named:
-        return
-    found = select(logged_models.c.model_id).where(among(conn, logged_models.c.model_id, named))
-    known = set(conn.execute(found).scalars())
-    rows = [
-        {
+def _model_rows(run_id: str, experiment_id: int, logged: Iterable[LoggedMetric]) -> list[Row]:
+    """The rows of metrics that name a model, each once, in the order of their key."""
+    rows: dict[tuple[Any, ...], Row] = {}
+    for each in logged:
+        if not each.model_id:
+            continue
+        row = {
             "model_id": each.model_id,
             "metric_name": each.key,
             "metric_timestamp_ms": each.timestamp,
@@ -129,16 +139,51 @@ def _log_to_models(
             "dataset_name": each.dataset_name or None,
             "dataset_digest": each.dataset_digest or None,
         }
-        for each in logged
-        if each.model_id in known
-    ]
-    if rows:
-        rows.sort(
-            key=lambda row: (
-                row["model_id"],
-                row["metric_name"],
-                row["metric_timestamp_ms"],
-                row["metric_step"],
-            )
+        if rows.setdefault(_model_identity(row), row) != row:
+            raise _contradiction(row)
+    return [rows[identity] for identity in sorted(rows)]
+
+
+def _check_models(conn: Connection, rows: Iterable[Row]) -> None:
+    """Raise InvalidParameter unless all the models exist, be they active or deleted."""
+    named = sorted({row["model_id"] for row in rows})
+    if not named:
+        return
+    found = select(logged_models.c.model_id).where(among(conn, logged_models.c.model_id, named))
+    if unknown := set(named).difference(conn.execute(found).scalars()):
+        raise InvalidParameter(
+            f"Metrics cannot be logged to the logged model {min(unknown)[:100]!r}: no model has "
+            "that ID. Create it first, or log them without a model_id."
         )
-        conn.execute(tables.insert(conn, logged_model_metrics).on_conflict_do_nothing(), rows)
+
+
+def _log_to_models(conn: Connection, run_id: str, rows: Sequence[Row]) -> None:
+    if not rows:
+        return
+    columns = logged_model_metrics.c
+    insert = tables.insert(conn, logged_model_metrics).on_conflict_do_nothing()
+    added = conn.execute(insert.returning(columns.model_id), rows).all()
+    if len(added) == len(rows):
+        return
+    stored = select(logged_model_metrics).where(
+        columns.run_id == run_id,
+        among(conn, columns.model_id, sorted({row["model_id"] for row in rows})),
+        among(conn, columns.metric_name, sorted({row["metric_name"] for row in rows})),
+    )
+    by_identity = {_model_identity(found): found for found in conn.execute(stored).mappings()}
+    for row in rows:
+        found = by_identity[_model_identity(row)]
+        if any(found[name] != row[name] for name in _TOLD_APART):
+            raise _contradiction(row)
+
+
+def _model_identity(row: Row | RowMapping) -> tuple[Any, ...]:
+    return row["model_id"], row["metric_name"], row["metric_timestamp_ms"], row["metric_step"]
+
+
+def _contradiction(row: Row) -> InvalidParameter:
+    return InvalidParameter(
+        f"Metric {row['metric_name']!r} of logged model '{row['model_id']}' has another value or "
+        f"dataset at the time {row['metric_timestamp_ms']} and step {row['metric_step']} already; "
+        "log it at another step or time."
+    )

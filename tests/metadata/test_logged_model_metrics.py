@@ -1,0 +1,119 @@
+"""Metrics that are logged to a run and to a logged model, and runs that read and write models."""
+
+import pytest
+from sqlalchemy import select
+
+from tandem_metadata.db import Database
+from tandem_metadata.settings import Settings
+from tandem_metadata.tables.logged_models import logged_model_metrics
+from tests.metadata.logged_models_api import INVALID, MODELS, Api, Json, assert_refused
+
+METRIC = {"key": "acc", "value": 0.5, "timestamp": 7, "step": 3}
+DATASET = {"dataset_name": "train", "dataset_digest": "d1"}
+
+
+@pytest.fixture
+def api(settings: Settings, database: Database) -> Api:
+    return Api(settings, database)
+
+
+@pytest.fixture
+def run_id(api: Api) -> str:
+    return api.run()
+
+
+@pytest.fixture
+def model_id(api: Api) -> str:
+    return api.model_id()
+
+
+def test_a_metric_is_logged_to_the_run_and_to_the_model(
+    api: Api, database: Database, run_id: str, model_id: str
+) -> None:
+    body = {"run_id": run_id, "model_id": model_id, **METRIC, **DATASET}
+    for _ in range(2):
+        assert api.done("POST", "runs/log-metric", body) == {}
+    assert api.run_metrics(run_id) == [METRIC]
+    assert api.model_metrics(model_id) == [
+        {**METRIC, **DATASET, "run_id": run_id, "model_id": model_id}
+    ]
+    with database.read() as conn:
+        (row,) = conn.execute(select(logged_model_metrics))
+    assert (row.experiment_id, row.dataset_uuid) == (0, None)  # as MLflow has it
+
+
+def test_a_batch_logs_to_several_models(api: Api, run_id: str, model_id: str) -> None:
+    other = api.model_id()
+    metrics: list[Json] = [
+        {**METRIC, "model_id": model_id},
+        {**METRIC, "model_id": model_id},
+        {**METRIC, "model_id": other, **DATASET},
+        {**METRIC, "model_id": model_id, "key": "nan", "value": "NaN"},
+        {**METRIC, "model_id": "", "dataset_name": "", "key": "alone"},
+        {"key": "new", "value": 1, "timestamp": 1, "model_id": model_id},
+    ]
+    for _ in range(2):
+        assert api.done("POST", "runs/log-batch", {"run_id": run_id, "metrics": metrics}) == {}
+    assert [each["key"] for each in api.run_metrics(run_id)] == ["acc", "alone", "nan", "new"]
+    found = [(each["key"], each["value"], each["step"]) for each in api.model_metrics(model_id)]
+    assert found == [("acc", 0.5, 3), ("nan", 0.0, 3), ("new", 1.0, 0)]
+    assert [each["dataset_name"] for each in api.model_metrics(other)] == ["train"]
+
+
+def test_a_run_adds_to_what_another_logged(api: Api, run_id: str, model_id: str) -> None:
+    other = api.run()
+    for run, value in ((run_id, 1.0), (other, 2.0)):
+        body = {"run_id": run, "model_id": model_id, **METRIC, "value": value}
+        api.done("POST", "runs/log-metric", body)
+    found = {each["run_id"]: each["value"] for each in api.model_metrics(model_id)}
+    assert found == {run_id: 1.0, other: 2.0}
+
+
+def test_a_deleted_model_still_takes_metrics(api: Api, run_id: str, model_id: str) -> None:
+    api.done("DELETE", f"{MODELS}/{model_id}")
+    api.done("POST", "runs/log-metric", {"run_id": run_id, "model_id": model_id, **METRIC})
+    assert len(api.get(model_id, allow_deleted="true")["data"]["metrics"]) == 1
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"key": "b", "model_id": "m-0"},
+        {"key": "b", "model_id": "m" * 100},
+        {"key": "b", "model_id": 5},
+        {"key": "b", "dataset_name": "d"},
+        {"key": "b", "dataset_digest": "d"},
+        {"value": 0.75},
+        {**DATASET},
+    ],
+)
+def test_a_metric_that_a_model_cannot_take_is_refused_with_all_beside_it(
+    api: Api, run_id: str, model_id: str, bad: Json
+) -> None:
+    api.done("POST", "runs/log-metric", {"run_id": run_id, "model_id": model_id, **METRIC})
+    before = api.run_metrics(run_id), api.model_metrics(model_id)
+    good = {**METRIC, "key": "good", "model_id": model_id}
+    wrong = {**METRIC, "model_id": model_id, **bad}
+    body: Json = {"run_id": run_id, "metrics": [good, wrong]}
+    assert_refused(api.refused("POST", "runs/log-batch", body), INVALID)
+    assert_refused(api.refused("POST", "runs/log-metric", {"run_id": run_id, **wrong}), INVALID)
+    assert (api.run_metrics(run_id), api.model_metrics(model_id)) == before
+
+
+def test_a_batch_that_contradicts_itself_is_refused(api: Api, run_id: str, model_id: str) -> None:
+    metrics = [{**METRIC, "model_id": model_id, "value": value} for value in (1, 2)]
+    body = {"run_id": run_id, "metrics": metrics}
+    assert_refused(api.refused("POST", "runs/log-batch", body), INVALID, "'acc'")
+    assert api.run_metrics(run_id) == api.model_metrics(model_id) == []
+
+
+def test_a_run_shows_the_models_that_it_read_and_wrote(
+    api: Api, run_id: str, model_id: str
+) -> None:
+    api.done("POST", "runs/log-inputs", {"run_id": run_id, "models": [{"model_id": model_id}]})
+    written = {"model_id": model_id, "step": 4}
+    api.done("POST", "runs/outputs", {"run_id": run_id, "models": [written]})
+    found = api.done("POST", "runs/search", {"experiment_ids": ["0"]})["runs"]
+    for run in (api.done("GET", "runs/get", run_id=run_id)["run"], found[0]):
+        assert run["inputs"] == {"model_inputs": [{"model_id": model_id}]}
+        assert run["outputs"] == {"model_outputs": [written]}
