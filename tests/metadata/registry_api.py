@@ -4,7 +4,7 @@ import json
 import uuid
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from starlette.testclient import TestClient
 
 from tandem_metadata.db import Database
@@ -140,6 +140,15 @@ class Registry:
                 select(columns.tag_key, columns.tag_value).where(columns.model_id == model_id)
             ).all()
         return {row.tag_key: row.tag_value for row in rows}
+
+    def spoil_logged_model_tag(self, model_id: str, value: str) -> None:
+        columns = logged_model_tags.c
+        with self.database.write() as conn:
+            conn.execute(
+                update(logged_model_tags)
+                .where(columns.model_id == model_id)
+                .values(tag_value=value)
+            )
 
     def subscribe(self, *events: tuple[str, str]) -> None:
         """Have a webhook wait for events, each an entity and an action."""

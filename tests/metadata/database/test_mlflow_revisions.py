@@ -81,6 +81,7 @@ def _check(address: str, revision: str, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("MLFLOW_DEFAULT_ARTIFACT_ROOT", ARTIFACT_ROOT)
     with TestClient(create_app(), base_url="http://127.0.0.1:5000") as client:
         _use(client)
+        _use_registry(client)
     after = _describe(address)
     assert catalog.without(after["catalog"], OWN) == (before["catalog"], OWN)
     assert after["revision"] == before["revision"] == [revision]
@@ -116,6 +117,31 @@ def _use(client: TestClient) -> None:
     assert read["inputs"]["dataset_inputs"] == [{"dataset": dataset, "tags": tags}]
     history = _get(client, "metrics/get-history", run_id=run_id, metric_key="m")
     assert [metric["value"] for metric in history["metrics"]] == [0.5]
+
+
+def _use_registry(client: TestClient) -> None:
+    tags = [{"key": "t", "value": "v"}]
+    _post(client, "registered-models/create", name="before", tags=tags)
+    _post(client, "registered-models/create", name="other", tags=tags)
+    for _ in range(2):
+        _post(client, "model-versions/create", name="before", source="s3://b/c", tags=tags)
+    for value in ("1", "2"):  # over what was there: which columns are unique differs
+        named = {"name": "before", "key": "t", "value": value}
+        _post(client, "registered-models/set-tag", **named)
+        _post(client, "model-versions/set-tag", version="1", **named)
+        _post(client, "registered-models/alias", name="before", alias="a", version=value)
+    taken = client.post("/api/2.0/mlflow/registered-models/create", json={"name": "other"})
+    assert taken.json()["error_code"] == "RESOURCE_ALREADY_EXISTS"
+    _post(client, "registered-models/rename", name="before", new_name="after")
+    model = _get(client, "registered-models/get", name="after")["registered_model"]
+    assert model["tags"] == [{"key": "t", "value": "2"}]
+    assert model["aliases"] == [{"alias": "a", "version": "2"}]
+    first = _get(client, "model-versions/get", name="after", version="1")["model_version"]
+    assert first["tags"] == [{"key": "t", "value": "2"}]
+    for path, fields in (("model-versions", {"version": "2"}), ("registered-models", {})):
+        body = {"name": "after", **fields}
+        answer = client.request("DELETE", f"/api/2.0/mlflow/{path}/delete", json=body)
+        assert answer.is_success, answer.text
 
 
 def _post(client: TestClient, path: str, **body: Any) -> Any:
