@@ -60,6 +60,7 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "experiments: rename to a taken name",
         "runs: the same tag twice, alike",
         "syntax: runs where run_id = ('${y1}')",
+        "registry_search: models where name = ('rs-a')",
     ),
     "A location must not climb out of its root.": (
         "experiments: create with dots in the location",
@@ -89,6 +90,26 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "syntax: runs where run_id IN ('a' 'b')",
         "syntax: runs where run_id IN (('a'))",
         "syntax: runs ordered by metrics.",
+        "registry_search: versions where run_id IN ('a' 'b')",
+        "registry_search: versions where run_id IN (('a'))",
+        "registry_search: versions ordered by ['tags.name']",
+    ),
+    "Quotes around a word and the entity before an attribute are accepted in every search alike; "
+    "MLflow takes them in searches of runs, and in the registry here and there.": (
+        "registry_search: models where `name` = 'rs-a'",
+        "registry_search: models where \"name\" = 'rs-a'",
+        "registry_search: models where attribute.`name` = 'rs-a'",
+        "registry_search: models where `tags`.rs_team = 'red'",
+        "registry_search: models ordered by ['`name`']",
+        "registry_search: models ordered by ['attribute.name']",
+        "registry_search: versions where `name` = 'rs-c'",
+        "registry_search: versions where \"name\" = 'rs-c'",
+        "registry_search: versions where attribute.`name` = 'rs-c'",
+    ),
+    "A page without room is refused, as in the other searches; MLflow answers one that is empty, "
+    "and a token that leads nowhere.": (
+        "registry_search: 0 models",
+        "registry_search: -1 models",
     ),
     "Spaces mean nothing between words; MLflow takes one, in some places none.": (
         "syntax: runs where params.name IS  NOT  NULL",

@@ -11,9 +11,13 @@ _ID = re.compile(r"\b[0-9a-f]{32}\b")
 _GENERATED_NAME = re.compile(r"[a-z]+-[a-z]+-\d{1,4}")
 _ARTIFACT_ROOT = re.compile(r"mlflow-artifacts://127\.0\.0\.1:\d+/")
 _EXPERIMENT_SEGMENT = re.compile(r"(?<=<root>/)\d+")
-_TIMES = frozenset({"creation_time", "last_update_time", "start_time", "end_time", "timestamp"})
+_TIMES = frozenset({
+    "creation_time", "last_update_time", "start_time", "end_time", "timestamp",
+    "creation_timestamp", "last_updated_timestamp",
+})  # fmt: skip
+_GROUPING = ("key", "run_id", "name", "digest", "current_stage")
 _DAY_MS = 24 * 3600 * 1000
-_UNORDERED = frozenset({"metrics", "params", "tags", "dataset_inputs"})
+_UNORDERED = frozenset({"metrics", "params", "tags", "dataset_inputs", "latest_versions"})
 """Lists that are sets of groups. A metric's history is one group for each run: its order counts."""
 
 
@@ -58,4 +62,4 @@ def _experiment(value: str, names: Mapping[str, str]) -> str:
 def _group(item: Any) -> tuple[str, ...]:
     """What items of one group have in common; sorting by it keeps the order inside a group."""
     fields = item.get("dataset", item)
-    return tuple(str(fields.get(name, "")) for name in ("key", "run_id", "name", "digest"))
+    return tuple(str(fields.get(name, "")) for name in _GROUPING)

@@ -8,6 +8,7 @@ from tests.system.peer.corpus import (
     experiments,
     history,
     logging,
+    registry_search,
     runs,
     search_experiments,
     search_runs,
@@ -16,7 +17,7 @@ from tests.system.peer.corpus import (
 
 _MODULES = (
     experiments, runs, logging, search_runs, syntax, search_experiments, history, datasets,
-    artifacts, bad_input,
+    artifacts, registry_search, bad_input,
 )  # fmt: skip
 
 REQUESTS: dict[str, Ask] = {
