@@ -62,6 +62,16 @@ def get(name: str, path: str, query: Mapping[str, Any] | None = None, **keep: st
     return Ask(name, "GET", _absolute(path), query=tuple(pairs), keep=keep)
 
 
+def patch(name: str, path: str, body: Any = None, **keep: str) -> Ask:
+    """A PATCH of JSON, as `post`."""
+    return Ask(name, "PATCH", _absolute(path), {} if body is None else body, keep=keep)
+
+
+def delete(name: str, path: str, body: Any = None, **keep: str) -> Ask:
+    """A DELETE with JSON, as `post`."""
+    return Ask(name, "DELETE", _absolute(path), {} if body is None else body, keep=keep)
+
+
 class Conversation:
     """Sends a corpus to one server (or to the two that make one) and remembers what is kept."""
 
