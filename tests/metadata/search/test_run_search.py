@@ -173,6 +173,15 @@ def test_results_come_in_the_order_asked_for(
     assert _search(filled, order_by=order_by)[0] == expected
 
 
+def test_pages_of_the_longest_order_follow_each_other(filled: Database) -> None:
+    order_by = ["metrics.loss", *(f"metrics.none{number}" for number in range(31))]
+    first, token = _search(filled, order_by=order_by, max_results=2)
+    second, _ = _search(filled, order_by=order_by, max_results=2, page_token=token)
+    whole, _ = _search(filled, order_by=order_by)
+    assert len(whole) > 4
+    assert first + second == whole[:4]
+
+
 @pytest.mark.parametrize("order_by", [order_by for order_by, _ in ORDERS])
 @pytest.mark.parametrize("size", [1, 4])
 def test_pages_join_to_the_whole_without_a_gap_or_repetition(

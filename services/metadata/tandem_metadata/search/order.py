@@ -20,7 +20,6 @@ from sqlalchemy import (
     case,
     false,
     literal,
-    or_,
     true,
 )
 
@@ -37,6 +36,8 @@ MAX_CLAUSES: Final = 32
 """SQLite joins at most 64 tables."""
 
 _RANKS: Final = range(-1, 3)
+_BEHIND: Final = 1
+_NOT_BEHIND: Final = 0
 _INT64: Final = 2**63
 
 Position = Sequence[tuple[int, str | None]]
@@ -96,10 +97,22 @@ class Ordering:
         """
         if len(position) != len(self.terms):
             raise ValueError("the position has another number of terms")
-        behind: ColumnElement[bool] = false()
-        for term, (rank, written) in reversed(list(zip(self.terms, position, strict=True))):
-            behind = _behind(term, rank, written, behind)
-        return behind
+        # The first verdict counts: in a list, since what is nested overflows SQLite's parser.
+        verdicts: list[tuple[ColumnElement[bool], int]] = []
+        bounds: list[ColumnElement[bool]] = []
+        for index, (term, (rank, written)) in enumerate(zip(self.terms, position, strict=True)):
+            if rank not in (_RANKS if term.rank is not None else (0,)):
+                raise ValueError("no such rank")
+            if term.rank is not None:
+                verdicts += [(term.rank > rank, _BEHIND), (term.rank < rank, _NOT_BEHIND)]
+            if rank == 0:
+                value = _read(term.value, written)
+                beyond = term.value > value if term.ascending else term.value < value
+                verdicts += [(beyond, _BEHIND), (term.value != value, _NOT_BEHIND)]
+                if index == 0 and term.rank is None:
+                    # An index is entered by a bound, not by a verdict.
+                    bounds.append(term.value >= value if term.ascending else term.value <= value)
+        return and_(*bounds, case(*verdicts, else_=_NOT_BEHIND) == _BEHIND)
 
 
 def order_runs(clauses: Sequence[str]) -> Ordering:
@@ -173,23 +186,6 @@ def missing_smallest(value: ColumnElement[Any], ascending: bool) -> Term:
 def _nan_behind(value: ColumnElement[float], is_nan: ColumnElement[bool], ascending: bool) -> Term:
     rank = case((is_nan == true(), 1), (value.is_(None), 2), else_=0)
     return Term(rank, case((is_nan == false(), value)), ascending)
-
-
-def _behind(
-    term: Term, rank: int, written: str | None, then: ColumnElement[bool]
-) -> ColumnElement[bool]:
-    """What rows behind the term's rank and value satisfy, where `then` decides among equals."""
-    if rank not in (_RANKS if term.rank is not None else (0,)):
-        raise ValueError("no such rank")
-    if term.rank is not None and rank != 0:
-        return or_(term.rank > rank, and_(term.rank == rank, then))
-    value = _read(term.value, written)
-    beyond = term.value > value if term.ascending else term.value < value
-    behind = or_(beyond, and_(term.value == value, then))
-    if term.rank is not None:
-        return or_(term.rank > 0, and_(term.rank == 0, behind))
-    # An index is entered by a bound, not by alternatives.
-    return and_(term.value >= value if term.ascending else term.value <= value, behind)
 
 
 def _written(value: object) -> str | None:
