@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tandem_metadata.search import page_token
 from tandem_metadata.search.experiment_fields import EXPERIMENTS
-from tandem_metadata.search.model_version_fields import MODEL_VERSIONS
 from tandem_metadata.search.logged_model_fields import LOGGED_MODELS
+from tandem_metadata.search.model_version_fields import MODEL_VERSIONS
 from tandem_metadata.search.order import order_experiments, order_runs
 from tandem_metadata.search.parser import parse_filter, parse_sort_key
 from tandem_metadata.search.registered_model_fields import REGISTERED_MODELS
@@ -35,7 +35,7 @@ _STEADY = settings(deadline=None, database=None)
 @example("a\\")
 @example('"a\\".b"')
 def test_any_filter_is_read_or_refused(text: str) -> None:
-    for resource in (RUNS, EXPERIMENTS, REGISTERED_MODELS, MODEL_VERSIONS):
+    for resource in (RUNS, EXPERIMENTS, LOGGED_MODELS, REGISTERED_MODELS, MODEL_VERSIONS):
         with contextlib.suppress(InvalidParameter):
             for comparison in parse_filter(text):
                 resource.condition(comparison)
