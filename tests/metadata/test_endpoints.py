@@ -52,6 +52,7 @@ GET = [
     "2.0/mlflow/registered-models/get",
     "2.0/mlflow/registered-models/get-latest-versions",
     "2.0/mlflow/runs/get",
+    "2.0/mlflow/webhooks",
     "3.0/mlflow/server-info",
 ]
 PATCH = ["2.0/mlflow/model-versions/update", "2.0/mlflow/registered-models/update"]

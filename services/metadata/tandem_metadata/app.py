@@ -21,9 +21,12 @@ from tandem_metadata.routes import (
     runs,
     service,
     tags,
+    webhooks,
 )
 from tandem_metadata.routes.endpoint import Context, Endpoint, bind
 from tandem_metadata.settings import Settings
+from tandem_metadata.webhooks.delivery import Delivery
+from tandem_metadata.webhooks.sender import Sender
 from tandem_shared.http import Router
 from tandem_shared.observe import Observe
 from tandem_shared.security import secure
@@ -42,6 +45,7 @@ _ENDPOINTS: list[Endpoint[Any]] = [
     *registered_models.ENDPOINTS,
     *model_versions.ENDPOINTS,
     *registry_search.ENDPOINTS,
+    *webhooks.ENDPOINTS,
 ]
 
 
@@ -53,20 +57,26 @@ def create_app() -> ASGIApp:
     """
     settings = load(Settings, os.environ)
     root = settings.artifact_root()
-    database = Database(settings)
+    database = Database(settings, spare=1)  # one for deliveries
     database.prepare(root)
     context = Context(settings, database)
     client = ArtifactClient(settings)
+    sender = Sender(webhooks.policy(settings), settings.webhook_request_timeout)
+    delivery = Delivery(database, settings, sender)
     routes = [
         *bind(context, _ENDPOINTS),
         *artifacts.routes(context, client),
         *model_artifacts.routes(context, client),
+        *webhooks.routes(context, sender),
         *service.routes(context),
     ]
 
     async def close() -> None:
+        await delivery.stop()
         await client.close()
         database.close()
 
-    router = Router(routes, prefix=settings.static_prefix, on_shutdown=close)
+    router = Router(
+        routes, prefix=settings.static_prefix, on_startup=delivery.start, on_shutdown=close
+    )
     return Observe(secure(router, settings), NAME)

@@ -90,17 +90,18 @@ class Database:
     `pool_timeout` seconds, or has no connection free for as long; no message holds the address.
     """
 
-    def __init__(self, settings: DatabaseSettings) -> None:
+    def __init__(self, settings: DatabaseSettings, *, spare: int = 0) -> None:
+        """`spare` connections come on top of the settings' for what is not a request."""
         self.url = parse_url(settings.backend_store_uri)
         self.dialect: Dialect = "sqlite" if self.url.drivername == "sqlite" else "postgresql"
         self._timeout = settings.pool_timeout
         # SQLite has one writer at a time and lets the others poll. Writers of this process queue
         # here instead, before they take a connection that a reader could use.
         self._writer = threading.Lock() if self.dialect == "sqlite" else None
-        self._engine = _engine(self.url, self.dialect, settings)
+        self._engine = _engine(self.url, self.dialect, settings, settings.pool_size + spare)
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
-        POOL_SIZE.inc(settings.pool_size)
-        self._size = settings.pool_size
+        self._size = settings.pool_size + spare
+        POOL_SIZE.inc(self._size)
         self._listeners: dict[str, Callable[[], None]] = {}
 
     def prepare(self, artifact_root: str) -> None:
@@ -288,7 +289,7 @@ def _sqlite_url(url: URL) -> URL:
     return url
 
 
-def _engine(url: URL, dialect: Dialect, settings: DatabaseSettings) -> Engine:
+def _engine(url: URL, dialect: Dialect, settings: DatabaseSettings, size: int) -> Engine:
     options: dict[str, Any] = {}
     if dialect == "sqlite":
         options["connect_args"] = {"timeout": settings.pool_timeout, "check_same_thread": False}
@@ -304,7 +305,7 @@ def _engine(url: URL, dialect: Dialect, settings: DatabaseSettings) -> Engine:
         }
     engine = create_engine(
         url,
-        pool_size=settings.pool_size,
+        pool_size=size,
         max_overflow=0,
         pool_timeout=settings.pool_timeout,
         pool_recycle=settings.pool_recycle,

@@ -1,5 +1,7 @@
 """The metadata service's settings."""
 
+import base64
+import binascii
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -27,6 +29,7 @@ ACCEPTED_SWITCHES = ("--no-serve-artifacts", "--disable-workspaces")
 """Switches of MLflow's server that are the nature of this service."""
 
 _DATABASES = ("sqlite", "postgresql")
+_KEY_BYTES = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +72,8 @@ class Settings(CommonSettings):
     )
     pool_size: int = setting(
         10,
-        "Database connections a worker keeps; as many requests use the database at once.",
+        "Database connections a worker keeps; as many requests use the database at once, and "
+        "deliveries to webhooks use one more.",
         env="MLFLOW_SQLALCHEMYSTORE_POOL_SIZE",
     )
     pool_timeout: float = setting(
@@ -86,6 +90,41 @@ class Settings(CommonSettings):
         True,
         "Cut param and tag values that are too long, instead of refusing them.",
         env="MLFLOW_TRUNCATE_LONG_VALUES",
+    )
+    webhook_secret_encryption_key: str | None = setting(
+        None,
+        "Key that the secrets of webhooks are encrypted with in the database: 32 bytes in "
+        "URL-safe base64, the same for MLflow's servers of this database. Without it webhooks with "
+        "a secret are refused. Give it by the variable: flags show in process lists.",
+        env="MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY",
+        secret=True,
+    )
+    webhook_allowed_schemes: tuple[str, ...] | None = setting(
+        None,
+        "Schemes that URLs of webhooks may have, comma-separated: https, http. "
+        "Without it: https only.",
+        env="MLFLOW_WEBHOOK_ALLOWED_SCHEMES",
+    )
+    webhook_allow_private_ips: bool = setting(
+        False,
+        "Let webhooks lead to private, loopback, link-local and other addresses that are not "
+        "public.",
+        env="MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS",
+    )
+    webhook_request_timeout: float = setting(
+        30.0,
+        "Seconds that a webhook's receiver gets to answer, from the look-up of its name on.",
+        env="MLFLOW_WEBHOOK_REQUEST_TIMEOUT",
+    )
+    webhook_request_max_retries: int = setting(
+        10,
+        "How often a delivery to a webhook is tried again, after 1 second, then 2, 4 and so on.",
+        env="MLFLOW_WEBHOOK_REQUEST_MAX_RETRIES",
+    )
+    webhook_delivery_max_workers: int = setting(
+        10,
+        "Deliveries to webhooks that a worker makes at once.",
+        env="MLFLOW_WEBHOOK_DELIVERY_MAX_WORKERS",
     )
     create_model_version_source_validation_regex: str | None = setting(
         None,
@@ -140,6 +179,7 @@ class Settings(CommonSettings):
             raise SettingsError("--pool-timeout must not be negative.")
         if self.artifacts_timeout <= 0:
             raise SettingsError("--artifacts-timeout must be more than 0.")
+        self._check_webhooks()
         try:
             re.compile(self.create_model_version_source_validation_regex or "")
         except re.error as error:
@@ -149,3 +189,26 @@ class Settings(CommonSettings):
             ) from None
         if self.max_body_bytes < 1:
             raise SettingsError("--max-body-bytes must be at least 1.")
+
+    def _check_webhooks(self) -> None:
+        if self.webhook_secret_encryption_key and not _is_key(self.webhook_secret_encryption_key):
+            raise SettingsError(
+                "--webhook-secret-encryption-key (MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY) must be 32 "
+                "bytes in URL-safe base64; make one with: "
+                "head -c 32 /dev/urandom | base64 | tr +/ -_"
+            )
+        if not set(self.webhook_allowed_schemes or ()) <= {"http", "https"}:
+            raise SettingsError("--webhook-allowed-schemes must hold http and https only.")
+        if self.webhook_request_timeout <= 0:
+            raise SettingsError("--webhook-request-timeout must be more than 0.")
+        if self.webhook_request_max_retries < 0:
+            raise SettingsError("--webhook-request-max-retries must not be negative.")
+        if self.webhook_delivery_max_workers < 1:
+            raise SettingsError("--webhook-delivery-max-workers must be at least 1.")
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(base64.urlsafe_b64decode(text)) == _KEY_BYTES
+    except (binascii.Error, ValueError):
+        return False

@@ -100,14 +100,18 @@ def bind(context: Context, endpoints: Iterable[Endpoint[Any]]) -> list[Route]:
 
 def _handler(context: Context, endpoint: Endpoint[R]) -> Callable[[Request], Awaitable[Response]]:
     async def handle(request: Request) -> Response:
-        message = await _decode(request, endpoint.request, context.settings.max_body_bytes)
+        message = await decode(request, endpoint.request, context.settings.max_body_bytes)
         answer = await context.threads.run(endpoint.handle, context, message)
         return json_response(answer if isinstance(answer, bytes) else wire.encode_json(answer))
 
     return handle
 
 
-async def _decode(request: Request, of: type[R], limit: int) -> R:
+async def decode(request: Request, of: type[R], limit: int) -> R:
+    """The message of a request, as endpoints get it; a body may have `limit` bytes.
+
+    Raises as `wire.decode_json`, `wire.decode_query` and `read_json_body` do.
+    """
     if request.method in ("GET", "HEAD"):
         parameters = [*request.path_params.items(), *request.query_params.multi_items()]
         return wire.decode_query(parameters, of)

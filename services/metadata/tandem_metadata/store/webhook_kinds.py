@@ -1,0 +1,35 @@
+"""What webhooks can wait for: entities of the registry and what happens to them.
+
+The names are those of MLflow's REST API; its tables and payloads have them in lower case.
+"""
+
+from typing import Final
+
+ENTITIES: Final = {
+    1: "REGISTERED_MODEL",
+    2: "MODEL_VERSION",
+    3: "MODEL_VERSION_TAG",
+    4: "MODEL_VERSION_ALIAS",
+    5: "PROMPT",
+    6: "PROMPT_VERSION",
+    7: "PROMPT_TAG",
+    8: "PROMPT_VERSION_TAG",
+    9: "PROMPT_ALIAS",
+    10: "BUDGET_POLICY",
+}
+ACTIONS: Final = {1: "CREATED", 2: "UPDATED", 3: "DELETED", 4: "SET", 5: "EXCEEDED"}
+STATUSES: Final = {1: "ACTIVE", 2: "DISABLED"}
+
+HAPPENS: Final = {
+    "REGISTERED_MODEL": ("CREATED",),
+    "MODEL_VERSION": ("CREATED",),
+    "MODEL_VERSION_TAG": ("SET", "DELETED"),
+    "MODEL_VERSION_ALIAS": ("CREATED", "DELETED"),
+    "PROMPT": ("CREATED",),
+    "PROMPT_VERSION": ("CREATED",),
+    "PROMPT_TAG": ("SET", "DELETED"),
+    "PROMPT_VERSION_TAG": ("SET", "DELETED"),
+    "PROMPT_ALIAS": ("CREATED", "DELETED"),
+    "BUDGET_POLICY": ("EXCEEDED",),
+}
+"""What happens to each entity. Of budgets Tandem has none, but a webhook may wait for them."""

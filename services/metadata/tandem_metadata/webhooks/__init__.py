@@ -1,0 +1,1 @@
+"""Deliveries to webhooks: to whom, signed how, and when again."""

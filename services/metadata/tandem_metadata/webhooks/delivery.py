@@ -1,0 +1,274 @@
+"""The background task that delivers: one in each worker process, all from the one table.
+
+No request waits for it, and it waits for no receiver while it holds a connection to the database:
+it claims deliveries in a short transaction, sends them, and writes down what became of each in
+another one, in a thread and over a connection that no request uses.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Final, TypeVar
+
+import prometheus_client
+from sqlalchemy import Connection
+
+from tandem_metadata.db import Database
+from tandem_metadata.settings import Settings
+from tandem_metadata.store import webhook_deliveries as store
+from tandem_metadata.store.webhook_deliveries import Claimed, Waiting
+from tandem_metadata.store.webhook_events import RECORDED
+from tandem_metadata.webhooks import secrets, signature
+from tandem_metadata.webhooks.backoff import Backoff
+from tandem_metadata.webhooks.sender import Answer, Sender, Unreachable
+from tandem_shared.errors import ApiError
+
+V = TypeVar("V")
+
+POLL_SECONDS: Final = 5.0
+"""How often to look for what other processes recorded, or left behind."""
+
+_SWEEP_SECONDS: Final = 60.0
+_LEASE_MARGIN: Final = 30.0
+"""Seconds that a lease outlasts the longest attempt: clocks differ, and databases may be slow."""
+
+_LAST_SECONDS: Final = 1.0
+"""What attempts under way get when the service stops; they are made again at the next start."""
+
+_GIVE_BACK_SECONDS: Final = 3.0
+_SHARE: Final = 4
+
+DELIVERIES = prometheus_client.Counter(
+    "tandem_webhook_deliveries",
+    "Attempts to deliver to webhooks, by what became of them.",
+    ("outcome",),
+)
+DURATION = prometheus_client.Histogram(
+    "tandem_webhook_delivery_duration_seconds",
+    "Seconds that an attempt to deliver to a webhook took.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+IN_FLIGHT = prometheus_client.Gauge(
+    "tandem_webhook_deliveries_in_flight",
+    "Attempts to deliver to webhooks under way now.",
+    multiprocess_mode="livesum",
+)
+_log = logging.getLogger("tandem.webhooks")
+
+
+class Delivery:
+    """Delivers what is recorded, from `start` until `stop`.
+
+    Once at least: a delivery is forgotten only after its receiver took it, and one that was being
+    made when a process died is made again after its lease. At most `webhook_delivery_max_workers`
+    attempts are made at once, a quarter of them to one receiver. Those whose last attempt failed
+    get one attempt each at a time, and half of all together: however many receivers hang, others
+    are still delivered to.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        settings: Settings,
+        sender: Sender,
+        *,
+        backoff: Backoff | None = None,
+        poll: float = POLL_SECONDS,
+        lease: float | None = None,
+    ) -> None:
+        """`lease` is in seconds; by default it outlasts the longest attempt."""
+        self._db = db
+        self._sender = sender
+        self._key = settings.webhook_secret_encryption_key
+        self._retries = settings.webhook_request_max_retries
+        self._slots = settings.webhook_delivery_max_workers
+        self._backoff = backoff or Backoff()
+        self._poll = poll
+        self._lease = lease or settings.webhook_request_timeout + _LEASE_MARGIN
+        self._attempts: dict[asyncio.Task[None], Claimed] = {}
+        self._failing: set[str] = set()
+        self._wake = asyncio.Event()
+        self._swept: float | None = None
+        self._stopping = False
+        self._thread: ThreadPoolExecutor | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to deliver, in the running event loop."""
+        loop = asyncio.get_running_loop()
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the next start will see
+                loop.call_soon_threadsafe(self._wake.set)
+
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="webhooks")
+        self._db.listen(RECORDED, wake)
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """End within seconds; what was not delivered is, after the next start."""
+        if self._task is None or self._thread is None:
+            return
+        self._stopping = True
+        self._wake.set()
+        # Not cancelled at once: what it claims at this moment must be given back.
+        await asyncio.wait([self._task, *self._attempts], timeout=_LAST_SECONDS)
+        cut = {claimed.delivery_id: claimed.attempt for claimed in self._attempts.values()}
+        ending = [self._task, *self._attempts]
+        for task in ending:
+            task.cancel()
+        await asyncio.wait(ending)
+        self._task = None
+        if cut:
+            try:
+                async with asyncio.timeout(_GIVE_BACK_SECONDS):
+                    await self._write(lambda conn: store.give_back(conn, cut, _now()))
+            except (ApiError, TimeoutError):
+                _log.warning("deliveries that were cut are made again after their leases")
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                pause = await self._round()
+            except ApiError as error:
+                _log.warning("deliveries have to wait: %s", error.message)
+                pause = self._poll
+            except Exception:
+                _log.exception("deliveries have to wait")
+                pause = self._poll
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+
+    async def _round(self) -> float:
+        """Begin all attempts that may begin now; returns for how long there is nothing to do."""
+        await self._sweep()
+        while not self._stopping:
+            waiting = await self._read(store.first)
+            now = _now()
+            self._forget_failures(waiting)
+            chosen = self._choose([each for each in waiting if each.due_at <= now])
+            if not chosen:
+                later = [each.due_at - now for each in waiting if each.due_at > now]
+                return min(self._poll, *(ms / 1000 for ms in later)) if later else self._poll
+            claim = partial(store.claim, now=now, until=now + round(self._lease * 1000))
+            claimed = await self._write(partial(claim, delivery_ids=chosen))
+            for each in claimed:
+                attempt = asyncio.create_task(self._attempt(each))
+                self._attempts[attempt] = each
+                attempt.add_done_callback(self._ended)
+            if not claimed:  # another worker was quicker
+                await asyncio.sleep(0.01)
+        return 0.0
+
+    def _choose(self, due: Sequence[Waiting]) -> list[str]:
+        """Which of the deliveries, one for each webhook, may begin beside those under way."""
+        busy = Counter(claimed.webhook_id for claimed in self._attempts.values())
+        free = self._slots - busy.total()
+        free_to_failing = max(1, self._slots // 2) - sum(busy[each] for each in self._failing)
+        chosen = []
+        for each in due:
+            failing = each.webhook_id in self._failing
+            share = 1 if failing else max(1, self._slots // _SHARE)
+            if free <= 0 or busy[each.webhook_id] >= share or (failing and free_to_failing <= 0):
+                continue
+            free -= 1
+            free_to_failing -= failing
+            chosen.append(each.delivery_id)
+        return chosen
+
+    def _forget_failures(self, waiting: Sequence[Waiting]) -> None:
+        """Keep only those of webhooks for which something waits or is under way."""
+        self._failing &= {each.webhook_id for each in waiting} | {
+            claimed.webhook_id for claimed in self._attempts.values()
+        }
+
+    def _ended(self, attempt: asyncio.Task[None]) -> None:
+        self._attempts.pop(attempt, None)
+        self._wake.set()
+        if not attempt.cancelled() and (error := attempt.exception()):
+            # It stays leased, and is made again afterwards.
+            _log.warning("an attempt to deliver could not be recorded", exc_info=error)
+
+    async def _attempt(self, claimed: Claimed) -> None:
+        """Send one delivery and write down what became of it."""
+        reason, passing, asked = "", True, None
+        with IN_FLIGHT.track_inprogress(), DURATION.time():
+            try:
+                answer = await self._send(claimed)
+            except Unreachable as error:
+                reason, passing = str(error), error.passing
+            except secrets.Unreadable as error:
+                reason = str(error)
+            except Exception:
+                _log.exception("an attempt to deliver failed")
+                reason = "The service failed; its log has the reason."
+            else:
+                asked = answer.retry_after
+                passing = answer.passing
+                if not answer.accepted:
+                    reason = f"The receiver answered with HTTP status {answer.status}."
+        if not reason:
+            self._failing.discard(claimed.webhook_id)
+            await self._write(lambda conn: store.end(conn, claimed.delivery_id, claimed.attempt))
+            DELIVERIES.labels("delivered").inc()
+            return
+        self._failing.add(claimed.webhook_id)
+        facts = {
+            "webhook_id": claimed.webhook_id,
+            "delivery_id": claimed.delivery_id,
+            "attempt": claimed.attempt,
+            "reason": reason,
+        }
+        if passing and claimed.attempt <= self._retries:
+            pause = self._backoff.after(claimed.attempt, asked)
+            due_at = _now() + round(pause * 1000)
+            await self._write(
+                lambda conn: store.postpone(conn, claimed.delivery_id, claimed.attempt, due_at)
+            )
+            DELIVERIES.labels("retried").inc()
+            _log.info("delivery to a webhook failed, and is tried again", extra=facts)
+            return
+        await self._write(lambda conn: store.end(conn, claimed.delivery_id, claimed.attempt))
+        DELIVERIES.labels("given_up").inc()
+        _log.error("delivery to a webhook failed, and is given up", extra=facts)
+
+    async def _send(self, claimed: Claimed) -> Answer:
+        secret = secrets.unseal(claimed.secret, self._key) if claimed.secret else None
+        body = claimed.body.encode()
+        headers = signature.headers(claimed.delivery_id, int(time.time()), body, secret)
+        return await self._sender.post(claimed.url, headers, body)
+
+    async def _sweep(self) -> None:
+        """Now and then, forget deliveries to webhooks that are gone."""
+        now = time.monotonic()
+        if self._swept is not None and now < self._swept + _SWEEP_SECONDS:
+            return
+        self._swept = now
+        if dropped := await self._write(store.drop_orphans):
+            DELIVERIES.labels("dropped").inc(dropped)
+
+    async def _read(self, function: Callable[[Connection], V]) -> V:
+        def run() -> V:
+            with self._db.read() as conn:
+                return function(conn)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+
+    async def _write(self, function: Callable[[Connection], V]) -> V:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._db.transact, function
+        )
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,217 @@
+"""Where deliveries may go: to which URLs, and to which addresses behind their names.
+
+Who may create webhooks chooses what this service connects to, from inside its network. So a URL is
+checked when it is given, for a good answer; and the address is checked again at each connection,
+of which it then is the address: what a name resolves to may change in between.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpcore
+import httpx
+
+from tandem_shared.errors import InvalidParameter
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+MAX_URL: Final = 500
+_RESOLVE_SECONDS: Final = 5.0
+_NAT64: Final = (
+    ipaddress.IPv6Network("64:ff9b::/96"),
+    ipaddress.IPv6Network("64:ff9b:1::/48"),
+)
+_COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
+_RESOLUTIONS: Final = 32
+"""Names looked up at once; a thread that waits for a name server cannot be stopped."""
+
+
+class Forbidden(Exception):
+    """The host has an address that deliveries must not go to."""
+
+
+class Unresolved(OSError):
+    """The host has no address, or no name server said so in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the settings allow."""
+
+    schemes: tuple[str, ...]
+    allow_private: bool
+
+
+def parse(url: str, policy: Policy) -> httpx.URL:
+    """The parts of a URL that a webhook may have, its host still unresolved.
+
+    Raises InvalidParameter, which does not repeat the URL: it may hold a token.
+    """
+    if len(url) > MAX_URL:
+        raise InvalidParameter(
+            f"Parameter 'url' exceeds the maximum length of {MAX_URL} characters: it has "
+            f"{len(url)}."
+        )
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, UnicodeError, ValueError):
+        raise InvalidParameter("Parameter 'url' is not a valid URL.") from None
+    if parsed.scheme not in policy.schemes:
+        accepted = " or ".join(f"{name}://" for name in policy.schemes)
+        raise InvalidParameter(
+            f"Parameter 'url' must begin with {accepted}; the server's "
+            "MLFLOW_WEBHOOK_ALLOWED_SCHEMES says what it may begin with."
+        )
+    if not parsed.host:
+        raise InvalidParameter("Parameter 'url' names no host.")
+    if parsed.userinfo:
+        raise InvalidParameter(
+            "Parameter 'url' holds a user name or password, which everyone could read who may "
+            "list webhooks; let the receiver check the signature by 'secret' instead."
+        )
+    if parsed.port is not None and not 0 < parsed.port < 65536:
+        raise InvalidParameter("Parameter 'url' names a port that is not between 1 and 65535.")
+    return parsed
+
+
+async def check(url: str, policy: Policy) -> None:
+    """Raise InvalidParameter, saying why, for a URL that deliveries cannot or must not go to."""
+    parsed = parse(url, policy)
+    if policy.allow_private:
+        return
+    try:
+        await addresses(parsed.raw_host.decode("ascii"), policy)
+    except Forbidden:
+        raise InvalidParameter(
+            f"Parameter 'url' leads to {parsed.host}, which has an address that is not public; "
+            "the server refuses those unless MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS is set."
+        ) from None
+    except Unresolved as error:
+        raise InvalidParameter(f"Parameter 'url': {error}.") from None
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is one of the open internet, also when it wraps an IPv4 address."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if wrapped := _wrapped(address):
+            return all(map(is_public, wrapped))
+        if address.is_site_local:
+            return False
+    return (
+        address.is_global
+        and not address.is_multicast
+        and not address.is_reserved
+        and not address.is_unspecified
+    )
+
+
+def _wrapped(address: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
+    """The IPv4 addresses that packets to an IPv6 address may end up at."""
+    if address.ipv4_mapped:
+        return [address.ipv4_mapped]
+    if address.sixtofour:
+        return [address.sixtofour]
+    if address.teredo:
+        return list(address.teredo)
+    if address in _COMPATIBLE or any(address in network for network in _NAT64):
+        return [ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)]
+    return []
+
+
+async def addresses(host: str, policy: Policy) -> list[str]:
+    """The addresses of a host, in the order to try them.
+
+    Raises Unresolved, and Forbidden when one of them is not public and the policy asks for that.
+    """
+    found = await _resolve(host)
+    if not policy.allow_private and not all(is_public(ipaddress.ip_address(ip)) for ip in found):
+        raise Forbidden(f"{host} has an address that is not public.")
+    return found
+
+
+_resolving = threading.BoundedSemaphore(_RESOLUTIONS)
+
+
+async def _resolve(host: str) -> list[str]:
+    """In a thread of its own: those that the event loop lends are needed elsewhere.
+
+    A name server may keep it waiting longer than anybody waits for it.
+    """
+    with contextlib.suppress(ValueError):
+        return [str(ipaddress.ip_address(host))]
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[list[str]] = loop.create_future()
+
+    def settle(found: list[str], error: Unresolved | None) -> None:
+        if answer.done():
+            return
+        if error:
+            answer.set_exception(error)
+        else:
+            answer.set_result(found)
+
+    def look_up() -> None:
+        found: list[str] = []
+        error = None
+        try:
+            infos = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            found = list(dict.fromkeys(str(info[4][0]) for info in infos))
+        except (OSError, UnicodeError):
+            error = Unresolved(f"the host {host} has no address")
+        finally:
+            _resolving.release()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, found, error)
+
+    if not _resolving.acquire(blocking=False):
+        raise Unresolved("too many hosts are being looked up")
+    threading.Thread(target=look_up, name="resolve", daemon=True).start()
+    try:
+        async with asyncio.timeout(_RESOLVE_SECONDS):
+            return await answer
+    except TimeoutError:
+        raise Unresolved(f"the look-up of the host {host} took too long") from None
+
+
+class GuardedBackend(httpcore.AsyncNetworkBackend):
+    """Connects to hosts by addresses that were checked, and to those very addresses.
+
+    TLS is above it and still verifies the host's name.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._plain = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """As httpcore has it; raises Forbidden besides."""
+        try:
+            found = await addresses(host, self._policy)
+        except Unresolved as error:
+            raise httpcore.ConnectError(str(error)) from error
+        failure: Exception = httpcore.ConnectError(f"{host} has no address")
+        for address in found:
+            try:
+                return await self._plain.connect_tcp(
+                    address, port, timeout, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+    async def sleep(self, seconds: float) -> None:
+        """As httpcore has it."""
+        await self._plain.sleep(seconds)

@@ -1,0 +1,536 @@
+"""Webhooks: created, read, changed, deleted and tested as a client asks for it."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from sqlalchemy import insert, select, update
+from starlette.testclient import TestClient
+
+from tandem_metadata.db import Database
+from tandem_metadata.routes import webhooks as routes
+from tandem_metadata.routes.endpoint import Context, bind
+from tandem_metadata.settings import Settings
+from tandem_metadata.store import webhook_events
+from tandem_metadata.store.webhook_kinds import HAPPENS
+from tandem_metadata.tables.deliveries import deliveries
+from tandem_metadata.tables.webhooks import webhooks
+from tandem_metadata.webhooks import secrets
+from tandem_metadata.webhooks.examples import EXAMPLES
+from tandem_metadata.webhooks.sender import Sender
+from tandem_shared.http import Router
+from tandem_shared.settings import replace
+from tests.receiver import Receiver, receiving
+
+KEY = Fernet.generate_key().decode()
+EVENT = {"entity": "REGISTERED_MODEL", "action": "CREATED"}
+TAG_EVENT = {"entity": "MODEL_VERSION_TAG", "action": "SET"}
+PUBLIC = "https://8.8.8.8/hook"
+
+
+class Api:
+    def __init__(self, settings: Settings, database: Database) -> None:
+        context = Context(settings, database)
+        sender = Sender(routes.policy(settings), settings.webhook_request_timeout)
+        router = Router([*bind(context, routes.ENDPOINTS), *routes.routes(context, sender)])
+        self._client = TestClient(router)
+
+    def ask(self, method: str, path: str = "", **fields: Any) -> tuple[int, Any]:
+        url = f"/api/2.0/mlflow/webhooks{path}"
+        if method in ("GET", "DELETE"):
+            answer = self._client.request(method, url, params=fields)
+        else:
+            content = json.dumps(fields)
+            headers = {"Content-Type": "application/json"}
+            answer = self._client.request(method, url, content=content, headers=headers)
+        return answer.status_code, answer.json()
+
+    def ok(self, method: str, path: str = "", **fields: Any) -> Any:
+        status, body = self.ask(method, path, **fields)
+        assert status == 200, body
+        return body
+
+    def create(self, **fields: Any) -> Any:
+        wanted = {"name": "hook", "url": PUBLIC, "events": [EVENT], **fields}
+        return self.ok("POST", **wanted)["webhook"]
+
+    def refusal(self, **fields: Any) -> str:
+        """The message that refuses to create a webhook, which then is not there."""
+        before = self.ok("GET")
+        status, body = self.ask("POST", **{"name": "n", "url": PUBLIC, "events": [EVENT], **fields})
+        assert (status, body["error_code"]) == (400, "INVALID_PARAMETER_VALUE"), body
+        assert self.ok("GET") == before
+        message: str = body["message"]
+        return message
+
+
+@pytest.fixture
+def api(settings: Settings, database: Database) -> Api:
+    return Api(replace(settings, webhook_secret_encryption_key=KEY), database)
+
+
+@pytest.fixture
+def open_api(settings: Settings, database: Database) -> Api:
+    """With loopback allowed, as the receiver is there."""
+    return Api(
+        replace(
+            settings,
+            webhook_secret_encryption_key=KEY,
+            webhook_allow_private_ips=True,
+            webhook_allowed_schemes=("http", "https"),
+            webhook_request_timeout=5.0,
+        ),
+        database,
+    )
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as running:
+        yield running
+
+
+def test_a_webhook_is_created_and_read(api: Api) -> None:
+    made = api.create(
+        name="Hook.1_a-b",
+        description="tells",
+        events=[EVENT, TAG_EVENT],
+        status="DISABLED",
+        secret="s3cret",
+    )
+    assert made.pop("webhook_id")
+    assert made.pop("creation_timestamp") == made.pop("last_updated_timestamp") > 0
+    assert made == {
+        "name": "Hook.1_a-b",
+        "description": "tells",
+        "url": PUBLIC,
+        "events": [TAG_EVENT, EVENT],
+        "status": "DISABLED",
+    }
+
+
+def test_what_is_not_given_has_mlflows_defaults(api: Api) -> None:
+    made = api.create(status=None, description="", secret="")
+    assert made["status"] == "ACTIVE"
+    assert "description" not in made
+    assert api.ok("GET", f"/{made['webhook_id']}")["webhook"] == made
+
+
+def test_events_and_status_may_be_numbers_as_in_every_enum(api: Api) -> None:
+    made = api.create(events=[{"entity": 10, "action": 5}], status=2)
+    assert made["events"] == [{"entity": "BUDGET_POLICY", "action": "EXCEEDED"}]
+    assert made["status"] == "DISABLED"
+
+
+def test_webhooks_are_listed_by_pages_the_latest_first(api: Api, database: Database) -> None:
+    made = [api.create(name=f"n{number}") for number in range(5)]
+    with database.write() as conn:
+        for number, each in enumerate(made):
+            conn.execute(
+                update(webhooks)
+                .where(webhooks.c.webhook_id == each["webhook_id"])
+                .values(creation_timestamp=number // 2)
+            )
+    listed = api.ok("GET")["webhooks"]
+    assert [each["creation_timestamp"] for each in listed] == [2, 1, 1, 0, 0]
+    pages, token = [], None
+    while True:
+        page = api.ok("GET", max_results=2, **({"page_token": token} if token else {}))
+        pages.append(page["webhooks"])
+        api.create(name="meanwhile")
+        token = page.get("next_page_token")
+        if not token:
+            break
+    assert [len(page) for page in pages] == [2, 2, 1]
+    assert [each for page in pages for each in page] == listed
+
+
+@pytest.mark.parametrize(
+    "query", [{"max_results": -1}, {"max_results": 1001}, {"max_results": "x"}, {"page_token": "x"}]
+)
+def test_a_page_that_cannot_be_is_refused(api: Api, query: dict[str, Any]) -> None:
+    status, body = api.ask("GET", **query)
+    assert (status, body["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+
+
+def test_a_token_of_another_search_is_refused(api: Api) -> None:
+    from tandem_metadata.search import page_token
+
+    token = page_token.write(page_token.fingerprint("runs"), [(0, "1"), (0, "x")])
+    status, body = api.ask("GET", page_token=token)
+    assert (status, body["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+
+
+def test_a_webhook_is_changed_field_by_field(api: Api) -> None:
+    made = api.create(description="old", events=[EVENT])
+    path = f"/{made['webhook_id']}"
+    changes: list[dict[str, Any]] = [
+        {"name": "new"},
+        {"url": "https://8.8.4.4/"},
+        {"description": "new"},
+        {"events": [TAG_EVENT]},
+        {"status": "DISABLED"},
+    ]
+    for change in changes:
+        made.update(change)
+        changed = api.ok("PATCH", path, **change)["webhook"]
+        made["last_updated_timestamp"] = changed["last_updated_timestamp"]
+        assert changed == api.ok("GET", path)["webhook"] == made
+    del made["description"]
+    changed = api.ok("PATCH", path, description="", name="", url="", events=[])["webhook"]
+    assert changed["last_updated_timestamp"] >= made.pop("last_updated_timestamp")
+    del changed["last_updated_timestamp"]
+    assert changed == made
+
+
+_BAD_CHANGES: list[Any] = [
+    {"name": "bad name"},
+    {"url": "https://127.0.0.1/"},
+    {"url": "http://8.8.8.8/"},
+    {"description": "d" * 1001},
+    {"events": [{"entity": "PROMPT", "action": "SET"}]},
+    {"events": [EVENT, EVENT]},
+    {"status": "x"},
+    {"secret": "s" * 688},
+]
+
+
+def test_a_change_that_cannot_be_leaves_everything_as_it_was(api: Api, database: Database) -> None:
+    for change in _BAD_CHANGES:
+        made = api.create(secret="kept")
+        with database.read() as conn:
+            before = conn.execute(select(webhooks)).all()
+        wanted = {"name": "other", "secret": "other", "description": "other", **change}
+        status, body = api.ask("PATCH", f"/{made['webhook_id']}", **wanted)
+        assert (status, body["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+        with database.read() as conn:
+            assert conn.execute(select(webhooks)).all() == before
+
+
+def test_a_deleted_webhook_is_gone_for_clients_and_kept_in_its_table(
+    api: Api, database: Database
+) -> None:
+    webhook_id = api.create()["webhook_id"]
+    assert api.ok("DELETE", f"/{webhook_id}") == {}
+    assert api.ok("GET") == {}
+    for method, path in (
+        ("GET", ""), ("DELETE", ""), ("PATCH", ""), ("POST", "/test"),
+    ):  # fmt: skip
+        status, body = api.ask(method, f"/{webhook_id}{path}")
+        assert (status, body["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST"), method
+    with database.read() as conn:
+        (row,) = conn.execute(select(webhooks))
+    assert row.deleted_timestamp == row.last_updated_timestamp > 0
+
+
+def test_deleting_or_disabling_drops_what_waits(api: Api, database: Database) -> None:
+    ids = {name: api.create(name=name)["webhook_id"] for name in ("gone", "off", "kept")}
+    with database.write() as conn:
+        webhook_events.record(conn, "registered_model", "created", {})
+    api.ok("DELETE", f"/{ids['gone']}")
+    api.ok("PATCH", f"/{ids['off']}", status="DISABLED")
+    with database.read() as conn:
+        waiting = conn.execute(select(deliveries.c.webhook_id)).scalars().all()
+    assert waiting == [ids["kept"]]
+
+
+@pytest.mark.parametrize("missing", ["name", "url", "events"])
+def test_what_must_be_given_is_named(api: Api, missing: str) -> None:
+    assert f"'{missing}'" in api.refusal(**{missing: None})
+
+
+_BAD_NAMES: list[Any] = [" ", "a b", "-a", "a-", "a" * 64, "é", "a\n", "K\u212a", 3]
+
+
+def test_a_name_that_cannot_be_is_refused(api: Api) -> None:
+    for name in _BAD_NAMES:
+        assert "'name'" in api.refusal(name=name)
+
+
+def test_the_longest_values_fit(api: Api) -> None:
+    made = api.create(
+        name="a" * 63,
+        url="https://8.8.8.8/".ljust(500, "x"),
+        description="d" * 1000,
+        secret="s" * 687,
+    )
+    assert len(made["url"]) == 500
+
+
+_BAD_FIELDS: list[Any] = [
+    {"url": "https://8.8.8.8/".ljust(501, "x")},
+    {"description": "d" * 1001},
+    {"secret": "s" * 688},
+    {"secret": "é" * 344},
+    {"description": 5},
+    {"secret": 5},
+    {"status": "x"},
+    {"status": "active"},
+    {"status": 0},
+    {"status": 3},
+]
+
+
+def test_values_that_cannot_be_are_refused_by_name(api: Api) -> None:
+    for fields in _BAD_FIELDS:
+        (name,) = fields
+        assert f"'{name}'" in api.refusal(**fields)
+
+
+_BAD_EVENTS: list[Any] = [
+    [],
+    "x",
+    {"entity": 1},
+    [1],
+    [{}],
+    [{"entity": "REGISTERED_MODEL"}],
+    [{"action": "CREATED"}],
+    [{"entity": "x", "action": "CREATED"}],
+    [{"entity": "registered_model", "action": "created"}],
+    [{"entity": "REGISTERED_MODEL", "action": "DELETED"}],
+    [{"entity": "ENTITY_UNSPECIFIED", "action": "CREATED"}],
+    [{"entity": "PROMPT", "action": "ACTION_UNSPECIFIED"}],
+    [{"entity": 99, "action": 1}],
+    [EVENT, EVENT],
+]
+
+
+def test_events_that_never_happen_are_refused(api: Api) -> None:
+    for events in _BAD_EVENTS:
+        assert "'events" in api.refusal(events=events)
+
+
+_BAD_URLS: list[Any] = [
+    "http://8.8.8.8/",
+    "ftp://8.8.8.8/",
+    "8.8.8.8/x",
+    "https://",
+    "https:///x",
+    "https://[/",
+    "https://8.8.8.8:99999/",
+    "https://8.8.8.8:0/",
+    "https://user:pass@8.8.8.8/",
+    "https://127.0.0.1/",
+    "https://127.1/",
+    "https://2130706433/",
+    "https://0x7f000001/",
+    "https://localhost/",
+    "https://0.0.0.0/",
+    "https://10.0.0.1/",
+    "https://172.16.0.1/",
+    "https://192.168.1.1/",
+    "https://169.254.169.254/latest/meta-data",
+    "https://100.64.0.1/",
+    "https://224.0.0.1/",
+    "https://255.255.255.255/",
+    "https://[::1]/",
+    "https://[::]/",
+    "https://[fe80::1]/",
+    "https://[fd00::1]/",
+    "https://[fec0::1]/",
+    "https://[ff0e::1]/",
+    "https://[::ffff:127.0.0.1]/",
+    "https://[::127.0.0.1]/",
+    "https://[64:ff9b::7f00:1]/",
+    "https://[2002:7f00:1::]/",
+    "https://no-such-host.invalid/",
+    "https://a\u3002invalid/",
+    " ",
+    "https://8.8.8.8/\n",
+    7,
+]
+
+
+def test_a_url_that_deliveries_must_not_go_to_is_refused(api: Api) -> None:
+    for url in _BAD_URLS:
+        message = api.refusal(url=url)
+        assert "'url'" in message
+        assert "pass" not in message.replace("password", "")
+
+
+def test_loopback_and_http_are_accepted_where_the_settings_say_so(open_api: Api) -> None:
+    open_api.create(url="http://127.0.0.1:1/")
+    open_api.create(url="https://no-such-host.invalid/")
+
+
+def test_secrets_are_encrypted_as_mlflow_encrypts_them(
+    api: Api, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.store.model_registry.dbmodels.models import EncryptedString
+
+    monkeypatch.setenv("MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", KEY)
+    mlflow: Any = EncryptedString()
+    webhook_id = api.create(secret="sécret")["webhook_id"]
+
+    def kept() -> str | None:
+        with database.read() as conn:
+            return conn.execute(select(webhooks.c.secret)).scalar_one()
+
+    assert "cret" not in str(kept())
+    assert mlflow.process_result_value(kept(), None) == "sécret"
+    assert secrets.unseal(mlflow.process_bind_param("other", None), KEY) == "other"
+    api.ok("PATCH", f"/{webhook_id}", name="renamed")
+    assert mlflow.process_result_value(kept(), None) == "sécret"
+    api.ok("PATCH", f"/{webhook_id}", secret="newer")
+    assert mlflow.process_result_value(kept(), None) == "newer"
+    api.ok("PATCH", f"/{webhook_id}", secret="")
+    assert kept() is None
+
+
+def test_a_secret_without_a_key_is_refused_and_the_setting_named(
+    settings: Settings, database: Database
+) -> None:
+    api = Api(settings, database)
+    assert "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY" in api.refusal(secret="s3cret")
+    webhook_id = api.create()["webhook_id"]
+    status, body = api.ask("PATCH", f"/{webhook_id}", secret="s3cret")
+    assert status == 400
+    assert "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY" in body["message"]
+    assert "s3cret" not in body["message"]
+
+
+def test_no_answer_holds_a_secret(open_api: Api, receiver: Receiver) -> None:
+    made = open_api.create(secret="s3cret", url=receiver.url + "/x")
+    path = f"/{made['webhook_id']}"
+    answers = [
+        made,
+        open_api.ok("GET"),
+        open_api.ok("GET", path),
+        open_api.ok("PATCH", path, secret="s3cret"),
+        open_api.ok("POST", f"{path}/test"),
+    ]
+    assert "secret" not in json.dumps(answers)
+    assert "s3cret" not in json.dumps(answers)
+
+
+def test_the_events_are_mlflows_and_so_are_their_examples() -> None:
+    from mlflow.webhooks.types import EVENT_TO_PAYLOAD_CLASS
+
+    theirs: dict[Any, Any] = {
+        (entity.name, action.name): payload.example()
+        for (entity, action), payload in EVENT_TO_PAYLOAD_CLASS.items()
+    }
+    assert theirs == EXAMPLES
+    assert set(theirs) == {(entity, action) for entity in HAPPENS for action in HAPPENS[entity]}
+
+
+@pytest.mark.parametrize("given", [None, TAG_EVENT])
+def test_a_test_sends_an_example_once(
+    open_api: Api, receiver: Receiver, database: Database, given: Any
+) -> None:
+    url = receiver.answer("/ok", 202, body="tänk you".encode())
+    webhook_id = open_api.create(url=url, secret="s3cret", status="DISABLED")["webhook_id"]
+    fields = {"event": given} if given else {}
+    result = open_api.ok("POST", f"/{webhook_id}/test", **fields)["result"]
+    assert result == {"success": True, "response_status": 202, "response_body": "tänk you"}
+    (got,) = receiver.received
+    assert got.is_signed_with("s3cret")
+    assert not got.is_signed_with("another")
+    assert got.headers["content-type"] == "application/json"
+    event = given or EVENT
+    assert got.event["entity"].upper() == event["entity"]
+    assert got.event["action"].upper() == event["action"]
+    assert got.event["data"] == EXAMPLES[event["entity"], event["action"]]
+    assert set(got.event) == {"entity", "action", "timestamp", "data"}
+    with database.read() as conn:
+        assert conn.execute(select(deliveries)).all() == []
+
+
+def test_a_webhook_without_a_secret_is_not_signed(open_api: Api, receiver: Receiver) -> None:
+    webhook_id = open_api.create(url=receiver.url + "/x")["webhook_id"]
+    assert open_api.ok("POST", f"/{webhook_id}/test")["result"]["success"] is True
+    assert "x-mlflow-signature" not in receiver.received[0].headers
+
+
+def test_a_test_that_fails_says_how(open_api: Api, receiver: Receiver) -> None:
+    def result(url: str, **fields: Any) -> Any:
+        webhook_id = open_api.create(url=url, **fields)["webhook_id"]
+        return open_api.ok("POST", f"/{webhook_id}/test")["result"]
+
+    failed = result(receiver.answer("/failing", 500, body=b"x" * 100_000))
+    assert (failed["success"], failed["response_status"]) == (False, 500)
+    assert failed["response_body"] == "x" * 65536
+    assert len(receiver.at("/failing")) == 1
+    redirected = result(receiver.answer("/moved", 307, Location="/elsewhere"))
+    assert (redirected["success"], redirected["response_status"]) == (False, 307)
+    assert "redirect" in redirected["error_message"]
+    assert receiver.at("/elsewhere") == []
+    for url in ("http://127.0.0.1:1/", "http://no-such-host.invalid/"):
+        unreachable = result(url)
+        assert set(unreachable) == {"success", "error_message"}
+        assert unreachable["success"] is False
+
+
+def test_a_test_of_a_hanging_receiver_ends_and_keeps_no_thread(
+    settings: Settings, database: Database, receiver: Receiver
+) -> None:
+    api = Api(
+        replace(
+            settings,
+            webhook_allow_private_ips=True,
+            webhook_allowed_schemes=("http",),
+            webhook_request_timeout=0.2,
+        ),
+        database,
+    )
+    webhook_id = api.create(url=receiver.url + "/hang")["webhook_id"]
+    result = api.ok("POST", f"/{webhook_id}/test")["result"]
+    assert result["success"] is False
+    assert "0.2 s" in result["error_message"]
+
+
+@pytest.mark.parametrize(
+    "event", [{"entity": "PROMPT", "action": "SET"}, {"entity": "x", "action": "SET"}, {}, "x"]
+)
+def test_a_test_of_an_event_that_never_happens_is_refused(api: Api, event: Any) -> None:
+    status, body = api.ask("POST", f"/{api.create()['webhook_id']}/test", event=event)
+    assert (status, body["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+
+
+def test_a_test_with_a_secret_that_the_key_does_not_open_sends_nothing(
+    open_api: Api, receiver: Receiver, database: Database
+) -> None:
+    webhook_id = open_api.create(url=receiver.url + "/x", secret="s")["webhook_id"]
+    with database.write() as conn:
+        foreign = secrets.seal("s", Fernet.generate_key().decode())
+        conn.execute(update(webhooks).values(secret=foreign))
+    result = open_api.ok("POST", f"/{webhook_id}/test")["result"]
+    assert result["success"] is False
+    assert "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY" in result["error_message"]
+    assert receiver.received == []
+
+
+def test_a_webhook_of_mlflow_that_leads_inside_is_not_sent_to(
+    api: Api, receiver: Receiver, database: Database
+) -> None:
+    """Whatever the table holds, the address is checked when it is connected to."""
+    webhook_id = api.create()["webhook_id"]
+    with database.write() as conn:
+        inside = receiver.url.replace("http://", "https://")
+        conn.execute(update(webhooks).values(url=inside))
+    result = api.ok("POST", f"/{webhook_id}/test")["result"]
+    assert result["success"] is False
+    assert "not public" in result["error_message"]
+    with database.write() as conn:
+        conn.execute(update(webhooks).values(url=receiver.url))
+    assert "ALLOWED_SCHEMES" in api.ok("POST", f"/{webhook_id}/test")["result"]["error_message"]
+    assert receiver.received == []
+
+
+def test_credentials_in_a_url_that_mlflow_took_are_sent_as_it_sends_them(
+    open_api: Api, receiver: Receiver, database: Database
+) -> None:
+    webhook_id = open_api.create()["webhook_id"]
+    with database.write() as conn:
+        url = receiver.url.replace("http://", "http://us%65r:p%40ss@") + "/x"
+        conn.execute(update(webhooks).values(url=url))
+    assert open_api.ok("POST", f"/{webhook_id}/test")["result"]["success"] is True
+    assert receiver.received[0].headers["authorization"] == "Basic dXNlcjpwQHNz"
+
+
+def test_a_webhook_without_times_of_another_writer_is_listed(api: Api, database: Database) -> None:
+    with database.write() as conn:
+        conn.execute(insert(webhooks).values(webhook_id="w", name="n", url=PUBLIC))
+    assert api.ok("GET")["webhooks"][0]["webhook_id"] == "w"
