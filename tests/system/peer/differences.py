@@ -53,6 +53,20 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "runs: a tag key of 251 characters",
         "runs: rename to 251 characters",
         "datasets: a source type of 37 characters",
+        "registered_models: create with 257 characters",
+        "registered_models: create with a description of 5001",
+        "registered_models: update a description of 5001",
+        "registered_models: set a value of 5001",
+        "registered_models: rename to 257 characters",
+        "model_versions: create with a description of 5001",
+        "model_versions: create with a source of 501",
+        "model_versions: create with a link of 501",
+        "model_versions: create with a run of 33",
+    ),
+    "A prompt is no version of a model, nor a model of a prompt: searches would find the one among "
+    "the other's versions.": (
+        "model_versions: a prompt in a model",
+        "model_versions: a model in a prompt",
     ),
     "MLflow shows the database's complaint, with its SQL, or blames the name for a doubled "
     "tag; Tandem names the fault.": (

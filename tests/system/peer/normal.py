@@ -14,6 +14,7 @@ _EXPERIMENT_SEGMENT = re.compile(r"(?<=<root>/)\d+")
 _TIMES = frozenset({
     "creation_time", "last_update_time", "start_time", "end_time", "timestamp",
     "creation_timestamp", "last_updated_timestamp",
+    "creation_timestamp_ms", "last_updated_timestamp_ms",
 })  # fmt: skip
 _GROUPING = ("key", "run_id", "name", "digest", "current_stage")
 _DAY_MS = 24 * 3600 * 1000

@@ -8,6 +8,8 @@ from tests.system.peer.corpus import (
     experiments,
     history,
     logging,
+    model_versions,
+    registered_models,
     registry_search,
     runs,
     search_experiments,
@@ -17,7 +19,7 @@ from tests.system.peer.corpus import (
 
 _MODULES = (
     experiments, runs, logging, search_runs, syntax, search_experiments, history, datasets,
-    artifacts, registry_search, bad_input,
+    artifacts, registry_search, registered_models, model_versions, bad_input,
 )  # fmt: skip
 
 REQUESTS: dict[str, Ask] = {
