@@ -119,7 +119,9 @@ def test_a_version_has_the_files_of_its_source(
             answer = requests.get(f"{stack.metadata.url}/model-versions/get-artifact", query)
             assert (answer.status_code, answer.content) == (200, content), source
         uri = f"models:/{name}/{version['version']}"
-        assert set(files) <= {each.path for each in list_artifacts(artifact_uri=uri)}, source
+        listed = {each.path for each in list_artifacts(artifact_uri=uri)}
+        # Of a runs:/ source the client itself puts the model's name before the model's files.
+        assert set(files) <= {path.removeprefix("forest/") for path in listed}, source
 
 
 def test_no_strange_host_is_followed(client: MlflowClient, stack: Stack, name: str) -> None:
