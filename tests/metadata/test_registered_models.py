@@ -1,9 +1,12 @@
 """Registered models and their tags, over HTTP and on both databases."""
 
 import pytest
+from sqlalchemy import event, select
 
 from tandem_metadata.db import Database
 from tandem_metadata.settings import Settings
+from tandem_metadata.store import model_versions, registered_models
+from tandem_metadata.tables import registry
 from tests.metadata.registry_api import EXISTS, INVALID, MISSING, PROMPT, Registry
 
 BAD_NAMES = ("", " ", "a/b", "a:b", ".", "..", "..a", "x" * 257, "a\nb", "a\0b", 5, None, ["m"])
@@ -204,3 +207,25 @@ def test_a_tag_that_cannot_be_stored_is_refused(api: Registry) -> None:
         answer = api.refused("registered-models/set-tag", name="m", key="k", value=value)
         assert answer == INVALID
     assert "tags" not in api.get()
+
+
+def test_many_models_are_read_by_as_many_statements_as_one(
+    api: Registry, database: Database
+) -> None:
+    for number in range(6):
+        api.model(f"m{number}", tags=[{"key": "k", "value": "v"}])
+        for _ in range(2):
+            api.create_version(f"m{number}", tags=[{"key": "k", "value": "v"}])
+        api.call("registered-models/alias", name=f"m{number}", alias="a", version="1")
+    counts = set()
+    for limit in (1, 6):
+        statements: list[str] = []
+        with database.read() as conn:
+            models = conn.execute(select(registry.registered_models).limit(limit)).all()
+            versions = conn.execute(select(registry.model_versions).limit(limit * 2)).all()
+            event.listen(conn, "before_cursor_execute", lambda *a, s=statements: s.append(a[2]))
+            found = registered_models.from_rows(conn, models)
+            assert [model.latest_versions[0].version for model in found] == ["2"] * limit
+            assert len(model_versions.from_rows(conn, versions)) == limit * 2
+        counts.add(len(statements))
+    assert counts == {6}
