@@ -89,4 +89,21 @@ def test_an_old_client_does_its_whole_work(client: tuple[str, Path], stack: Stac
             "inside": [["all/a.txt", False, 5], ["all/deep", True, None]],
             "downloaded": "beta",
         },
+        "models": {
+            "added": {
+                "models:/adder@champion": 1,
+                "models:/adder/2": 2,
+                "models:/adder/Production": 2,
+                "models:/adder/latest": 2,
+                "models:/adder-copy/1": 1,
+                "runs:/run/model": 1,
+            },
+            "stages": [[1, "Archived"], [2, "Production"]],
+            "latest": [[1, "Archived"], [2, "Production"]],
+            "third": 3,
+            "model": [{"team": "blue"}, {"champion": 1}],
+            "first": [1, "the first", {"checked": "yes"}, True],
+            "left": ["-renamed"],
+        },
+        "prompts": None if version == "2.8.1" else [1, "Hello Ann"],
     }

@@ -9,6 +9,7 @@ import sys
 import tempfile
 
 import mlflow
+import mlflow.pyfunc
 from mlflow.entities import Metric, Param, RunTag, ViewType
 from mlflow.tracking import MlflowClient
 
@@ -47,6 +48,8 @@ def main(uri, name):
     client.restore_run(child_id)
     seen["restored"] = client.get_run(child_id).info.lifecycle_stage
     seen["artifacts"] = artifacts(client, run_id)
+    seen["models"] = models(client, name.replace(" ", "-"))
+    seen["prompts"] = prompts(name.replace(" ", "-"))
     print(json.dumps(seen))
 
 
@@ -134,6 +137,87 @@ def artifacts(client, run_id):
         "inside": sorted((each.path, each.is_dir, each.file_size) for each in inside),
         "downloaded": downloaded,
     }
+
+
+class Adder(mlflow.pyfunc.PythonModel):
+    """Adds the number in its file."""
+
+    def load_context(self, context):
+        with open(context.artifacts["number"]) as file:
+            self.number = int(file.read())
+
+    def predict(self, context, model_input, params=None):
+        return [each + self.number for each in model_input]
+
+
+def models(client, name):
+    with tempfile.TemporaryDirectory() as directory:
+        runs = [logged(directory, number, name) for number in (1, 2)]
+    client.set_registered_model_alias(name, "champion", "1")
+    client.transition_model_version_stage(name, "1", "Production")
+    client.transition_model_version_stage(name, "2", "Production", archive_existing_versions=True)
+    client.set_registered_model_tag(name, "team", "blue")
+    client.set_model_version_tag(name, "1", "checked", "yes")
+    client.update_model_version(name, "1", "the first")
+    copied = mlflow.register_model(f"models:/{name}/1", name + "-copy")
+    found = client.search_model_versions(f"name = '{name}'")
+    latest = client.get_latest_versions(name)
+    by_uri = {
+        uri.replace(name, "adder").replace(runs[0], "run"): load(uri)
+        for uri in (
+            f"models:/{name}@champion",
+            f"models:/{name}/2",
+            f"models:/{name}/Production",
+            f"models:/{name}/latest",
+            f"models:/{name}-copy/{copied.version}",
+            f"runs:/{runs[0]}/model",
+        )
+    }
+    again = mlflow.register_model(f"runs:/{runs[1]}/model", name)
+    client.delete_model_version(name, again.version)
+    client.rename_registered_model(name, name + "-renamed")
+    model = client.get_registered_model(name + "-renamed")
+    first = client.get_model_version_by_alias(name + "-renamed", "champion")
+    client.delete_registered_model(name + "-copy")
+    left = client.search_registered_models(f"name LIKE '{name}-%'")
+    return {
+        "added": by_uri,
+        "stages": sorted((int(each.version), each.current_stage) for each in found),
+        "latest": sorted((int(each.version), each.current_stage) for each in latest),
+        "third": int(again.version),
+        "model": [model.tags, {alias: int(number) for alias, number in model.aliases.items()}],
+        "first": [int(first.version), first.description, first.tags, first.run_id == runs[0]],
+        "left": [each.name[len(name) :] for each in left],
+    }
+
+
+def logged(directory, number, name):
+    path = os.path.join(directory, "number.txt")
+    with open(path, "w") as file:
+        file.write(str(number))
+    with mlflow.start_run() as run:
+        mlflow.pyfunc.log_model(
+            "model",
+            python_model=Adder(),
+            artifacts={"number": path},
+            registered_model_name=name,
+            pip_requirements=["mlflow"],
+        )
+    return run.info.run_id
+
+
+def load(uri):
+    return mlflow.pyfunc.load_model(uri).predict([0])[0]
+
+
+def prompts(name):
+    """None where the client knows no prompts yet."""
+    if not hasattr(mlflow, "register_prompt"):
+        return None
+    mlflow.register_prompt(name + "-prompt", "Hello {{name}}", tags={"lang": "en"})
+    mlflow.set_prompt_alias(name + "-prompt", "production", 1)
+    loaded = mlflow.load_prompt(f"prompts:/{name}-prompt@production")
+    return [int(loaded.version), loaded.format(name="Ann")]
 
 
 if __name__ == "__main__":
