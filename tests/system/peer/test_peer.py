@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from tests.postgresql import PostgreSQL
 from tests.system import services
@@ -31,7 +32,9 @@ def _ask_all(metadata: str, artifacts: str) -> dict[str, Answer]:
 
 
 def _ask_tandem(directory: Path, database: str) -> dict[str, Answer]:
-    with services.stack(directory, database, str(directory / "artifacts")) as tandem:
+    # MLflow's server makes a key up.
+    key = {"MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": Fernet.generate_key().decode()}
+    with services.stack(directory, database, str(directory / "artifacts"), variables=key) as tandem:
         return _ask_all(tandem.metadata.url, tandem.artifacts.url)
 
 
