@@ -315,7 +315,7 @@ def test_a_page_holds_50_models_unless_told_otherwise() -> None:
     assert logged_model_search.DEFAULT_MAX_RESULTS == 50
 
 
-@pytest.mark.parametrize("number", [None, 0, 4, 50_000])
+@pytest.mark.parametrize("number", [None, 0, 4, 50_000, 2**31 - 1])
 def test_all_models_fit_on_a_large_page(filled: Database, number: int | None) -> None:
     assert _search(filled, max_results=number) == (ALL, None)
 
@@ -376,7 +376,6 @@ def test_a_field_that_cannot_be_sorted_by_is_refused(filled: Database, field: st
     [
         ({"experiment_ids": ["1", "x"]}, "'x'"),
         ({"max_results": -1}, "'max_results'"),
-        ({"max_results": 50_001}, "'max_results'"),
         ({"page_token": "x"}, "page_token"),
         ({"order_by": _order(*["metrics.a"] * 33)}, "at most 32"),
         ({"datasets": _datasets(*[TRAIN] * 101)}, "at most 100"),

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from tandem_metadata.messages.logged_models import LoggedModel, SearchDataset, SearchOrderBy
 from tandem_metadata.search import page_token as tokens
-from tandem_metadata.search.limits import check_max_results
+from tandem_metadata.search.limits import MAX_RESULTS, check_max_results
 from tandem_metadata.search.logged_model_fields import LOGGED_MODELS
 from tandem_metadata.search.logged_models import logged_model_clauses, order_logged_models
 from tandem_metadata.search.parser import parse_filter
@@ -37,12 +37,12 @@ def search(
 
     Deleted models are left out; those of deleted experiments are not. The conditions of the filter
     on metrics, and the search without any, look at metrics of the datasets only, if some are given.
-    Without an order the latest created come first. Raises InvalidParameter for a filter, an order,
+    Without an order the latest created come first. A page has 50 models unless `max_results` says
+    otherwise, and 50,000 at most, whatever it says. Raises InvalidParameter for a filter, an order,
     datasets, a token, an id or a number of results that cannot be accepted.
     """
-    limit = check_max_results(
-        DEFAULT_MAX_RESULTS if max_results is None else max_results or MAX_RESULTS_OF_ZERO
-    )
+    wanted = DEFAULT_MAX_RESULTS if max_results is None else max_results or MAX_RESULTS_OF_ZERO
+    limit = check_max_results(min(wanted, MAX_RESULTS))
     ids = _numbers(experiment_ids)
     conditions = [LOGGED_MODELS.condition(comparison) for comparison in parse_filter(filter)]
     clauses = logged_model_clauses(conditions, datasets, conn.dialect.name)
