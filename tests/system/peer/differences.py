@@ -22,6 +22,15 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "history: a page that is a word",
         "history: a page beyond int32",
         "datasets: a dataset that is a list",
+        "logged_models: make one with a param that is a number",
+        "logged_models: make one with a number for a param",
+        "logged_models: finalize with an unknown number",
+        "logged_models: finalize with a word",
+        "logged_models: finalize with a fraction",
+        "logged_models: tag with a number",
+        "search_logged_models: an order of odd direction",
+        "search_logged_models: max_results 1.5",
+        "search_logged_models: max_results 2147483648",
     ),
     "What such a request left behind in MLflow, Tandem does not have; and of NaN and Infinity"
     " written as bare words, as Python's json does, MLflow stores 0 at the time 0, where "
@@ -40,6 +49,12 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "datasets: an input tag without a value",
         "datasets: outputs without a step",
         "datasets: outputs without a model",
+        "logged_models: make one with a param without a key",
+        "logged_models: make one with an empty param key",
+        "logged_models: make one with a tag without a key",
+        "logged_models: tag without a key",
+        "logged_models: tag with an empty key",
+        "logged_models: log a param without a key",
     ),
     "A missing field is INVALID_PARAMETER_VALUE; MLflow looks for nothing and shows what the "
     "database says to that.": (
@@ -53,6 +68,13 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "runs: a tag key of 251 characters",
         "runs: rename to 251 characters",
         "datasets: a source type of 37 characters",
+        "logged_models: make one with a name of 501 characters",
+        "logged_models: make one with a type of 501 characters",
+        "logged_models: make one from a run id of 33 characters",
+        "logged_models: make one with a param key of 256 characters",
+        "logged_models: make one with a tag key of 256 characters",
+        "logged_models: tag with a key of 256 characters",
+        "logged_models: log a param key of 256 characters",
         "registered_models: create with 257 characters",
         "registered_models: create with a description of 5001",
         "registered_models: update a description of 5001",
@@ -73,6 +95,18 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "experiments: create with a tag twice",
         "experiments: rename to a taken name",
         "runs: the same tag twice, alike",
+        "logged_models: make one with a param twice",
+        "logged_models: make one with a tag twice",
+        "logged_models: log a param with another value",
+        "logged_models: log a new param beside a changed one",
+        "logged_models: log a param twice",
+        "logged_models: log another value of it",
+        "logged_models: log it with a dataset",
+        "logged_models: log to an unknown model",
+        "logged_models: log to a model id of 37 characters",
+        "logged_models: a batch for an unknown model",
+        "logged_models: a batch that contradicts itself",
+        "logged_models: a model as an output at another step",
         "syntax: runs where run_id = ('${y1}')",
         "registry_search: models where name = ('rs-a')",
     ),
@@ -84,6 +118,7 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "bad_input: a NUL in a name",
         "bad_input: a parameter with a NUL",
         "bad_input: control characters in a name",
+        "logged_models: make one with a line break in its name",
     ),
     "Keys may have parts that are words of the filter language; MLflow's tokenizer breaks at "
     "them.": (
@@ -104,6 +139,13 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "syntax: runs where run_id IN ('a' 'b')",
         "syntax: runs where run_id IN (('a'))",
         "syntax: runs ordered by metrics.",
+        "search_logged_models: models where name IN ()",
+        "search_logged_models: models where name IN ('alpha' 'beta')",
+        "search_logged_models: models where name IN ('alpha', 5)",
+        "search_logged_models: models where name IN (5)",
+        "search_logged_models: models where name = alpha",
+        "search_logged_models: models where metrics.acc > nan",
+        "search_logged_models: models where name = 'alpha' params.lr = '0.1'",
         "registry_search: versions where run_id IN ('a' 'b')",
         "registry_search: versions where run_id IN (('a'))",
         "registry_search: versions ordered by ['tags.name']",
@@ -129,6 +171,7 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "syntax: runs where params.name IS  NOT  NULL",
         "syntax: runs where   ",
         "syntax: runs where \n",
+        "search_logged_models: models where there is a space",
         "syntax: runs ordered by  metrics.m",
         "syntax: runs ordered by metrics.m  DESC ",
     ),
@@ -155,6 +198,41 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
     ),
     "HEAD reads the query as GET does.": ("bad_input: HEAD of an experiment",),
     "The version is plain text and says so.": ("bad_input: the version",),
+    "A request may be repeated when its answer was lost: what is there already is no error.": (
+        "logged_models: log a param again",
+        "logged_models: a model as an output again",
+    ),
+    "The path names the logged model; MLflow needs its id in the body too, and changes the model "
+    "that the body names.": (
+        "logged_models: finalize without the id in the body",
+        "logged_models: finalize another than the path names",
+        "logged_models: log params without the id in the body",
+    ),
+    "The key of a tag may hold a slash; MLflow sets such a tag and has no path to delete it.": (
+        "logged_models: remove a tag with a slash",
+    ),
+    "A run that a search finds shows the models that it read, as runs/get does; MLflow's search "
+    "leaves them out.": ("logged_models: runs with models",),
+    "The digest of a dataset is optional, as documented; MLflow's server then looks for metrics of "
+    "datasets that have none, which cannot be logged.": (
+        "search_logged_models: models of train None where ",
+        "search_logged_models: models of test  where metrics.acc > 0.55",
+    ),
+    "A double quote quotes here as in the other searches; MLflow looks for it as a part of the key "
+    "or value.": (
+        'search_logged_models: models where name = "alpha"',
+        "search_logged_models: models where params.\"lr\" = '0.1'",
+        'search_logged_models: models where metrics."val/acc x" = 2',
+    ),
+    "The other spellings of attributes are understood after `attributes.` too.": (
+        "search_logged_models: models where attributes.creation_timestamp > 0",
+    ),
+    "A page cannot have a negative size; MLflow answers an empty one with a token.": (
+        "search_logged_models: max_results -1",
+    ),
+    "A token is bound to the datasets of its search too.": (
+        "search_logged_models: other datasets with the token",
+    ),
     "Fields have the names of the documentation; MLflow's protobuf also reads a second spelling.": (
         "bad_input: a body field in camel case",
     ),

@@ -7,10 +7,10 @@ from typing import Any
 
 from tests.system.peer.ask import Answer
 
-_ID = re.compile(r"\b[0-9a-f]{32}\b")
+_ID = re.compile(r"\b(?:m-)?[0-9a-f]{32}\b")
 _GENERATED_NAME = re.compile(r"[a-z]+-[a-z]+-\d{1,4}")
 _ARTIFACT_ROOT = re.compile(r"mlflow-artifacts://127\.0\.0\.1:\d+/")
-_EXPERIMENT_SEGMENT = re.compile(r"(?<=<root>/)\d+")
+_EXPERIMENT_NUMBER = re.compile(r"(?<=<root>/)\d+|(?<=Experiment )\d+")
 _TIMES = frozenset({
     "creation_time", "last_update_time", "start_time", "end_time", "timestamp",
     "creation_timestamp", "last_updated_timestamp",
@@ -48,10 +48,10 @@ def _text(value: str, key: str, names: Mapping[str, str]) -> str:
         return "<token>"
     if key == "experiment_id":
         return _experiment(value, names)
-    if key in ("run_name", "value") and _GENERATED_NAME.fullmatch(value):
+    if key in ("run_name", "name", "value") and _GENERATED_NAME.fullmatch(value):
         return "<generated name>"
     value = _ARTIFACT_ROOT.sub("<root>/", value)
-    value = _EXPERIMENT_SEGMENT.sub(lambda match: _experiment(match[0], names), value)
+    value = _EXPERIMENT_NUMBER.sub(lambda match: _experiment(match[0], names), value)
     return _ID.sub(lambda match: names.get(match[0], "<id>"), value)
 
 

@@ -7,19 +7,22 @@ from tests.system.peer.corpus import (
     datasets,
     experiments,
     history,
+    logged_models,
     logging,
     model_versions,
     registered_models,
     registry_search,
     runs,
     search_experiments,
+    search_logged_models,
     search_runs,
     syntax,
 )
 
 _MODULES = (
     experiments, runs, logging, search_runs, syntax, search_experiments, history, datasets,
-    artifacts, registry_search, registered_models, model_versions, bad_input,
+    artifacts, logged_models, search_logged_models, registry_search, registered_models,
+    model_versions, bad_input,
 )  # fmt: skip
 
 REQUESTS: dict[str, Ask] = {
