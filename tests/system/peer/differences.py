@@ -31,6 +31,14 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "search_logged_models: an order of odd direction",
         "search_logged_models: max_results 1.5",
         "search_logged_models: max_results 2147483648",
+        "webhooks: create with an unknown status",
+        "webhooks: change to {'status': 'paused'}",
+    ),
+    "A multicast address is no receiver, a port beyond 65535 is nowhere, and a password in a URL "
+    "would be shown to everyone who lists webhooks.": (
+        "webhooks: create with the URL 'https://224.0.0.1/'",
+        "webhooks: create with the URL 'https://8.8.8.8:99999/'",
+        "webhooks: create with the URL 'https://u:p@8.8.8.8/'",
     ),
     "What such a request left behind in MLflow, Tandem does not have; and of NaN and Infinity"
     " written as bare words, as Python's json does, MLflow stores 0 at the time 0, where "

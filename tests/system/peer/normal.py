@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.system.peer.ask import Answer
 
-_ID = re.compile(r"\b(?:m-)?[0-9a-f]{32}\b")
+_ID = re.compile(r"\b(?:(?:m-)?[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
 _GENERATED_NAME = re.compile(r"[a-z]+-[a-z]+-\d{1,4}")
 _ARTIFACT_ROOT = re.compile(r"mlflow-artifacts://127\.0\.0\.1:\d+/")
 _EXPERIMENT_NUMBER = re.compile(r"(?<=<root>/)\d+|(?<=Experiment )\d+")

@@ -17,12 +17,13 @@ from tests.system.peer.corpus import (
     search_logged_models,
     search_runs,
     syntax,
+    webhooks,
 )
 
 _MODULES = (
     experiments, runs, logging, search_runs, syntax, search_experiments, history, datasets,
     artifacts, logged_models, search_logged_models, registry_search, registered_models,
-    model_versions, bad_input,
+    model_versions, webhooks, bad_input,
 )  # fmt: skip
 
 REQUESTS: dict[str, Ask] = {
