@@ -1,5 +1,6 @@
 """Many requests that change one model at once, through two pools as two processes have them."""
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -8,7 +9,11 @@ from typing import Any
 import pytest
 
 from tandem_metadata.db import Database
+from tandem_metadata.messages.logged_models import LoggedModelTag
 from tandem_metadata.settings import Settings
+from tandem_metadata.store import logged_models
+from tandem_metadata.store.version_creation import VERSIONS_TAG
+from tandem_shared.errors import NotFound
 from tests.metadata.registry_api import EXISTS, MISSING, Registry
 
 
@@ -61,6 +66,27 @@ def test_every_number_is_given_once(apis: tuple[Registry, Registry]) -> None:
     assert numbers == list(range(1, 33))
     known = json.loads(apis[0].logged_model_tags(model_id)["mlflow.modelVersions"])
     assert sorted(version["version"] for version in known) == numbers
+
+
+def test_a_logged_model_is_tagged_while_it_becomes_versions(
+    database: Database, apis: tuple[Registry, Registry]
+) -> None:
+    apis[0].model()
+    model_id = apis[0].logged_model("s3://b/c")
+
+    def create(api: Registry) -> None:
+        for _ in range(10):
+            api.create_version(source=f"models:/{model_id}", model_id=model_id)
+
+    def tag() -> None:
+        for _ in range(20):
+            with database.write() as conn:
+                logged_models.set_tags(conn, model_id, [LoggedModelTag(VERSIONS_TAG, "[]")])
+            with contextlib.suppress(NotFound), database.write() as conn:
+                logged_models.delete_tag(conn, model_id, VERSIONS_TAG)
+
+    _at_once(tag, *(lambda api=api: create(api) for api in apis), tag)
+    assert apis[0].latest() == ["20"]
 
 
 def test_of_many_models_with_one_name_one_is_created(apis: tuple[Registry, Registry]) -> None:

@@ -108,7 +108,8 @@ def set_tags(conn: Connection, model_id: str, tags: Sequence[LoggedModelTag]) ->
     Raises InvalidParameter for a tag that cannot be stored, and NotFound.
     """
     values = _checked_tags(tags, repeated=True)
-    _put_tags(conn, _row(conn, model_id, allow_deleted=True), values)
+    # A new model version locks the model before it changes one of its tags, too.
+    _put_tags(conn, _row(conn, model_id, allow_deleted=True, lock=True), values)
 
 
 def delete_tag(conn: Connection, model_id: str, key: str) -> None:
@@ -117,7 +118,7 @@ def delete_tag(conn: Connection, model_id: str, key: str) -> None:
     Raises NotFound for an unknown model or tag.
     """
     columns = logged_model_tags.c
-    _row(conn, model_id, allow_deleted=True)
+    _row(conn, model_id, allow_deleted=True, lock=True)
     gone = conn.execute(
         delete(logged_model_tags).where(columns.model_id == model_id, columns.tag_key == key)
     )
@@ -229,8 +230,12 @@ def _put_tags(conn: Connection, model: Row[Any], values: Mapping[str, str]) -> N
         conn.execute(upsert, rows)
 
 
-def _row(conn: Connection, model_id: str, *, allow_deleted: bool = False) -> Row[Any]:
+def _row(
+    conn: Connection, model_id: str, *, allow_deleted: bool = False, lock: bool = False
+) -> Row[Any]:
     statement = select(logged_models).where(logged_models.c.model_id == model_id)
+    if lock:
+        statement = statement.with_for_update()
     if not allow_deleted:
         statement = statement.where(logged_models.c.lifecycle_stage == "active")
     row = conn.execute(statement).first()
