@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
 from tests.postgresql import PostgreSQL
-from tests.system import services
+from tests.system import registry_content, services
 
 ARTIFACT_ROOT = "mlflow-artifacts://127.0.0.1:5500/"
 _BIN = Path(sys.executable).parent
@@ -113,7 +113,20 @@ def _upgrade(address: str) -> None:
 
 def _expect_everything(made: dict[str, Any]) -> None:
     """That what was read is what `_fill` wrote once, and not nothing on both sides."""
-    assert [len(made[kind]) for kind in ("experiments", "runs", "datasets")] == [3, 3, 2]
+    assert {kind: len(found) for kind, found in made.items() if kind != "history"} == {
+        "experiments": 3,
+        "runs": 4,
+        "run": 4,
+        "datasets": 2,
+        "models": 2,
+        "prompts": 1,
+        "versions": 6,
+        "model": 3,
+        "version": 6,
+        "location": 6,
+        "logged": 3,
+        "logged model": 3,
+    }
     histories = made["history"].values()
     values = {metric["value"] for history in histories for metric in history["metrics"]}
     # MLflow keeps infinities as the largest doubles.
@@ -127,10 +140,11 @@ def _take_turns(mlflow: str, tandem: str) -> None:
         read = _read(tandem)
         assert read == _read(mlflow)
         assert {name, f"{name}, deleted"} <= {found["name"] for found in read["experiments"]}
+        assert f"model {name}" in {found["name"] for found in read["models"]}
 
 
 def _fill(url: str, name: str) -> None:
-    """Everything that runs hold, with the values that are hard to keep."""
+    """Everything that runs and the registry hold, with the values that are hard to keep."""
     client = MlflowClient(url)
     experiment = client.create_experiment(name, tags={"team": "blue", "empty": ""})
     run = client.create_run(experiment, start_time=1, run_name=f"run {name}", tags={"a": "1"})
@@ -145,6 +159,7 @@ def _fill(url: str, name: str) -> None:
     client.delete_run(client.create_run(experiment, start_time=3).info.run_id)
     client.delete_experiment(client.create_experiment(f"{name}, deleted"))
     client.set_experiment_tag("0", name, "seen")
+    registry_content.fill(url, name)
 
 
 def _metrics() -> list[Metric]:
@@ -165,28 +180,35 @@ def _input(name: str, context: str) -> DatasetInput:
 
 
 def _read(url: str) -> dict[str, Any]:
-    """All that the server answers about experiments, runs, their datasets and metric histories."""
+    """All that the server answers about experiments, runs, histories, models and prompts."""
     experiments = _ask(url, "experiments/search", max_results=1000, view_type="ALL")["experiments"]
     ids = [found["experiment_id"] for found in experiments]
     runs = _ask(url, "runs/search", experiment_ids=ids, max_results=1000, run_view_type="ALL")
     datasets = _ask(url, "experiments/search-datasets", experiment_ids=ids)
+    whole = {run["info"]["run_id"]: _get(url, "runs/get", run=run) for run in runs["runs"]}
+    for run in runs["runs"]:
+        run["inputs"].pop("model_inputs", None)  # MLflow leaves them out of what it finds
     return {
         "experiments": [_in_order(found) for found in experiments],
         "runs": {run["info"]["run_id"]: _in_order(run) for run in runs["runs"]},
+        "run": _in_order(whole),
         "datasets": sorted(map(_fields, datasets["dataset_summaries"])),
         "history": {
-            (run["info"]["run_id"], metric["key"]): _history(url, run, metric)
+            (run["info"]["run_id"], metric["key"]): _in_order(
+                _get(url, "metrics/get-history", run=run, metric_key=metric["key"])
+            )
             for run in runs["runs"]
             for metric in run["data"].get("metrics", [])
         },
+        **_in_order(registry_content.read(url, ids)),
     }
 
 
-def _history(url: str, run: dict[str, Any], metric: dict[str, Any]) -> Any:
-    query = {"run_id": run["info"]["run_id"], "metric_key": metric["key"]}
-    answer = requests.get(f"{url}/api/2.0/mlflow/metrics/get-history", query, timeout=30)
+def _get(url: str, path: str, *, run: dict[str, Any], **query: str) -> Any:
+    query["run_id"] = run["info"]["run_id"]
+    answer = requests.get(f"{url}/api/2.0/mlflow/{path}", query, timeout=30)
     assert answer.ok, answer.text
-    return _in_order(answer.json())
+    return answer.json()
 
 
 def _ask(url: str, path: str, **body: Any) -> Any:
