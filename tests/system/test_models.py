@@ -342,36 +342,6 @@ def test_a_model_is_registered_by_every_uri(client: MlflowClient, name: str, log
     assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
 
 
-def test_what_a_model_measures_is_found(
-    client: MlflowClient, experiment: str, log: Log, iris: tuple[pd.DataFrame, pd.Series]
-) -> None:
-    models = [log(number, params={"number": number}).model_id for number in (1, 2)]
-    train = mlflow.data.from_pandas(iris[0].head(100), name="train")
-    test = mlflow.data.from_pandas(iris[0].tail(50), name="test")
-    with mlflow.start_run(experiment_id=experiment) as run:
-        for number, model_id in enumerate(models):
-            mlflow.log_metric("acc", 0.5 + number / 4, model_id=model_id, dataset=train)
-            mlflow.log_metrics({"acc": 0.4 + number / 4}, model_id=model_id, dataset=test)
-    measured = {
-        (each.dataset_name, each.value, each.run_id)
-        for each in client.get_logged_model(models[1]).metrics
-    }
-    assert measured == {("train", 0.75, run.info.run_id), ("test", 0.65, run.info.run_id)}
-
-    def found(filter_string: str, **options: Any) -> list[str]:
-        listed = mlflow.search_logged_models(
-            [experiment], filter_string, output_format="list", **options
-        )
-        return [each.model_id for each in listed]
-
-    on_test = [{"dataset_name": "test", "dataset_digest": test.digest}]
-    best_first = [{"field_name": "metrics.acc", "ascending": False}]
-    assert found("metrics.acc > 0.45", order_by=best_first) == [models[1], models[0]]
-    assert found("metrics.acc > 0.45", datasets=on_test) == [models[1]]
-    assert found("params.number = '1'") == [models[0]]
-    assert found(f"source_run_id = '{run.info.run_id}'") == []
-
-
 def test_a_model_is_evaluated(
     client: MlflowClient,
     experiment: str,
@@ -430,18 +400,3 @@ def test_what_a_model_is_can_be_read(client: MlflowClient, name: str, log: Log) 
     assert (model.name, model.model_type, model.params) == ("adder", "adder", {"depth": "3"})
     assert model.tags["stage"] == "done"
     assert "count" not in model.tags
-
-
-def test_a_model_is_made_step_by_step(client: MlflowClient, experiment: str) -> None:
-    model = client.create_logged_model(experiment, "slow", tags={"a": "b"}, params={"p": "1"})
-    assert model.status == "PENDING"
-    client.log_model_params(model.model_id, {"q": "2"})
-    client.log_model_artifact(model.model_id, __file__)
-    finished = client.finalize_logged_model(model.model_id, "FAILED")
-    assert (finished.status, finished.params) == ("FAILED", {"p": "1", "q": "2"})
-    files = [each.path for each in client.list_logged_model_artifacts(model.model_id)]
-    assert files == [Path(__file__).name]
-    client.delete_logged_model(model.model_id)
-    with pytest.raises(MlflowException) as caught:
-        client.get_logged_model(model.model_id)
-    assert caught.value.error_code == "RESOURCE_DOES_NOT_EXIST"
