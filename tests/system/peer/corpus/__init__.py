@@ -9,6 +9,7 @@ from tests.system.peer.corpus import (
     history,
     logged_models,
     logging,
+    model_artifacts,
     model_versions,
     registered_models,
     registry_search,
@@ -23,7 +24,7 @@ from tests.system.peer.corpus import (
 _MODULES = (
     experiments, runs, logging, search_runs, syntax, search_experiments, history, datasets,
     artifacts, logged_models, search_logged_models, registry_search, registered_models,
-    model_versions, webhooks, bad_input,
+    model_versions, model_artifacts, webhooks, bad_input,
 )  # fmt: skip
 
 REQUESTS: dict[str, Ask] = {
