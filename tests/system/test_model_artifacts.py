@@ -8,6 +8,7 @@ import pytest
 import requests
 from mlflow import MlflowClient
 from mlflow.artifacts import list_artifacts
+from mlflow.entities import LoggedModelOutput
 
 from tests.system.services import Stack
 
@@ -25,6 +26,7 @@ def model_id(client: MlflowClient, experiment: str, tmp_path: Any) -> str:
     (tmp_path / "deep" / "naïve ☃.txt").write_text(TEXT)
     client.log_model_artifacts(model.model_id, str(tmp_path))
     client.finalize_logged_model(model.model_id, "READY")
+    client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, 0)])
     return model.model_id
 
 
