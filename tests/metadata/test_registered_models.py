@@ -1,7 +1,7 @@
 """Registered models and their tags, over HTTP and on both databases."""
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, insert, select
 
 from tandem_metadata.db import Database
 from tandem_metadata.settings import Settings
@@ -9,7 +9,8 @@ from tandem_metadata.store import model_versions, registered_models
 from tandem_metadata.tables import registry
 from tests.metadata.registry_api import EXISTS, INVALID, MISSING, PROMPT, Registry
 
-BAD_NAMES = ("", " ", "a/b", "a:b", ".", "..", "..a", "x" * 257, "a\nb", "a\0b", 5, None, ["m"])
+NO_NAMES = ("", " ", "a/b", "a:b", ".", "..", "..a", "a\0b", 5, None, ["m"])
+ODD_NAMES = ("x" * 257, "a\nb", "a\x7f")
 
 
 @pytest.fixture
@@ -37,16 +38,29 @@ def test_names_of_many_kinds_are_kept(api: Registry) -> None:
 
 def test_a_name_that_cannot_be_one_is_refused(api: Registry) -> None:
     api.model()
-    for name in BAD_NAMES:
+    for name in (*NO_NAMES, *ODD_NAMES):
         assert api.refused("registered-models/create", name=name) == INVALID, name
         answer = api.refused("registered-models/rename", name="m", new_name=name)
         assert answer == INVALID, name
+    for name in NO_NAMES:
         for path in ("rename", "update", "delete", "set-tag", "get-latest-versions"):
             fields = {"name": name, "new_name": "n", "key": "k", "value": "v"}
             assert api.refused(f"registered-models/{path}", **fields) == INVALID, (path, name)
     for name in ("", "a/b", ".."):
         assert api.refused("registered-models/get", name=name) == INVALID, name
     assert api.get()["name"] == "m"
+
+
+def test_a_name_that_only_mlflow_gives_is_found_and_can_be_changed(api: Registry) -> None:
+    with api.database.write() as conn:
+        conn.execute(insert(registry.registered_models).values(name="a\nb", creation_time=1))
+    assert api.get("a\nb")["name"] == "a\nb"
+    assert api.create_version("a\nb")["version"] == "1"
+    api.call("registered-models/alias", name="a\nb", alias="best", version="1")
+    api.call("registered-models/rename", name="a\nb", new_name="m")
+    assert api.version(1)["aliases"] == ["best"]
+    for name in ODD_NAMES:
+        assert api.refused("registered-models/delete", name=name) == MISSING, name
 
 
 def test_an_unknown_model_is_not_found(api: Registry) -> None:

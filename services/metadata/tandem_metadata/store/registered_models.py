@@ -42,7 +42,7 @@ def create(
     Raises InvalidParameter for a name, tag or description that cannot be stored, and AlreadyExists
     when a model or a prompt has the name.
     """
-    registry_rows.check_name("name", name)
+    registry_rows.check_new_name("name", name)
     limits.check_length("description", description, limits.MODEL_DESCRIPTION)
     values = registry_tags.check(tags, limits.MODEL_TAG_VALUE)
     as_prompt = prompts.marked(values)
@@ -106,7 +106,7 @@ def rename(conn: Connection, name: str, new_name: str) -> RegisteredModel:
     Raises as `get` does, and AlreadyExists when another model or prompt has the new name. Two
     requests that swap names wait for each other: run it by `Database.transact`.
     """
-    registry_rows.check_name("new_name", new_name)
+    registry_rows.check_new_name("new_name", new_name)
     registry_rows.model(conn, name, lock=True)
     if new_name != name and _exists(conn, new_name):
         raise prompts.name_taken(conn, new_name, as_prompt=prompts.is_prompt(conn, name))

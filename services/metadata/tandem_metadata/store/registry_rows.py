@@ -22,11 +22,19 @@ _MAX_VERSION: Final = 2**31 - 1
 _SHOWN: Final = 100
 
 
-def check_name(field: str, name: str) -> None:
-    """Raise InvalidParameter, naming the field, for what cannot be a registered model's name."""
+def check_new_name(field: str, name: str) -> None:
+    """Raise InvalidParameter, naming the field, for what must not become a model's name.
+
+    What MLflow may have stored beyond that is still found: an over-long name, or one with control
+    characters, can be read, and be renamed.
+    """
+    _check_name(field, name)
+    limits.check_text(field, name, limits.MODEL_NAME)
+
+
+def _check_name(field: str, name: str) -> None:
     if not name.strip():
         raise InvalidParameter(f"Missing value for required parameter '{field}'.")
-    limits.check_text(field, name, limits.MODEL_NAME)
     if "/" in name or ":" in name:
         raise InvalidParameter(
             f"Invalid value {_shown(name)} for parameter '{field}': a name must not hold '/' or "
@@ -68,7 +76,7 @@ def model(conn: Connection, name: str, *, lock: bool = False) -> Row[Any]:
 
     Raises NotFound, and InvalidParameter for what cannot be a name.
     """
-    check_name("name", name)
+    _check_name("name", name)
     statement = select(registered_models).where(registered_models.c.name == name)
     row = conn.execute(statement.with_for_update() if lock else statement).first()
     if row is None:
@@ -81,7 +89,7 @@ def version(conn: Connection, name: str, given: str) -> Row[Any]:
 
     Raises NotFound, and InvalidParameter for what cannot be a name or a version.
     """
-    check_name("name", name)
+    _check_name("name", name)
     number = parse_version(given)
     columns = model_versions.c
     row = (
