@@ -14,7 +14,7 @@ export ARTIFACTS_PORT ?= 5500
 export BACKEND_STORE_URI ?= sqlite:///mlflow.db
 export ARTIFACTS_DESTINATION ?= ./mlartifacts
 
-.PHONY: help setup setup-dev run test check isolate clean
+.PHONY: help setup setup-dev run test browser check isolate clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -39,8 +39,14 @@ $(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
 run: setup ## both services, on $(METADATA_PORT) and $(ARTIFACTS_PORT); Ctrl-C stops them
 	@exec $(BIN)/python deploy/run.py
 
-test: setup-dev ## everything proved
+test: setup-dev browser ## everything proved
 	$(BIN)/python -m pytest
+
+browser: # Chromium for the tests of the web UI; without it they are skipped
+	@command -v chromium chromium-browser google-chrome >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	       && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium fonts-liberation; } \
+	  || echo "no Chromium, and it cannot be installed from here: the tests of the web UI will be skipped"
 
 check: setup-dev ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff format --check .
