@@ -1,0 +1,185 @@
+"""The two ways to put both services behind a reverse proxy: one host name, or two."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import requests
+
+from tests.system import services
+from tests.system.services import Process
+
+_ARTIFACT_PATHS = ("/api/2.0/mlflow-artifacts", "/ajax-api/2.0/mlflow-artifacts")
+_METADATA_NAME = "tandem.localhost"
+_ARTIFACTS_NAME = "artifacts.localhost"
+_START_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Both services behind Traefik, as users reach them."""
+
+    name: str
+    url: str
+    """Where the browser finds the UI; the clients' tracking URI too."""
+    artifacts_url: str
+    """Where clients find artifacts; on one host the same as `url`."""
+    metadata: Process
+    artifacts: Process
+    client_environ: Mapping[str, str] = field(default_factory=dict)
+    """What a client of this machine needs to find the hosts; a browser needs nothing."""
+
+    @property
+    def hosts(self) -> set[str]:
+        """`host:port` of all that is the users' own."""
+        return {each.removeprefix("http://") for each in (self.url, self.artifacts_url)}
+
+
+@contextmanager
+def one_host(directory: Path) -> Iterator[Layout]:
+    """Paths of the artifact proxy lead to the artifacts service, all others to metadata."""
+    host = f"127.0.0.1:{services.free_port()}"
+    with ExitStack() as running:
+        artifacts = running.enter_context(
+            services.artifacts_service(directory, str(directory / "artifacts"))
+        )
+        metadata = running.enter_context(
+            _metadata(directory, host, "--artifacts-url", artifacts.url)
+        )
+        prefixes = " || ".join(f"PathPrefix(`{path}`)" for path in _ARTIFACT_PATHS)
+        rules = {metadata.url: "PathPrefix(`/`)", artifacts.url: prefixes}
+        running.enter_context(_traefik(directory, host, host, rules))
+        yield Layout("one-host", f"http://{host}", f"http://{host}", metadata, artifacts)
+
+
+@contextmanager
+def two_hosts(directory: Path) -> Iterator[Layout]:
+    """Each service has a host name of its own; they also call each other by it."""
+    address = f"127.0.0.1:{services.free_port()}"
+    port = address.partition(":")[2]
+    metadata_host, artifacts_host = f"{_METADATA_NAME}:{port}", f"{_ARTIFACTS_NAME}:{port}"
+    allowed = ("--allowed-hosts", f"{_METADATA_NAME}:*,{_ARTIFACTS_NAME}:*,127.0.0.1:*")
+    with ExitStack() as running:
+        artifacts = running.enter_context(
+            services.artifacts_service(
+                directory,
+                str(directory / "artifacts"),
+                *allowed,
+                "--cors-allowed-origins",
+                f"http://{metadata_host}",
+            )
+        )
+        metadata = running.enter_context(
+            _metadata(directory, artifacts_host, *allowed, "--artifacts-url", artifacts.url)
+        )
+        rules = {metadata.url: f"Host(`{_METADATA_NAME}`)"}
+        rules[artifacts.url] = f"Host(`{_ARTIFACTS_NAME}`)"
+        running.enter_context(_traefik(directory, address, metadata_host, rules))
+        # Browsers know that names below localhost are this machine; resolvers often do not. A
+        # client that takes the reverse proxy for its proxy asks nobody for the address.
+        environ = {"http_proxy": f"http://{address}"}
+        yield Layout(
+            "two-hosts",
+            f"http://{metadata_host}",
+            f"http://{artifacts_host}",
+            metadata,
+            artifacts,
+            environ,
+        )
+
+
+@contextmanager
+def _metadata(directory: Path, artifacts_host: str, *arguments: str) -> Iterator[Process]:
+    with services.metadata_service(
+        directory,
+        f"sqlite:///{directory / 'mlflow.db'}",
+        f"mlflow-artifacts://{artifacts_host}/",
+        "--ui-dir",
+        str(_ui()),
+        *arguments,
+    ) as process:
+        yield process
+
+
+def _ui() -> Path:
+    """The folder that `make setup` fetched, or the same build in the installed package."""
+    fetched = Path(__file__).resolve().parents[2] / ".cache" / "ui" / mlflow.__version__
+    return fetched if fetched.exists() else Path(mlflow.__file__).parent / "server/js/build"
+
+
+@contextmanager
+def _traefik(directory: Path, address: str, host: str, rules: Mapping[str, str]) -> Iterator[None]:
+    """Traefik at the address, leading to each URL what its rule matches; longer rules first.
+
+    It is ready when metadata answers at its `host`.
+    """
+    configuration = directory / "routes.yaml"  # JSON is YAML too
+    configuration.write_text(json.dumps(_routes(rules)))
+    command = [
+        str(Path(sys.executable).parent / "traefik"),
+        f"--entrypoints.web.address={address}",
+        f"--providers.file.filename={configuration}",
+        "--providers.file.watch=false",
+        "--global.checknewversion=false",
+        "--global.sendanonymoususage=false",
+    ]
+    log = directory / "traefik.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=directory, env=services.environment(), stdout=output, stderr=output
+        )
+    try:
+        _wait(address, host, process, log)
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _routes(rules: Mapping[str, str]) -> dict[str, Any]:
+    routers, backends = {}, {}
+    for number, (url, rule) in enumerate(rules.items()):
+        name = f"service-{number}"
+        routers[name] = {"rule": rule, "service": name, "entryPoints": ["web"]}
+        backends[name] = {"loadBalancer": {"servers": [{"url": url}]}}
+    return {"http": {"routers": routers, "services": backends}}
+
+
+def _wait(address: str, host: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            if requests.get(f"http://{address}/health", headers={"Host": host}, timeout=5).ok:
+                return
+        except requests.RequestException:
+            pass
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"Traefik did not start:\n{log.read_text()[-4000:]}")
+        time.sleep(0.05)
+
+
+@contextmanager
+def client_of(layout: Layout) -> Iterator[None]:
+    """Point the stock client, fluent API included, at a layout."""
+    before = {name: os.environ.get(name) for name in layout.client_environ}
+    os.environ.update(layout.client_environ)
+    mlflow.set_tracking_uri(layout.url)
+    mlflow.set_registry_uri(layout.url)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri("")
+        mlflow.set_registry_uri("")
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,171 @@
+"""A browser tab that remembers all that went wrong in it."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    Response,
+    expect,
+)
+
+from tests.browser.layouts import Layout
+
+SCREENSHOTS = Path(__file__).resolve().parents[2] / ".cache" / "screenshots"
+SIZE = (1440, 900)
+_TIMEOUT = 15_000  # two cores, two servers, a proxy and a browser share the machine
+expect.set_options(timeout=_TIMEOUT)
+_LOCAL_SCHEMES = ("data", "blob", "about")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """An answer 4xx that belongs to the UI's design."""
+
+    status: int
+    path: re.Pattern[str]
+    reason: str
+
+
+ALWAYS_EXPECTED = (
+    Expected(404, re.compile(r"/mlflow/users/current$"), "no accounts: the account menu hides"),
+    Expected(404, re.compile(r"/mlflow/assistant/"), "no assistant: it hides"),
+)
+"""What every page asks for and must be told is not there."""
+
+# Reports each red message once, while it shows: toasts are gone again before a test could look.
+_WATCH_ALERTS = """
+(() => {
+  const selector = %s;
+  const seen = new WeakSet();
+  const look = () => {
+    for (const element of document.querySelectorAll(selector)) {
+      if (!seen.has(element) && element.innerText.trim()) {
+        seen.add(element);
+        window.reportAlert(element.innerText.trim());
+      }
+    }
+  };
+  new MutationObserver(look).observe(document, {childList: true, subtree: true});
+})();
+"""
+_ALERTS = ("[class*='notification-notice-error']", "[class*='notification-notice'] .anticon-error")
+
+
+class Tab:
+    """One page of a fresh browser profile, and what it did.
+
+    `page` is Playwright's. Everything wrong that the page, its frames and workers do is collected:
+    `check()` fails for it, and runs at the end of each test.
+    """
+
+    def __init__(self, context: BrowserContext, layout: Layout) -> None:
+        self.layout = layout
+        self.requests: list[Request] = []
+        self.errors: list[str] = []
+        """Console errors and uncaught exceptions."""
+        self.failures: list[str] = []
+        """Requests without answer, and answers from 400 on that nobody expects."""
+        self.alerts: list[str] = []
+        """Texts of red messages that showed up."""
+        self._expected = list(ALWAYS_EXPECTED)
+        self.context = context
+        context.set_default_timeout(_TIMEOUT)
+        context.on("request", self._on_request)
+        context.on("requestfailed", self._on_failure)
+        context.on("response", self._on_response)
+        context.on("console", self._on_console)
+        context.on("weberror", lambda error: self.errors.append(str(error.error)))
+        context.expose_function("reportAlert", lambda text: self.alerts.append(text))
+        context.add_init_script(_WATCH_ALERTS % repr(", ".join(_ALERTS)))
+        self.page: Page = context.new_page()
+
+    def expect(self, status: int, path: str, reason: str) -> None:
+        """Take answers of this status, at paths that the pattern finds, for the UI's design."""
+        self._expected.append(Expected(status, re.compile(path), reason))
+
+    def open(self, address: str = "/") -> Page:
+        """Go to a page of the UI by what its address has after the `#`, as a person by a link."""
+        self.page.goto(f"{self.layout.url}/#{address}")
+        return self.page
+
+    def component(self, name: str) -> Locator:
+        """The elements that the UI itself names so, by `data-component-id`."""
+        return self.page.locator(f'[data-component-id="{name}"]')
+
+    @property
+    def hosts(self) -> set[str]:
+        """`host:port` of all requests so far."""
+        parts = [urlsplit(request.url) for request in self.requests]
+        return {each.netloc for each in parts if each.scheme not in _LOCAL_SCHEMES}
+
+    def requested(self, path: str) -> list[Request]:
+        """Requests so far whose URL the pattern finds."""
+        return [request for request in self.requests if re.search(path, request.url)]
+
+    def shot(self, name: str, **options: Any) -> Path:
+        """Keep a screenshot of the page as it shows now."""
+        path = SCREENSHOTS / self.layout.name / f"{name}.png"
+        self.page.screenshot(path=path, animations="disabled", **options)
+        return path
+
+    def check(self) -> None:
+        """Fail for console errors, failed requests, red messages and requests to other hosts."""
+        assert not self.failures, "requests failed:\n" + "\n".join(self.failures)
+        assert not self.errors, "the console shows errors:\n" + "\n".join(self.errors)
+        assert not self.alerts, "the page showed red messages:\n" + "\n".join(self.alerts)
+        foreign = self.hosts - self.layout.hosts
+        assert not foreign, f"the page called other hosts: {foreign}"
+
+    def _on_request(self, request: Request) -> None:
+        self.requests.append(request)
+
+    def _on_failure(self, request: Request) -> None:
+        # A page that is left, and a query that is typed on, abort what they no longer need.
+        if request.failure != "net::ERR_ABORTED":
+            self.failures.append(f"{request.method} {request.url}: {request.failure}")
+
+    def _on_response(self, response: Response) -> None:
+        if response.status < 400:
+            return
+        path = urlsplit(response.url).path
+        for each in self._expected:
+            if response.status == each.status and each.path.search(path):
+                return
+        self.failures.append(f"{response.request.method} {response.url}: {response.status}")
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type != "error":
+            return
+        url = message.location["url"]
+        if message.text.startswith("Failed to load resource"):
+            path = urlsplit(url).path
+            if any(each.path.search(path) for each in self._expected):
+                return
+        self.errors.append(f"{message.text} ({url})")
+
+
+@contextmanager
+def open_tab(browser: Browser, layout: Layout, test: str) -> Iterator[Tab]:
+    """A tab of a fresh profile; at the end a screenshot is kept, and it must have been clean."""
+    width, height = SIZE
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, locale="en-GB", timezone_id="UTC"
+    )
+    tab = Tab(context, layout)
+    try:
+        yield tab
+        tab.shot(f"at-end-of-{re.sub(r'[^a-zA-Z0-9-]+', '-', test).strip('-')}")
+        tab.check()
+    finally:
+        context.close()
