@@ -10,7 +10,7 @@ from sqlalchemy import event, insert, update
 from tandem_metadata.db import Database
 from tandem_metadata.messages.runs import RunTag
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import run_data, run_names, tags
+from tandem_metadata.store import run_data, run_names, runs, tags
 from tandem_metadata.tables import tracking
 from tests.metadata.tracking_api import Api
 
@@ -258,12 +258,9 @@ def test_many_runs_are_read_by_as_many_statements_as_one(api: Api, database: Dat
     for wanted in (ids[:1], ids):
         statements: list[str] = []
         with database.read() as conn:
-            rows = [
-                conn.execute(tracking.runs.select().where(tracking.runs.c.run_uuid == run_id)).one()
-                for run_id in reversed(wanted)
-            ]
+            infos = [runs.info(conn, run_id) for run_id in reversed(wanted)]
             event.listen(conn, "before_cursor_execute", lambda *a, s=statements: s.append(a[2]))
-            found = run_data.load(conn, rows)
+            found = run_data.load(conn, infos)
         counts.append(len(statements))
         assert [run.info.run_id for run in found] == list(reversed(wanted))
         assert all(len(run.data.metrics) == 3 for run in found)

@@ -78,6 +78,15 @@ def get(conn: Connection, experiment_id: str) -> Experiment:
     return from_rows(conn, [_row(conn, experiment_id)])[0]
 
 
+def by_ids(conn: Connection, ids: Sequence[str]) -> dict[str, Experiment]:
+    """Experiments by their ids, which runs have; two statements for any number."""
+    numbers = [int(experiment_id) for experiment_id in ids]
+    rows = conn.execute(
+        select(experiments).where(among(conn, experiments.c.experiment_id, numbers))
+    ).all()
+    return {experiment.experiment_id: experiment for experiment in from_rows(conn, rows)}
+
+
 def get_by_name(conn: Connection, name: str) -> Experiment:
     """The experiment of that name, be it active or deleted. Raises NotFound."""
     row = conn.execute(select(experiments).where(experiments.c.name == name)).first()

@@ -1,5 +1,6 @@
 """Searching model versions; those of prompts are never among the versions of models."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
@@ -13,6 +14,7 @@ from tandem_metadata.search.parser import parse_filter
 from tandem_metadata.search.registry_compile import MODEL_VERSION_ROWS, matching
 from tandem_metadata.search.registry_order import order_model_versions
 from tandem_metadata.store import model_versions as store
+from tandem_metadata.store.membership import among
 from tandem_metadata.tables.registry import model_versions
 
 MAX_RESULTS: Final = 200_000
@@ -50,3 +52,23 @@ def search(
     page = rows[:limit]
     token = tokens.write(this_search, ordering.position(page[-1])) if len(rows) > limit else None
     return store.from_rows(conn, page, with_aliases=False), token
+
+
+def of_runs(conn: Connection, run_ids: Sequence[str]) -> defaultdict[str, list[ModelVersion]]:
+    """What a search by its id finds for each run, in two statements for any number of runs."""
+    ordering = order_model_versions(())
+    source, clauses = matching(MODEL_VERSION_ROWS, (), conn.dialect.name)
+    statement = (
+        select(*model_versions.c)
+        .select_from(source)
+        .where(
+            among(conn, model_versions.c.run_id, run_ids),
+            model_versions.c.current_stage != store.DELETED,
+            *clauses,
+        )
+        .order_by(*ordering.clauses())
+    )
+    found: defaultdict[str, list[ModelVersion]] = defaultdict(list)
+    for version in store.from_rows(conn, conn.execute(statement).all(), with_aliases=False):
+        found[version.run_id or ""].append(version)
+    return found

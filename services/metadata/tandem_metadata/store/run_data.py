@@ -32,25 +32,25 @@ T = TypeVar("T")
 ByRun = defaultdict[str, list[T]]
 
 
-def load(conn: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
-    """Runs for rows of the runs table, in their order, each with all it logged.
+def load(conn: Connection, infos: Sequence[RunInfo]) -> list[Run]:
+    """Runs, in the order given, each with all it logged.
 
     Metrics, params and tags come by key, datasets by name and digest, models by id.
     """
-    if not rows:
+    if not infos:
         return []
-    ids = [row.run_uuid for row in rows]
-    run_metrics, run_params, run_tags = _metrics(conn, ids), _params(conn, ids), _tags(conn, ids)
-    run_datasets = _datasets(conn, ids)
-    models_in, models_out = _models(conn, ids)
+    ids = [info.run_id for info in infos]
+    run_metrics, run_params = metrics_of(conn, ids), params_of(conn, ids)
+    run_tags, run_datasets = tags_of(conn, ids), datasets_of(conn, ids)
+    models_in, models_out = models_of(conn, ids)
     return [
         Run(
-            info=info(row),
+            info=info,
             data=RunData(run_metrics[run_id], run_params[run_id], run_tags[run_id]),
             inputs=RunInputs(run_datasets[run_id], models_in[run_id]),
             outputs=RunOutputs(models_out[run_id]),
         )
-        for run_id, row in zip(ids, rows, strict=True)
+        for run_id, info in zip(ids, infos, strict=True)
     ]
 
 
@@ -70,16 +70,8 @@ def info(row: Row[Any]) -> RunInfo:
     )
 
 
-def _of_runs(conn: Connection, table: FromClause, ids: Sequence[str]) -> Sequence[Row[Any]]:
-    statement = (
-        select(table)
-        .where(among(conn, table.c.run_uuid, ids))
-        .order_by(table.c.run_uuid, table.c.key)
-    )
-    return conn.execute(statement).all()
-
-
-def _metrics(conn: Connection, ids: Sequence[str]) -> ByRun[Metric]:
+def metrics_of(conn: Connection, ids: Sequence[str]) -> ByRun[Metric]:
+    """The latest metrics of each run, by key."""
     found: ByRun[Metric] = defaultdict(list)
     for row in _of_runs(conn, latest_metrics, ids):
         value = "NaN" if row.is_nan else json_double(row.value)
@@ -87,23 +79,26 @@ def _metrics(conn: Connection, ids: Sequence[str]) -> ByRun[Metric]:
     return found
 
 
-def _params(conn: Connection, ids: Sequence[str]) -> ByRun[Param]:
+def params_of(conn: Connection, ids: Sequence[str]) -> ByRun[Param]:
+    """The params of each run, by key."""
     found: ByRun[Param] = defaultdict(list)
     for row in _of_runs(conn, params, ids):
         found[row.run_uuid].append(Param(row.key, row.value))
     return found
 
 
-def _tags(conn: Connection, ids: Sequence[str]) -> ByRun[RunTag]:
+def tags_of(conn: Connection, ids: Sequence[str]) -> ByRun[RunTag]:
+    """The tags of each run, by key."""
     found: ByRun[RunTag] = defaultdict(list)
     for row in _of_runs(conn, tags, ids):
         found[row.run_uuid].append(RunTag(row.key, row.value or ""))
     return found
 
 
-def _datasets(conn: Connection, ids: Sequence[str]) -> ByRun[DatasetInput]:
-    """The datasets of each run; a row a tag, or one for a dataset without tags."""
+def datasets_of(conn: Connection, ids: Sequence[str]) -> ByRun[DatasetInput]:
+    """The datasets that each run reads, by name and digest."""
     columns = datasets.c
+    # A row a tag, or one for a dataset without tags.
     statement: Select[Any] = (
         select(
             inputs.c.destination_id,
@@ -138,19 +133,8 @@ def _datasets(conn: Connection, ids: Sequence[str]) -> ByRun[DatasetInput]:
     return found
 
 
-def _dataset(row: Row[Any]) -> Dataset:
-    return Dataset(
-        name=row.name,
-        digest=row.digest,
-        source_type=row.dataset_source_type,
-        source=row.dataset_source,
-        schema=row.dataset_schema or None,
-        profile=row.dataset_profile or None,
-    )
-
-
-def _models(conn: Connection, ids: Sequence[str]) -> tuple[ByRun[ModelInput], ByRun[ModelOutput]]:
-    """The models that each run reads, and those it wrote."""
+def models_of(conn: Connection, ids: Sequence[str]) -> tuple[ByRun[ModelInput], ByRun[ModelOutput]]:
+    """The models that each run reads, and those it wrote, by id."""
     columns = inputs.c
     statement = (
         select(columns.source_type, columns.source_id, columns.destination_id, columns.step)
@@ -169,3 +153,23 @@ def _models(conn: Connection, ids: Sequence[str]) -> tuple[ByRun[ModelInput], By
         else:
             written[row.source_id].append(ModelOutput(row.destination_id, row.step))
     return read, written
+
+
+def _of_runs(conn: Connection, table: FromClause, ids: Sequence[str]) -> Sequence[Row[Any]]:
+    statement = (
+        select(table)
+        .where(among(conn, table.c.run_uuid, ids))
+        .order_by(table.c.run_uuid, table.c.key)
+    )
+    return conn.execute(statement).all()
+
+
+def _dataset(row: Row[Any]) -> Dataset:
+    return Dataset(
+        name=row.name,
+        digest=row.digest,
+        source_type=row.dataset_source_type,
+        source=row.dataset_source,
+        schema=row.dataset_schema or None,
+        profile=row.dataset_profile or None,
+    )

@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Connection, select, type_coerce
 
-from tandem_metadata.messages.runs import Run
+from tandem_metadata.messages.runs import Run, RunInfo
 from tandem_metadata.search import page_token as tokens
 from tandem_metadata.search.compile import run_clauses
 from tandem_metadata.search.fields import is_id
@@ -32,6 +32,29 @@ def search(
     order_by: Sequence[str] = (),
     page_token: str | None = None,
 ) -> tuple[list[Run], str | None]:
+    """As `find`, each run with all it logged."""
+    found, token = find(
+        conn,
+        experiment_ids=experiment_ids,
+        filter=filter,
+        run_view_type=run_view_type,
+        max_results=max_results,
+        order_by=order_by,
+        page_token=page_token,
+    )
+    return run_data.load(conn, found), token
+
+
+def find(
+    conn: Connection,
+    *,
+    experiment_ids: Sequence[str],
+    filter: str | None = None,
+    run_view_type: str | int | None = None,
+    max_results: int | None = None,
+    order_by: Sequence[str] = (),
+    page_token: str | None = None,
+) -> tuple[list[RunInfo], str | None]:
     """One page of the runs of some experiments, and the token of the next page if there is one.
 
     `run_view_type` is ACTIVE_ONLY (the default), DELETED_ONLY or ALL; a page has 1,000 runs unless
@@ -62,7 +85,7 @@ def search(
     rows = conn.execute(statement).all()
     page = rows[:limit]
     token = tokens.write(this_search, ordering.position(page[-1])) if len(rows) > limit else None
-    return run_data.load(conn, page), token
+    return [run_data.info(row) for row in page], token
 
 
 def _numbers(experiment_ids: Sequence[str]) -> list[int]:

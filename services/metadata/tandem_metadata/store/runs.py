@@ -68,7 +68,12 @@ def create(conn: Connection, request: CreateRun, *, truncate: bool) -> Run:
 
 def get(conn: Connection, run_id: str) -> Run:
     """The run, be it active or deleted, with all it logged. Raises NotFound."""
-    return run_data.load(conn, [_row(conn, run_id)])[0]
+    return run_data.load(conn, [info(conn, run_id)])[0]
+
+
+def info(conn: Connection, run_id: str) -> RunInfo:
+    """The run, be it active or deleted, without what it logged. Raises NotFound."""
+    return run_data.info(_row(conn, run_id))
 
 
 def artifact_uri(conn: Connection, run_id: str) -> str:
