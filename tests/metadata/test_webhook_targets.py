@@ -185,6 +185,8 @@ def test_no_proxy_and_no_redirect_is_followed(
         (429, "soon", None),
         (429, "9" * 5000, None),
         (429, "Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        (429, f"Wed, 21 Oct {'9' * 30} 07:28:00 GMT", None),
+        (429, f"Wed, 21 Oct 2015 07:28:00 +{'9' * 15}", None),
     ],
 )
 def test_retry_after_is_read_as_seconds_or_a_date(

@@ -309,6 +309,7 @@ _BAD_URLS: list[Any] = [
     "https://",
     "https:///x",
     "https://[/",
+    "https://xn--/",
     "https://8.8.8.8:99999/",
     "https://8.8.8.8:0/",
     "https://user:pass@8.8.8.8/",

@@ -68,7 +68,7 @@ def parse(url: str, policy: Policy) -> httpx.URL:
             f"Parameter 'url' must begin with {accepted}; the server's "
             "MLFLOW_WEBHOOK_ALLOWED_SCHEMES says what it may begin with."
         )
-    if not parsed.host:
+    if not parsed.raw_host:
         raise InvalidParameter("Parameter 'url' names no host.")
     if parsed.userinfo:
         raise InvalidParameter(
@@ -85,11 +85,12 @@ async def check(url: str, policy: Policy) -> None:
     parsed = parse(url, policy)
     if policy.allow_private:
         return
+    host = parsed.raw_host.decode("ascii")  # parsed.host fails for an IDNA label that is none
     try:
-        await addresses(parsed.raw_host.decode("ascii"), policy)
+        await addresses(host, policy)
     except Forbidden:
         raise InvalidParameter(
-            f"Parameter 'url' leads to {parsed.host}, which has an address that is not public; "
+            f"Parameter 'url' leads to {host}, which has an address that is not public; "
             "the server refuses those unless MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS is set."
         ) from None
     except Unresolved as error:
