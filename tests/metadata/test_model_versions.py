@@ -5,6 +5,7 @@ from sqlalchemy import select
 
 from tandem_metadata.db import Database
 from tandem_metadata.settings import Settings
+from tandem_metadata.store import model_version_search, registered_model_search
 from tandem_metadata.tables.registry import model_version_tags, model_versions
 from tests.metadata.registry_api import INVALID, MISSING, PROMPT, Registry
 
@@ -241,3 +242,23 @@ def test_a_prompt_is_no_version_of_a_model_nor_a_model_of_a_prompt(api: Registry
     assert api.refused("model-versions/create", **fields) == INVALID
     assert api.refused("model-versions/create", name="p", source="s3://b/c") == INVALID
     assert api.latest("m") == api.latest("p") == []
+
+
+def test_a_prompt_is_found_however_its_mark_is_spelled(api: Registry) -> None:
+    mark = {**PROMPT, "value": "True"}
+    api.model("p", tags=[mark])
+    api.create_version("p", "dummy-source", tags=[mark])
+    _assert_only_prompts_are_there(api)
+    api.call("registered-models/set-tag", name="p", **mark)
+    api.call("model-versions/set-tag", name="p", version="1", **mark)
+    _assert_only_prompts_are_there(api)
+
+
+def _assert_only_prompts_are_there(api: Registry) -> None:
+    asked = f"tags.`{PROMPT['key']}` = 'true'"
+    with api.database.read() as conn:
+        assert registered_model_search.search(conn) == ([], None)
+        assert model_version_search.search(conn) == ([], None)
+        (prompt,), _ = registered_model_search.search(conn, filter=asked)
+        (version,), _ = model_version_search.search(conn, filter=asked)
+    assert prompt.name == version.name == "p"

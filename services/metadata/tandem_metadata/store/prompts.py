@@ -24,6 +24,11 @@ def marked(tags: Mapping[str, str]) -> bool:
     return tags.get(TAG, "false").lower() == "true"
 
 
+def as_stored(key: str, value: str) -> str:
+    """A tag's value to store: the mark of a prompt in the one spelling that searches know."""
+    return "true" if key == TAG and marked({key: value}) else value
+
+
 def is_prompt(conn: Connection, name: str) -> bool:
     """Whether the registered model of that name is a prompt."""
     columns = registered_model_tags.c

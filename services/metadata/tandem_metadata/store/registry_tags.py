@@ -20,7 +20,7 @@ def check(tags: Sequence[RegisteredModelTag | ModelVersionTag], limit: int) -> d
     for index, tag in enumerate(tags):
         limits.check_key(f"tags[{index}].key", tag.key)
         limits.check_length(f"tags[{index}].value", tag.value, limit)
-    return {tag.key: tag.value for tag in tags}
+    return {tag.key: prompts.as_stored(tag.key, tag.value) for tag in tags}
 
 
 def add(conn: Connection, table: Table, of: Mapping[str, Any], values: Mapping[str, str]) -> None:
@@ -39,6 +39,7 @@ def set_on_model(conn: Connection, name: str, key: str, value: str) -> None:
     limits.check_key("key", key)
     limits.check_length("value", value, limits.MODEL_TAG_VALUE)
     registry_rows.model(conn, name, lock=True)
+    value = prompts.as_stored(key, value)
     _put(conn, registered_model_tags, {"name": name, "key": key}, value)
     if prompts.is_prompt(conn, name):
         data = {"name": name, "key": key, "value": value}
@@ -66,6 +67,7 @@ def set_on_version(conn: Connection, name: str, version: str, key: str, value: s
     limits.check_key("key", key)
     limits.check_length("value", value, limits.VERSION_TAG_VALUE)
     number = _locked_version(conn, name, version)
+    value = prompts.as_stored(key, value)
     _put(conn, model_version_tags, {"name": name, "version": number, "key": key}, value)
     data = {"name": name, "version": str(number), "key": key, "value": value}
     webhook_events.record(conn, _entity(conn, name), "set", data)
