@@ -13,28 +13,32 @@ export METADATA_PORT ?= 5000
 export ARTIFACTS_PORT ?= 5500
 export BACKEND_STORE_URI ?= sqlite:///mlflow.db
 export ARTIFACTS_DESTINATION ?= ./mlartifacts
+export UI_DIR ?= .cache/ui/$(shell sed -n 's/^mlflow==\([^ ]*\).*/\1/p' deploy/ui.txt)
 
-.PHONY: help setup setup-dev run test browser check isolate clean
+.PHONY: help setup setup-dev ui run test browser check isolate clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.installed ## .venv with the three distributions
+setup: $(VENV)/.installed ui ## .venv with the three distributions, and the web UI
 
-setup-dev: $(VENV)/.installed-dev ## .venv with what tests and checks need besides
+setup-dev: $(VENV)/.installed-dev ui ## .venv with what tests and checks need besides
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: $(VENV)/bin/python constraints.txt shared/pyproject.toml services/metadata/pyproject.toml services/artifacts/pyproject.toml
+$(VENV)/.installed: $(VENV)/bin/python constraints.txt pyproject.toml shared/pyproject.toml services/metadata/pyproject.toml services/artifacts/pyproject.toml
 	$(PIP) install --quiet -c constraints.txt pip
-	$(PIP) install --quiet -c constraints.txt $(DISTRIBUTIONS)
+	$(PIP) install --quiet -c constraints.txt --group ui $(DISTRIBUTIONS)
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
 	$(PIP) install --quiet -c constraints.txt --group dev $(DISTRIBUTIONS)
 	@touch $@
+
+ui: $(VENV)/.installed
+	@$(BIN)/python deploy/fetch_ui.py --to '$(UI_DIR)'
 
 run: setup ## both services, on $(METADATA_PORT) and $(ARTIFACTS_PORT); Ctrl-C stops them
 	@exec $(BIN)/python deploy/run.py

@@ -21,6 +21,7 @@ def main() -> int:
     database = os.environ.get("BACKEND_STORE_URI", "sqlite:///mlflow.db")
     destination = os.environ.get("ARTIFACTS_DESTINATION", "./mlartifacts")
     artifact_root = f"mlflow-artifacts://127.0.0.1:{artifacts_port}/"
+    ui_dir = os.environ.get("UI_DIR", "")
     commands = {
         f"http://127.0.0.1:{artifacts_port}": [
             "tandem-artifacts", "serve",
@@ -29,7 +30,7 @@ def main() -> int:
         f"http://127.0.0.1:{metadata_port}": [
             "tandem-metadata", "serve",
             "--port", metadata_port, "--backend-store-uri", database,
-            "--default-artifact-root", artifact_root,
+            "--default-artifact-root", artifact_root, "--ui-dir", ui_dir,
         ],
     }  # fmt: skip
     stopping = False
@@ -53,6 +54,7 @@ def main() -> int:
             artifacts_url, metadata_url = services
             print(
                 f"\n  metadata   {metadata_url}   ({database})\n"
+                f"  web UI     {f'{metadata_url}/' if ui_dir else 'none: UI_DIR is empty'}\n"
                 f"  artifacts  {artifacts_url}   ({destination})\n\n"
                 f"  export MLFLOW_TRACKING_URI={metadata_url}\n"
                 "  Ctrl-C stops both.\n",

@@ -27,8 +27,11 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
-def secure(app: ASGIApp, settings: CommonSettings) -> ASGIApp:
-    """Wrap an application in the checks and headers that the settings ask for."""
+def secure(app: ASGIApp, settings: CommonSettings, *, framed: str | None = None) -> ASGIApp:
+    """Wrap an application in the checks and headers that the settings ask for.
+
+    Pages of any origin may show what is below the path `framed` in a frame.
+    """
     if settings.disable_security_middleware:
         return app
     origins = settings.cors_allowed_origins or ()
@@ -50,14 +53,15 @@ def secure(app: ASGIApp, settings: CommonSettings) -> ASGIApp:
             allow_headers=["*"],
             expose_headers=["Content-Disposition", "Content-Range", "ETag", "X-Request-Id"],
         )
-    return Guard(cors, settings)
+    return Guard(cors, settings, framed)
 
 
 class Guard:
     """ASGI middleware that checks Host and Origin and adds the security headers."""
 
-    def __init__(self, app: ASGIApp, settings: CommonSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: CommonSettings, framed: str | None = None) -> None:
         self._app = app
+        self._framed = None if framed is None else settings.static_prefix + framed
         hosts = settings.allowed_hosts
         self._any_host = "*" in (hosts or ())
         self._hosts = None if hosts is None else _any_of(hosts)
@@ -66,7 +70,8 @@ class Guard:
         self._any_origin = "*" in origins
         self._origins = re.compile(_origin_pattern(origins))
         frame = settings.x_frame_options.upper()
-        self._headers = [(b"x-content-type-options", b"nosniff")]
+        self._framed_headers = [(b"x-content-type-options", b"nosniff")]
+        self._headers = list(self._framed_headers)
         if frame != "NONE":
             self._headers.append((b"x-frame-options", frame.encode("ascii")))
         # The same few hosts come with every request; a bound keeps strangers from filling memory.
@@ -77,9 +82,12 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
+        framed = self._framed is not None and scope["path"].startswith(self._framed)
+        headers = self._framed_headers if framed else self._headers
+
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = with_headers(message["headers"], self._headers)
+                message["headers"] = with_headers(message["headers"], headers)
             await send(message)
 
         if error := self._refusal(scope):

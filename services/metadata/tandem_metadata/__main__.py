@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 from tandem_metadata import database_command
 from tandem_metadata.app import NAME
+from tandem_metadata.artifact_roots import Roots
 from tandem_metadata.settings import ACCEPTED_SWITCHES, REFUSED_FLAGS, Settings
+from tandem_metadata.ui.assets import Assets
 from tandem_shared import cli
 from tandem_shared.serve import Service
 from tandem_shared.settings import load
@@ -34,7 +36,11 @@ def main() -> int:
 
 def _prepare(settings: Settings) -> None:
     """Refuse bad settings and make the tables once, before workers start."""
-    database_command.prepare(settings, settings.artifact_root())
+    root = settings.artifact_root()
+    Roots(settings)
+    if settings.ui_dir:
+        Assets(settings.ui_dir)
+    database_command.prepare(settings, root)
 
 
 def _add_db(subparsers: cli.Subparsers) -> None:

@@ -21,6 +21,7 @@ from tandem_metadata.routes import (
     runs,
     service,
     tags,
+    ui,
     webhooks,
 )
 from tandem_metadata.routes.endpoint import Context, Endpoint, bind
@@ -69,6 +70,7 @@ def create_app() -> ASGIApp:
         *model_artifacts.routes(context, client),
         *webhooks.routes(context, sender),
         *service.routes(context),
+        *ui.routes(settings),
     ]
 
     async def close() -> None:
@@ -79,4 +81,4 @@ def create_app() -> ASGIApp:
     router = Router(
         routes, prefix=settings.static_prefix, on_startup=delivery.start, on_shutdown=close
     )
-    return Observe(secure(router, settings), NAME)
+    return Observe(secure(router, settings, framed=ui.FRAMED), NAME)

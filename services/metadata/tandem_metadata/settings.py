@@ -70,6 +70,12 @@ class Settings(CommonSettings):
         "Seconds that the artifacts service gets to begin its answer.",
         env="TANDEM_ARTIFACTS_TIMEOUT",
     )
+    ui_dir: str | None = setting(
+        None,
+        "Folder with MLflow's web UI, as deploy/fetch_ui.py makes it. "
+        "Without it: no web UI, only the API.",
+        env="TANDEM_UI_DIR",
+    )
     pool_size: int = setting(
         10,
         "Database connections a worker keeps; as many requests use the database at once, and "

@@ -1,7 +1,7 @@
 """What the service says of itself: version, health, readiness, capabilities, metrics."""
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from tandem_metadata.routes.endpoint import Context
 from tandem_shared import health, prometheus, wire
@@ -20,11 +20,6 @@ _SERVER_INFO = wire.encode_json(
     }
 )
 
-_ROOT = (
-    "Tandem's metadata service: point a client here with MLFLOW_TRACKING_URI.\n"
-    "The API is under /api/2.0/mlflow; /health, /ready, /version and /metrics answer too.\n"
-)
-
 
 def routes(context: Context) -> list[Route]:
     """The routes that need no resource."""
@@ -35,11 +30,7 @@ def routes(context: Context) -> list[Route]:
     async def server_info(_: Request) -> Response:
         return json_response(_SERVER_INFO)
 
-    async def root(_: Request) -> Response:
-        return PlainTextResponse(_ROOT)
-
     return [
-        Route("GET", "/", root),
         Route("GET", "/health", health.health),
         Route("GET", "/ready", health.ready(check)),
         Route("GET", "/version", health.version),

@@ -1,0 +1,34 @@
+"""What the UI's pages and workers may load and call: this service, and nothing else."""
+
+from tandem_metadata.settings import Settings
+
+_DIRECTIVES = (
+    "default-src 'self'",
+    # 'unsafe-eval': Plotly's WebGL plots, such as parallel coordinates, compile their drawing code
+    # by `new Function`. Without 'unsafe-inline' only scripts of this service run to begin with: an
+    # HTML artifact's preview is a blob: frame, which inherits this policy, so its scripts do not.
+    "script-src 'self' 'unsafe-eval'",
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data: blob:",
+    "font-src 'self' data:",
+    "connect-src 'self' blob:",
+    "worker-src 'self' blob:",
+    "frame-src 'self' blob:",
+    "media-src 'self' blob:",
+    "object-src 'none'",
+    "base-uri 'self'",
+    "form-action 'self'",
+)
+_ANCESTORS = {"SAMEORIGIN": "frame-ancestors 'self'", "DENY": "frame-ancestors 'none'"}
+
+
+def content_security_policy(settings: Settings, *, framed: bool = False) -> str:
+    """The Content-Security-Policy header of the UI's files.
+
+    Who may frame them follows `--x-frame-options`; `framed` files may be framed by any page.
+    """
+    directives = list(_DIRECTIVES)
+    if not framed and not settings.disable_security_middleware:
+        if ancestors := _ANCESTORS.get(settings.x_frame_options.upper()):
+            directives.append(ancestors)
+    return "; ".join(directives)

@@ -1,0 +1,351 @@
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import brotli
+import pytest
+from starlette.testclient import TestClient
+
+from tandem_metadata.app import create_app
+from tandem_metadata.routes import ui as ui_routes
+from tandem_metadata.settings import Settings
+from tandem_metadata.ui.assets import Assets
+from tandem_metadata.ui.encodings import choose
+from tandem_shared.http import Router
+from tandem_shared.security import secure
+from tandem_shared.settings import SettingsError
+
+PAGE = (
+    '<!doctype html><script defer="defer" src="static-files/static/js/main.0123abcd.js"></script>'
+)
+MAIN = b"console.log('main');" * 100
+FILES = {
+    "index.html": PAGE.encode(),
+    "favicon.ico": b"icon",
+    "manifest.json": b"{}",
+    "static/js/main.0123abcd.js": MAIN,
+    "static/js/main.0123abcd.js.br": brotli.compress(MAIN),
+    "static/js/main.0123abcd.js.gz": gzip.compress(MAIN),
+    "static/js/main.0123abcd.js.LICENSE.txt": b"licence",
+    "static/css/main.89abcdef.css": b"a{}",
+    "static/css/main.89abcdef.css.gz": gzip.compress(b"a{}"),
+    "static/media/pdf.worker.min.16b289c2599c81a29db9.mjs": b"export {};",
+    "static/media/index.f6d03137e8c9dd0de04c.cjs": b"",
+    "static/media/font.20fd1704ea223900efa9.woff2": b"wOF2",
+    "static/media/chart.16174216d6f3b7c24f40e3541fe0ca2c.svg": b"<svg/>",
+    "static/js/main.0123abcd.js.map": b"{}",
+    "strange.bin": b"?",
+    "lib/notebook-trace-renderer/index.html": b"<html></html>",
+    ".hidden": b"secret",
+    ".git/config": b"secret",
+}
+MAIN_URL = "/static-files/static/js/main.0123abcd.js"
+DEFAULTS = "static-files/tandem-defaults.js"
+
+Start = Callable[..., TestClient]
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Path:
+    folder = tmp_path / "build"
+    for name, content in FILES.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    (tmp_path / "outside.txt").write_text("outside")
+    return folder
+
+
+@pytest.fixture
+def start(build: Path) -> Start:
+    """Makes the UI's routes, secured as the service's are, with some settings."""
+
+    def start(**given: Any) -> TestClient:
+        settings = Settings(**{"ui_dir": str(build), **given})
+        router = Router(ui_routes.routes(settings), prefix=settings.static_prefix)
+        app = secure(router, settings, framed=ui_routes.FRAMED)
+        client = TestClient(app, "http://localhost", follow_redirects=False)
+        client.headers.pop("accept-encoding")
+        return client
+
+    return start
+
+
+@pytest.fixture
+def ui(start: Start) -> TestClient:
+    return start()
+
+
+def test_the_page_loads_our_defaults_before_the_builds_own_scripts(ui: TestClient) -> None:
+    answer = ui.get("/")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    added = f'<script defer="defer" src="{DEFAULTS}"></script>'
+    assert answer.text == PAGE.replace("<script", f"{added}<script")
+    script = ui.get(f"/{DEFAULTS}")
+    assert script.headers["content-type"] == "text/javascript; charset=utf-8"
+    for key in ("mlflow.workflowType_v1", "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"):
+        assert key in script.text
+
+
+def test_the_build_on_disk_stays_as_it_is(ui: TestClient, build: Path) -> None:
+    ui.get("/")
+    assert (build / "index.html").read_text() == PAGE
+    assert not list(build.rglob("tandem*"))
+
+
+@pytest.mark.parametrize(
+    "path", ["/", f"/{DEFAULTS}", "/static-files/favicon.ico", "/static-files/manifest.json"]
+)
+def test_what_has_no_hash_in_its_name_is_asked_for_again(ui: TestClient, path: str) -> None:
+    answer = ui.get(path)
+    assert answer.headers["cache-control"] == "no-cache"
+    etag = answer.headers["etag"]
+    again = ui.get(path, headers={"If-None-Match": etag})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == etag
+    assert again.headers["cache-control"] == "no-cache"
+    assert ui.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_the_tag_follows_the_content(start: Start, build: Path) -> None:
+    paths = ("/", "/static-files/favicon.ico")
+    ui = start()
+    old = [ui.get(path).headers["etag"] for path in paths]
+    assert [start().get(path).headers["etag"] for path in paths] == old
+    (build / "index.html").write_text(PAGE + "<!-- newer -->")
+    (build / "favicon.ico").write_bytes(b"nocI")
+    newer = start()
+    for path, etag in zip(paths, old, strict=True):
+        assert newer.get(path, headers={"If-None-Match": etag}).status_code == 200
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if "abcd" in name or "media" in name])
+def test_what_has_a_hash_in_its_name_is_kept_for_good(ui: TestClient, name: str) -> None:
+    if name.endswith((".br", ".gz")):
+        assert ui.get(f"/static-files/{name}").status_code == 404
+        return
+    answer = ui.get(f"/static-files/{name}")
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert answer.content == FILES[name]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        (None, None),
+        ("", None),
+        ("identity", None),
+        ("gzip", "gzip"),
+        ("br", "br"),
+        ("gzip, deflate, br, zstd", "br"),
+        ("GZIP", "gzip"),
+        ("br;q=0, gzip", "gzip"),
+        ("br;q=0.5, gzip;q=0.8", "gzip"),
+        ("br;q=0.5,gzip;q=0.5", "br"),
+        ("zstd, deflate", None),
+    ],
+)
+def test_a_file_comes_in_the_smallest_form_that_the_client_takes(
+    ui: TestClient, accepted: str | None, coding: str | None
+) -> None:
+    headers = {} if accepted is None else {"Accept-Encoding": accepted}
+    with ui.stream("GET", MAIN_URL, headers=headers) as answer:
+        raw = b"".join(answer.iter_raw())
+    suffix = {"br": ".br", "gzip": ".gz", None: ""}[coding]
+    content = FILES[f"static/js/main.0123abcd.js{suffix}"]
+    assert raw == content
+    assert answer.headers.get("content-encoding") == coding
+    assert answer.headers["content-length"] == str(len(content))
+    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert "Accept-Encoding" in answer.headers["vary"]
+
+
+def test_each_form_has_a_tag_of_its_own(ui: TestClient) -> None:
+    tags = {}
+    for coding in ("identity", "gzip", "br"):
+        answer = ui.head(MAIN_URL, headers={"Accept-Encoding": coding})
+        tags[coding] = answer.headers["etag"]
+    assert len(set(tags.values())) == 3
+    for coding, etag in tags.items():
+        for other in tags:
+            headers = {"Accept-Encoding": other, "If-None-Match": f'"x", W/{etag}'}
+            answer = ui.get(MAIN_URL, headers=headers)
+            assert answer.status_code == (304 if other == coding else 200)
+            assert "Accept-Encoding" in answer.headers["vary"]
+
+
+def test_a_form_that_there_is_not_is_not_offered(ui: TestClient) -> None:
+    url = "/static-files/static/css/main.89abcdef.css"
+    with ui.stream("GET", url, headers={"Accept-Encoding": "br"}) as answer:
+        assert b"".join(answer.iter_raw()) == b"a{}"
+    answer = ui.head(url, headers={"Accept-Encoding": "br, gzip"})
+    assert answer.headers["content-encoding"] == "gzip"
+    answer = ui.head("/static-files/favicon.ico", headers={"Accept-Encoding": "br, gzip"})
+    assert "content-encoding" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("accept", "coding"),
+    [
+        ("*", "br"),
+        ("*;q=0.5, gzip", "gzip"),
+        ("gzip, *;q=0", "gzip"),
+        ("*;q=0", "identity"),
+        ("identity;q=0", "identity"),
+        ("identity, gzip;q=0.5", "identity"),
+        ("gzip;q=0", "identity"),
+        ("gzip;q=0.000", "identity"),
+        ("gzip ; q = 0.3 , br", "br"),
+        ("br;q=1.2.3, gzip", "gzip"),
+        ("br;level=3, gzip", "gzip"),
+        (",,,", "identity"),
+        ("br, br;q=0", "identity"),
+    ],
+)
+def test_codings_are_weighed(accept: str, coding: str) -> None:
+    assert choose(accept, {"br", "gzip", "identity"}) == coding
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("static/media/pdf.worker.min.16b289c2599c81a29db9.mjs", "text/javascript; charset=utf-8"),
+        ("static/media/index.f6d03137e8c9dd0de04c.cjs", "text/javascript; charset=utf-8"),
+        ("static/css/main.89abcdef.css", "text/css; charset=utf-8"),
+        ("static/media/font.20fd1704ea223900efa9.woff2", "font/woff2"),
+        ("static/media/chart.16174216d6f3b7c24f40e3541fe0ca2c.svg", "image/svg+xml"),
+        ("static/js/main.0123abcd.js.map", "application/json"),
+        ("static/js/main.0123abcd.js.LICENSE.txt", "text/plain; charset=utf-8"),
+        ("manifest.json", "application/json"),
+        ("favicon.ico", "image/x-icon"),
+        ("strange.bin", "application/octet-stream"),
+    ],
+)
+def test_every_file_has_its_media_type(ui: TestClient, name: str, media_type: str) -> None:
+    answer = ui.get(f"/static-files/{name}")
+    assert answer.headers["content-type"] == media_type
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static-files/static/js/gone.01234567.js",
+        "/static-files/static/js",
+        "/static-files/static/js/",
+        "/static-files/static//js/main.0123abcd.js",
+        "/static-files/../outside.txt",
+        "/static-files/..%2foutside.txt",
+        "/static-files/%2e%2e/outside.txt",
+        "/static-files/static/../../outside.txt",
+        "/static-files//etc/passwd",
+        "/static-files/.hidden",
+        "/static-files/.git/config",
+        "/static-files/favicon.ico%00",
+        "/static-files/",
+        "/static-files",
+        "/index.html",
+        "/experiments/1",
+    ],
+)
+def test_what_is_no_file_of_the_ui_is_not_found(ui: TestClient, path: str) -> None:
+    answer = ui.send(ui.build_request("GET", f"http://localhost{path}"))
+    assert (answer.status_code, answer.json()["error_code"]) == (404, "ENDPOINT_NOT_FOUND")
+
+
+def test_a_head_has_the_headers_of_a_get_and_no_body(ui: TestClient) -> None:
+    for path in ("/", MAIN_URL, "/static-files/favicon.ico", f"/{DEFAULTS}"):
+        got, head = ui.get(path), ui.head(path)
+        assert (head.status_code, head.content) == (200, b"")
+        for name in ("content-length", "content-type", "etag", "cache-control"):
+            assert head.headers[name] == got.headers[name]
+
+
+def test_pages_load_and_call_this_service_only(ui: TestClient) -> None:
+    for path in ("/", MAIN_URL, f"/{DEFAULTS}"):
+        policy = ui.get(path).headers["content-security-policy"]
+        directives = dict(part.partition(" ")[::2] for part in policy.split("; "))
+        assert directives["default-src"] == "'self'"
+        assert directives["script-src"] == "'self' 'unsafe-eval'"
+        assert directives["connect-src"] == "'self' blob:"
+        assert directives["object-src"] == "'none'"
+        assert directives["frame-ancestors"] == "'self'"
+        sources = {source for value in directives.values() for source in value.split()}
+        assert sources <= {
+            "'self'", "'none'", "'unsafe-eval'", "'unsafe-inline'", "data:", "blob:",
+        }  # fmt: skip
+        assert "'unsafe-inline'" not in directives["script-src"]
+
+
+@pytest.mark.parametrize(
+    ("option", "ancestors"),
+    [("SAMEORIGIN", "frame-ancestors 'self'"), ("deny", "frame-ancestors 'none'"), ("NONE", None)],
+)
+def test_who_may_frame_the_ui_is_as_the_setting_says(
+    start: Start, option: str, ancestors: str | None
+) -> None:
+    policy = start(x_frame_options=option).get("/").headers["content-security-policy"]
+    assert [part for part in policy.split("; ") if part.startswith("frame-ancestors")] == (
+        [ancestors] if ancestors else []
+    )
+
+
+@pytest.mark.parametrize("prefix", ["", "/mlflow"])
+def test_notebooks_may_frame_the_trace_renderer_and_nothing_else(start: Start, prefix: str) -> None:
+    ui = start(static_prefix=prefix)
+    renderer = ui.get(f"{prefix}/static-files/lib/notebook-trace-renderer/index.html")
+    assert renderer.status_code == 200
+    assert "x-frame-options" not in renderer.headers
+    assert renderer.headers["x-content-type-options"] == "nosniff"
+    assert "frame-ancestors" not in renderer.headers["content-security-policy"]
+    for path in ("/", MAIN_URL, "/static-files/lib/notebook-trace-renderer"):
+        answer = ui.get(f"{prefix}{path}")
+        assert answer.headers["x-frame-options"] == "SAMEORIGIN"
+
+
+def test_a_prefix_goes_before_all_of_the_ui(start: Start) -> None:
+    ui = start(static_prefix="/a/mlflow")
+    assert ui.get("/a/mlflow/").text == start(static_prefix="").get("/").text
+    assert ui.get(f"/a/mlflow{MAIN_URL}").content == MAIN
+    assert ui.get(f"/a/mlflow/{DEFAULTS}").status_code == 200
+    assert ui.get("/").status_code == 404
+    assert ui.get(MAIN_URL).status_code == 404
+    for path, location in (("/a/mlflow", "mlflow/"), ("/a/mlflow?x=%20", "mlflow/?x=%20")):
+        answer = ui.get(path)
+        assert (answer.status_code, answer.headers["location"]) == (307, location)
+    assert ui.get("/a/mlflow", follow_redirects=True).status_code == 200
+
+
+def test_without_a_ui_the_page_says_how_to_add_it(start: Start) -> None:
+    plain = start(ui_dir=None)
+    answer = plain.get("/")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert "--ui-dir" in answer.text
+    assert "TANDEM_UI_DIR" in answer.text
+    assert plain.get(MAIN_URL).status_code == 404
+
+
+@pytest.mark.parametrize("with_ui", [False, True])
+def test_the_api_is_the_same_with_and_without_a_ui(
+    sqlite_template: Path, build: Path, with_ui: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", f"sqlite:///{sqlite_template}")
+    monkeypatch.setenv("MLFLOW_DEFAULT_ARTIFACT_ROOT", "mlflow-artifacts://artifacts.test/")
+    monkeypatch.setenv("TANDEM_UI_DIR", str(build) if with_ui else "")
+    with TestClient(create_app(), "http://localhost") as http:
+        found = http.get("/ajax-api/2.0/mlflow/experiments/get?experiment_id=0")
+        assert found.json()["experiment"]["name"] == "Default"
+        assert http.get(MAIN_URL).status_code == (200 if with_ui else 404)
+
+
+def test_a_folder_that_is_no_build_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"--ui-dir .* holds no index\.html"):
+        Assets(str(tmp_path))
+    with pytest.raises(SettingsError, match=r"--ui-dir .* holds no index\.html"):
+        Assets(str(tmp_path / "gone"))
+    (tmp_path / "index.html").write_text("<html><noscript>hello</noscript></html>")
+    with pytest.raises(SettingsError, match=r"--ui-dir .* loads no script"):
+        Assets(str(tmp_path))
