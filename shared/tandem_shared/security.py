@@ -2,7 +2,8 @@
 
 The rules are those of MLflow's server. A Host header must be on the allow-list, against DNS
 rebinding; without a list, localhost and private addresses pass. A page of another origin may change
-nothing unless its origin is allowed.
+nothing unless its origin is allowed. Beyond MLflow's rules, a page that this server itself served
+under a name of the allow-list may: the web UI needs no further setting.
 """
 
 import ipaddress
@@ -22,7 +23,9 @@ ALWAYS_ANSWERED = ("/health", "/ready", "/version", "/metrics")
 """Paths for probes and scrapes, which name a host by its address: no check of the Host header."""
 
 _LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
-_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\s\[\]:/?#@\\]+)(:[0-9]+)?")
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\s\[\]:/?#@\\]+)(?P<port>:[0-9]+)?")
+_ORIGIN = re.compile(rf"(?P<scheme>https?)://{_HOST.pattern}")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -65,6 +68,9 @@ class Guard:
         hosts = settings.allowed_hosts
         self._any_host = "*" in (hosts or ())
         self._hosts = None if hosts is None else _any_of(hosts)
+        # Patterns of nothing but wildcards name no host: behind them DNS rebinding goes unseen.
+        named = tuple(host for host in hosts or () if host.partition(":")[0].strip("*."))
+        self._named_hosts = None if hosts is None else _any_of(named)
         self._always_answered = frozenset(settings.static_prefix + p for p in ALWAYS_ANSWERED)
         origins = settings.cors_allowed_origins or ()
         self._any_origin = "*" in origins
@@ -75,7 +81,8 @@ class Guard:
         if frame != "NONE":
             self._headers.append((b"x-frame-options", frame.encode("ascii")))
         # The same few hosts come with every request; a bound keeps strangers from filling memory.
-        self._host_allowed = lru_cache(maxsize=256)(self._check_host)
+        self._host_allowed = lru_cache(maxsize=256)(lambda host: _is_any_of(host, self._hosts))
+        self._same_origin = lru_cache(maxsize=256)(self._check_same_origin)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -106,19 +113,40 @@ class Guard:
         origin = headers.get("origin")
         if origin and scope["method"] in _CHANGING and not self._any_origin:
             if not self._origins.fullmatch(origin):
-                return PermissionDenied(
-                    "Pages of this origin may not change anything here; "
-                    "the server's --cors-allowed-origins must name it."
-                )
+                # Browsers say over TLS where a request comes from: so not from plain HTTP there.
+                own = headers.get("sec-fetch-site", "same-origin") == "same-origin"
+                if not own or not self._same_origin(origin, headers.get("host", "")):
+                    return PermissionDenied(
+                        "Pages of this origin may not change anything here. The server's "
+                        "--cors-allowed-origins must name it; for the server's own web UI, it is "
+                        "enough that --allowed-hosts names the host; '*' does not."
+                    )
         return None
 
-    def _check_host(self, host: str) -> bool:
-        parts = _HOST.fullmatch(host.lower())
-        if parts is None:
+    def _check_same_origin(self, origin: str, host: str) -> bool:
+        """Whether a page comes from this server itself, under a name that is known to be its own.
+
+        An address is nobody's name, so no page can move it here. The scheme tells nothing: behind a
+        proxy that ends TLS, ours is another than the browser's. So a port that is left out is the
+        default one of the page's scheme on both sides.
+        """
+        page, asked = _ORIGIN.fullmatch(origin.lower()), _HOST.fullmatch(host.lower())
+        if page is None or asked is None:
             return False
-        if self._hosts is None:
-            return _is_local(parts["name"].strip("[]"))
-        return any(self._hosts.fullmatch(given) for given in parts.group(0, "name"))
+        if not _is_address(asked["name"]) and not _is_any_of(host, self._named_hosts):
+            return False
+        default = _DEFAULT_PORTS[page["scheme"]]
+        return (page["name"], page["port"] or default) == (asked["name"], asked["port"] or default)
+
+
+def _is_any_of(host: str, hosts: re.Pattern[str] | None) -> bool:
+    """Whether a Host header matches; without a pattern, whether it is a local or private one."""
+    parts = _HOST.fullmatch(host.lower())
+    if parts is None:
+        return False
+    if hosts is None:
+        return _is_local(parts["name"].strip("[]"))
+    return any(hosts.fullmatch(given) for given in parts.group(0, "name"))
 
 
 def _any_of(hosts: tuple[str, ...]) -> re.Pattern[str]:
@@ -134,11 +162,18 @@ def _wildcard(text: str) -> str:
     return re.escape(text).replace(r"\*", "[^/]*")
 
 
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
 def _is_local(name: str) -> bool:
     if name == "localhost":
         return True
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
+    if not _is_address(name):
         return False
+    address = ipaddress.ip_address(name)
     return address.is_loopback or address.is_private or address.is_unspecified

@@ -70,7 +70,7 @@ class CommonSettings:
     cors_allowed_origins: tuple[str, ...] | None = setting(
         None,
         "Origins of web pages that may call the service, comma-separated, with * as a wildcard. "
-        "Without it: pages of localhost.",
+        "Without it: pages of localhost. The service's own web UI needs none.",
         env="MLFLOW_SERVER_CORS_ALLOWED_ORIGINS",
     )
     x_frame_options: str = setting(

@@ -186,6 +186,67 @@ def test_an_allowed_origin_may_change_things(allowed: str, origin: str, passes: 
     assert (answer.headers.get("access-control-allow-origin") == origin) is passes
 
 
+@pytest.mark.parametrize(
+    ("allowed", "host", "origin", "passes"),
+    [
+        (None, "10.1.2.3:5000", "http://10.1.2.3:5000", True),
+        (None, "10.1.2.3", "http://10.1.2.3", True),
+        (None, "[fd00::1]:5000", "http://[fd00::1]:5000", True),
+        (None, "10.1.2.3:5000", "http://10.1.2.3:5001", False),
+        (None, "10.1.2.3:5000", "http://10.1.2.4:5000", False),
+        (None, "10.1.2.3:5000", "http://10.1.2.3", False),
+        (("ui.example.com",), "ui.example.com", "http://ui.example.com", True),
+        # A proxy ended TLS; some name the default port, some do not.
+        (("ui.example.com",), "ui.example.com", "https://ui.example.com", True),
+        (("ui.example.com",), "ui.example.com:443", "https://ui.example.com", True),
+        (("ui.example.com",), "ui.example.com", "https://ui.example.com:443", True),
+        (("ui.example.com",), "ui.example.com:80", "https://ui.example.com", False),
+        (("ui.example.com",), "UI.example.com:8443", "https://ui.EXAMPLE.com:8443", True),
+        (("*.example.com",), "ui.example.com", "https://ui.example.com", True),
+        (("*.example.com",), "a.example.com", "https://b.example.com", False),
+        (("ui.example.com",), "ui.example.com", "https://ui.example.com.evil.com", False),
+        (("ui.example.com",), "ui.example.com", "https://evil.com/ui.example.com", False),
+        (("ui.example.com",), "ui.example.com", "https://evil@ui.example.com", False),
+        (("ui.example.com",), "ui.example.com", "https://ui.example.com/", False),
+        (("ui.example.com",), "ui.example.com", "ftp://ui.example.com", False),
+        (("ui.example.com",), "ui.example.com", "ui.example.com", False),
+        (("ui.example.com",), "ui.example.com", "null", False),
+        (("null",), "null", "null", False),
+        # A page that moved its own name to this server's address.
+        (None, "evil.com", "http://evil.com", False),
+        (("ui.example.com",), "evil.com", "http://evil.com", False),
+        (("*",), "evil.com", "http://evil.com", False),
+        (("*:5000",), "evil.com:5000", "http://evil.com:5000", False),
+        (("*.*",), "evil.com", "http://evil.com", False),
+        (("*", "ui.example.com"), "evil.com", "http://evil.com", False),
+        (("*", "ui.example.com"), "ui.example.com", "https://ui.example.com", True),
+        # An address is nobody's name.
+        (("*",), "10.1.2.3:5000", "http://10.1.2.3:5000", True),
+        (("*",), "[2606:4700::1111]", "https://[2606:4700::1111]", True),
+        (("*",), "10.1.2.3", "http://10.1.2.4", False),
+        (("ui.example.com",), "10.1.2.3", "http://10.1.2.3", False),
+    ],
+)
+def test_a_page_of_this_server_under_a_name_of_the_list_may_change_things(
+    allowed: tuple[str, ...] | None, host: str, origin: str, passes: bool
+) -> None:
+    headers = {"Host": host, "Origin": origin}
+    for method in ("POST", "DELETE"):
+        answer = ask(method, headers=headers, allowed_hosts=allowed)
+        assert answer.status == (200 if passes else 403)
+        assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("site", "passes"), [("same-origin", True), ("same-site", False), ("cross-site", False)]
+)
+def test_a_browser_that_knows_better_is_believed(site: str, passes: bool) -> None:
+    """As with a page that plain HTTP brought, under the name of a server that speaks TLS."""
+    headers = {"Host": "ui.example.com", "Origin": "http://ui.example.com", "Sec-Fetch-Site": site}
+    answer = ask("POST", headers=headers, allowed_hosts=("ui.example.com",))
+    assert (answer.status == 200) is passes
+
+
 def test_every_origin_means_no_credentials() -> None:
     answer = ask("POST", headers={"Origin": "https://any.com"}, cors_allowed_origins=("*",))
     assert answer.status == 200
