@@ -123,7 +123,7 @@ def test_the_bytes_of_a_model_pass_the_artifacts_service_alone(
     assert seen("PUT") == files
     assert set(seen("GET")) == set(files)
     for method in ("GET", "PUT", "POST"):
-        assert _requests(stack.metadata, method, "artifact") == []
+        assert _requests(stack.metadata, method, f"{logged.model_id}/artifacts") == []
 
 
 def _files(uri: str, path: str | None = None) -> list[str]:

@@ -51,7 +51,6 @@ _EVENTS: tuple[Any, ...] = (
     [{"entity": "PROMPT", "action": "UPDATED"}],
     [{"entity": "ENTITY_UNSPECIFIED", "action": "CREATED"}],
     [{"entity": "PROMPT", "action": "ACTION_UNSPECIFIED"}], [{"entity": 99, "action": 1}],
-    [_EVENT, _EVENT],
 )  # fmt: skip
 _KINDS = {
     "REGISTERED_MODEL": ("CREATED",),
