@@ -116,6 +116,15 @@ def test_what_has_no_api_prefix_answers_too(http: TestClient) -> None:
     assert answers == dict.fromkeys(PLAIN, 200) | {"/get-artifact": 400}
 
 
+def test_graphql_answers_below_the_static_prefix_only(http: TestClient) -> None:
+    query = {"query": "{ __typename }"}
+    answer = http.post("/graphql", json=query)
+    assert answer.json() == {"data": {"__typename": "Query"}, "errors": None}
+    assert http.post("/api/graphql", json=query).status_code == 404
+    counted = [line for line in http.get("/metrics").text.splitlines() if '"/graphql"' in line]
+    assert any('status="200"' in line for line in counted)
+
+
 def test_the_version_is_mlflows(http: TestClient) -> None:
     answer = http.get("/version")
     assert answer.text == "3.17.2"

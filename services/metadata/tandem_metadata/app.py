@@ -11,6 +11,7 @@ from tandem_metadata.routes import (
     artifacts,
     datasets,
     experiments,
+    graphql,
     logged_models,
     metrics,
     model_artifacts,
@@ -69,6 +70,7 @@ def create_app() -> ASGIApp:
         *artifacts.routes(context, client),
         *model_artifacts.routes(context, client),
         *webhooks.routes(context, sender),
+        *graphql.routes(context),
         *service.routes(context),
         *ui.routes(settings),
     ]

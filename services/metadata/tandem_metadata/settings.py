@@ -145,6 +145,21 @@ class Settings(CommonSettings):
         "hosts of --default-artifact-root and --artifact-hosts only.",
         env="MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES",
     )
+    graphql_introspection: bool = setting(
+        False,
+        "Let GraphQL queries ask for the schema.",
+        env="TANDEM_GRAPHQL_INTROSPECTION",
+    )
+    graphql_max_root_fields: int = setting(
+        10,
+        "Root fields that a GraphQL query may have, each a search or a look-up.",
+        env="MLFLOW_SERVER_GRAPHQL_MAX_ROOT_FIELDS",
+    )
+    graphql_max_aliases: int = setting(
+        10,
+        "Aliases that a GraphQL query may have on one level.",
+        env="MLFLOW_SERVER_GRAPHQL_MAX_ALIASES",
+    )
     max_body_bytes: int = setting(
         64 * 1024 * 1024,
         "Largest request body in bytes; a larger one is answered 413.",
@@ -193,6 +208,10 @@ class Settings(CommonSettings):
                 "--create-model-version-source-validation-regex is not a regular expression: "
                 f"{error}."
             ) from None
+        if self.graphql_max_root_fields < 1:
+            raise SettingsError("--graphql-max-root-fields must be at least 1.")
+        if self.graphql_max_aliases < 0:
+            raise SettingsError("--graphql-max-aliases must not be negative.")
         if self.max_body_bytes < 1:
             raise SettingsError("--max-body-bytes must be at least 1.")
 

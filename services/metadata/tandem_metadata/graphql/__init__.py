@@ -1,0 +1,1 @@
+"""GraphQL for the web UI: MLflow's schema, answered by the stores; below routes, without SQL."""

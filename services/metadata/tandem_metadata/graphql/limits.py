@@ -1,0 +1,101 @@
+"""How large a query may be, before anything is spent on it.
+
+Validation compares the selections of a level with each other, and execution repeats a fragment
+wherever it is spread: so a fragment counts at each place, and one that no operation spreads, or
+whose name another has, is refused here: nothing would bound its size.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+)
+
+MAX_CHARACTERS = 20_000
+MAX_TOKENS = 2_000
+MAX_SELECTIONS = 300
+"""The web UI's largest query has 78, the usual introspection query 240."""
+MAX_DEPTH = 16
+"""Levels of fields; MLflow's schema has 6, the usual introspection query asks for 15."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of what costs most a query may ask for."""
+
+    root_fields: int
+    """Fields of all operations, each a search or a look-up of its own."""
+    aliases: int
+    """Aliases on one level of one operation."""
+
+
+def check(document: DocumentNode, limits: Limits) -> str | None:
+    """What of a query is too large, in a sentence, or None.
+
+    Takes no more time than `MAX_SELECTIONS` allow, whatever the query.
+    """
+    fragments: dict[str, SelectionSetNode] = {}
+    for definition in document.definitions:
+        if isinstance(definition, FragmentDefinitionNode):
+            if definition.name.value in fragments:
+                return f"The query has two fragments named '{definition.name.value}'."
+            fragments[definition.name.value] = definition.selection_set
+    spread: set[str] = set()
+    root_fields = selections = 0
+    for operation in document.definitions:
+        if not isinstance(operation, OperationDefinitionNode):
+            continue
+        levels = [(operation.selection_set, 1)]
+        while levels:
+            level, depth = levels.pop()
+            if depth > MAX_DEPTH:
+                return f"The query is nested deeper than {MAX_DEPTH} levels of fields."
+            fields, met = _level(level, fragments, spread, MAX_SELECTIONS - selections)
+            selections += met
+            if selections > MAX_SELECTIONS:
+                return f"The query has more than {MAX_SELECTIONS} selections."
+            if sum(field.alias is not None for field in fields) > limits.aliases:
+                return f"The query has more than {limits.aliases} aliases on one level."
+            if depth == 1:
+                root_fields += len(fields)
+            levels += [(field.selection_set, depth + 1) for field in fields if field.selection_set]
+    if root_fields > limits.root_fields:
+        return f"The query has {root_fields} root fields; at most {limits.root_fields} may be sent."
+    if unused := sorted(fragments.keys() - spread):
+        return f"No operation of the query uses its fragment '{unused[0]}'; remove it."
+    return None
+
+
+def _level(
+    level: SelectionSetNode, fragments: Mapping[str, SelectionSetNode], spread: set[str], most: int
+) -> tuple[list[FieldNode], int]:
+    """The fields of a level, those of its fragments among them, and how many selections that are.
+
+    Adds to `spread` the fragments it met. Stops at the first selection over `most`: fragments may
+    spread each other in a circle.
+    """
+    fields: list[FieldNode] = []
+    met = 0
+    pending = [level]
+    while pending:
+        for selection in pending.pop().selections:
+            met += 1
+            if met > most:
+                return fields, met
+            if isinstance(selection, FieldNode):
+                fields.append(selection)
+            elif isinstance(selection, InlineFragmentNode):
+                pending.append(selection.selection_set)
+            elif isinstance(selection, FragmentSpreadNode):
+                name = selection.name.value
+                if name in fragments:
+                    spread.add(name)
+                    pending.append(fragments[name])
+    return fields, met

@@ -1,0 +1,309 @@
+"""What resolves the schema's fields: the stores, through which REST answers too.
+
+An operation takes the message of its REST twin, and so refuses what that refuses. What runs have
+logged is read when a field first asks for it, for all runs of an answer at once.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, TypeVar
+
+from graphql import GraphQLResolveInfo
+from msgspec import Struct
+
+from tandem_metadata.messages.datasets import (
+    Dataset,
+    DatasetInput,
+    DatasetSummary,
+    InputTag,
+    ModelInput,
+    ModelOutput,
+    SearchDatasets,
+    SearchDatasetsResponse,
+)
+from tandem_metadata.messages.experiments import (
+    Experiment,
+    ExperimentTag,
+    GetExperiment,
+    GetExperimentResponse,
+)
+from tandem_metadata.messages.metrics import (
+    GetMetricHistoryBulkInterval,
+    GetMetricHistoryBulkIntervalResponse,
+    Metric,
+    MetricWithRunId,
+)
+from tandem_metadata.messages.model_versions import ModelVersion, ModelVersionTag
+from tandem_metadata.messages.registry_search import SearchModelVersionsResponse, SearchRegistry
+from tandem_metadata.messages.runs import GetRun, Param, RunInfo, RunTag, SearchRuns
+from tandem_metadata.store import (
+    datasets,
+    experiments,
+    metric_history,
+    model_version_search,
+    run_data,
+    run_search,
+    runs,
+)
+from tandem_shared import wire
+
+MAX_PAGE: Final = 1_000
+"""Runs or model versions in one answer; a field of a query costs far more here than in REST."""
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Struct)
+ByRun = Mapping[str, Sequence[T]]
+Conn = Any
+"""A database connection, of which this package knows nothing but that stores take it."""
+Resolver = Callable[..., Any]
+
+_CAPITAL = re.compile("[A-Z]")
+
+
+class RunPage:
+    """The runs of one answer; each property is read once, when it is first asked for."""
+
+    def __init__(self, conn: Conn, infos: Sequence[RunInfo]) -> None:
+        self._conn = conn
+        self._infos = infos
+        self._ids = [info.run_id for info in infos]
+
+    def runs(self) -> list["PagedRun"]:
+        """The runs, in order."""
+        return [PagedRun(info, self) for info in self._infos]
+
+    @cached_property
+    def metrics(self) -> ByRun[Metric]:
+        return run_data.metrics_of(self._conn, self._ids)
+
+    @cached_property
+    def params(self) -> ByRun[Param]:
+        return run_data.params_of(self._conn, self._ids)
+
+    @cached_property
+    def tags(self) -> ByRun[RunTag]:
+        return run_data.tags_of(self._conn, self._ids)
+
+    @cached_property
+    def dataset_inputs(self) -> ByRun[DatasetInput]:
+        return run_data.datasets_of(self._conn, self._ids)
+
+    @property
+    def model_inputs(self) -> ByRun[ModelInput]:
+        return self._models[0]
+
+    @property
+    def model_outputs(self) -> ByRun[ModelOutput]:
+        return self._models[1]
+
+    @cached_property
+    def model_versions(self) -> ByRun[ModelVersion]:
+        return model_version_search.of_runs(self._conn, self._ids)
+
+    @cached_property
+    def experiments(self) -> Mapping[str, Experiment]:
+        ids = {info.experiment_id for info in self._infos}
+        return experiments.by_ids(self._conn, sorted(ids))
+
+    @cached_property
+    def _models(self) -> tuple[ByRun[ModelInput], ByRun[ModelOutput]]:
+        return run_data.models_of(self._conn, self._ids)
+
+
+@dataclass(frozen=True, slots=True)
+class PagedRun:
+    """A run of a page; it stands for its data, its inputs and its outputs too."""
+
+    info: RunInfo
+    page: RunPage
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRun:
+    """Answer of mlflowGetRun."""
+
+    run: PagedRun
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRuns:
+    """Answer of mlflowSearchRuns."""
+
+    runs: list[PagedRun]
+    next_page_token: str | None
+
+
+def snake(name: str) -> str:
+    """`run_id` for `runId`: a field's name as messages have it."""
+    return _CAPITAL.sub(lambda capital: f"_{capital[0].lower()}", name)
+
+
+def get_experiment(conn: Conn, request: GetExperiment) -> GetExperimentResponse:
+    """Read an experiment by its id."""
+    return GetExperimentResponse(experiments.get(conn, request.experiment_id))
+
+
+def get_run(conn: Conn, request: GetRun) -> FoundRun:
+    """Read a run."""
+    info = runs.info(conn, request.run_id or request.run_uuid or "")
+    return FoundRun(RunPage(conn, [info]).runs()[0])
+
+
+def search_runs(conn: Conn, request: SearchRuns) -> FoundRuns:
+    """Find runs of some experiments."""
+    found, token = run_search.find(
+        conn,
+        experiment_ids=request.experiment_ids,
+        filter=request.filter,
+        run_view_type=request.run_view_type,
+        max_results=_page(request.max_results),
+        order_by=request.order_by,
+        page_token=request.page_token,
+    )
+    return FoundRuns(RunPage(conn, found).runs(), token)
+
+
+def search_model_versions(conn: Conn, request: SearchRegistry) -> SearchModelVersionsResponse:
+    """Find versions of models, or of prompts."""
+    found, token = model_version_search.search(
+        conn,
+        filter=request.filter,
+        max_results=_page(request.max_results),
+        order_by=request.order_by,
+        page_token=request.page_token,
+    )
+    return SearchModelVersionsResponse(found, token)
+
+
+def search_datasets(conn: Conn, request: SearchDatasets) -> SearchDatasetsResponse:
+    """List the datasets of experiments."""
+    return SearchDatasetsResponse(datasets.summaries(conn, request.experiment_ids))
+
+
+def metric_samples(
+    conn: Conn, request: GetMetricHistoryBulkInterval
+) -> GetMetricHistoryBulkIntervalResponse:
+    """Read a sample of the values of a metric of several runs."""
+    steps = (request.start_step, request.end_step)
+    return GetMetricHistoryBulkIntervalResponse(
+        metric_history.sample(conn, request.run_ids, request.metric_key, steps, request.max_results)
+    )
+
+
+def _page(max_results: int | None) -> int:
+    return MAX_PAGE if max_results is None else min(max_results, MAX_PAGE)
+
+
+def _operation(of: type[R], run: Callable[[Conn, R], object]) -> Resolver:
+    """A field of Query or Mutation: `run`, with the connection and what the input says."""
+
+    def resolve(
+        _root: None, info: GraphQLResolveInfo, input: Mapping[str, Any] | None = None
+    ) -> object:
+        fields = {snake(name): value for name, value in (input or {}).items()}
+        return run(info.context, wire.decode_json(wire.encode_json(fields), of))
+
+    return resolve
+
+
+def _itself(source: object, _: GraphQLResolveInfo) -> object:
+    return source
+
+
+def _of_page(name: str) -> Resolver:
+    """What the page has for its run under that name."""
+
+    def resolve(run: PagedRun, _: GraphQLResolveInfo) -> Any:
+        return getattr(run.page, name).get(run.info.run_id, ())
+
+    return resolve
+
+
+def _experiment(run: PagedRun, _: GraphQLResolveInfo) -> Experiment | None:
+    return run.page.experiments.get(run.info.experiment_id)
+
+
+def _value(metric: Metric | MetricWithRunId, _: GraphQLResolveInfo) -> float | None:
+    """A metric's value; JSON has no infinities, for which MLflow has the largest doubles."""
+    if isinstance(metric.value, float):
+        return metric.value
+    limits = {"Infinity": sys.float_info.max, "-Infinity": -sys.float_info.max}
+    return limits.get(str(metric.value))
+
+
+_SEARCH_RUNS = _operation(SearchRuns, search_runs)
+
+RESOLVERS: Final[Mapping[tuple[str, str], Resolver]] = {
+    ("Query", "mlflowGetExperiment"): _operation(GetExperiment, get_experiment),
+    ("Query", "mlflowGetMetricHistoryBulkInterval"): _operation(
+        GetMetricHistoryBulkInterval, metric_samples
+    ),
+    ("Query", "mlflowGetRun"): _operation(GetRun, get_run),
+    ("Query", "mlflowSearchModelVersions"): _operation(SearchRegistry, search_model_versions),
+    ("Query", "mlflowSearchRuns"): _SEARCH_RUNS,
+    ("Mutation", "mlflowSearchDatasets"): _operation(SearchDatasets, search_datasets),
+    ("Mutation", "mlflowSearchRuns"): _SEARCH_RUNS,
+    ("MlflowRunExtension", "data"): _itself,
+    ("MlflowRunExtension", "inputs"): _itself,
+    ("MlflowRunExtension", "outputs"): _itself,
+    ("MlflowRunExtension", "experiment"): _experiment,
+    ("MlflowRunExtension", "modelVersions"): _of_page("model_versions"),
+    ("MlflowRunData", "metrics"): _of_page("metrics"),
+    ("MlflowRunData", "params"): _of_page("params"),
+    ("MlflowRunData", "tags"): _of_page("tags"),
+    ("MlflowRunInputs", "datasetInputs"): _of_page("dataset_inputs"),
+    ("MlflowRunInputs", "modelInputs"): _of_page("model_inputs"),
+    ("MlflowRunOutputs", "modelOutputs"): _of_page("model_outputs"),
+    ("MlflowMetricExtension", "value"): _value,
+    ("MlflowMetricWithRunId", "value"): _value,
+}
+"""Resolvers by type and field, for fields that are more than an attribute."""
+
+SOURCES: Final[Mapping[str, type]] = {
+    "MlflowGetExperimentResponse": GetExperimentResponse,
+    "MlflowExperiment": Experiment,
+    "MlflowExperimentTag": ExperimentTag,
+    "MlflowGetRunResponse": FoundRun,
+    "MlflowSearchRunsResponse": FoundRuns,
+    "MlflowRunExtension": PagedRun,
+    "MlflowRunInfo": RunInfo,
+    "MlflowMetricExtension": Metric,
+    "MlflowParam": Param,
+    "MlflowRunTag": RunTag,
+    "MlflowDatasetInput": DatasetInput,
+    "MlflowInputTag": InputTag,
+    "MlflowDataset": Dataset,
+    "MlflowModelInput": ModelInput,
+    "MlflowModelOutput": ModelOutput,
+    "MlflowGetMetricHistoryBulkIntervalResponse": (GetMetricHistoryBulkIntervalResponse),
+    "MlflowMetricWithRunId": MetricWithRunId,
+    "MlflowSearchModelVersionsResponse": SearchModelVersionsResponse,
+    "MlflowModelVersion": ModelVersion,
+    "MlflowModelVersionTag": ModelVersionTag,
+    "MlflowSearchDatasetsResponse": SearchDatasetsResponse,
+    "MlflowDatasetSummary": DatasetSummary,
+}
+"""The class of each type's values, whose attributes its fields are."""
+
+_METRIC_SOURCE: Final = frozenset({"datasetName", "datasetDigest", "modelId", "runId"})
+_API_ERROR: Final = frozenset({"apiError"})
+
+NEVER_SET: Final[Mapping[str, frozenset[str]]] = {
+    "ApiError": frozenset({"code", "message", "helpUrl", "traceId", "errorDetails"}),
+    "ErrorDetail": frozenset({"field", "message"}),
+    "MlflowGetExperimentResponse": _API_ERROR,
+    "MlflowGetRunResponse": _API_ERROR,
+    "MlflowSearchRunsResponse": _API_ERROR,
+    "MlflowGetMetricHistoryBulkIntervalResponse": _API_ERROR,
+    "MlflowSearchModelVersionsResponse": _API_ERROR,
+    "MlflowSearchDatasetsResponse": _API_ERROR,
+    "MlflowExperiment": frozenset({"effectiveTraceArchivalRetention"}),
+    "MlflowMetricExtension": _METRIC_SOURCE,
+    "MlflowModelVersion": frozenset({"modelId", "modelParams", "modelMetrics"}),
+    "MlflowModelParam": frozenset({"name", "value"}),
+    "MlflowModelMetric": _METRIC_SOURCE | {"key", "value", "timestamp", "step"},
+}
+"""Fields of MLflow's schema that MLflow never fills."""

@@ -1,0 +1,51 @@
+"""MLflow's GraphQL schema, joined to what resolves each of its fields."""
+
+from importlib.resources import files
+from operator import attrgetter
+
+from graphql import (
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLSchema,
+    build_schema,
+    get_named_type,
+    is_list_type,
+)
+
+from tandem_metadata.graphql.resolvers import NEVER_SET, RESOLVERS, SOURCES, Resolver, snake
+
+
+def build() -> GraphQLSchema:
+    """The schema, each field with its resolver.
+
+    A field is resolved by its entry in `RESOLVERS`, or is the attribute of that name of its type's
+    class in `SOURCES`, or is empty because it is in `NEVER_SET`. Raises LookupError for any other.
+    """
+    schema = build_schema(files(__package__).joinpath("schema.graphql").read_text("utf-8"))
+    for name, kind in schema.type_map.items():
+        if isinstance(kind, GraphQLObjectType) and not name.startswith("__"):
+            for field_name, field in kind.fields.items():
+                field.resolve = _resolver(name, field_name, field.type)
+    return schema
+
+
+def _resolver(kind: str, field: str, of: GraphQLOutputType) -> Resolver:
+    if own := RESOLVERS.get((kind, field)):
+        return own
+    empty = _empty(of)
+    if field in NEVER_SET.get(kind, ()):
+        return lambda _source, _info: empty
+    attribute = snake(field)
+    if not hasattr(SOURCES.get(kind), attribute):
+        raise LookupError(f"nothing resolves {kind}.{field}")
+    get = attrgetter(attribute)
+    if get_named_type(of).name == "LongString":
+        return lambda source, _info: str(get(source) or 0)
+    return lambda source, _info: get(source) or empty
+
+
+def _empty(of: GraphQLOutputType) -> object:
+    """What a field says that is not set: protobuf's default, as in MLflow."""
+    if is_list_type(of):
+        return ()
+    return {"String": "", "LongString": "0"}.get(get_named_type(of).name)

@@ -1,0 +1,114 @@
+"""Answers GraphQL requests: parses, checks, executes, and tells faults of the query from others."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
+    GraphQLSyntaxError,
+    NoSchemaIntrospectionCustomRule,
+    execute,
+    parse,
+    specified_rules,
+    validate,
+)
+from msgspec import Struct
+
+from tandem_metadata.db import Database
+from tandem_metadata.graphql import limits, schema
+from tandem_shared.errors import ApiError, InvalidParameter
+
+_REMEMBERED = 16
+"""Queries kept parsed; the web UI sends a handful, and each may hold a megabyte."""
+
+
+class Answer(Struct):
+    """Answer to a GraphQL request; `errors` are plain sentences, as in MLflow."""
+
+    data: Mapping[str, Any] | None
+    errors: list[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A parsed query, or what is wrong with it."""
+
+    document: DocumentNode
+    errors: list[str]
+
+
+class GraphQL:
+    """The schema over a database; its methods may be called from several threads at once."""
+
+    def __init__(self, database: Database, most: limits.Limits, *, introspection: bool) -> None:
+        self._database = database
+        self._limits = most
+        self._schema = schema.build()
+        self._rules = list(specified_rules)
+        if not introspection:
+            self._rules.append(NoSchemaIntrospectionCustomRule)
+        self._prepared = lru_cache(maxsize=_REMEMBERED)(self._prepare)
+
+    def answer(
+        self, query: str, variables: Mapping[str, Any] | None, operation: str | None
+    ) -> Answer:
+        """What a query finds; `operation` names one of several in it.
+
+        A query that the schema or the limits do not allow has errors and no data. A field that
+        names what does not exist, or whose input is refused, is null and has an error, while other
+        fields are answered. Raises InvalidParameter for what is no GraphQL or too long to be read,
+        Unavailable when the database is, and whatever else goes wrong in the service.
+        """
+        prepared = self._prepared(query)
+        if prepared.errors:
+            return Answer(None, prepared.errors)
+        with self._database.read() as conn:
+            result = execute(
+                self._schema,
+                prepared.document,
+                context_value=conn,
+                variable_values=dict(variables or {}),
+                operation_name=operation,
+                is_awaitable=_never,
+            )
+            assert isinstance(result, ExecutionResult)
+            # Inside: what the database's driver raised is translated there.
+            return Answer(result.data, _sentences(result.errors or ()) or None)
+
+    def _prepare(self, query: str) -> _Prepared:
+        if len(query) > limits.MAX_CHARACTERS:
+            raise InvalidParameter(
+                f"The query has {len(query)} characters; at most {limits.MAX_CHARACTERS} are read."
+            )
+        try:
+            document = parse(query, no_location=True, max_tokens=limits.MAX_TOKENS)
+        except GraphQLSyntaxError as error:
+            raise InvalidParameter(f"The query is not valid GraphQL: {error.message}") from None
+        except RecursionError:
+            raise InvalidParameter("The query is nested too deeply.") from None
+        if excess := limits.check(document, self._limits):
+            return _Prepared(document, [excess])
+        return _Prepared(document, _sentences(validate(self._schema, document, self._rules)))
+
+
+def _never(_: object) -> bool:
+    """Whether a value is awaitable: no resolver is asynchronous, and asking costs time."""
+    return False
+
+
+def _sentences(errors: Iterable[GraphQLError]) -> list[str]:
+    """The messages of errors that the query caused; raises what is no fault of the query."""
+    sentences = []
+    for error in errors:
+        cause = error.original_error
+        if isinstance(cause, ApiError) and cause.status < 500:
+            sentences.append(cause.message)
+        elif cause is None or isinstance(cause, GraphQLError):
+            sentences.append(error.message)
+        else:
+            raise cause
+    return sentences

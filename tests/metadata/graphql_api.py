@@ -1,0 +1,114 @@
+"""GraphQL asked in-process as the web UI asks it, over what REST has stored."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, event
+from starlette.testclient import TestClient
+
+from tandem_metadata.db import Database
+from tandem_metadata.routes import (
+    datasets,
+    experiments,
+    graphql,
+    metrics,
+    model_versions,
+    params,
+    registered_models,
+    runs,
+    tags,
+)
+from tandem_metadata.routes.endpoint import Context, bind
+from tandem_metadata.settings import Settings
+from tandem_shared.http import Router
+
+_QUERIES = Path(__file__).parents[1] / "queries"
+GET_EXPERIMENT = (_QUERIES / "get_experiment.graphql").read_text()
+GET_RUN = (_QUERIES / "get_run.graphql").read_text()
+SEARCH_RUNS = (_QUERIES / "search_runs.graphql").read_text()
+"""Queries as the web UI of MLflow 3.17.2 sends them; the last is in its scripts only."""
+
+_ENDPOINTS = [
+    *experiments.ENDPOINTS,
+    *runs.ENDPOINTS,
+    *tags.ENDPOINTS,
+    *params.ENDPOINTS,
+    *metrics.ENDPOINTS,
+    *datasets.ENDPOINTS,
+    *registered_models.ENDPOINTS,
+    *model_versions.ENDPOINTS,
+]
+
+
+class Api:
+    """Asks by GraphQL; fills by REST."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        context = Context(settings, database)
+        self.http = TestClient(Router([*bind(context, _ENDPOINTS), *graphql.routes(context)]))
+
+    def ask(self, query: str, operation: str | None = None, **variables: Any) -> Any:
+        """The whole answer, which must be 200."""
+        body = {"operationName": operation, "variables": variables, "query": query}
+        answer = self.http.post("/graphql", json=body)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"] == "application/json"
+        assert set(answer.json()) == {"data", "errors"}
+        return answer.json()
+
+    def data(self, query: str, **variables: Any) -> Any:
+        answer = self.ask(query, **variables)
+        assert answer["errors"] is None
+        return answer["data"]
+
+    def refused(self, query: str, **variables: Any) -> str:
+        """The sentence with which nothing was answered."""
+        answer = self.ask(query, **variables)
+        assert answer["data"] is None
+        (sentence,) = answer["errors"]
+        return str(sentence)
+
+    def post(self, path: str, **fields: Any) -> Any:
+        answer = self.http.post(f"/api/2.0/mlflow/{path}", json=fields)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def experiment(self, name: str = "e", **fields: Any) -> str:
+        return str(self.post("experiments/create", name=name, **fields)["experiment_id"])
+
+    def run(self, experiment_id: str = "0", **fields: Any) -> str:
+        run = self.post("runs/create", experiment_id=experiment_id, **fields)["run"]
+        return str(run["info"]["run_id"])
+
+    def fill(self, run_id: str) -> None:
+        """Log one of everything, and make a model version of it."""
+        self.post("runs/log-metric", run_id=run_id, key="loss", value=0.5, timestamp=7, step=2**40)
+        self.post("runs/log-parameter", run_id=run_id, key="lr", value="0.1")
+        self.post("runs/set-tag", run_id=run_id, key="t", value="v")
+        dataset = {"name": "d", "digest": "1", "source_type": "http", "source": "{}"}
+        context = [{"key": "mlflow.data.context", "value": "train"}]
+        self.post(
+            "runs/log-inputs",
+            run_id=run_id,
+            datasets=[{"dataset": dataset, "tags": context}],
+            models=[{"model_id": "m-in"}],
+        )
+        self.post("runs/outputs", run_id=run_id, models=[{"model_id": "m-out", "step": 3}])
+        name = f"of-{run_id}"
+        self.post("registered-models/create", name=name)
+        self.post("model-versions/create", name=name, source="s3://b/c", run_id=run_id)
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """The SQL statements that are executed meanwhile."""
+    seen: list[str] = []
+
+    def note(*arguments: Any) -> None:
+        seen.append(arguments[2])
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(Engine, "before_cursor_execute", note)

@@ -1,0 +1,180 @@
+"""Queries that GraphQL refuses: not allowed by the schema, too large, or no queries at all."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from graphql import get_introspection_query
+
+from tandem_metadata.db import Database
+from tandem_metadata.graphql import limits
+from tandem_metadata.settings import Settings
+from tests.metadata.graphql_api import GET_RUN, SEARCH_RUNS, Api, statements
+
+
+@pytest.fixture(scope="module")
+def settings(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """No database sees these queries, so one will do."""
+    path = tmp_path_factory.mktemp("graphql") / "mlflow.db"
+    shutil.copy(sqlite_template, path)
+    return Settings(backend_store_uri=f"sqlite:///{path}", pool_timeout=1.0)
+
+
+@pytest.fixture(scope="module")
+def database(settings: Settings) -> Iterator[Database]:
+    opened = Database(settings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def api(settings: Settings, database: Database) -> Api:
+    return Api(settings, database)
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("{ nope }", "nope"),
+        ("{ mlflowListArtifacts { rootUri } }", "mlflowListArtifacts"),
+        ("{ mlflowGetRun }", "mlflowGetRun"),
+        ("{ mlflowGetRun(input: {runId: 3}) { __typename } }", "3"),
+        ('{ mlflowGetRun(input: {x: "3"}) { __typename } }', "'x'"),
+        ("{ mlflowSearchRuns(input: {runViewType: SOME}) { __typename } }", "SOME"),
+        (
+            "query ($data: MlflowGetRunInput!) { mlflowGetRun(input: $data) { __typename } }",
+            "$data",
+        ),
+        ("subscription { x }", "subscription"),
+        ("mutation { mlflowGetRun { __typename } }", "mlflowGetRun"),
+        ("query A { __typename } query B { __typename }", "operation"),
+        ("fragment F on Query { __typename }", "'F'"),
+    ],
+)
+def test_what_the_schema_does_not_allow_is_refused_whole(api: Api, query: str, named: str) -> None:
+    assert named in api.refused(query)
+
+
+def test_variables_are_checked(api: Api) -> None:
+    sentence = api.refused(GET_RUN, data={"runId": 3})
+    assert "$data" in sentence
+    assert "runId" in sentence
+
+
+def test_a_database_that_is_gone_is_a_503(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "gone" / "mlflow.db"
+    path.parent.mkdir()
+    database = Database(replace(settings, backend_store_uri=f"sqlite:///{path}"))
+    path.parent.rmdir()
+    answer = Api(settings, database).http.post("/graphql", json={"query": "{ __typename }"})
+    assert answer.status_code == 503
+    assert answer.json()["error_code"] == "TEMPORARILY_UNAVAILABLE"
+
+
+_CHAIN = " ".join(f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(20))
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        (
+            "{ a: mlflowGetRun { __typename } __typename ...F }"
+            "fragment F on Query { mlflowGetExperiment ... on Query { d: __typename } }",
+            "4 root fields",
+        ),
+        ("query A { a: __typename ...F } query B { ...F } fragment F on Query { b }", "3 root"),
+        (
+            "{ mlflowGetRun { a: apiError { code } b: apiError { code } ...F } }"
+            "fragment F on MlflowGetRunResponse { ... { c: apiError { code } } }",
+            "2 aliases",
+        ),
+        ("{a" * 17 + "}" * 17, "16 levels"),
+        ("{ mlflowGetRun { run {" + "info { runId } " * 150 + "} } }", "300 selections"),
+        (f"{{ ...F0 }} {_CHAIN} fragment F20 on Query {{ __typename }}", "300 selections"),
+        ("{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }", "300 selections"),
+        ("{ ...F } fragment F on Query { a } fragment F on Query { b }", "two fragments"),
+        ("{ ...F } fragment F on Query { a } fragment G on Query { a }", "fragment 'G'"),
+    ],
+)
+def test_a_query_that_asks_for_too_much_is_refused(
+    settings: Settings, database: Database, query: str, named: str
+) -> None:
+    settings = replace(settings, graphql_max_root_fields=2, graphql_max_aliases=2)
+    with statements() as seen:
+        assert named in Api(settings, database).refused(query)
+    assert seen == []
+
+
+def test_limits_are_settings(settings: Settings, database: Database) -> None:
+    query = "{" + " ".join(f"a{n}: __typename" for n in range(11)) + "}"
+    assert "10 aliases" in Api(settings, database).refused(query)
+    more = replace(settings, graphql_max_aliases=11)
+    assert "11 root fields" in Api(more, database).refused(query)
+    more = replace(more, graphql_max_root_fields=11)
+    assert len(Api(more, database).data(query)) == 11
+
+
+def test_the_largest_query_of_the_web_ui_is_well_within_the_limits() -> None:
+    assert 5 * max(map(len, (GET_RUN, SEARCH_RUNS))) < limits.MAX_CHARACTERS
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ __schema { queryType { name } } }",
+        '{ __type(name: "Query") { name } }',
+        get_introspection_query(),
+    ],
+)
+def test_the_schema_is_shown_only_if_asked_for(
+    settings: Settings, database: Database, query: str
+) -> None:
+    closed = Api(settings, database).ask(query)
+    assert closed["data"] is None
+    assert "introspection" in closed["errors"][0].lower()
+    opened = Api(replace(settings, graphql_introspection=True), database)
+    assert opened.data(query)
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (b"", "'query'"),
+        (b"{", "JSON"),
+        (b"[]", "object"),
+        (b'[{"query": "{__typename}"}]', "object"),
+        (b'{"query": 3}', "'query'"),
+        (b'{"query": ""}', "'query'"),
+        (b'{"query": "{"}', "GraphQL"),
+        (b'{"query": "{a(x: \\"\\\\ud800\\")}"}', "GraphQL"),
+        (b'{"query": "{__typename}", "variables": []}', "'variables'"),
+        (b'{"query": "{__typename}", "variables": "x"}', "'variables'"),
+        (b'{"query": "{__typename}", "operationName": 3}', "'operationName'"),
+        (json.dumps({"query": "{a" * 3000}).encode(), "GraphQL"),
+        (json.dumps({"query": "{" + "a " * 3000 + "}"}).encode(), "2000 tokens"),
+        (json.dumps({"query": "{a}" + " " * 20_000}).encode(), "20000"),
+    ],
+)
+def test_what_is_no_query_is_a_400(api: Api, body: bytes, named: str) -> None:
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    answer = api.http.post("/graphql", content=body, headers=headers)
+    assert answer.status_code == 400
+    assert answer.json()["error_code"] == "INVALID_PARAMETER_VALUE"
+    assert named in answer.json()["message"]
+
+
+def test_only_json_is_taken_and_only_by_post(api: Api) -> None:
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "application/graphql"):
+        answer = api.http.post(
+            "/graphql", content='{"query": "{__typename}"}', headers={"Content-Type": kind}
+        )
+        assert answer.status_code == 400
+        assert answer.json()["error_code"] == "INVALID_PARAMETER_VALUE"
+    answer = api.http.get("/graphql", params={"query": "{__typename}"})
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    large = json.dumps({"query": "{__typename}", "variables": {"x": "x" * 1024 * 1024}})
+    answer = api.http.post("/graphql", content=large, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413
