@@ -10,6 +10,7 @@ import pytest
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from starlette.testclient import TestClient
 
+from tandem_shared.artifact_http import RELAYED
 from tests.artifacts.service import API, ARTIFACTS, client, process
 from tests.seaweedfs import S3Server
 
@@ -87,6 +88,8 @@ def test_downloads_redirect_when_told_to(destination: str) -> None:
         assert httpx.get(answer.headers["location"]).content == b"hello"
         assert http.head(f"{ARTIFACTS}/a.txt").headers["content-length"] == "5"
         assert http.get(f"{ARTIFACTS}/missing").status_code == 404
+        relayed = http.get(f"{ARTIFACTS}/a.txt", headers={RELAYED: "1"})
+        assert (relayed.status_code, relayed.content) == (200, b"hello")
 
 
 def test_server_info_tells_what_the_settings_allow(destination: str) -> None:

@@ -1,10 +1,10 @@
 """The headers that say what an artifact is, and keep a browser from running it."""
 
 import mimetypes
-from urllib.parse import quote
 
 from tandem_artifacts.drivers.base import Stat
 from tandem_artifacts.routes.conditions import http_date
+from tandem_shared.artifact_http import SANDBOX, disposition
 
 _TEXT = frozenset(
     (
@@ -33,7 +33,7 @@ def headers(path: str, stat: Stat) -> dict[str, str]:
         "Content-Length": str(stat.size),
         "Content-Disposition": disposition(path),
         "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Content-Security-Policy": SANDBOX,
         "Accept-Ranges": "bytes",
         **validators(stat),
     }
@@ -56,14 +56,3 @@ def content_type(path: str) -> str:
         return "text/plain"
     kind, encoding = _TYPES.guess_type(f"x.{ending}" if "." in name else name)
     return _BINARY if kind is None or encoding else kind
-
-
-def disposition(path: str) -> str:
-    """An attachment of the artifact's own name, of any characters (RFC 6266, RFC 8187)."""
-    name = path.rpartition("/")[2]
-    plain = "".join(
-        character if " " <= character <= "~" and character not in '"\\%' else "_"
-        for character in name
-    )
-    header = f'attachment; filename="{plain}"'
-    return header if plain == name else f"{header}; filename*=UTF-8''{quote(name, safe='')}"

@@ -12,6 +12,7 @@ from tandem_artifacts.messages import FileInfo, ListArtifacts
 from tandem_artifacts.routes import conditions, content, streaming
 from tandem_artifacts.routes.context import Context, artifact_path
 from tandem_shared import paths, wire
+from tandem_shared.artifact_http import RELAYED
 from tandem_shared.errors import BadRequest, InvalidParameter, NotFound
 from tandem_shared.http import Route, api_routes, error_response, json_response
 
@@ -61,7 +62,8 @@ async def list_directory(context: Context, request: Request) -> Response:
 async def download(context: Context, request: Request) -> Response:
     """The artifact, or the part of it that the Range header names."""
     path = artifact_path(request)
-    if context.settings.redirect_downloads and context.driver.presigned:
+    redirect = context.settings.redirect_downloads and RELAYED not in request.headers
+    if redirect and context.driver.presigned:
         url = await context.driver.presign_download(path)
         return Response(status_code=307, headers={"Location": url, "Cache-Control": "no-store"})
     return _Download(context.driver, path, request.headers)
