@@ -376,6 +376,8 @@ def test_what_is_not_found_is_null_beside_what_is(api: Api) -> None:
         ('mlflowSearchRuns(input: {experimentIds: ["0"], filter: "bad"})', "operator"),
         ("mlflowSearchRuns(input: {experimentIds: [null]})", "experiment_ids[0]"),
         ('mlflowSearchRuns(input: {experimentIds: ["0"], maxResults: 0})', "0"),
+        ('mlflowSearchRuns(input: {experimentIds: ["0"], maxResults: 50001})', "50001"),
+        ("mlflowSearchModelVersions(input: {maxResults: 200001})", "200001"),
         ('mlflowSearchRuns(input: {experimentIds: ["0"], pageToken: "x"})', "page_token"),
         ('mlflowSearchModelVersions(input: {maxResults: "many"})', "'max_results'"),
         ("mlflowSearchModelVersions(input: {maxResults: true})", "'max_results'"),

@@ -33,6 +33,7 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "search_logged_models: max_results 2147483648",
         "webhooks: create with an unknown status",
         "webhooks: change to {'status': 'paused'}",
+        "graphql: an operation that is a number",
     ),
     "A multicast address is no receiver, a port beyond 65535 is nowhere, and a password in a URL "
     "would be shown to everyone who lists webhooks.": (
@@ -220,7 +221,7 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "logged_models: remove a tag with a slash",
     ),
     "A run that a search finds shows the models that it read, as runs/get does; MLflow's search "
-    "leaves them out.": ("logged_models: runs with models",),
+    "leaves them out.": ("logged_models: runs with models", "graphql: runs with everything"),
     "The digest of a dataset is optional, as documented; MLflow's server then looks for metrics of "
     "datasets that have none, which cannot be logged.": (
         "search_logged_models: models of train None where ",
@@ -241,6 +242,25 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
     "A token is bound to the datasets of its search too.": (
         "search_logged_models: other datasets with the token",
     ),
+    "An operation of GraphQL checks what its REST twin checks; MLflow takes no id for experiment "
+    "0, and finds no metrics of no runs.": (
+        "graphql: an experiment without an id",
+        "graphql: an experiment with an empty id",
+        "graphql: samples of no run",
+        "graphql: samples of no metric",
+    ),
+    "MLflow fails on any runViewType, looks for the steps in the URL, and complains of a NaN that "
+    "it answers as null, as it should.": (
+        "graphql: deleted runs",
+        "graphql: samples of some steps",
+        "graphql: samples of NaN",
+    ),
+    "Listing artifacts is REST's: a database connection must not wait for the artifacts service.": (
+        "graphql: the artifacts",
+    ),
+    "The directives that every GraphQL server has are here too.": ("graphql: a skipped field",),
+    "The schema is shown by --graphql-introspection only.": ("graphql: the schema",),
+    "A query by GET could be sent by a link, and be cached.": ("graphql: a query by GET",),
     "Fields have the names of the documentation; MLflow's protobuf also reads a second spelling.": (
         "bad_input: a body field in camel case",
     ),

@@ -16,6 +16,7 @@ _TIMES = frozenset({
     "creation_timestamp", "last_updated_timestamp",
     "creation_timestamp_ms", "last_updated_timestamp_ms",
 })  # fmt: skip
+_CAPITAL = re.compile("[A-Z]")
 _GROUPING = ("key", "run_id", "name", "digest", "current_stage")
 _DAY_MS = 24 * 3600 * 1000
 _UNORDERED = frozenset({"metrics", "params", "tags", "dataset_inputs", "latest_versions"})
@@ -30,7 +31,9 @@ def comparable(answer: Answer, symbols: Mapping[str, str]) -> Answer:
 
 def _normal(value: Any, key: str, names: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
-        return {name: _normal(item, name, names) for name, item in value.items()}
+        return {name: _normal(item, _snake(name), names) for name, item in value.items()}
+    if key == "errors" and isinstance(value, list):
+        return ["<error>" for _ in value]
     if isinstance(value, list):
         items = [_normal(item, key, names) for item in value]
         if key in _UNORDERED:
@@ -38,21 +41,32 @@ def _normal(value: Any, key: str, names: Mapping[str, str]) -> Any:
         return items
     if isinstance(value, str):
         return _text(value, key, names)
-    if key in _TIMES and isinstance(value, int):
-        return "<now>" if abs(value - time.time() * 1000) < _DAY_MS else value
+    if key in _TIMES and isinstance(value, int) and _is_now(value):
+        return "<now>"
     return value
 
 
 def _text(value: str, key: str, names: Mapping[str, str]) -> str:
-    if key == "next_page_token":
+    if key == "next_page_token" and value:  # GraphQL has "" for none
         return "<token>"
     if key == "experiment_id":
         return _experiment(value, names)
+    if key in _TIMES and value.isdecimal() and _is_now(int(value)):
+        return "<now>"
     if key in ("run_name", "name", "value") and _GENERATED_NAME.fullmatch(value):
         return "<generated name>"
     value = _ARTIFACT_ROOT.sub("<root>/", value)
     value = _EXPERIMENT_NUMBER.sub(lambda match: _experiment(match[0], names), value)
     return _ID.sub(lambda match: names.get(match[0], "<id>"), value)
+
+
+def _is_now(milliseconds: int) -> bool:
+    return abs(milliseconds - time.time() * 1000) < _DAY_MS
+
+
+def _snake(name: str) -> str:
+    """A field's name in REST for its name in GraphQL."""
+    return _CAPITAL.sub(lambda capital: f"_{capital[0].lower()}", name)
 
 
 def _experiment(value: str, names: Mapping[str, str]) -> str:

@@ -39,6 +39,7 @@ from tandem_metadata.messages.metrics import (
 from tandem_metadata.messages.model_versions import ModelVersion, ModelVersionTag
 from tandem_metadata.messages.registry_search import SearchModelVersionsResponse, SearchRegistry
 from tandem_metadata.messages.runs import GetRun, Param, RunInfo, RunTag, SearchRuns
+from tandem_metadata.search.limits import MAX_RESULTS, check_max_results
 from tandem_metadata.store import (
     datasets,
     experiments,
@@ -159,7 +160,7 @@ def search_runs(conn: Conn, request: SearchRuns) -> FoundRuns:
         experiment_ids=request.experiment_ids,
         filter=request.filter,
         run_view_type=request.run_view_type,
-        max_results=_page(request.max_results),
+        max_results=_page(request.max_results, MAX_RESULTS),
         order_by=request.order_by,
         page_token=request.page_token,
     )
@@ -171,7 +172,7 @@ def search_model_versions(conn: Conn, request: SearchRegistry) -> SearchModelVer
     found, token = model_version_search.search(
         conn,
         filter=request.filter,
-        max_results=_page(request.max_results),
+        max_results=_page(request.max_results, model_version_search.MAX_RESULTS),
         order_by=request.order_by,
         page_token=request.page_token,
     )
@@ -193,8 +194,9 @@ def metric_samples(
     )
 
 
-def _page(max_results: int | None) -> int:
-    return MAX_PAGE if max_results is None else min(max_results, MAX_PAGE)
+def _page(max_results: int | None, most: int) -> int:
+    """The size of a page; raises InvalidParameter where REST does, whose pages may have `most`."""
+    return MAX_PAGE if max_results is None else min(check_max_results(max_results, most), MAX_PAGE)
 
 
 def _operation(of: type[R], run: Callable[[Conn, R], object]) -> Resolver:

@@ -6,6 +6,7 @@ from tests.system.peer.corpus import (
     bad_input,
     datasets,
     experiments,
+    graphql,
     history,
     logged_models,
     logging,
@@ -24,7 +25,7 @@ from tests.system.peer.corpus import (
 _MODULES = (
     experiments, runs, logging, search_runs, syntax, search_experiments, history, datasets,
     artifacts, logged_models, search_logged_models, registry_search, registered_models,
-    model_versions, model_artifacts, webhooks, bad_input,
+    model_versions, model_artifacts, webhooks, graphql, bad_input,
 )  # fmt: skip
 
 REQUESTS: dict[str, Ask] = {
