@@ -4,7 +4,9 @@ import pytest
 
 from tandem_metadata.artifact_client import ArtifactClient
 from tandem_metadata.settings import Settings
+from tandem_metadata.ui.policy import content_security_policy
 from tandem_shared.errors import InvalidParameter, PermissionDenied
+from tandem_shared.settings import SettingsError
 
 ROOT = "mlflow-artifacts://artifacts.example.com:5500/"
 
@@ -38,6 +40,41 @@ def test_a_location_leads_to_the_artifacts_service(uri: str, url: str) -> None:
     assert client().locate(uri).url("f") == url
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mlflow-artifacts://ARTIFACTS.Example.COM:5500/1",
+        "MLFLOW-ARTIFACTS://artifacts.example.com:5500/1",
+        "mlflow-artifacts://someone@artifacts.example.com:5500/1",
+        "mlflow-artifacts://evil.example.com\\@artifacts.example.com:5500/1",
+        "mlflow-artifacts://artifacts.example.com:05500/1",
+        "mlflow-artifacts://art\tifacts.example.com:5500/1",
+    ],
+)
+def test_what_is_called_is_the_address_on_the_list_itself(uri: str) -> None:
+    expected = "http://artifacts.example.com:5500/api/2.0/mlflow-artifacts/artifacts/1/f"
+    assert client().locate(uri).url("f") == expected
+
+
+@pytest.mark.parametrize(
+    ("allowed", "uri", "scheme"),
+    [
+        ("a.example.com", "mlflow-artifacts://a.example.com:443/1", "https"),
+        ("a.example.com:443", "mlflow-artifacts://a.example.com/1", "https"),
+        ("a.example.com:80", "mlflow-artifacts://a.example.com/1", "http"),
+        ("[2001:DB8::1]:5500", "mlflow-artifacts://[2001:db8::1]:5500/1", "http"),
+    ],
+)
+def test_a_schemes_own_port_may_be_named_or_not(allowed: str, uri: str, scheme: str) -> None:
+    location = client(artifact_hosts=(allowed,), artifacts_scheme=scheme).locate(uri)
+    assert location.base.startswith(f"{scheme}://")
+
+
+def test_what_only_looks_like_a_host_is_a_path() -> None:
+    url = client().locate("mlflow-artifacts:////evil.example.com/1").url("f")
+    assert url.startswith("http://artifacts.example.com:5500/api/")
+
+
 def test_names_are_quoted_in_the_url() -> None:
     location = client().locate("mlflow-artifacts:/my%20root")
     assert location.url("a b/100%.txt").endswith("/my%20root/a%20b/100%25.txt")
@@ -66,6 +103,25 @@ def test_the_internal_url_replaces_the_public_host_only() -> None:
         "mlflow-artifacts://artifacts.example.com:5500.evil.example.com/1",
         "http://169.254.169.254/api/2.0/mlflow-artifacts/artifacts/1",
         "mlflow-artifacts://artifacts.example.com:port/1",
+        "mlflow-artifacts://artifacts.example.com:55000/1",
+        "mlflow-artifacts://artifacts.example.com:5500:80/1",
+        "mlflow-artifacts://artifacts.example.com:99999/1",
+        "mlflow-artifacts://artifacts.example.com.:5500/1",
+        "mlflow-artifacts://artifacts.example.com%2eevil.example.com:5500/1",
+        "mlflow-artifacts://artifacts.example.com%00.evil.example.com:5500/1",
+        "mlflow-artifacts://artifacts。example。com:5500/1",
+        "mlflow-artifacts://user:artifacts.example.com:5500@evil.example.com:5500/1",
+        "mlflow-artifacts://artifacts.example.com:5500\\@evil.example.com:5500/1",
+        "mlflow-artifacts://evil.example.com:5500\\artifacts.example.com:5500/1",
+        "mlflow-artifacts://localhost:5500/1",
+        "mlflow-artifacts://127.1:5500/1",
+        "mlflow-artifacts://2130706433:5500/1",
+        "mlflow-artifacts://0x7f000001:5500/1",
+        "mlflow-artifacts://[::1]:5500/1",
+        "mlflow-artifacts://[::ffff:127.0.0.1]:5500/1",
+        "mlflow-artifacts://[::1%25lo]:5500/1",
+        "https://evil.example.com/api/2.0/mlflow-artifacts/artifacts/1",
+        "https://artifacts.example.com/api/2.0/mlflow-artifacts/artifacts/1",
     ],
 )
 def test_other_hosts_are_not_followed(uri: str) -> None:
@@ -98,6 +154,73 @@ def test_a_path_stays_below_the_root(path: str) -> None:
 def test_a_root_stays_below_the_destination(root: str) -> None:
     with pytest.raises(InvalidParameter):
         client().locate(root)
+
+
+def test_one_host_for_both_needs_no_name_but_the_services_address() -> None:
+    one_host = {"default_artifact_root": "mlflow-artifacts:/", "artifacts_url": "http://a:5500/x"}
+    location = client(**one_host).locate("mlflow-artifacts:/1")
+    assert location.base == "http://a:5500/x/api/2.0/mlflow-artifacts/artifacts"
+    for uri in ("mlflow-artifacts://a:5500/1", "mlflow-artifacts://@/1", "mlflow-artifacts://:0/1"):
+        with pytest.raises(PermissionDenied):
+            client(**one_host).locate(uri)
+    with pytest.raises(PermissionDenied):
+        client(default_artifact_root="mlflow-artifacts:/").locate("mlflow-artifacts:/1")
+
+
+def test_a_bucket_is_no_host() -> None:
+    with pytest.raises(PermissionDenied):
+        client(default_artifact_root="s3://bucket/").locate("mlflow-artifacts://bucket/1")
+
+
+@pytest.mark.parametrize(
+    ("to", "url"),
+    [
+        ("https://a.example.com/", "https://a.example.com/api/2.0/mlflow-artifacts/artifacts/1/f"),
+        ("/", "/api/2.0/mlflow-artifacts/artifacts/1/f"),
+        ("/below", "/below/api/2.0/mlflow-artifacts/artifacts/1/f"),
+    ],
+)
+def test_browsers_are_redirected_for_the_default_host_only(to: str, url: str) -> None:
+    hosts = ("artifacts.example.com:5500", "other.example.com")
+    redirecting = client(redirect_artifacts_to=to, artifact_hosts=hosts)
+    assert redirecting.locate("mlflow-artifacts:/1").redirect_url("f") == url
+    assert redirecting.locate(f"{ROOT}1").redirect_url("f") == url
+    other = redirecting.locate("mlflow-artifacts://other.example.com/1")
+    assert other.redirect_url("f") is None
+    assert client().locate("mlflow-artifacts:/1").redirect_url("f") is None
+
+
+@pytest.mark.parametrize(
+    ("to", "sources"),
+    [
+        ("https://a.example.com/x", "'self' blob: https://a.example.com"),
+        ("/x", "'self' blob:"),
+        (None, "'self' blob:"),
+    ],
+)
+def test_the_uis_page_may_call_where_it_is_redirected(to: str | None, sources: str) -> None:
+    policy = content_security_policy(Settings(redirect_artifacts_to=to)).split("; ")
+    assert f"connect-src {sources}" in policy
+    assert sum("example.com" in directive for directive in policy) == ("example.com" in sources)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("redirect_artifacts_to", "artifacts.example.com"),
+        ("redirect_artifacts_to", "//artifacts.example.com"),
+        ("redirect_artifacts_to", "javascript:alert(1)"),
+        ("redirect_artifacts_to", "https://a.example.com/?x=y"),
+        ("redirect_artifacts_to", "https://user@a.example.com/"),
+        ("artifact_hosts", ("http://a.example.com",)),
+        ("artifact_hosts", ("a.example.com/x",)),
+        ("artifact_hosts", ("*@a.example.com",)),
+        ("artifact_hosts", ("a.example.com:port",)),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(setting: str, value: object) -> None:
+    with pytest.raises(SettingsError, match="--" + setting.replace("_", "-")):
+        client(**{setting: value})
 
 
 def test_an_empty_allow_list_follows_nobody() -> None:

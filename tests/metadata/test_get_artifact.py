@@ -1,131 +1,424 @@
-"""Artifacts relayed from another HTTP server, by connections that do not run out."""
+"""Artifacts passed on from another HTTP server: what goes there, and what comes from there."""
 
-import http.server
-import threading
+import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import create_engine, insert
-from starlette.testclient import TestClient
 
-from tandem_metadata.app import create_app
-from tandem_metadata.tables.logged_models import logged_models
-from tandem_metadata.tables.registry import model_versions, registered_models
-
-CONNECTIONS = 64
-"""As many the service holds to the artifacts service."""
-
-
-class Artifacts(http.server.BaseHTTPRequestHandler):
-    """Answers each path with its own name, and the caller's If-None-Match as ETag."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        body = self.path.rpartition("/")[2].encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Content-Security-Policy", "sandbox")
-        self.send_header("ETag", self.headers.get("If-None-Match", '"none"'))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Requests of a test are no news."""
+from tandem_metadata.artifact_client import FETCHES
+from tandem_metadata.routes import relaying
+from tandem_shared.errors import Unavailable
+from tests.metadata.artifacts_host import (
+    FETCH,
+    LIST,
+    ArtifactsHost,
+    Handler,
+    Metadata,
+    answer,
+    metadata,
+    serve,
+)
 
 
 @pytest.fixture(scope="module")
-def artifacts() -> Iterator[str]:
-    """The address of a server of artifacts."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Artifacts) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"mlflow-artifacts://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
+def host() -> Iterator[ArtifactsHost]:
+    with serve() as running:
+        yield running
 
 
 @pytest.fixture
-def client(
-    artifacts: str, sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[TestClient]:
-    database = tmp_path / "mlflow.db"
-    database.write_bytes(sqlite_template.read_bytes())
-    monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", f"sqlite:///{database}")
-    monkeypatch.setenv("MLFLOW_DEFAULT_ARTIFACT_ROOT", artifacts)
-    monkeypatch.setenv("TANDEM_ARTIFACTS_TIMEOUT", "1")
-    with TestClient(create_app(), base_url="http://localhost") as made:
-        created = made.post(
-            "/api/2.0/mlflow/experiments/create",
-            json={"name": "e", "artifact_location": f"{artifacts}e"},
-        ).json()
-        run = made.post("/api/2.0/mlflow/runs/create", json=created).json()["run"]
-        made.params = {"run_id": run["info"]["run_id"], "path": "a.txt"}
-        _put_models(f"sqlite:///{database}", f"{artifacts}m")
-        yield made
+def service(
+    host: ArtifactsHost, sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Metadata]:
+    host.seen.clear()
+    host.answer = answer(b"hello")
+    location = f"{host.root}e"
+    with metadata(tmp_path, sqlite_template, monkeypatch, host.root, location) as running:
+        yield running
 
 
-def _put_models(database: str, location: str) -> None:
-    engine = create_engine(database)
-    with engine.begin() as conn:
-        conn.execute(insert(registered_models).values(name="fraud"))
-        conn.execute(
-            insert(model_versions).values(
-                name="fraud", version=1, current_stage="None", source=location
-            )
-        )
-        conn.execute(
-            insert(logged_models).values(
-                model_id="m-1",
-                experiment_id=0,
-                name="forest",
-                artifact_location=location,
-                creation_timestamp_ms=1,
-                last_updated_timestamp_ms=1,
-                status=2,
-                lifecycle_stage="active",
-            )
-        )
-    engine.dispose()
+def test_head_requests_leave_the_connections_free(service: Metadata) -> None:
+    for url in service.urls(FETCH, "a.txt"):
+        for _ in range(FETCHES + 1):
+            given = service.http.head(url)
+            assert (given.status_code, given.content) == (200, b"")
+            assert given.headers["content-length"] == "5"
+        assert service.http.get(url).content == b"hello"
+
+
+def test_headers_pass_as_they_come_in_both_directions(
+    service: Metadata, host: ArtifactsHost
+) -> None:
+    etag = '"日"'.encode() + b"\xe9"
+    host.answer = lambda handler: answer(ETag=handler.headers["If-None-Match"])(handler)
+
+    async def ask() -> httpx.Response:  # Starlette's own client cannot read such a header
+        transport = httpx.ASGITransport(service.http.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as raw:
+            url = service.urls(FETCH, "a.txt")[0]
+            return await raw.get(url, headers={b"If-None-Match": etag})
+
+    assert service.http.portal is not None
+    given = service.http.portal.call(ask)
+    assert given.status_code == 200
+    assert (b"etag", etag) in given.headers.raw
 
 
 @pytest.mark.parametrize(
-    "url",
+    ("kind", "passed_on"),
     [
-        "/get-artifact",
-        "/model-versions/get-artifact?name=fraud&version=1&path=a.txt",
-        "/ajax-api/2.0/mlflow/logged-models/m-1/artifacts/files?artifact_file_path=a.txt",
+        ("text/html; charset=utf-8", "text/html"),
+        ("image/svg+xml", "image/svg+xml"),
+        ("image/png", "image/png"),
+        ("text/javascript", "text/plain"),
+        ("Application/JavaScript; charset=utf-8", "text/plain"),
+        ("text/javascript1.5", "text/plain"),
+        ("application/x-ecmascript", "text/plain"),
+        ("application/wasm", "text/plain"),
+        ("text/plain, text/javascript", "application/octet-stream"),
+        ("text/plain; x, text/html", "application/octet-stream"),
+        ("html", "application/octet-stream"),
+        ("", "application/octet-stream"),
     ],
 )
-def test_head_requests_leave_the_connections_free(client: TestClient, url: str) -> None:
-    if "?" in url:
-        client.params = {}
-    for _ in range(CONNECTIONS + 1):
-        answer = client.head(url)
-        assert (answer.status_code, answer.content) == (200, b"")
-        assert answer.headers["content-length"] == "5"
-    assert client.get(url).content == b"a.txt"
-
-
-def test_what_keeps_a_browser_from_running_an_artifact_is_passed_on(client: TestClient) -> None:
-    answer = client.get("/get-artifact")
-    assert answer.headers["content-security-policy"] == "sandbox"
-    assert answer.headers["x-content-type-options"] == "nosniff"
-
-
-def test_headers_pass_as_they_come_in_both_directions(client: TestClient) -> None:
-    etag = '"日"'.encode() + b"\xe9"
-
-    async def ask() -> httpx.Response:  # Starlette's own client cannot read such a header
-        transport = httpx.ASGITransport(client.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as raw:
-            return await raw.get(
-                "/get-artifact", params=client.params, headers={b"If-None-Match": etag}
+def test_no_browser_runs_an_artifact_whatever_the_host_says(
+    service: Metadata, host: ArtifactsHost, kind: str, passed_on: str
+) -> None:
+    for url in service.urls(FETCH, "deep/naïve ☃.html"):
+        for status in (200, 206, 416):
+            host.answer = answer(
+                b"<script>alert(1)</script>",
+                status,
+                Content_Type=kind,
+                Content_Disposition="inline",
+                Content_Security_Policy="default-src *",
+                X_Content_Type_Options="none",
+                Set_Cookie="a=b",
+                Access_Control_Allow_Origin="*",
+                Refresh="0; url=https://evil.example.com/",
+                Link="<https://evil.example.com/>; rel=preload",
+                Clear_Site_Data='"*"',
             )
+            given = service.http.get(url)
+            assert given.status_code == status
+            assert given.headers["content-type"].partition(";")[0] == passed_on
+            assert given.headers["content-disposition"] == (
+                'attachment; filename="na_ve _.html"; '
+                "filename*=UTF-8''na%C3%AFve%20%E2%98%83.html"
+            )
+            assert given.headers["content-security-policy"] == "sandbox; default-src 'none'"
+            assert given.headers["x-content-type-options"] == "nosniff"
+            for name in ("set-cookie", "refresh", "link", "clear-site-data"):
+                assert name not in given.headers
+            assert "access-control-allow-origin" not in given.headers
 
-    assert client.portal is not None
-    answer = client.portal.call(ask)
-    assert answer.status_code == 200
-    assert (b"etag", etag) in answer.headers.raw
+
+def test_the_headers_do_not_depend_on_the_security_middleware(
+    host: ArtifactsHost, sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.answer = answer(b"<script>", Content_Type="text/html")
+    off = {"MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "true"}
+    root = host.root
+    with metadata(tmp_path, sqlite_template, monkeypatch, root, root, **off) as running:
+        for url in running.urls(FETCH, "x.html"):
+            given = running.http.get(url)
+            assert given.headers["x-content-type-options"] == "nosniff"
+            assert given.headers["content-security-policy"].startswith("sandbox;")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_neither_followed_nor_passed_on(
+    service: Metadata, host: ArtifactsHost, status: int
+) -> None:
+    with serve() as stranger:
+        host.answer = answer(b"moved", status, Location=f"http://{stranger.address}/secret")
+        for url in (*service.urls(FETCH, "a.txt"), *service.urls(LIST, "")):
+            given = service.http.get(url)
+            assert given.status_code == 503
+            assert given.json()["error_code"] == "TEMPORARILY_UNAVAILABLE"
+            assert "location" not in given.headers
+            assert stranger.address not in given.text
+        assert stranger.seen == []
+
+
+def _drip(handler: Handler) -> None:
+    """Headers that never end, a byte at a time."""
+    handler.send_response(200)
+    handler.flush_headers()
+    for _ in range(100):
+        handler.wfile.write(b"x-drip: y\r\n")
+        time.sleep(0.1)
+
+
+def _drip_body(handler: Handler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "100")
+    handler.end_headers()
+    for _ in range(100):
+        handler.wfile.write(b" ")
+        time.sleep(0.1)
+
+
+def _say_nothing(_: Handler) -> None:
+    time.sleep(5)
+
+
+def test_a_slow_host_is_given_up(service: Metadata, host: ArtifactsHost) -> None:
+    cases = [
+        (service.urls(FETCH, "a.txt")[0], _drip),
+        (service.urls(FETCH, "a.txt")[1], _say_nothing),
+        (service.urls(LIST, "")[0], _drip_body),
+        (service.urls(LIST, "")[1], _say_nothing),
+    ]
+    for url, slow in cases:
+        host.answer = slow
+        started = time.monotonic()
+        given = service.http.get(url)
+        assert given.status_code == 503
+        assert host.address not in given.text
+        assert time.monotonic() - started < 4
+
+
+def _chunked(handler: Handler) -> None:
+    """A listing without end."""
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    entry = b'{"path":"x","is_dir":false},' * 4096
+    while True:
+        handler.wfile.write(b"%x\r\n%s\r\n" % (len(entry), entry))
+
+
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [
+        (_chunked, 400),
+        (answer(b"<html>"), 503),
+        (answer(b"[]"), 503),
+        (answer(b'{"files": [{"path": 7}]}'), 503),
+        (answer(b"\x1f\x8b\x08\x00", Content_Encoding="gzip"), 503),
+        (answer(b"<html>no such page", 404), 503),
+        (answer(b"x" * 10, length=20), 503),
+        (answer(b"", 500), 503),
+        (answer(b"", 401), 401),
+        (answer(b"", 403), 403),
+    ],
+)
+def test_what_is_no_listing_is_an_error(
+    service: Metadata, host: ArtifactsHost, told: Any, status: int
+) -> None:
+    host.answer = told
+    for url in service.urls(LIST, "deep"):
+        given = service.http.get(url)
+        assert given.status_code == status, given.text
+        assert set(given.json()) == {"error_code", "message"}
+        assert host.address not in given.text
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        answer(b"{}"),
+        answer(b'{"files": []}'),
+        answer(b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "x"}', 404),
+    ],
+)
+def test_a_path_that_is_missing_or_a_file_lists_as_nothing(
+    service: Metadata, host: ArtifactsHost, told: Any
+) -> None:
+    host.answer = told
+    for path in ("", "missing", "deep/a.txt"):
+        for url in service.urls(LIST, path):
+            given = service.http.get(url)
+            assert given.status_code == 200
+            assert set(given.json()) == {"root_uri"}
+
+
+def test_names_come_and_go_as_they_are(service: Metadata, host: ArtifactsHost) -> None:
+    name = "a+b c%20d é☃&=;?.png"
+    quoted = "a%2Bb%20c%2520d%20%C3%A9%E2%98%83%26%3D%3B%3F.png"
+    host.answer = answer(f'{{"files": [{{"path": "{name}", "is_dir": false}}]}}'.encode())
+    for url in service.urls(LIST, quoted):
+        listed = service.http.get(url).json()["files"]
+        assert listed == [{"path": f"{name}/{name}", "is_dir": False}]
+    for url in service.urls(FETCH, quoted):
+        assert service.http.get(url).status_code == 200
+        assert host.seen[-1][0].endswith(f"/{quoted}")
+
+
+def test_the_path_of_a_listing_is_sent_as_a_parameter(
+    service: Metadata, host: ArtifactsHost
+) -> None:
+    host.answer = answer(b"{}")
+    for url in service.urls(LIST, "a%2Bb%20c%26path=d"):
+        service.http.get(url)
+        path = httpx.URL(host.seen[-1][0]).params.get_list("path")
+        assert len(path) == 1
+        assert path[0].endswith("/a+b c&path=d")
+
+
+def test_a_listing_of_many_files_is_whole(service: Metadata, host: ArtifactsHost) -> None:
+    files = ",".join(f'{{"path":"{i:040}","is_dir":false,"file_size":1}}' for i in range(100_000))
+    host.answer = answer(f'{{"files":[{files}]}}'.encode())
+    assert len(service.http.get(service.urls(LIST, "d")[0]).json()["files"]) == 100_000
+
+
+def test_credentials_are_passed_on_and_nothing_else(service: Metadata, host: ArtifactsHost) -> None:
+    headers = {
+        "Authorization": "Basic dTpw",
+        "Cookie": "session=secret",
+        "X-Forwarded-Host": host.address,
+        "X-Forwarded-For": "10.0.0.1",
+        "X-Forwarded-Proto": "https",
+        "Forwarded": f"host={host.address}",
+        "Referer": "http://localhost/",
+        "X-Remote-User": "admin",
+    }
+    for url in (*service.urls(FETCH, "a.txt"), *service.urls(LIST, "")):
+        service.http.get(url, headers=headers)
+        seen = host.seen[-1][1]
+        assert seen["authorization"] == "Basic dTpw"
+        assert seen["host"] == host.address
+        assert not set(seen) & ({name.lower() for name in headers} - {"authorization"})
+
+
+def test_cookies_go_back_to_the_host_they_came_to_only(
+    service: Metadata, host: ArtifactsHost
+) -> None:
+    for url in (*service.urls(FETCH, "a.txt"), *service.urls(LIST, "")):
+        for asked, expected in (
+            (host.address, "session=secret"),
+            ("127.0.0.1", None),
+            ("localhost:" + host.address.partition(":")[2], None),
+        ):
+            headers = {"Host": asked, "Cookie": "session=secret"}
+            service.http.get(url, headers=headers)
+            assert host.seen[-1][1].get("cookie") == expected
+
+
+def test_cookies_do_not_go_to_an_internal_address(
+    host: ArtifactsHost, sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = {"TANDEM_ARTIFACTS_URL": f"http://{host.address}"}
+    root = "mlflow-artifacts://localhost/"
+    with metadata(tmp_path, sqlite_template, monkeypatch, root, root, **url) as running:
+        running.http.get(running.urls(FETCH, "a")[0], headers={"Cookie": "session=secret"})
+        assert "cookie" not in host.seen[-1][1]
+
+
+def test_an_address_where_nobody_is_is_not_told(
+    sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = {"TANDEM_ARTIFACTS_URL": "http://someone:password@tandem-artifacts.invalid:5500"}
+    root = "mlflow-artifacts://artifacts.example.com/"
+    with metadata(tmp_path, sqlite_template, monkeypatch, root, root, **url) as running:
+        for asked in (*running.urls(FETCH, "a.txt"), *running.urls(LIST, "")):
+            given = running.http.get(asked)
+            assert given.status_code == 503
+            for secret in ("tandem-artifacts", "5500", "password"):
+                assert secret not in given.text
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "mlflow-artifacts://{stranger}/x",
+        "mlflow-artifacts://{allowed}@{stranger}/x",
+        "mlflow-artifacts://{allowed}%40{stranger}/x",
+        "MLFLOW-ARTIFACTS://{stranger}/x",
+        "http://{stranger}/api/2.0/mlflow-artifacts/artifacts/x",
+        "HTTP://user@{stranger}/api/2.0/mlflow-artifacts/artifacts/x",
+        "mlflow-artifacts://localhost:{port}/x",
+        "mlflow-artifacts://LOCALHOST.:{port}/x",
+        "mlflow-artifacts://127.1:{port}/x",
+        "mlflow-artifacts://2130706433:{port}/x",
+        "mlflow-artifacts://[::ffff:127.0.0.1]:{port}/x",
+        "mlflow-artifacts://①②⑦.0.0.1:{port}/x",
+    ],
+)
+def test_nobody_else_is_called(
+    host: ArtifactsHost,
+    sqlite_template: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    location: str,
+) -> None:
+    host.seen.clear()
+    with serve() as stranger:
+        port = stranger.address.partition(":")[2]
+        uri = location.format(stranger=stranger.address, allowed=host.address, port=port)
+        with metadata(tmp_path, sqlite_template, monkeypatch, host.root, uri) as running:
+            for url in (*running.urls(FETCH, "a.txt"), *running.urls(LIST, "")):
+                given = running.http.get(url, headers={"Authorization": "Basic dTpw"})
+                assert given.status_code in (400, 403), url
+                assert given.json()["error_code"] in (
+                    "INVALID_PARAMETER_VALUE",
+                    "PERMISSION_DENIED",
+                )
+        assert stranger.seen == host.seen == []
+
+
+def test_an_artifact_that_breaks_off_does_not_end_as_if_whole(
+    service: Metadata, host: ArtifactsHost
+) -> None:
+    host.answer = answer(b"x" * 10, length=20)
+    for url in service.urls(FETCH, "a.txt"):
+        with pytest.raises(Unavailable, match="broke off"):
+            service.http.get(url)
+
+
+def test_a_client_that_takes_nothing_in_does_not_hold_its_connection(
+    service: Metadata, host: ArtifactsHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relaying, "STALL_SECONDS", 0.1)
+    path, _, query = service.urls(FETCH, "a.txt")[0].partition("?")
+
+    async def stall() -> None:
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "query_string": query.encode(),
+            "headers": [(b"host", b"localhost")],
+        }
+        asked = False
+
+        async def receive() -> dict[str, Any]:
+            nonlocal asked
+            if asked:
+                await asyncio.Event().wait()
+            asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                await asyncio.Event().wait()
+
+        with pytest.raises(Unavailable, match="takes nothing"):
+            await service.http.app(scope, receive, send)
+
+    assert service.http.portal is not None
+    for _ in range(FETCHES + 1):
+        service.http.portal.call(stall)
+    assert service.http.get(f"{path}?{query}").content == b"hello"
+
+
+def test_browsers_are_redirected_when_told_so(
+    host: ArtifactsHost, sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.seen.clear()
+    there = {"TANDEM_REDIRECT_ARTIFACTS_TO": "https://artifacts.example.com/"}
+    location = f"{host.root}my%20e"
+    with metadata(tmp_path, sqlite_template, monkeypatch, host.root, location, **there) as running:
+        for url in running.urls(FETCH, "a%2Bb.txt"):
+            given = running.http.get(url)
+            assert given.status_code == 302
+            files = "https://artifacts.example.com/api/2.0/mlflow-artifacts/artifacts/my%20e/"
+            assert given.headers["location"].startswith(files)
+            assert given.headers["location"].endswith("/a%2Bb.txt")
+            assert given.headers["cache-control"] == "no-store"
+        assert host.seen == []

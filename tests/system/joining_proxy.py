@@ -6,7 +6,7 @@ location without a port though no test may listen on port 80.
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -22,13 +22,31 @@ _HOP_BY_HOP = frozenset(
 
 
 @contextmanager
-def join(stack: Stack, hosts: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Serve until left; yields the proxy's URL. `hosts` maps invented names to services' URLs."""
+def join(
+    stack: Stack,
+    hosts: Mapping[str, str] | None = None,
+    *,
+    port: int = 0,
+    admit: Callable[[Mapping[str, str]], bool] = lambda _: True,
+    keep_host: bool = False,
+) -> Iterator[str]:
+    """Serve until left; yields the proxy's URL. `hosts` maps invented names to services' URLs.
+
+    Requests whose headers are not to `admit` are answered 401, as by an ingress that authenticates.
+    With `keep_host` the services see the Host header of the proxy's caller.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def relay(self) -> None:
+            if not admit(self.headers):
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", "Basic")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                self.close_connection = True
+                return
             parts = urlsplit(self.path)
             if parts.netloc:
                 target = (hosts or {})[parts.netloc]
@@ -37,10 +55,11 @@ def join(stack: Stack, hosts: Mapping[str, str] | None = None) -> Iterator[str]:
             else:
                 target = stack.metadata.url
             path = self.path.removeprefix(f"http://{parts.netloc}") if parts.netloc else self.path
+            kept = {"Host": self.headers["Host"]} if keep_host else {}
             response = requests.request(
                 self.command,
                 target + path,
-                headers=_end_to_end(self.headers),
+                headers=_end_to_end(self.headers) | kept,
                 data=self.rfile.read(int(self.headers.get("Content-Length") or 0)),
                 allow_redirects=False,
                 timeout=60,
@@ -59,7 +78,7 @@ def join(stack: Stack, hosts: Mapping[str, str] | None = None) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """The services log these requests themselves."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

@@ -1,19 +1,21 @@
 """Lists and fetches artifacts through the artifacts service, for callers that know only this host.
 
-Where a run's artifacts are is chosen by whoever created its experiment, so a location is followed
-only to the hosts of an allow-list, and redirects never.
+It calls only the addresses that `artifact_roots` allows, follows no redirect, and waits and reads
+no longer than the settings and the bounds below say, whatever is there.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from urllib.parse import quote, unquote, urlsplit
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
 
 import httpx
 import msgspec
 from msgspec import Struct
 
+from tandem_metadata.artifact_roots import Location, Roots
 from tandem_metadata.settings import Settings
-from tandem_shared import paths
+from tandem_metadata.turns import Turns
+from tandem_shared.artifact_http import RELAYED
 from tandem_shared.errors import (
     ApiError,
     InvalidParameter,
@@ -23,12 +25,17 @@ from tandem_shared.errors import (
 )
 from tandem_shared.logs import REQUEST_ID
 
-ENDPOINT = "/api/2.0/mlflow-artifacts/artifacts"
-"""Where an artifacts service has its files; MLflow's path."""
+MAX_LISTING_BYTES = 16 * 1024 * 1024
+"""The longest listing that is read: some 150,000 files."""
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_CONNECTIONS = 64
+FETCHES = 64
+LISTINGS = 16
+"""How many artifacts and listings a worker fetches at once; others wait."""
+
+_QUEUE_SECONDS = 10.0
+_CHUNK_BYTES = 64 * 1024
 _HEADER_ENCODING = "latin-1"  # Starlette's: bytes go through this service as they came
+_log = logging.getLogger(__name__)
 
 
 class FileInfo(Struct, omit_defaults=True):
@@ -43,90 +50,61 @@ class _Listing(Struct):
     files: list[FileInfo] = []
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
-    """An artifact root that this service may follow."""
-
-    base: str
-    """URL of the artifacts service, up to and with `ENDPOINT`."""
-    root: str
-    """Path of the artifact root below it; "" for all."""
-
-    def url(self, path: str) -> str:
-        """The URL of one artifact below the root."""
-        full = paths.check(f"{self.root}/{path}" if self.root else path)
-        return f"{self.base}/{quote(full)}"
+class _Error(Struct):
+    error_code: str = ""
 
 
 class ArtifactClient:
-    """Calls the artifacts service over one pool of connections."""
+    """Calls the artifacts service over two pools of connections.
+
+    Listings have their own: they are short, and must not wait for those who download.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self._scheme = settings.artifacts_scheme
-        self._own_url = settings.artifacts_url.rstrip("/") if settings.artifacts_url else None
-        self._default_host = _host_of(settings.default_artifact_root or "")
-        allowed = settings.artifact_hosts
-        self._allowed = frozenset(
-            host.lower() for host in (allowed if allowed is not None else (self._default_host,))
-        )
-        timeout = httpx.Timeout(settings.artifacts_timeout)
-        limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
-        self._http = httpx.AsyncClient(
-            timeout=timeout, limits=limits, follow_redirects=False, trust_env=False
-        )
+        """Raises SettingsError for settings about artifacts that cannot work."""
+        self._roots = Roots(settings)
+        self._timeout = settings.artifacts_timeout
+        self._listings = _pool(LISTINGS, self._timeout)
+        self._fetches = _pool(FETCHES, self._timeout)
+        self._turns = Turns()
 
     def locate(self, artifact_uri: str) -> Location:
-        """Where an artifact URI leads.
-
-        Takes `mlflow-artifacts:/path`, `mlflow-artifacts://host[:port]/path` and
-        `http(s)://host[:port]/api/2.0/mlflow-artifacts/artifacts/path`. Raises InvalidParameter for
-        other locations, and PermissionDenied for hosts that are not on the allow-list.
-        """
-        try:
-            parts = urlsplit(artifact_uri)
-        except ValueError:
-            raise InvalidParameter("The location of these artifacts is not a URI.") from None
-        host = _host_of(artifact_uri) if parts.netloc else self._default_host
-        if parts.scheme == "mlflow-artifacts":
-            root, scheme = parts.path, self._scheme
-        elif parts.scheme in ("http", "https") and (parts.path + "/").startswith(ENDPOINT + "/"):
-            root, scheme = parts.path.removeprefix(ENDPOINT), parts.scheme
-        else:
-            start = f"begins with '{parts.scheme}:'" if parts.scheme else "is a path"
-            raise InvalidParameter(
-                f"These artifacts are not kept by an artifacts service: their location {start}; "
-                "it would begin with 'mlflow-artifacts:'. Read them with the MLflow client."
-            )
-        if not host or host not in self._allowed:
-            raise PermissionDenied(
-                "The artifacts are on a host that this server does not follow; "
-                "the server's --artifact-hosts must name it."
-            )
-        base = f"{scheme}://{host}"
-        if self._own_url and host == self._default_host:
-            base = self._own_url
-        return Location(base + ENDPOINT, paths.check_optional(unquote(root).strip("/")))
+        """Where an artifact URI leads; raises as `Roots.locate` does."""
+        return self._roots.locate(artifact_uri)
 
     async def list(
         self, location: Location, path: str, headers: Mapping[str, str]
     ) -> list[FileInfo]:
         """Entries one level below `path`, each with its path from the artifact root.
 
-        Raises as the artifacts service answers: InvalidParameter, NotFound, PermissionDenied, or
-        Unavailable when it does not answer.
+        Nothing for a path that is a file or does not exist. Raises InvalidParameter for more than
+        `MAX_LISTING_BYTES`, PermissionDenied when the artifacts service refuses, and Unavailable
+        when it does not answer.
         """
         below = "/".join(part for part in (location.root, path) if part)
-        params = {"path": below} if below else {}
+        request = self._listings.build_request(
+            "GET",
+            location.base,
+            params={"path": below} if below else {},
+            headers=_with_request_id(headers),
+        )
         try:
-            response = await self._http.get(
-                location.base, params=params, headers=_with_request_id(headers)
-            )
-        except httpx.HTTPError as error:
-            raise _unreachable() from error
+            async with asyncio.timeout(self._timeout):
+                response = await self._listings.send(request, stream=True)
+                try:
+                    body = await _bounded(response)
+                finally:
+                    await response.aclose()
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise _unreachable(location, error) from error
+        if response.status_code == httpx.codes.NOT_FOUND and _says_missing(body):
+            return []
+        if response.status_code == httpx.codes.NOT_FOUND:
+            raise _unexpected(response.status_code)
         if response.status_code != httpx.codes.OK:
             raise _refusal(response.status_code, path)
         try:
-            files = msgspec.json.decode(response.content, type=_Listing).files
+            files = msgspec.json.decode(body, type=_Listing).files
         except msgspec.DecodeError as error:
             raise Unavailable("The artifacts service answered with something else.") from error
         for file in files:
@@ -138,38 +116,73 @@ class ArtifactClient:
     ) -> httpx.Response:
         """Begin to fetch an artifact; the caller streams the body and closes the response.
 
-        Partial, not-modified and redirect answers come back as they are. Raises as `list` does.
+        Partial and not-modified answers come back as they are. Raises InvalidParameter, NotFound
+        and PermissionDenied as the artifacts service answers, and Unavailable when it does not or
+        redirects: whoever is there must not choose what this service or the browser asks next.
         """
-        request = self._http.build_request(
-            "GET", location.url(path), headers=_with_request_id(headers)
+        request = self._fetches.build_request(
+            "GET", location.url(path), headers=_with_request_id({**headers, RELAYED: "1"})
         )
         try:
-            response = await self._http.send(request, stream=True)
-        except httpx.HTTPError as error:
-            raise _unreachable() from error
-        if response.status_code >= 400 and response.status_code != 416:
+            async with asyncio.timeout(self._timeout):
+                response = await self._fetches.send(request, stream=True)
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise _unreachable(location, error) from error
+        if response.status_code not in (200, 206, 304, 416):
             await response.aclose()
             raise _refusal(response.status_code, path)
         response.headers.encoding = _HEADER_ENCODING
         return response
 
+    async def chunks(self, answer: httpx.Response) -> AsyncIterator[bytes]:
+        """The body of what `open` gave, in small parts that leave the event loop to others between.
+
+        Raises Unavailable when the artifacts service breaks off or pauses for too long.
+        """
+        chunks = answer.aiter_raw(_CHUNK_BYTES)
+        while True:
+            await self._turns.wait()
+            try:
+                chunk = await anext(chunks, None)
+            except httpx.HTTPError as error:
+                _log.warning("the artifacts service broke off: %r", error)
+                raise Unavailable("The artifacts service broke off.") from error
+            if chunk is None:
+                return
+            yield chunk
+
     async def close(self) -> None:
         """Close all connections."""
-        await self._http.aclose()
+        await self._listings.aclose()
+        await self._fetches.aclose()
 
 
-def _host_of(uri: str) -> str:
-    """`host` or `host:port` of a URI in lower case, without its scheme's default port."""
-    parts = urlsplit(uri)
+def _pool(connections: int, timeout: float) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        timeout=httpx.Timeout(timeout, pool=min(timeout, _QUEUE_SECONDS)),
+        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+async def _bounded(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_raw():  # as it comes: what is packed has no bound
+        body += chunk
+        if len(body) > MAX_LISTING_BYTES:
+            raise InvalidParameter(
+                "This directory has too many files to list them here; use the MLflow client."
+            )
+    return bytes(body)
+
+
+def _says_missing(body: bytes) -> bool:
+    """Whether it is an artifacts service's own 404, and not one of something else there."""
     try:
-        name, port = parts.hostname or "", parts.port
-    except ValueError:
-        return ""
-    if ":" in name:
-        name = f"[{name}]"
-    if port is None or port == _DEFAULT_PORTS.get(parts.scheme):
-        return name
-    return f"{name}:{port}"
+        return msgspec.json.decode(body, type=_Error).error_code == NotFound.code
+    except msgspec.DecodeError:
+        return False
 
 
 def _with_request_id(headers: Mapping[str, str]) -> httpx.Headers:
@@ -177,7 +190,11 @@ def _with_request_id(headers: Mapping[str, str]) -> httpx.Headers:
     return httpx.Headers({**headers, **own}, encoding=_HEADER_ENCODING)
 
 
-def _unreachable() -> Unavailable:
+def _unreachable(location: Location, error: Exception) -> Unavailable:
+    if isinstance(error, httpx.PoolTimeout):
+        return Unavailable("Too many artifacts are being fetched; try again later.")
+    # Callers are not told where it is.
+    _log.warning("no answer from %s: %r", location.base, error)
     return Unavailable("The artifacts service does not answer; try again later.")
 
 
@@ -188,4 +205,8 @@ def _refusal(status: int, path: str) -> ApiError:
         return PermissionDenied("The artifacts service refuses this request.", status=status)
     if status == httpx.codes.BAD_REQUEST:
         return InvalidParameter(f"'{path}' is not the path of a file among the artifacts.")
+    return _unexpected(status)
+
+
+def _unexpected(status: int) -> Unavailable:
     return Unavailable(f"The artifacts service answered with HTTP status {status}.")

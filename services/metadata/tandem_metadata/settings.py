@@ -53,6 +53,13 @@ class Settings(CommonSettings):
         "for the web UI, comma-separated. Without it: the host of --default-artifact-root.",
         env="TANDEM_ARTIFACT_HOSTS",
     )
+    artifact_root_map: tuple[str, ...] | None = setting(
+        None,
+        "Where the artifacts service has what clients wrote elsewhere directly: pairs as "
+        "s3://bucket/prefix=mlflow-artifacts://artifacts.example.com/prefix, comma-separated; the "
+        "longest root counts. Without it: the web UI shows no such artifacts.",
+        env="TANDEM_ARTIFACT_ROOT_MAP",
+    )
     artifacts_url: str | None = setting(
         None,
         "Base URL by which this service reaches the artifacts service, as "
@@ -67,8 +74,16 @@ class Settings(CommonSettings):
     )
     artifacts_timeout: float = setting(
         30.0,
-        "Seconds that the artifacts service gets to begin its answer.",
+        "Seconds that the artifacts service gets to begin to send a file, and to send a whole "
+        "listing.",
         env="TANDEM_ARTIFACTS_TIMEOUT",
+    )
+    redirect_artifacts_to: str | None = setting(
+        None,
+        "Address of the artifacts service for browsers, as https://artifacts.example.com, or / "
+        "where one host serves both: browsers are redirected there for files. Without it: files "
+        "are passed on through this service.",
+        env="TANDEM_REDIRECT_ARTIFACTS_TO",
     )
     ui_dir: str | None = setting(
         None,

@@ -1,30 +1,22 @@
-"""A run's artifacts as the metadata host has them: listed and relayed through the other service."""
+"""A run's artifacts as the metadata host has them: listed and fetched through the other service."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import httpx
 from msgspec import Struct
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
-from tandem_metadata.artifact_client import ArtifactClient, FileInfo
+from tandem_metadata.artifact_client import ArtifactClient
 from tandem_metadata.routes.endpoint import Context
+from tandem_metadata.routes.relaying import fetch, listing
 from tandem_metadata.routes.runs import named
 from tandem_metadata.store import runs
 from tandem_shared import paths, wire
-from tandem_shared.http import API_PREFIXES, Handler, Route, api_routes, json_response
+from tandem_shared.http import API_PREFIXES, Handler, Route, api_routes
 
 P = ParamSpec("P")
 V = TypeVar("V")
-
-_PASSED_ON = ("range", "if-range", "if-none-match", "authorization")
-_PASSED_BACK = (
-    "accept-ranges", "cache-control", "content-disposition", "content-length", "content-range",
-    "content-security-policy", "content-type", "etag", "last-modified", "location",
-)  # fmt: skip
-_CHUNK_BYTES = 256 * 1024
 
 _DISABLED = {
     "2.0/mlflow-artifacts/artifacts": ("GET",),
@@ -43,13 +35,6 @@ class ListArtifacts(Struct):
     run_uuid: str | None = None
     path: str | None = None
     page_token: str | None = None
-
-
-class Listing(Struct, omit_defaults=True):
-    """Answer of `artifacts/list`, and of the listing of a logged model's artifacts."""
-
-    root_uri: str
-    files: list[FileInfo] = []
 
 
 class GetArtifact(Struct):
@@ -75,7 +60,7 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
         path = paths.check(query.path)
         run_id = named(query.run_id, query.run_uuid)
         uri = await read(context, runs.artifact_uri, run_id)
-        return await relay(client, request, uri, path)
+        return await fetch(client, request, uri, path)
 
     return [
         *api_routes("GET", "2.0/mlflow/artifacts/list", list_artifacts),
@@ -89,25 +74,6 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
     ]
 
 
-async def listing(client: ArtifactClient, request: Request, uri: str, path: str) -> Response:
-    """What is one level below a path of an artifact root, as the artifacts service lists it.
-
-    Raises InvalidParameter or PermissionDenied for a root that this service does not follow, and
-    otherwise as the artifacts service answers.
-    """
-    files = await client.list(client.locate(uri), path, _headers(request))
-    return json_response(wire.encode_json(Listing(uri, files)))
-
-
-async def relay(client: ArtifactClient, request: Request, uri: str, path: str) -> Response:
-    """An artifact below a root, streamed from the artifacts service; raises as `listing` does."""
-    response = await client.open(client.locate(uri), path, _headers(request))
-    headers = {name: response.headers[name] for name in _PASSED_BACK if name in response.headers}
-    if request.method == "HEAD":  # nobody will read the body
-        await response.aclose()
-    return _Relayed(response, headers)
-
-
 async def read(
     context: Context, find: Callable[Concatenate[Any, P], V], *args: P.args, **kwargs: P.kwargs
 ) -> V:
@@ -118,28 +84,6 @@ async def read(
             return find(conn, *args, **kwargs)
 
     return await context.threads.run(run)
-
-
-def _headers(request: Request) -> dict[str, str]:
-    """What the artifacts service must see of the caller's request; its credentials among it."""
-    return {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
-
-
-class _Relayed(StreamingResponse):
-    """An answer of the artifacts service, passed on as it comes.
-
-    Its connection is free again when this ends, also when the client left before the first byte.
-    """
-
-    def __init__(self, answer: httpx.Response, headers: Mapping[str, str]) -> None:
-        super().__init__(answer.aiter_raw(_CHUNK_BYTES), answer.status_code, headers)
-        self._answer = answer
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await self._answer.aclose()
 
 
 def _disabled(path: str) -> Handler:

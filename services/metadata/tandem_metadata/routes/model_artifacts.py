@@ -1,12 +1,13 @@
-"""Artifacts of logged models and of model versions, listed and relayed as those of runs are."""
+"""Artifacts of logged models and of model versions, listed and fetched as those of runs are."""
 
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tandem_metadata.artifact_client import ArtifactClient
-from tandem_metadata.routes.artifacts import listing, read, relay
+from tandem_metadata.routes.artifacts import read
 from tandem_metadata.routes.endpoint import Context
+from tandem_metadata.routes.relaying import fetch, listing, relay
 from tandem_metadata.store import logged_models, version_artifacts
 from tandem_shared import paths, wire
 from tandem_shared.errors import BadRequest, NotFound
@@ -56,18 +57,18 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
             raise BadRequest("Missing value for required parameter 'artifact_file_path'.")
         path = paths.check(query.artifact_file_path)
         uri = await read(context, logged_models.artifact_uri, query.model_id)
-        return await relay(client, request, uri, path)
+        return await fetch(client, request, uri, path)
 
     async def file_of_model_version(request: Request) -> Response:
         query = wire.decode_query(request.query_params.multi_items(), GetModelVersionArtifact)
         path = paths.check(query.path)
         roots = await read(context, version_artifacts.roots, query.name, query.version)
         for root in roots[:-1]:
-            try:
+            try:  # relayed: a browser that is redirected to nothing asks for no second place
                 return await relay(client, request, root, path)
             except NotFound:
                 continue
-        return await relay(client, request, roots[-1], path)
+        return await fetch(client, request, roots[-1], path)
 
     return [
         *api_routes("GET", f"{_LOGGED_MODEL}/directories", list_of_logged_model),

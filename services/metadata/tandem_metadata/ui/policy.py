@@ -1,7 +1,10 @@
 """What the UI's pages and workers may load and call: this service, and nothing else."""
 
+from urllib.parse import urlsplit
+
 from tandem_metadata.settings import Settings
 
+_CONNECT = "connect-src 'self' blob:"
 _DIRECTIVES = (
     "default-src 'self'",
     # 'unsafe-eval': Plotly's WebGL plots, such as parallel coordinates, compile their drawing code
@@ -11,7 +14,7 @@ _DIRECTIVES = (
     "style-src 'self' 'unsafe-inline'",
     "img-src 'self' data: blob:",
     "font-src 'self' data:",
-    "connect-src 'self' blob:",
+    _CONNECT,
     "worker-src 'self' blob:",
     "frame-src 'self' blob:",
     "media-src 'self' blob:",
@@ -28,7 +31,15 @@ def content_security_policy(settings: Settings, *, framed: bool = False) -> str:
     Who may frame them follows `--x-frame-options`; `framed` files may be framed by any page.
     """
     directives = list(_DIRECTIVES)
+    if origin := _redirect_origin(settings):  # fetches of artifacts are led there
+        directives[directives.index(_CONNECT)] = f"{_CONNECT} {origin}"
     if not framed and not settings.disable_security_middleware:
         if ancestors := _ANCESTORS.get(settings.x_frame_options.upper()):
             directives.append(ancestors)
     return "; ".join(directives)
+
+
+def _redirect_origin(settings: Settings) -> str:
+    """The origin of `--redirect-artifacts-to`; "" for this service's own."""
+    parts = urlsplit(settings.redirect_artifacts_to or "")
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""

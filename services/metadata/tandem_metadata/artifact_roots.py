@@ -1,0 +1,224 @@
+"""Where an artifact URI leads: an artifacts service of the allow-list, and a path there.
+
+Whoever creates an experiment chooses where its artifacts are, so a URI never chooses the address
+that this service calls: it only picks one of those that the settings allow.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import quote, unquote, urlsplit
+
+from tandem_metadata.settings import Settings
+from tandem_shared import paths
+from tandem_shared.errors import ApiError, InvalidParameter, PermissionDenied
+from tandem_shared.settings import SettingsError
+
+ENDPOINT = "/api/2.0/mlflow-artifacts/artifacts"
+"""Where an artifacts service has its files; MLflow's path."""
+
+_PORTS = {"http": 80, "https": 443}
+_FOLLOWED = ("mlflow-artifacts", *_PORTS)
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s\[\]:/?#@\\]+)(:[0-9]{1,5})?")
+_REDIRECT = re.compile(r"(https?://[A-Za-z0-9.:\[\]-]+)?(/[A-Za-z0-9._~/-]*)?")
+
+_Host = tuple[str, int | None]
+"""A name in lower case, and the port unless it is the scheme's own; ("", None) is no host."""
+
+_Root = tuple[str, str, tuple[str, ...]]
+"""Scheme, authority and path of a root that artifacts are written to directly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """An artifact root that this service may follow."""
+
+    base: str
+    """URL of the artifacts service, up to and with `ENDPOINT`."""
+    root: str
+    """Path of the artifact root below it; "" for all."""
+    host: str = ""
+    """`host` or `host:port` under which browsers know it too; "" when it is called by another."""
+    redirect: str | None = None
+    """As `base`, for browsers that are sent there; None to relay."""
+
+    def url(self, path: str) -> str:
+        """The URL of one artifact below the root."""
+        return self._below(self.base, path)
+
+    def redirect_url(self, path: str) -> str | None:
+        """Where a browser is sent for an artifact below the root; None to relay it."""
+        return self._below(self.redirect, path) if self.redirect is not None else None
+
+    def _below(self, base: str, path: str) -> str:
+        full = paths.check(f"{self.root}/{path}" if self.root else path)
+        return f"{base}/{quote(full)}"
+
+
+class Roots:
+    """What the settings say about where artifacts may be."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises SettingsError for settings about artifacts that cannot work."""
+        self._scheme = settings.artifacts_scheme
+        self._own_url = _base(settings.artifacts_url)
+        self._redirect = _redirect_base(settings.redirect_artifacts_to)
+        self._default = self._host_of(settings.default_artifact_root or "")
+        hosts = settings.artifact_hosts
+        self._allowed = (
+            frozenset({self._default} if self._default else ())
+            if hosts is None
+            else frozenset(_split(host) for host in hosts)
+        )
+        self._mapped: dict[_Root, Location] = {}
+        for root, target in _mapped_roots(settings.artifact_root_map or ()):
+            self._mapped[root] = self._target(target)
+
+    def locate(self, artifact_uri: str) -> Location:
+        """Where an artifact URI leads.
+
+        Takes `mlflow-artifacts:/path`, `mlflow-artifacts://host[:port]/path`,
+        `http(s)://host[:port]/api/2.0/mlflow-artifacts/artifacts/path`, and what is at or below a
+        root of `--artifact-root-map`. Raises InvalidParameter for other locations, and
+        PermissionDenied for hosts that are not on the allow-list.
+        """
+        try:
+            parts = urlsplit(artifact_uri)
+        except ValueError:
+            raise InvalidParameter("The location of these artifacts is not a URI.") from None
+        scheme = self._scheme
+        if parts.scheme == "mlflow-artifacts":
+            root = parts.path
+        elif parts.scheme in _PORTS and (parts.path + "/").startswith(ENDPOINT + "/"):
+            root, scheme = parts.path.removeprefix(ENDPOINT), parts.scheme
+        elif mapped := self._map(artifact_uri):
+            return mapped
+        else:
+            start = f"begins with '{parts.scheme}:'" if parts.scheme else "is a path"
+            raise InvalidParameter(
+                f"These artifacts are not kept by an artifacts service: their location {start}; "
+                "it would begin with 'mlflow-artifacts:'. Read them with the MLflow client, or let "
+                "the server's --artifact-root-map lead from there to an artifacts service."
+            )
+        host = self._host_of(artifact_uri) if parts.netloc else self._default
+        path = paths.check_optional(unquote(root).strip("/"))
+        return self._location(host, scheme, path, named=bool(parts.netloc))
+
+    def _location(self, host: _Host | None, scheme: str, path: str, *, named: bool) -> Location:
+        own = host == self._default
+        if own and not named and self._own_url is not None:  # nothing that a URI said is followed
+            return Location(self._own_url + ENDPOINT, path, "", self._redirect)
+        if host is None or not self._follows(host, scheme):
+            raise PermissionDenied(
+                "The artifacts are on a host that this server does not follow; "
+                "the server's --artifact-hosts must name it."
+            )
+        address = host[0] if host[1] is None else f"{host[0]}:{host[1]}"
+        redirect = self._redirect if own else None
+        if own and self._own_url is not None:
+            return Location(self._own_url + ENDPOINT, path, "", redirect)
+        return Location(f"{scheme}://{address}{ENDPOINT}", path, address, redirect)
+
+    def _follows(self, host: _Host, scheme: str) -> bool:
+        name, port = host
+        return host in self._allowed or (name, port or _PORTS[scheme]) in self._allowed
+
+    def _host_of(self, uri: str) -> _Host | None:
+        """The host of a location of an artifacts service; None for none."""
+        parts = urlsplit(uri)
+        scheme = self._scheme if parts.scheme == "mlflow-artifacts" else parts.scheme
+        try:
+            name, port = parts.hostname, parts.port
+        except ValueError:
+            return None
+        if not name or scheme not in _PORTS:
+            return None
+        return f"[{name}]" if ":" in name else name, None if port == _PORTS[scheme] else port
+
+    def _map(self, uri: str) -> Location | None:
+        """Where the longest root leads that the URI is at or below."""
+        try:
+            scheme, authority, names = _parse(uri)
+        except ValueError:
+            return None
+        for length in range(len(names), -1, -1):
+            if target := self._mapped.get((scheme, authority, names[:length])):
+                path = paths.check_optional("/".join(names))  # as a whole: '..' must not hide
+                below = "/".join(names[length:]) if path else ""
+                root = "/".join(part for part in (target.root, below) if part)
+                return Location(target.base, root, target.host, target.redirect)
+        return None
+
+    def _target(self, target: str) -> Location:
+        try:
+            return self.locate(target)
+        except ApiError as error:
+            raise SettingsError(
+                f"--artifact-root-map cannot lead to '{target}': {error.message}"
+            ) from None
+
+
+def _base(url: str | None) -> str | None:
+    return url.rstrip("/") if url else None
+
+
+def _redirect_base(given: str | None) -> str | None:
+    if not given:
+        return None
+    if not _REDIRECT.fullmatch(given) or given.startswith("//"):
+        raise SettingsError(
+            "--redirect-artifacts-to must be the artifacts service's address for browsers, as "
+            f"https://artifacts.example.com, or / where one host serves both, not '{given}'."
+        )
+    return given.rstrip("/") + ENDPOINT
+
+
+def _split(host: str) -> _Host:
+    """An entry of the allow-list."""
+    match = _HOST.fullmatch(host)
+    if match is None:
+        raise SettingsError(f"--artifact-hosts must hold host or host:port, not '{host}'.")
+    return match[1].lower(), int(match[2][1:]) if match[2] else None
+
+
+def _mapped_roots(pairs: tuple[str, ...]) -> Iterator[tuple[_Root, str]]:
+    seen = set()
+    for pair in pairs:
+        given, _, target = pair.rpartition("=")
+        try:
+            root = _parse(given)
+            paths.check_optional("/".join(root[2]))
+        except (ValueError, InvalidParameter):
+            raise SettingsError(
+                "--artifact-root-map must hold pairs such as "
+                "s3://bucket/prefix=mlflow-artifacts://artifacts.example.com/prefix; the root of "
+                f"'{pair}' is no place that clients write to directly."
+            ) from None
+        if root in seen:
+            raise SettingsError(f"--artifact-root-map names the root '{given}' twice.")
+        seen.add(root)
+        yield root, target
+
+
+def _parse(uri: str) -> _Root:
+    """A location that clients write to directly: file URIs and paths are one kind, by their names.
+
+    Only file URIs are decoded, as clients do; names in a bucket are what the URI says. Raises
+    ValueError for what is not such a location.
+    """
+    if uri.startswith("/"):
+        return "file", "", _names(uri)
+    parts = urlsplit(uri)
+    if not parts.scheme or parts.scheme in _FOLLOWED or parts.query or "#" in uri:
+        raise ValueError(uri)
+    if parts.scheme == "file":
+        if parts.netloc.lower() not in ("", "localhost") or not parts.path.startswith("/"):
+            raise ValueError(uri)
+        return "file", "", _names(unquote(parts.path))
+    return parts.scheme, parts.netloc, _names(parts.path)
+
+
+def _names(path: str) -> tuple[str, ...]:
+    """The names of a path; empty ones stay, but for those that the slashes at its ends make."""
+    stripped = path.removeprefix("/").rstrip("/")
+    return tuple(stripped.split("/")) if stripped else ()

@@ -1,0 +1,128 @@
+"""Listings and files of artifact roots, passed from the artifacts service to browsers.
+
+Whatever the artifacts service says of a file, what leaves here is an attachment that no browser
+runs in the name of this host.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping
+
+import httpx
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from tandem_metadata.artifact_client import ArtifactClient, FileInfo
+from tandem_metadata.artifact_roots import Location
+from tandem_shared import wire
+from tandem_shared.artifact_http import SANDBOX, disposition
+from tandem_shared.errors import Unavailable
+from tandem_shared.http import json_response
+
+STALL_SECONDS = 60.0
+"""How long a client may take in nothing of an artifact before it is cut off."""
+
+_PASSED_ON = ("range", "if-range", "if-none-match", "authorization")
+_PASSED_BACK = (
+    "accept-ranges", "cache-control", "content-encoding", "content-length", "content-range",
+    "etag", "last-modified",
+)  # fmt: skip
+_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
+_SCRIPT = re.compile(r"script|wasm")
+
+
+class Listing(Struct, omit_defaults=True):
+    """Answer of `artifacts/list`, and of the listing of a logged model's artifacts."""
+
+    root_uri: str
+    files: list[FileInfo] = []
+
+
+async def listing(client: ArtifactClient, request: Request, uri: str, path: str) -> Response:
+    """What is one level below a path of an artifact root, as the artifacts service lists it.
+
+    Raises InvalidParameter or PermissionDenied for a root that this service does not follow, and
+    otherwise as the artifacts service answers.
+    """
+    location = client.locate(uri)
+    files = await client.list(location, path, _headers(request, location))
+    return json_response(wire.encode_json(Listing(uri, files)))
+
+
+async def fetch(client: ArtifactClient, request: Request, uri: str, path: str) -> Response:
+    """An artifact below a root, or the way there if browsers are to go it themselves.
+
+    Raises as `listing` does, and NotFound for an artifact that is not there.
+    """
+    url = client.locate(uri).redirect_url(path)
+    if url is not None:
+        return RedirectResponse(url, 302, {"Cache-Control": "no-store"})
+    return await relay(client, request, uri, path)
+
+
+async def relay(client: ArtifactClient, request: Request, uri: str, path: str) -> Response:
+    """An artifact below a root, streamed from the artifacts service; raises as `fetch` does."""
+    location = client.locate(uri)
+    response = await client.open(location, path, _headers(request, location))
+    headers = {name: response.headers[name] for name in _PASSED_BACK if name in response.headers}
+    headers |= {
+        "content-type": safe_type(response.headers.get("content-type", "")),
+        "content-disposition": disposition(path),
+        "content-security-policy": SANDBOX,
+        "x-content-type-options": "nosniff",
+    }
+    if request.method == "HEAD":  # nobody will read the body
+        await response.aclose()
+    return _Relayed(client, response, headers)
+
+
+def safe_type(given: str) -> str:
+    """A Content-Type to pass on; as `text/plain` what a page could run as its own script."""
+    kind = given.partition(";")[0].strip().lower()
+    if not _TYPE.fullmatch(kind) or "," in given:  # of several a browser takes the last
+        return "application/octet-stream"
+    if _SCRIPT.search(kind):
+        return "text/plain"
+    return given
+
+
+class _Relayed(StreamingResponse):
+    """An answer of the artifacts service, passed on as it comes.
+
+    Its connection is free again when this ends, also when the client left before the first byte, or
+    takes nothing in for `STALL_SECONDS`. When the artifacts service fails on the way, so does this,
+    and the client sees that its copy is not whole.
+    """
+
+    def __init__(
+        self, client: ArtifactClient, answer: httpx.Response, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(client.chunks(answer), answer.status_code, headers)
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            try:
+                async with asyncio.timeout(STALL_SECONDS):
+                    await send(message)
+            except TimeoutError:
+                raise Unavailable("The client takes nothing in.") from None
+
+        try:
+            await super().__call__(scope, receive, send_in_time)
+        finally:
+            await self._answer.aclose()
+
+
+def _headers(request: Request, location: Location) -> dict[str, str]:
+    """What the artifacts service must see of the caller's request; its credentials among it.
+
+    Cookies were given to the host that the caller called, and go to no other.
+    """
+    headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
+    if location.host and location.host == request.headers.get("host", "").lower():
+        if cookie := request.headers.get("cookie"):
+            headers["cookie"] = cookie
+    return headers

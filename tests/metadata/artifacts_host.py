@@ -1,0 +1,158 @@
+"""An HTTP server in the place of the artifacts service that answers what a test wants."""
+
+import http.server
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, insert
+from starlette.testclient import TestClient
+
+from tandem_metadata.app import create_app
+from tandem_metadata.tables.logged_models import logged_models
+from tandem_metadata.tables.registry import model_versions, registered_models
+
+FETCH = (
+    "/get-artifact?run_id={run}&path=",
+    "/model-versions/get-artifact?name=fraud&version=1&path=",
+    "/ajax-api/2.0/mlflow/logged-models/m-1/artifacts/files?artifact_file_path=",
+)
+"""Where a run's, a model version's and a logged model's file is fetched; its path comes last."""
+
+LIST = (
+    "/ajax-api/2.0/mlflow/artifacts/list?run_id={run}&path=",
+    "/ajax-api/2.0/mlflow/logged-models/m-1/artifacts/directories?artifact_directory_path=",
+)
+"""Where a run's and a logged model's files are listed; the path comes last."""
+
+Handler = http.server.BaseHTTPRequestHandler
+
+
+@dataclass
+class ArtifactsHost:
+    """A running server; it answers each request by `answer`."""
+
+    address: str
+    """`host:port`."""
+    answer: Callable[[Handler], None]
+    seen: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
+    """Paths and headers of the requests, names in lower case."""
+
+    @property
+    def root(self) -> str:
+        """An artifact root."""
+        return f"mlflow-artifacts://{self.address}/"
+
+
+def answer(
+    body: bytes = b"", status: int = 200, *, length: int | None = None, **headers: str
+) -> Callable[[Handler], None]:
+    """What sends this answer, with `_` in names of headers for `-`."""
+
+    def send(handler: Handler) -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(len(body) if length is None else length))
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        handler.wfile.write(body)
+        handler.close_connection = length is not None
+
+    return send
+
+
+@contextmanager
+def serve() -> Iterator[ArtifactsHost]:
+    """A server on loopback."""
+
+    class Answering(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            host.seen.append((self.path, headers))
+            try:
+                host.answer(self)
+            except OSError:  # who asked has left
+                self.close_connection = True
+
+        def log_message(self, *_: object) -> None:
+            """Requests of a test are no news."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
+        host = ArtifactsHost(f"127.0.0.1:{server.server_port}", answer())
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield host
+        server.shutdown()
+        thread.join()
+
+
+@dataclass
+class Metadata:
+    """The metadata service over artifacts of one location."""
+
+    http: TestClient
+    run: str
+
+    def urls(self, templates: tuple[str, ...], path: str) -> list[str]:
+        """Where each kind has the path."""
+        return [template.format(run=self.run) + path for template in templates]
+
+
+@contextmanager
+def metadata(
+    directory: Path,
+    template: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    root: str,
+    location: str,
+    **variables: str,
+) -> Iterator[Metadata]:
+    """The service on a copy of an empty database, with a run, a model and a version of it.
+
+    `root` is its default artifact root; all artifacts are at `location`.
+    """
+    database = directory / "mlflow.db"
+    database.write_bytes(template.read_bytes())
+    monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", f"sqlite:///{database}")
+    monkeypatch.setenv("MLFLOW_DEFAULT_ARTIFACT_ROOT", root)
+    monkeypatch.setenv("TANDEM_ARTIFACTS_TIMEOUT", "1")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    _put_models(f"sqlite:///{database}", location)
+    with TestClient(create_app(), base_url="http://localhost", follow_redirects=False) as http:
+        message = {"name": "e", "artifact_location": location}
+        created = http.post("/api/2.0/mlflow/experiments/create", json=message).json()
+        run = http.post("/api/2.0/mlflow/runs/create", json=created).json()["run"]
+        yield Metadata(http, run["info"]["run_id"])
+
+
+def _put_models(database: str, location: str) -> None:
+    """As a database may have them: not every such source would be accepted today."""
+    engine = create_engine(database)
+    with engine.begin() as conn:
+        conn.execute(insert(registered_models).values(name="fraud"))
+        conn.execute(
+            insert(model_versions).values(
+                name="fraud", version=1, current_stage="None", source=location
+            )
+        )
+        conn.execute(
+            insert(logged_models).values(
+                model_id="m-1",
+                experiment_id=0,
+                name="forest",
+                artifact_location=location,
+                creation_timestamp_ms=1,
+                last_updated_timestamp_ms=1,
+                status=2,
+                lifecycle_stage="active",
+            )
+        )
+    engine.dispose()
