@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 from tandem_metadata.artifact_client import ArtifactClient
 from tandem_metadata.db import Database
 from tandem_metadata.routes import (
+    absent,
     artifacts,
     datasets,
     experiments,
@@ -23,6 +24,7 @@ from tandem_metadata.routes import (
     service,
     tags,
     ui,
+    ui_stubs,
     webhooks,
 )
 from tandem_metadata.routes.endpoint import Context, Endpoint, bind
@@ -72,6 +74,7 @@ def create_app() -> ASGIApp:
         *webhooks.routes(context, sender),
         *graphql.routes(context),
         *service.routes(context),
+        *ui_stubs.routes(),
         *ui.routes(settings),
     ]
 
@@ -81,6 +84,10 @@ def create_app() -> ASGIApp:
         database.close()
 
     router = Router(
-        routes, prefix=settings.static_prefix, on_startup=delivery.start, on_shutdown=close
+        routes,
+        prefix=settings.static_prefix,
+        fallback=absent.refuse(settings.static_prefix),
+        on_startup=delivery.start,
+        on_shutdown=close,
     )
     return Observe(secure(router, settings, framed=ui.FRAMED), NAME)

@@ -1,0 +1,59 @@
+"""The endpoints of MLflow's server that Tandem does not have: refused by what they are about.
+
+Everything here is asked for by paths that no route has. A client that is told "not supported" says
+so, once, where "no such endpoint" makes it try older ones in turn.
+"""
+
+import re
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tandem_shared.errors import EndpointNotFound, NotFound, NotSupported
+from tandem_shared.http import Handler
+
+_SENTENCES = {
+    "traces": "Tandem keeps no traces; mlflow.tracing.disable() lets a client stop sending them.",
+    "datasets": "Tandem keeps no evaluation datasets; datasets of runs are logged with the run.",
+    "scorers": "Tandem keeps no scorers.",
+    "scorer": "Tandem runs no scorers.",
+    "genai": "Tandem runs no evaluations; run them where your code is.",
+    "issues": "Tandem finds and keeps no issues of traces.",
+    "review-queues": "Tandem has no review queues.",
+    "label-schemas": "Tandem has no label schemas.",
+    "mcp-servers": "Tandem has no registry of MCP servers.",
+    "gateway": "Tandem is no gateway to language models.",
+    "assistant": "Tandem has no assistant.",
+    "jobs": "Tandem runs no jobs.",
+    "prompt-optimization": "Tandem runs no jobs.",
+    "demo": "Tandem has no demo data.",
+}
+_FEATURE = re.compile(
+    rf"/(?:ajax-)?api/\d\.\d/mlflow/(?P<feature>{'|'.join(map(re.escape, _SENTENCES))})(?:/.*)?",
+    re.DOTALL,
+)
+_ONE_TRACE = re.compile(r"/(?:ajax-)?api/\d\.\d/mlflow/(?:traces/.+|get-trace-artifact)", re.DOTALL)
+_OTLP = "/v1/traces"
+# Clients look for these words: then they stop sending spans, else they send every span in vain.
+_NO_SPANS = f"REST OTLP span logging is not supported here. {_SENTENCES['traces']}"
+
+
+def refuse(prefix: str) -> Handler:
+    """The answer to paths that no route has, below `--static-prefix`.
+
+    Raises NotSupported for features that Tandem does not have, NotFound for a single trace that is
+    read, and otherwise EndpointNotFound.
+    """
+
+    async def answer(request: Request) -> Response:
+        path: str = request.scope["path"]
+        below = path.removeprefix(prefix)
+        if below == _OTLP:
+            raise NotSupported(_NO_SPANS)
+        if request.method in ("GET", "HEAD") and _ONE_TRACE.fullmatch(below):
+            raise NotFound(f"There is no such trace: {_SENTENCES['traces']}")
+        if match := _FEATURE.fullmatch(below):
+            raise NotSupported(_SENTENCES[match["feature"]])
+        raise EndpointNotFound(f"No endpoint has the path {path}.")
+
+    return answer

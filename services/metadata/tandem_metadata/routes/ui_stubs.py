@@ -1,0 +1,77 @@
+"""What the web UI asks of features that Tandem does not have, answered as "there is none".
+
+The UI hides what `server-info` and these answers let it hide, and shows its own empty states for
+the rest; errors in their place leave skeletons and red messages. The answers are under `/ajax-api`
+alone: under `/api`, where clients ask, they would claim that such things can be kept here; `absent`
+says there that they cannot.
+"""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tandem_shared import wire
+from tandem_shared.http import Handler, Route, json_response, read_json_body
+
+_BODY_BYTES = 1024 * 1024
+
+_NOTHING: dict[str, Any] = {}
+
+_ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
+    # Nobody is logged in, so the UI has no account menu and no administration. MLflow's 404 does
+    # the same, but browsers show it as an error of every page; so with the assistant's.
+    ("GET", "2.0/mlflow/users/current"): _NOTHING,
+    ("GET", "3.0/mlflow/assistant/config"): {"providers": {}, "remote_access_allowed": False},
+    ("GET", "3.0/mlflow/assistant/providers"): {"providers": [], "resolved": None},
+    ("GET", "3.0/mlflow/ui-telemetry"): {
+        "disable_ui_telemetry": True,
+        "disable_ui_events": [],
+        "ui_rollout_percentage": 0,
+    },
+    ("POST", "3.0/mlflow/ui-telemetry"): {"status": "disabled"},
+    ("GET", "2.0/mlflow/gateway-proxy"): {"endpoints": []},
+    ("GET", "3.0/mlflow/gateway/secrets/config"): {"secrets_available": False},
+    ("GET", "3.0/mlflow/gateway/supported-providers"): {"providers": []},
+    ("GET", "3.0/mlflow/gateway/supported-models"): {"models": []},
+    ("POST", "3.0/mlflow/traces/metrics"): {"data_points": []},
+    **dict.fromkeys(
+        [
+            ("GET", "2.0/mlflow/traces"),
+            ("GET", "3.0/mlflow/gateway/budgets/list"),
+            ("GET", "3.0/mlflow/gateway/budgets/windows"),
+            ("GET", "3.0/mlflow/gateway/endpoints/bindings/list"),
+            ("GET", "3.0/mlflow/gateway/endpoints/list"),
+            ("GET", "3.0/mlflow/gateway/guardrails/list"),
+            ("GET", "3.0/mlflow/gateway/model-definitions/list"),
+            ("GET", "3.0/mlflow/gateway/secrets/list"),
+            ("GET", "3.0/mlflow/label-schemas/list"),
+            ("GET", "3.0/mlflow/mcp-servers"),
+            ("GET", "3.0/mlflow/review-queues/items/list"),
+            ("GET", "3.0/mlflow/review-queues/list"),
+            ("GET", "3.0/mlflow/scorers/list"),
+            ("GET", "3.0/mlflow/scorers/online-configs"),
+            ("POST", "3.0/mlflow/datasets/search"),
+            ("POST", "3.0/mlflow/issues/search"),
+            ("POST", "3.0/mlflow/traces/search"),
+        ],
+        _NOTHING,
+    ),
+}
+
+
+def routes() -> list[Route]:
+    """The routes of all these answers; a body that comes is read and ignored."""
+    return [
+        Route(method, f"/ajax-api/{path}", _saying(wire.encode_json(answer)))
+        for (method, path), answer in _ANSWERS.items()
+    ]
+
+
+def _saying(body: bytes) -> Handler:
+    async def answer(request: Request) -> Response:
+        if request.method == "POST":
+            await read_json_body(request, _BODY_BYTES)
+        return json_response(body)
+
+    return answer

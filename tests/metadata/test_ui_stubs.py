@@ -1,0 +1,161 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from tandem_metadata.app import create_app
+
+GET = {
+    "2.0/mlflow/users/current": {},
+    "3.0/mlflow/assistant/config": {"providers": {}, "remote_access_allowed": False},
+    "3.0/mlflow/assistant/providers": {"providers": [], "resolved": None},
+    "3.0/mlflow/ui-telemetry": {
+        "disable_ui_telemetry": True,
+        "disable_ui_events": [],
+        "ui_rollout_percentage": 0,
+    },
+    "2.0/mlflow/gateway-proxy?gateway_path=api/2.0/endpoints/": {"endpoints": []},
+    "2.0/mlflow/traces?experiment_ids=1": {},
+    "3.0/mlflow/scorers/list?experiment_id=1": {},
+    "3.0/mlflow/review-queues/list?experiment_id=1": {},
+    "3.0/mlflow/review-queues/items/list": {},
+    "3.0/mlflow/label-schemas/list?experiment_id=1": {},
+    "3.0/mlflow/mcp-servers": {},
+    "3.0/mlflow/gateway/endpoints/list": {},
+    "3.0/mlflow/gateway/secrets/list": {},
+    "3.0/mlflow/gateway/secrets/config": {"secrets_available": False},
+}
+POST = {
+    "3.0/mlflow/ui-telemetry": {"status": "disabled"},
+    "3.0/mlflow/traces/search": {},
+    "3.0/mlflow/traces/metrics": {"data_points": []},
+    "3.0/mlflow/datasets/search": {},
+    "3.0/mlflow/issues/search": {},
+}
+NOT_SUPPORTED = [
+    ("POST", "3.0/mlflow/traces"),
+    ("PATCH", "2.0/mlflow/traces/tr-1"),
+    ("POST", "3.0/mlflow/traces/delete-traces"),
+    ("POST", "3.0/mlflow/traces/tr-1/assessments"),
+    ("PATCH", "3.0/mlflow/traces/tr-1/tags"),
+    ("POST", "3.0/mlflow/datasets/create"),
+    ("GET", "3.0/mlflow/datasets/d-1/records"),
+    ("POST", "3.0/mlflow/scorers/register"),
+    ("POST", "3.0/mlflow/scorer/invoke"),
+    ("POST", "3.0/mlflow/genai/evaluate/invoke"),
+    ("POST", "3.0/mlflow/issues/invoke"),
+    ("POST", "3.0/mlflow/review-queues/create"),
+    ("POST", "3.0/mlflow/label-schemas/create"),
+    ("POST", "3.0/mlflow/gateway/secrets/create"),
+    ("PUT", "3.0/mlflow/assistant/config/x"),
+    ("GET", "3.0/mlflow/jobs/1"),
+    ("POST", "3.0/mlflow/prompt-optimization/jobs"),
+    ("POST", "3.0/mlflow/demo/generate"),
+]
+NO_TRACE = [
+    "2.0/mlflow/get-trace-artifact?request_id=tr-1",
+    "3.0/mlflow/get-trace-artifact?request_id=tr-1",
+    "3.0/mlflow/traces/tr-1",
+    "2.0/mlflow/traces/tr-1/info",
+    "3.0/mlflow/traces/get?trace_id=tr-1&allow_partial=true",
+]
+NO_ENDPOINT = [
+    ("GET", "3.0/mlflow/workspaces"),
+    ("GET", "2.0/mlflow/users/list"),
+    ("POST", "2.0/mlflow/artifacts/presigned-download-url"),
+    ("POST", "2.0/mlflow/runs/create-promptlab-run"),
+    ("GET", "3.0/mlflow/tracesx"),
+]
+
+
+@pytest.fixture(params=["", "/tracking"])
+def http(
+    request: pytest.FixtureRequest, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[TestClient]:
+    prefix = request.param
+    monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", f"sqlite:///{sqlite_template}")
+    monkeypatch.setenv("MLFLOW_DEFAULT_ARTIFACT_ROOT", "mlflow-artifacts://artifacts.test/")
+    monkeypatch.setenv("MLFLOW_STATIC_PREFIX", prefix)
+    with TestClient(create_app(), base_url=f"http://localhost{prefix}") as client:
+        yield client
+
+
+def refusal(http: TestClient, method: str, path: str) -> tuple[int, str]:
+    body: dict[str, Any] | None = None if method == "GET" else {"name": "n"}
+    answer = http.request(method, path, json=body)
+    error = answer.json()
+    assert error["message"]
+    return answer.status_code, error["error_code"]
+
+
+def test_the_ui_is_told_that_there_is_none(http: TestClient) -> None:
+    for path, expected in GET.items():
+        answer = http.get(f"/ajax-api/{path}")
+        assert (path, answer.status_code, answer.json()) == (path, 200, expected)
+        assert answer.headers["content-type"] == "application/json"
+    for path, expected in POST.items():
+        answer = http.post(f"/ajax-api/{path}", json={"experiment_ids": ["1"], "max_results": 5})
+        assert (path, answer.status_code, answer.json()) == (path, 200, expected)
+
+
+def test_what_is_no_json_is_refused_here_too(http: TestClient) -> None:
+    answer = http.post(
+        "/ajax-api/3.0/mlflow/ui-telemetry", content="{}", headers={"Content-Type": "text/plain"}
+    )
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+    body = json.dumps({"records": ["x" * 2_000_000]})
+    headers = {"Content-Type": "application/json"}
+    answer = http.post("/ajax-api/3.0/mlflow/ui-telemetry", content=body, headers=headers)
+    assert answer.status_code == 413
+
+
+def test_clients_are_never_told_so(http: TestClient) -> None:
+    for path in GET:
+        assert http.get(f"/api/{path}").status_code in (404, 501), path
+    for path in POST:
+        assert http.post(f"/api/{path}", json={}).status_code in (404, 501), path
+
+
+def test_what_tandem_does_not_have_is_not_supported(http: TestClient) -> None:
+    for method, path in NOT_SUPPORTED:
+        for api in ("api", "ajax-api"):
+            found = refusal(http, method, f"/{api}/{path}")
+            assert (path, *found) == (path, 501, "NOT_IMPLEMENTED")
+
+
+def test_the_oldest_way_to_keep_a_trace_is_not_supported(http: TestClient) -> None:
+    assert refusal(http, "POST", "/api/2.0/mlflow/traces") == (501, "NOT_IMPLEMENTED")
+    assert refusal(http, "GET", "/api/2.0/mlflow/traces") == (501, "NOT_IMPLEMENTED")
+
+
+def test_a_trace_that_is_read_does_not_exist(http: TestClient) -> None:
+    for path in NO_TRACE:
+        for api in ("api", "ajax-api"):
+            found = refusal(http, "GET", f"/{api}/{path}")
+            assert (path, *found) == (path, 404, "RESOURCE_DOES_NOT_EXIST")
+
+
+def test_other_paths_are_no_endpoints(http: TestClient) -> None:
+    for method, path in NO_ENDPOINT:
+        for api in ("api", "ajax-api"):
+            found = refusal(http, method, f"/{api}/{path}")
+            assert (path, *found) == (path, 404, "ENDPOINT_NOT_FOUND")
+
+
+def test_spans_are_refused_in_the_words_that_stop_clients(http: TestClient) -> None:
+    answer = http.post(
+        "/v1/traces", content=b"\n", headers={"Content-Type": "application/x-protobuf"}
+    )
+    assert answer.status_code == 501
+    assert "REST OTLP span logging is not supported" in answer.json()["message"]
+
+
+def test_the_ui_is_told_what_this_server_can_do(http: TestClient) -> None:
+    for api in ("api", "ajax-api"):
+        info = http.get(f"/{api}/3.0/mlflow/server-info").json()
+        assert info["features_enabled"] == {"gateway": False}
+        assert info["store_type"] == "SqlStore"
+        assert not any(value for key, value in info.items() if isinstance(value, bool))
