@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 DISTRIBUTIONS := -e shared -e services/metadata -e services/artifacts
 
+TEST_PROCESSES ?= 2
+
 export METADATA_PORT ?= 5000
 export ARTIFACTS_PORT ?= 5500
 export BACKEND_STORE_URI ?= sqlite:///mlflow.db
@@ -44,7 +46,7 @@ run: setup ## both services, on $(METADATA_PORT) and $(ARTIFACTS_PORT); Ctrl-C s
 	@exec $(BIN)/python deploy/run.py
 
 test: setup-dev browser ## everything proved
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup
 
 browser: # Chromium for the tests of the web UI; without it they are skipped
 	@command -v chromium chromium-browser google-chrome >/dev/null \

@@ -12,6 +12,17 @@ from tests.postgresql import PostgreSQL, serve
 os.environ["DO_NOT_TRACK"] = "true"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests that share services to one process, which starts them once (`--dist loadgroup`).
+
+    Those of a file stay together; so do those of a pair of services, and those of the browser.
+    """
+    for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        home = "browser" if "browser" in item.path.parts else item.path.name
+        item.add_marker(pytest.mark.xdist_group(parameters.get("stack", home)))
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
     """A PostgreSQL server, started when the first test asks for it."""

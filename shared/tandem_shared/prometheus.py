@@ -5,7 +5,9 @@ With several workers every process writes to files under `PROMETHEUS_MULTIPROC_D
 worker answers the scrape adds them up.
 """
 
+import asyncio
 import os
+import struct
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -45,10 +47,27 @@ IN_FLIGHT = Gauge(
 )
 
 
+_ATTEMPTS = 10
+_PAUSE = 0.05  # seconds
+
+
 async def metrics(_: Request) -> Response:
     """`GET /metrics`: the exposition of this process, or of all workers together."""
-    registry = REGISTRY
-    if MULTIPROCESS_DIRECTORY in os.environ:
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    body = await _of_all() if MULTIPROCESS_DIRECTORY in os.environ else generate_latest(REGISTRY)
+    return Response(body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _of_all() -> bytes:
+    """The sum over all workers, read again when one that starts or ends changes its files."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return _read()
+        except (OSError, ValueError, struct.error):  # gone, half-written or still empty
+            await asyncio.sleep(_PAUSE)
+    return _read()
+
+
+def _read() -> bytes:
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)

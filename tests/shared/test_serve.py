@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import httpx
@@ -236,6 +237,19 @@ def test_a_directory_for_metrics_is_made_and_emptied_of_old_ones(
         process.stop()
         assert process.wait() == 0
     assert list(directory.glob("*.db"))
+
+
+def test_a_scrape_while_a_worker_begins_its_files_waits_for_them(
+    start: Starter, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    directory = tmp_path_factory.mktemp("metrics")
+    process = start("--workers=2", "--port=0", f"--expose_prometheus={directory}")
+    empty = directory / "counter_1.db"
+    empty.touch()
+    timer = threading.Timer(0.2, empty.unlink)
+    timer.start()
+    assert "tandem_http_requests_in_flight{service=tiny}" in metrics(process)
+    timer.join()
 
 
 UVICORN = ("-m", "uvicorn", "--factory", "tests.shared.tiny:create_app", "--port=0")

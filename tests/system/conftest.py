@@ -13,8 +13,6 @@ from tests.seaweedfs import S3Server
 from tests.system import services
 from tests.system.services import Process, Stack
 
-BUCKET = "tandem-system"
-
 
 @pytest.fixture(scope="session", params=["sqlite-disk", "postgresql-s3"])
 def stack(
@@ -29,10 +27,11 @@ def stack(
         return
     postgresql: PostgreSQL = request.getfixturevalue("postgresql")
     s3: S3Server = request.getfixturevalue("s3_server")
-    s3.create_bucket(BUCKET)
+    bucket = f"tandem-{uuid.uuid4().hex}"
+    s3.create_bucket(bucket)
     name = postgresql.create()
     with services.stack(
-        directory, postgresql.uri(name), f"s3://{BUCKET}/root", variables=s3.environ
+        directory, postgresql.uri(name), f"s3://{bucket}/root", variables=s3.environ
     ) as running:
         yield running
     postgresql.drop(name)
