@@ -1,4 +1,6 @@
 import gzip
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -339,6 +341,22 @@ def test_the_api_is_the_same_with_and_without_a_ui(
         found = http.get("/ajax-api/2.0/mlflow/experiments/get?experiment_id=0")
         assert found.json()["experiment"]["name"] == "Default"
         assert http.get(MAIN_URL).status_code == (200 if with_ui else 404)
+
+
+def test_the_service_does_not_start_with_a_folder_that_is_no_build(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    command = [Path(sys.executable).parent / "tandem-metadata", "serve", "--port", "0"]
+    options = {
+        "--backend-store-uri": f"sqlite:///{sqlite_template}",
+        "--default-artifact-root": "mlflow-artifacts://artifacts.test/",
+        "--ui-dir": str(tmp_path),
+        "--workers": "2",
+    }
+    flags = [part for pair in options.items() for part in pair]
+    ended = subprocess.run([*command, *flags], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: --ui-dir (TANDEM_UI_DIR) must be a folder")
 
 
 def test_a_folder_that_is_no_build_is_refused(tmp_path: Path) -> None:
