@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from tandem_metadata.settings import Settings
 
 _CONNECT = "connect-src 'self' blob:"
+_IMAGES = "img-src 'self' data: blob:"
 _DIRECTIVES = (
     "default-src 'self'",
     # 'unsafe-eval': Plotly's WebGL plots, such as parallel coordinates, compile their drawing code
@@ -12,7 +13,7 @@ _DIRECTIVES = (
     # HTML artifact's preview is a blob: frame, which inherits this policy, so its scripts do not.
     "script-src 'self' 'unsafe-eval'",
     "style-src 'self' 'unsafe-inline'",
-    "img-src 'self' data: blob:",
+    _IMAGES,
     "font-src 'self' data:",
     _CONNECT,
     "worker-src 'self' blob:",
@@ -31,8 +32,9 @@ def content_security_policy(settings: Settings, *, framed: bool = False) -> str:
     Who may frame them follows `--x-frame-options`; `framed` files may be framed by any page.
     """
     directives = list(_DIRECTIVES)
-    if origin := _redirect_origin(settings):  # fetches of artifacts are led there
-        directives[directives.index(_CONNECT)] = f"{_CONNECT} {origin}"
+    if origin := _redirect_origin(settings):  # previews fetch artifacts, image grids show them
+        for led_there in (_CONNECT, _IMAGES):
+            directives[directives.index(led_there)] = f"{led_there} {origin}"
     if not framed and not settings.disable_security_middleware:
         if ancestors := _ANCESTORS.get(settings.x_frame_options.upper()):
             directives.append(ancestors)
