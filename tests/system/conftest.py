@@ -38,8 +38,10 @@ def stack(
 
 
 @pytest.fixture
-def client(stack: Stack) -> Iterator[MlflowClient]:
+def client(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowClient]:
     """The stock client; the fluent API is pointed at the services too."""
+    # Nothing public takes back a set_experiment of an earlier test, on another server maybe.
+    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
     mlflow.set_tracking_uri(stack.metadata.url)
     yield MlflowClient(stack.metadata.url)
     while mlflow.active_run():
