@@ -34,6 +34,7 @@ POST = {
     "3.0/mlflow/traces/metrics": {"data_points": []},
     "3.0/mlflow/datasets/search": {},
     "3.0/mlflow/issues/search": {},
+    "3.0/mlflow/review-queues/get-or-create-user": {},
 }
 NOT_SUPPORTED = [
     ("POST", "3.0/mlflow/traces"),
