@@ -10,8 +10,10 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
+import requests
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
+from mlflow.models import Model, ModelSignature, infer_signature
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
@@ -21,7 +23,7 @@ EXPERIMENT = "iris"
 SHOWCASE = "showcase"
 """The run that has one of everything."""
 TRIALS = ("adam-small", "adam-large", "sgd-small", "sgd-large")
-"""Runs to compare: params `optimizer` and `depth`, metrics `loss` and `val/accuracy`."""
+"""Runs to compare, by params `optimizer` and `depth`, and metrics with histories."""
 CROWD = "crowd"
 """An experiment of more runs than a page has."""
 CROWD_SIZE = 130
@@ -31,20 +33,18 @@ OTHER_MODEL = "wine-regressor"
 PROMPT = "greeting"
 POINTS = 200
 """Length of the histories of the trials' metrics."""
+SAVED_MODEL = "saved-model"
+"""The folder of a model among the showcase's artifacts."""
 ODD_NAME = "näme + 100% ☃.txt"
 START = 1_767_225_600_000  # 2026-01-01, so that screenshots do not change with the clock
 
+_CORNERS = [[8.4, 47.3], [8.6, 47.3], [8.6, 47.4], [8.4, 47.3]]
 _GEOJSON = {
-    "type": "FeatureCollection",
-    "features": [
-        {
-            "type": "Feature",
-            "properties": {"name": "here"},
-            "geometry": {"type": "Point", "coordinates": [8.54, 47.37]},
-        }
-    ],
+    "type": "Feature",
+    "properties": {"name": "a field"},
+    "geometry": {"type": "Polygon", "coordinates": [_CORNERS]},
 }
-_FILES = {
+FILES = {
     "text/notes.txt": "The first line\nThe second line ☃\n",
     f"text/{ODD_NAME}": "an odd name\n",
     "text/readme.md": "# Heading\n\nSome *words*.\n",
@@ -56,6 +56,7 @@ _FILES = {
     "html/report.html": "<h1>A report</h1><p style='color:teal'>all is well</p>",
     "raw.dat": "\x00\x01",
 }
+"""Files of the showcase run."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,8 @@ def fill(layout: Layout, directory: Path) -> Site:
 
 def _run(client: MlflowClient, experiment_id: str, name: str, minute: int, **tags: str) -> str:
     start = START + minute * 60_000
+    tags |= {"mlflow.user": "maria", "mlflow.source.name": "train.py"}
+    tags["mlflow.source.type"] = "LOCAL"
     run = client.create_run(experiment_id, start_time=start, run_name=name, tags=tags)
     return run.info.run_id
 
@@ -123,10 +126,16 @@ def _trial(client: MlflowClient, experiment_id: str, number: int, name: str) -> 
     optimizer, size = name.split("-")
     rate = (number + 1) / 40
     loss = [math.exp(-rate * step) + number / 100 for step in range(POINTS)]
-    accuracy = [1 - value / 2 for value in loss]
+    metrics = {
+        "loss": loss,
+        "accuracy": [1 - value / 3 for value in loss],
+        "val/loss": [value * 1.2 for value in loss],
+        "val/accuracy": [1 - value / 2 for value in loss],
+    }
     params = [Param("optimizer", optimizer), Param("depth", "3" if size == "small" else "12")]
-    client.log_batch(run_id, _history("loss", loss), params, [RunTag("size", size)])
-    client.log_batch(run_id, _history("val/accuracy", accuracy))
+    client.log_batch(run_id, params=params, tags=[RunTag("size", size)])
+    for key, values in metrics.items():
+        client.log_batch(run_id, _history(key, values))
     _end(client, run_id, 10 + number)
     return run_id
 
@@ -156,7 +165,7 @@ def _showcase(client: MlflowClient, run_id: str, directory: Path) -> str:
             Metric("undefined", float("nan"), START, 0),
             Metric("endless", float("inf"), START, 0),
         ],
-        [Param("optimizer", "adam"), Param("a long parameter", "word " * 200)],
+        [Param("optimizer", "adam"), Param("words", "word " * 30)],
         [RunTag("team", "blue"), RunTag("mlflow.note.content", "A run with **one of each**")],
     )
     with mlflow.start_run(run_id):
@@ -166,21 +175,41 @@ def _showcase(client: MlflowClient, run_id: str, directory: Path) -> str:
         mlflow.log_input(dataset, context="training")
         _files(client, run_id, directory)
         classifier = LogisticRegression(max_iter=300).fit(iris.data, iris.target)
+        signature = infer_signature(iris.data, classifier.predict(iris.data))
         info = mlflow.sklearn.log_model(
             classifier,
             name="classifier",
             registered_model_name=MODEL,
-            input_example=iris.data.head(2),
+            signature=signature,
             pip_requirements=["scikit-learn"],
             params={"C": 1.0},
         )
+        _save_among_the_runs_artifacts(client, run_id, classifier, signature, directory / "saved")
         mlflow.log_metric("test_score", 0.97, dataset=dataset, model_id=info.model_id)
     _end(client, run_id, 60)
     return str(info.model_id)
 
 
+def _save_among_the_runs_artifacts(
+    client: MlflowClient,
+    run_id: str,
+    classifier: LogisticRegression,
+    signature: ModelSignature,
+    directory: Path,
+) -> None:
+    """As clients of MLflow 2 log a model; the newer ones keep it outside of the run."""
+    model = Model(SAVED_MODEL, run_id)
+    mlflow.sklearn.save_model(
+        classifier, directory, mlflow_model=model, signature=signature, pip_requirements=["mlflow"]
+    )
+    client.log_artifacts(run_id, str(directory), SAVED_MODEL)
+    body = {"run_id": run_id, "model_json": model.to_json()}
+    url = f"{client.tracking_uri}/api/2.0/mlflow/runs/log-model"
+    requests.post(url, json=body, timeout=30).raise_for_status()
+
+
 def _files(client: MlflowClient, run_id: str, directory: Path) -> None:
-    for path, text in _FILES.items():
+    for path, text in FILES.items():
         file = directory / "files" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)

@@ -62,7 +62,10 @@ def one_host(directory: Path) -> Iterator[Layout]:
 
 @contextmanager
 def two_hosts(directory: Path) -> Iterator[Layout]:
-    """Each service has a host name of its own; they also call each other by it."""
+    """Each service has a host name of its own, and metadata sends browsers to the other for files.
+
+    (One host shows the other way: there, metadata passes files on.)
+    """
     address = f"127.0.0.1:{services.free_port()}"
     port = address.partition(":")[2]
     metadata_host, artifacts_host = f"{_METADATA_NAME}:{port}", f"{_ARTIFACTS_NAME}:{port}"
@@ -78,7 +81,15 @@ def two_hosts(directory: Path) -> Iterator[Layout]:
             )
         )
         metadata = running.enter_context(
-            _metadata(directory, artifacts_host, *allowed, "--artifacts-url", artifacts.url)
+            _metadata(
+                directory,
+                artifacts_host,
+                *allowed,
+                "--artifacts-url",
+                artifacts.url,
+                "--redirect-artifacts-to",
+                f"http://{artifacts_host}",
+            )
         )
         rules = {metadata.url: f"Host(`{_METADATA_NAME}`)"}
         rules[artifacts.url] = f"Host(`{_ARTIFACTS_NAME}`)"

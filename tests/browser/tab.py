@@ -1,6 +1,7 @@
 """A browser tab that remembers all that went wrong in it."""
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,8 +24,9 @@ from tests.browser.layouts import Layout
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / ".cache" / "screenshots"
 SIZE = (1440, 900)
-_TIMEOUT = 15_000  # two cores, two servers, a proxy and a browser share the machine
+_TIMEOUT = 30_000  # two cores, two servers, a proxy and a browser share the machine
 expect.set_options(timeout=_TIMEOUT)
+_QUIET = 6  # looks, 50 ms apart
 _LOCAL_SCHEMES = ("data", "blob", "about")
 
 
@@ -42,6 +44,9 @@ ALWAYS_EXPECTED = (
     Expected(404, re.compile(r"/mlflow/assistant/"), "no assistant: it hides"),
 )
 """What every page asks for and must be told is not there."""
+
+HARMLESS = "ResizeObserver loop completed with undelivered notifications."
+"""Not an error: the browser lays the page out once more in its next frame."""
 
 # Reports each red message once, while it shows: toasts are gone again before a test could look.
 _WATCH_ALERTS = """
@@ -78,10 +83,15 @@ class Tab:
         """Requests without answer, and answers from 400 on that nobody expects."""
         self.alerts: list[str] = []
         """Texts of red messages that showed up."""
+        self.blocked: list[str] = []
+        """URLs that the page asked for and its Content-Security-Policy kept from leaving."""
+        self._unanswered: set[Request] = set()
         self._expected = list(ALWAYS_EXPECTED)
+        self._expected_blocks: list[re.Pattern[str]] = []
         self.context = context
         context.set_default_timeout(_TIMEOUT)
         context.on("request", self._on_request)
+        context.on("requestfinished", self._on_end)
         context.on("requestfailed", self._on_failure)
         context.on("response", self._on_response)
         context.on("console", self._on_console)
@@ -94,6 +104,10 @@ class Tab:
         """Take answers of this status, at paths that the pattern finds, for the UI's design."""
         self._expected.append(Expected(status, re.compile(path), reason))
 
+    def expect_blocked(self, url: str) -> None:
+        """Take it for right that the page's policy blocks requests to URLs the pattern finds."""
+        self._expected_blocks.append(re.compile(url))
+
     def open(self, address: str = "/") -> Page:
         """Go to a page of the UI by what its address has after the `#`, as a person by a link."""
         self.page.goto(f"{self.layout.url}/#{address}")
@@ -105,8 +119,9 @@ class Tab:
 
     @property
     def hosts(self) -> set[str]:
-        """`host:port` of all requests so far."""
-        parts = [urlsplit(request.url) for request in self.requests]
+        """`host:port` of all requests so far but the blocked ones."""
+        urls = {request.url for request in self.requests} - set(self.blocked)
+        parts = [urlsplit(url) for url in urls]
         return {each.netloc for each in parts if each.scheme not in _LOCAL_SCHEMES}
 
     def requested(self, path: str) -> list[Request]:
@@ -127,10 +142,27 @@ class Tab:
         foreign = self.hosts - self.layout.hosts
         assert not foreign, f"the page called other hosts: {foreign}"
 
+    def settle(self, seconds: float = 10) -> None:
+        """Wait until the page has asked for nothing for a while; at most the seconds."""
+        quiet, deadline = 0, time.monotonic() + seconds
+        while quiet < _QUIET and time.monotonic() < deadline:
+            self.page.wait_for_timeout(50)
+            quiet = 0 if self._unanswered else quiet + 1
+
     def _on_request(self, request: Request) -> None:
         self.requests.append(request)
+        if urlsplit(request.url).scheme not in _LOCAL_SCHEMES:
+            self._unanswered.add(request)
+
+    def _on_end(self, request: Request) -> None:
+        self._unanswered.discard(request)
 
     def _on_failure(self, request: Request) -> None:
+        self._on_end(request)
+        if request.failure == "csp":
+            self.blocked.append(request.url)
+            if any(each.search(request.url) for each in self._expected_blocks):
+                return
         # A page that is left, and a query that is typed on, abort what they no longer need.
         if request.failure != "net::ERR_ABORTED":
             self.failures.append(f"{request.method} {request.url}: {request.failure}")
@@ -145,12 +177,15 @@ class Tab:
         self.failures.append(f"{response.request.method} {response.url}: {response.status}")
 
     def _on_console(self, message: ConsoleMessage) -> None:
-        if message.type != "error":
+        if message.type != "error" or HARMLESS in message.text:
             return
         url = message.location["url"]
         if message.text.startswith("Failed to load resource"):
             path = urlsplit(url).path
             if any(each.path.search(path) for each in self._expected):
+                return
+        if "Content Security Policy" in message.text:
+            if any(each.search(message.text) for each in self._expected_blocks):
                 return
         self.errors.append(f"{message.text} ({url})")
 

@@ -315,11 +315,11 @@ def test_versions_are_compared(site_tab: Tab, site: Site, site_client: MlflowCli
 
 
 def test_a_model_is_registered_from_the_page_of_a_run(
-    site_tab: Tab, site: Site, site_client: MlflowClient, tmp_path: Path
+    site_tab: Tab, site_client: MlflowClient, tmp_path: Path
 ) -> None:
     """The button shows for runs of clients before 3, whose models are artifacts of the run."""
-    run_id = _old_style_model(site_client, site.content, tmp_path)
-    page = site_tab.open(f"/experiments/{site.content.experiment_id}/runs/{run_id}")
+    run_id = _old_style_model(site_client, tmp_path)
+    page = site_tab.open(f"/runs/{run_id}")
     main = page.get_by_role("main")
     main.get_by_role("button", name="Register model").click()
     form = dialog(page, "Register model")
@@ -333,8 +333,9 @@ def test_a_model_is_registered_from_the_page_of_a_run(
     expect(main.get_by_role("link", name="old-style")).to_be_visible()
 
 
-def _old_style_model(client: MlflowClient, filled: Content, directory: Path) -> str:
-    run = client.create_run(filled.experiment_id, run_name="old-style")
+def _old_style_model(client: MlflowClient, directory: Path) -> str:
+    experiment_id = client.create_experiment("old-style")
+    run = client.create_run(experiment_id, run_name="old-style")
     signature = {"inputs": json.dumps([{"name": "x", "type": "double"}]), "outputs": "[]"}
     flavors = {"python_function": {"loader_module": "nothing"}}
     described = {"flavors": flavors, "signature": signature, "run_id": run.info.run_id}
