@@ -33,7 +33,7 @@ LISTINGS = 16
 """How many artifacts and listings a worker fetches at once; others wait."""
 
 _QUEUE_SECONDS = 10.0
-_CHUNK_BYTES = 64 * 1024
+_CHUNK_BYTES = 256 * 1024
 _HEADER_ENCODING = "latin-1"  # Starlette's: bytes go through this service as they came
 _log = logging.getLogger(__name__)
 
