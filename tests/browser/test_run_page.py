@@ -104,7 +104,7 @@ def test_a_run_is_found_by_its_id_alone(tab: Tab, filled: Content) -> None:
 
 def test_an_unknown_run_is_said_to_be_unknown(tab: Tab, filled: Content) -> None:
     page = tab.open(f"/experiments/{filled.experiment_id}/runs/{'0' * 32}")
-    expect(page.get_by_text(f"No run has the ID '{'0' * 32}'.")).to_be_visible()
+    expect(page.get_by_text(f"Run ID {'0' * 32} does not exist")).to_be_visible()
     tab.shot("run-unknown")
 
 

@@ -360,7 +360,7 @@ def test_what_is_not_found_is_null_beside_what_is(api: Api) -> None:
             "mlflowGetExperiment": None,
             "mlflowGetRun": {"run": {"info": {"runId": run_id}}},
         },
-        "errors": ["No run has the ID 'lost'.", "No experiment has the ID 987654."],
+        "errors": ["A run with the ID 'lost' was not found", "No experiment has the ID 987654."],
     }
 
 

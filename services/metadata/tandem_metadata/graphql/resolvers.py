@@ -50,6 +50,7 @@ from tandem_metadata.store import (
     runs,
 )
 from tandem_shared import wire
+from tandem_shared.errors import NotFound
 
 MAX_PAGE: Final = 1_000
 """Runs or model versions in one answer; a field of a query costs far more here than in REST."""
@@ -149,7 +150,12 @@ def get_experiment(conn: Conn, request: GetExperiment) -> GetExperimentResponse:
 
 def get_run(conn: Conn, request: GetRun) -> FoundRun:
     """Read a run."""
-    info = runs.info(conn, request.run_id or request.run_uuid or "")
+    run_id = request.run_id or request.run_uuid or ""
+    try:
+        info = runs.info(conn, run_id)
+    except NotFound:
+        # By its last words the web UI tells a run that is missing from one that it cannot read.
+        raise NotFound(f"A run with the ID {run_id[:100]!r} was not found") from None
     return FoundRun(RunPage(conn, [info]).runs()[0])
 
 
