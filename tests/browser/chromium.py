@@ -1,6 +1,7 @@
 """Debian's Chromium, driven by Playwright, in a network where only this machine answers."""
 
 import os
+import re
 import shutil
 import socket
 import threading
@@ -14,6 +15,8 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 REQUIRED = "TANDEM_REQUIRE_BROWSER"
 """With this variable set, a missing Chromium fails the tests instead of skipping them."""
 
+_HANDSHAKE = 0x16
+_NAME = re.compile(rb"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _FLAGS = (
     "--disable-gpu",
     "--disable-quic",
@@ -25,8 +28,12 @@ _FLAGS = (
 )
 
 
+_MAKER = (".google.com", ".googleapis.com", ".gstatic.com", ".gvt1.com", ".gvt2.com")
+"""Whom Chromium calls on its own, whatever flags it is started with."""
+
+
 class Outside:
-    """Stands for every host but this machine, and keeps what a browser sends there.
+    """Stands for every host but this machine, and keeps which hosts a browser calls.
 
     It answers nothing: to be called at all is the failure.
     """
@@ -34,8 +41,12 @@ class Outside:
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
         self.port: int = listener.getsockname()[1]
-        self.calls: list[bytes] = []
-        """The first bytes of each connection: a request, or the ClientHello with its host name."""
+        self._calls: list[bytes] = []
+
+    def called(self) -> set[str]:
+        """The hosts that pages called, as far as a connection's first bytes tell."""
+        hosts = {_host(call) for call in self._calls if call}  # empty: opened ahead, and not used
+        return {host for host in hosts if not f".{host}".endswith(_MAKER)}
 
     def serve(self) -> None:
         """Take connections until the listener is closed."""
@@ -45,11 +56,35 @@ class Outside:
             except OSError:
                 return
             with connection:
-                connection.settimeout(5)
-                try:
-                    self.calls.append(connection.recv(4096))
-                except OSError:
-                    self.calls.append(b"")
+                connection.settimeout(2)
+                self._calls.append(_first_bytes(connection))
+
+
+def _first_bytes(connection: socket.socket) -> bytes:
+    """A whole TLS record, which may come in pieces, or what came of anything else."""
+    received = b""
+    try:
+        while piece := connection.recv(4096):
+            received += piece
+            if received[0] != _HANDSHAKE or len(received) >= 5 + int.from_bytes(received[3:5]):
+                break
+    except OSError:
+        pass
+    return received
+
+
+def _host(call: bytes) -> str:
+    """The host that a request or a TLS ClientHello is for; the bytes themselves without one."""
+    if found := re.search(rb"\r\nHost: ([^\r]+)", call):
+        return found[1].decode("latin-1")
+    # The server_name extension: type 0, its length, its list's, the kind of name 0, its length.
+    for found in re.finditer(rb"(?=\x00\x00..(..)\x00(..))", call, re.DOTALL):
+        size = int.from_bytes(found[2], "big")
+        start = found.start() + 9
+        name = call[start : start + size]
+        if int.from_bytes(found[1], "big") == size + 3 and _NAME.fullmatch(name):
+            return name.decode("ascii")
+    return repr(call)
 
 
 @contextmanager

@@ -114,13 +114,13 @@ def _metadata(directory: Path, artifacts_host: str, *arguments: str) -> Iterator
         f"sqlite:///{directory / 'mlflow.db'}",
         f"mlflow-artifacts://{artifacts_host}/",
         "--ui-dir",
-        str(_ui()),
+        str(ui_folder()),
         *arguments,
     ) as process:
         yield process
 
 
-def _ui() -> Path:
+def ui_folder() -> Path:
     """The folder that `make setup` fetched, or the same build in the installed package."""
     fetched = Path(__file__).resolve().parents[2] / ".cache" / "ui" / mlflow.__version__
     return fetched if fetched.exists() else Path(mlflow.__file__).parent / "server/js/build"

@@ -24,6 +24,10 @@ from tests.browser.layouts import Layout
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / ".cache" / "screenshots"
 SIZE = (1440, 900)
+INTRODUCTION = r"https://mlflow\.org/.*\.mp4"
+"""The film that empty pages of traces would fetch from MLflow's host; their policy blocks it."""
+DOWNLOAD = "codegen_mlflow_app_src_experiment-tracking_components_artifactview.tsx_337"
+"""The component id of the button beside a preview."""
 _TIMEOUT = 30_000  # two cores, two servers, a proxy and a browser share the machine
 expect.set_options(timeout=_TIMEOUT)
 _QUIET = 6  # looks, 50 ms apart

@@ -6,9 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.content import FILES, ODD_NAME, SAVED_MODEL, Content, Site
-from tests.browser.tab import Tab
-
-_DOWNLOAD = "codegen_mlflow_app_src_experiment-tracking_components_artifactview.tsx_337"
+from tests.browser.tab import DOWNLOAD, Tab
 
 
 def _artifacts(tab: Tab, content: Content) -> Page:
@@ -75,7 +73,7 @@ def test_a_file_is_downloaded_as_it_was(site_tab: Tab, site: Site, path: str) ->
     _choose(page, *path.split("/"))
     name = path.rpartition("/")[2]
     with page.expect_download() as started:
-        site_tab.component(_DOWNLOAD).click()
+        site_tab.component(DOWNLOAD).click()
     assert started.value.suggested_filename == name
     assert Path(started.value.path()).read_bytes() == FILES[path].encode()
 

@@ -10,10 +10,9 @@ from playwright.sync_api import Browser, Error, expect
 
 from tests.browser.content import MODEL, PROMPT, Site
 from tests.browser.layouts import client_of
-from tests.browser.tab import Tab, open_tab
+from tests.browser.tab import INTRODUCTION, Tab, open_tab
 
 _MAP_TILES = r"https://[abc]\.tile\.openstreetmap\.org/"
-_INTRODUCTION = r"https://(www\.)?mlflow\.org/"
 
 # Each attempt would leave a mark that `_marks` finds: a request, an entry in storage, or a title.
 _MARK = "fetch('{origin}/canary-{name}');localStorage.setItem('canary','{name}')"
@@ -143,7 +142,7 @@ def test_no_page_calls_another_host(browser: Browser, two_hosts: Site) -> None:
         "/settings/general",
     ]
     with open_tab(browser, two_hosts.layout, "all-pages") as tab:
-        tab.expect_blocked(_INTRODUCTION)
+        tab.expect_blocked(INTRODUCTION)
         for number, address in enumerate(addresses):
             page = tab.open(address)
             expect(page.get_by_role("main")).not_to_be_empty()
