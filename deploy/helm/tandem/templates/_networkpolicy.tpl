@@ -1,0 +1,44 @@
+{{/*
+Rules that several policies have. A policy of both types denies what no rule allows.
+*/}}
+
+{{/* Takes (dict "peers" list "ports" list of numbers "direction" "to"): one rule of egress over TCP. */}}
+{{- define "tandem.egress" -}}
+- to:
+    {{- toYaml .peers | nindent 4 }}
+  ports:
+    {{- range .ports }}
+    - port: {{ . }}
+      protocol: TCP
+    {{- end }}
+{{- end -}}
+
+{{- define "tandem.egressToDns" -}}
+- to:
+    {{- toYaml .Values.networkPolicy.dns.peers | nindent 4 }}
+  ports:
+    {{- range .Values.networkPolicy.dns.ports }}
+    - port: {{ . }}
+      protocol: UDP
+    - port: {{ . }}
+      protocol: TCP
+    {{- end }}
+{{- end -}}
+
+{{/* What reaches the pods of either component: whoever routes to them, and whoever scrapes them. */}}
+{{- define "tandem.ingressFromOutside" -}}
+{{- with concat .Values.networkPolicy.ingressFrom .Values.networkPolicy.scrapeFrom -}}
+- from:
+    {{- toYaml . | nindent 4 }}
+  ports:
+    - port: http
+      protocol: TCP
+{{- end -}}
+{{- end -}}
+
+{{/* Takes (dict "root" $ "component" "artifacts"): the pods of a component of this release. */}}
+{{- define "tandem.peer" -}}
+- podSelector:
+    matchLabels:
+      {{- include "tandem.selectorLabels" . | nindent 6 }}
+{{- end -}}

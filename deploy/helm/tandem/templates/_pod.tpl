@@ -1,0 +1,164 @@
+{{/*
+What the pods of both components have alike. Each template takes (dict "root" $ "component" "metadata" or "artifacts").
+*/}}
+
+{{/* Labels and annotations of a pod. "checksums" (a map) makes pods roll when a generated Secret changes. */}}
+{{- define "tandem.podMetadata" -}}
+{{- $values := index .root.Values .component -}}
+labels:
+  {{- include "tandem.labels" . | nindent 2 }}
+  {{- with $values.podLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- $scrape := dict -}}
+{{- if .root.Values.monitoring.annotations -}}
+{{- $port := ternary "5000" "5500" (eq .component "metadata") -}}
+{{- $scrape = dict "prometheus.io/scrape" "true" "prometheus.io/port" $port "prometheus.io/path" "/metrics" -}}
+{{- end -}}
+{{- include "tandem.annotations" (dict "root" .root "indent" 0 "annotations" (list $scrape .checksums $values.podAnnotations)) }}
+{{- end -}}
+
+{{/* Identity, security and scheduling. */}}
+{{- define "tandem.podSettings" -}}
+{{- $values := index .root.Values .component -}}
+serviceAccountName: {{ include "tandem.serviceAccountName" . }}
+automountServiceAccountToken: false
+# Or Services would appear as variables, of which MLFLOW_PORT or TANDEM_… could be taken for settings.
+enableServiceLinks: false
+{{- with .root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  {{- toYaml .root.Values.podSecurityContext | nindent 2 }}
+terminationGracePeriodSeconds: {{ include "tandem.terminationGrace" . }}
+{{- with $values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- range . }}
+  {{- $own := dict "labelSelector" (dict "matchLabels" (include "tandem.selectorLabels" $ | fromYaml)) "matchLabelKeys" (list "pod-template-hash") }}
+  {{- list (ternary . (merge (deepCopy .) $own) (hasKey . "labelSelector")) | toYaml | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Image, port, probes, graceful end and limits of the one container. */}}
+{{- define "tandem.containerSettings" -}}
+{{- $values := index .root.Values .component -}}
+image: {{ include "tandem.image" (dict "root" .root "image" $values.image) }}
+imagePullPolicy: {{ $values.image.pullPolicy }}
+securityContext:
+  {{- toYaml .root.Values.containerSecurityContext | nindent 2 }}
+ports:
+  - name: http
+    containerPort: {{ ternary 5000 5500 (eq .component "metadata") }}
+    protocol: TCP
+startupProbe:
+  httpGet: {path: /health, port: http}
+  {{- toYaml $values.probes.startup | nindent 2 }}
+livenessProbe:
+  httpGet: {path: /health, port: http}
+  {{- toYaml $values.probes.liveness | nindent 2 }}
+readinessProbe:
+  httpGet: {path: /ready, port: http}
+  {{- toYaml $values.probes.readiness | nindent 2 }}
+{{- if $values.preStopSeconds }}
+lifecycle:
+  preStop:
+    sleep:
+      seconds: {{ $values.preStopSeconds }}
+{{- end }}
+resources:
+  {{- toYaml $values.resources | nindent 2 }}
+{{- end -}}
+
+{{/* The root file system is read-only; metrics of several workers are shared by files in /tmp. */}}
+{{- define "tandem.volumeMounts" -}}
+{{- $values := index .root.Values .component -}}
+- name: tmp
+  mountPath: /tmp
+{{- if $values.persistence.enabled }}
+- name: data
+  mountPath: {{ $values.persistence.mountPath }}
+{{- end }}
+{{- with $values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "tandem.volumes" -}}
+{{- $values := index .root.Values .component -}}
+- name: tmp
+  emptyDir:
+    sizeLimit: {{ $values.tmpSizeLimit }}
+{{- if $values.persistence.enabled }}
+- name: data
+  persistentVolumeClaim:
+    claimName: {{ $values.persistence.existingClaim | default (printf "%s-%s" (include "tandem.fullname" .root) .component) }}
+{{- end }}
+{{- with $values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* A volume that one node holds, or a file that one process writes, bears no second pod beside the first. */}}
+{{- define "tandem.strategy" -}}
+{{- $values := index .root.Values .component -}}
+{{- if $values.persistence.enabled -}}
+type: Recreate
+{{- else -}}
+{{ toYaml $values.strategy }}
+{{- end -}}
+{{- end -}}
+
+{{- define "tandem.claim" -}}
+{{- $persistence := (index .root.Values .component).persistence -}}
+{{- if and $persistence.enabled (not $persistence.existingClaim) -}}
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata:
+  name: {{ include "tandem.fullname" .root }}-{{ .component }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "tandem.labels" . | nindent 4 }}
+  {{- $keep := dict "helm.sh/resource-policy" "keep" }}
+  {{- include "tandem.annotations" (dict "root" .root "indent" 2 "annotations" (list $keep $persistence.annotations)) }}
+spec:
+  accessModes:
+    {{- toYaml $persistence.accessModes | nindent 4 }}
+  {{- with $persistence.storageClass }}
+  storageClassName: {{ ternary "" . (eq . "-") | quote }}
+  {{- end }}
+  resources:
+    requests:
+      storage: {{ $persistence.size }}
+{{- end -}}
+{{- end -}}
+
+{{/* Utilisation metrics of an HPA; takes an autoscaling map. */}}
+{{- define "tandem.resourceMetrics" -}}
+{{- range $resource := list "cpu" "memory" -}}
+{{- with index $ $resource }}
+- type: Resource
+  resource:
+    name: {{ $resource }}
+    target:
+      type: Utilization
+      averageUtilization: {{ . }}
+{{- end -}}
+{{- end -}}
+{{- end -}}

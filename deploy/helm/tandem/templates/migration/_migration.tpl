@@ -1,0 +1,119 @@
+{{/*
+The migration: one Job, a Helm hook or a plain Job, and what it needs to exist before it.
+*/}}
+
+{{- define "tandem.migration.enabled" -}}
+{{- if and .Values.migration.enabled (not (include "tandem.onSqlite" .)) -}}true{{- end -}}
+{{- end -}}
+
+{{/* Takes (dict "root" $ "weight" "-5"). As hooks, account, policy and Secret precede the Job, which precedes the release's own
+     objects, and are deleted with it once it succeeded: helm uninstall would leave hooks behind. */}}
+{{- define "tandem.migration.hook" -}}
+{{- if eq .root.Values.migration.mode "hook" -}}
+helm.sh/hook: pre-install,pre-upgrade
+helm.sh/hook-weight: {{ .weight | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end -}}
+{{- end -}}
+
+{{/* A generated Secret is the release's own and comes after hooks: a hook has its own copy. */}}
+{{- define "tandem.migration.databaseSecret" -}}
+{{- if and .Values.database.uri (eq .Values.migration.mode "hook") -}}
+{{- printf "%s-migrate" (include "tandem.fullname" .) -}}
+{{- else -}}
+{{- include "tandem.databaseSecret" . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The Job's spec; also hashed into a plain Job's name, since a Job cannot be changed. */}}
+{{- define "tandem.migration.spec" -}}
+{{- $of := dict "root" . "component" "migration" -}}
+{{- with .Values.migration -}}
+backoffLimit: {{ .backoffLimit }}
+{{- if not (kindIs "invalid" .activeDeadlineSeconds) }}
+activeDeadlineSeconds: {{ .activeDeadlineSeconds }}
+{{- end }}
+{{- if not (kindIs "invalid" .ttlSecondsAfterFinished) }}
+ttlSecondsAfterFinished: {{ .ttlSecondsAfterFinished }}
+{{- end }}
+template:
+  metadata:
+    labels:
+      {{- include "tandem.labels" $of | nindent 6 }}
+      {{- with .podLabels }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
+    {{- $checksums := dict }}
+    {{- with $.Values.database.uri }}{{ $checksums = dict "checksum/database" (sha256sum .) }}{{ end }}
+    {{- include "tandem.annotations" (dict "root" $ "indent" 4 "annotations" (list $checksums .podAnnotations)) }}
+  spec:
+    # A failed attempt stays to be read; the next one gets a pod of its own.
+    restartPolicy: Never
+    serviceAccountName: {{ include "tandem.serviceAccountName" $of }}
+    automountServiceAccountToken: false
+    enableServiceLinks: false
+    {{- with $.Values.imagePullSecrets }}
+    imagePullSecrets:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    securityContext:
+      {{- toYaml $.Values.podSecurityContext | nindent 6 }}
+    {{- with .priorityClassName }}
+    priorityClassName: {{ . }}
+    {{- end }}
+    {{- with .nodeSelector }}
+    nodeSelector:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    {{- with .tolerations }}
+    tolerations:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    {{- with .affinity }}
+    affinity:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    containers:
+      - name: migrate
+        image: {{ include "tandem.image" (dict "root" $ "image" $.Values.metadata.image) }}
+        imagePullPolicy: {{ $.Values.metadata.image.pullPolicy }}
+        command: ["tandem-metadata"]
+        args:
+          - db
+          - upgrade
+          - --wait-seconds
+          - {{ .waitSeconds | quote }}
+        env:
+          - name: MLFLOW_BACKEND_STORE_URI
+            valueFrom:
+              secretKeyRef:
+                name: {{ include "tandem.migration.databaseSecret" $ }}
+                key: {{ $.Values.database.secretKey }}
+          - name: TMPDIR
+            value: /tmp
+          {{- with .extraEnv }}
+          {{- toYaml . | nindent 10 }}
+          {{- end }}
+        {{- with .extraEnvFrom }}
+        envFrom:
+          {{- toYaml . | nindent 10 }}
+        {{- end }}
+        securityContext:
+          {{- toYaml $.Values.containerSecurityContext | nindent 10 }}
+        resources:
+          {{- toYaml .resources | nindent 10 }}
+        volumeMounts:
+          - name: tmp
+            mountPath: /tmp
+          {{- with .extraVolumeMounts }}
+          {{- toYaml . | nindent 10 }}
+          {{- end }}
+    volumes:
+      - name: tmp
+        emptyDir:
+          sizeLimit: 64Mi
+      {{- with .extraVolumes }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
+{{- end -}}
+{{- end -}}

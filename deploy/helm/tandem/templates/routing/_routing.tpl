@@ -1,0 +1,59 @@
+{{/*
+Paths, certificates and what an ingress controller must be told.
+*/}}
+
+{{/* Where artifacts are on a host that both share: MLflow's artifact proxy, for clients and for browsers. */}}
+{{- define "tandem.artifactPaths" -}}
+{{- if include "tandem.singleHost" . -}}
+["/api/2.0/mlflow-artifacts", "/ajax-api/2.0/mlflow-artifacts"]
+{{- else -}}
+["/"]
+{{- end -}}
+{{- end -}}
+
+{{/* Secret with the certificate of a component's host; one host has one certificate. Takes (dict "root" $ "component" …). */}}
+{{- define "tandem.tlsSecret" -}}
+{{- $tls := .root.Values.ingress.tls -}}
+{{- $metadata := default (printf "%s-metadata-tls" (include "tandem.fullname" .root)) $tls.metadataSecretName -}}
+{{- $artifacts := default (printf "%s-artifacts-tls" (include "tandem.fullname" .root)) $tls.artifactsSecretName -}}
+{{- if or (eq .component "metadata") (include "tandem.singleHost" .root) -}}{{- $metadata -}}{{- else -}}{{- $artifacts -}}{{- end -}}
+{{- end -}}
+
+{{/* cert-manager makes one Certificate a Secret: where both Ingresses name the same one, the first alone asks for it. */}}
+{{- define "tandem.certManagerAnnotations" -}}
+{{- $manager := .root.Values.ingress.tls.certManager -}}
+{{- if and .root.Values.ingress.tls.enabled (or (eq .component "metadata") (not (include "tandem.singleHost" .root))) -}}
+{{- with $manager.clusterIssuer }}
+cert-manager.io/cluster-issuer: {{ . }}
+{{- end }}
+{{- with $manager.issuer }}
+cert-manager.io/issuer: {{ . }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* What controllers that limit bodies and transfers are told: no limit for artifacts, and for artifacts only. Traefik has its
+     limits per entry point, which NOTES name. Takes (dict "root" $ "component" …). */}}
+{{- define "tandem.controllerAnnotations" -}}
+{{- $controller := .root.Values.ingress.controller -}}
+{{- $seconds := .root.Values.artifacts.longestTransferSeconds -}}
+{{- if and (eq $controller "ingress-nginx") (eq .component "artifacts") -}}
+nginx.ingress.kubernetes.io/proxy-body-size: "0"
+nginx.ingress.kubernetes.io/proxy-request-buffering: "off"
+nginx.ingress.kubernetes.io/proxy-buffering: "off"
+nginx.ingress.kubernetes.io/proxy-read-timeout: {{ $seconds | quote }}
+nginx.ingress.kubernetes.io/proxy-send-timeout: {{ $seconds | quote }}
+{{- else if eq $controller "ingress-nginx" -}}
+# As much as tandem-metadata itself takes (--max-body-bytes).
+nginx.ingress.kubernetes.io/proxy-body-size: 64m
+{{- else if and (eq $controller "haproxy") (eq .component "artifacts") -}}
+haproxy.org/timeout-server: {{ $seconds }}s
+{{- end -}}
+{{- end -}}
+
+{{/* Takes (dict "root" $ "component" … "own" map); what values say wins. */}}
+{{- define "tandem.ingressAnnotations" -}}
+{{- $cert := include "tandem.certManagerAnnotations" . | fromYaml -}}
+{{- $controller := include "tandem.controllerAnnotations" . | fromYaml -}}
+{{- include "tandem.annotations" (dict "root" .root "indent" 2 "annotations" (list $controller $cert .root.Values.ingress.annotations .own)) -}}
+{{- end -}}
