@@ -17,10 +17,10 @@ export BACKEND_STORE_URI ?= sqlite:///mlflow.db
 export ARTIFACTS_DESTINATION ?= ./mlartifacts
 export UI_DIR ?= .cache/ui/$(shell sed -n 's/^mlflow==\([^ ]*\).*/\1/p' deploy/ui.txt)
 
-.PHONY: help setup setup-dev ui run test browser check isolate clean
+.PHONY: help setup setup-dev ui run test test-cluster browser tools check isolate clean
 
 help: ## what there is to make
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.installed ui ## .venv with the three distributions, and the web UI
 
@@ -45,14 +45,25 @@ ui: $(VENV)/.installed
 run: setup ## both services, on $(METADATA_PORT) and $(ARTIFACTS_PORT); Ctrl-C stops them
 	@exec $(BIN)/python deploy/run.py
 
-test: setup-dev browser ## everything proved
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup
+test: setup-dev browser tools ## everything proved, but for what test-cluster does
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --ignore=tests/cluster tests
+
+test-cluster: setup-dev tools ## the Kubernetes manifests proved by running what they say; takes minutes
+	$(BIN)/python -m pytest tests/cluster
 
 browser: # Chromium for the tests of the web UI; without it they are skipped
 	@command -v chromium chromium-browser google-chrome >/dev/null \
 	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	       && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium fonts-liberation; } \
 	  || echo "no Chromium, and it cannot be installed from here: the tests of the web UI will be skipped"
+
+tools: # what runs in front of and beside Tandem, for tests; without it they are skipped
+	@PATH="$$PATH:/usr/sbin"; for each in prometheus nginx:nginx-light pgbouncer npm; do \
+	  command -v $${each%:*} >/dev/null || echo $${each#*:}; done | { mapfile -t missing; \
+	  [ $${#missing[@]} = 0 ] \
+	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	       && apt-get update -qq && apt-get install -qq -y --no-install-recommends $${missing[@]}; } \
+	  || echo "no $${missing[@]}, and it cannot be installed from here: the tests that need it will be skipped"; }
 
 check: setup-dev ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff format --check .
