@@ -85,7 +85,7 @@ app.kubernetes.io/part-of: tandem
 {{- $namespaced := printf "%s.%s" $service .root.Release.Namespace -}}
 {{- $names := list $service $namespaced (printf "%s.svc" $namespaced) (printf "%s.svc.%s" $namespaced .root.Values.clusterDomain) -}}
 {{- with index .root.Values.hosts .component -}}{{- $names = prepend $names . -}}{{- end -}}
-{{- join "," $names -}}
+{{- join "," (concat $names (index .root.Values .component).allowedHosts) -}}
 {{- end -}}
 
 {{/* How metadata reaches the artifacts service, past the ingress. */}}
@@ -111,13 +111,18 @@ app.kubernetes.io/part-of: tandem
 {{/* Seconds in which an artifacts pod lets go: its longest transfer. Metadata has its own value. */}}
 {{- define "tandem.gracefulTimeout" -}}
 {{- $values := index .root.Values .component -}}
-{{- ternary $values.longestTransferSeconds $values.gracefulTimeoutSeconds (eq .component "artifacts") -}}
+{{- ternary $values.longestTransferSeconds $values.gracefulTimeoutSeconds (eq .component "artifacts") | int64 -}}
 {{- end -}}
 
 {{/* preStop, then --shutdown-delay, then --graceful-timeout, then what cleaning up and exiting take. */}}
 {{- define "tandem.terminationGrace" -}}
 {{- $values := index .root.Values .component -}}
 {{- add $values.preStopSeconds $values.shutdownDelaySeconds (include "tandem.gracefulTimeout" . | int) 15 -}}
+{{- end -}}
+
+{{/* A number or a quantity: numbers of values files are floats, of which large ones would be written as 1e+06. */}}
+{{- define "tandem.quantity" -}}
+{{- if kindIs "string" . -}}{{- . -}}{{- else -}}{{- int64 . -}}{{- end -}}
 {{- end -}}
 
 {{/* Every object of extraObjects, as it stands in values or as text, with templates in it expanded. */}}

@@ -1,5 +1,125 @@
+{{/*
+Combinations that would lose, expose or never do something. Each fails with one sentence: the value, what is wrong, what to change.
+What a single value may be is values.schema.json's.
+*/}}
+
 {{- define "tandem.validate" -}}
+{{- include "tandem.validate.hosts" . -}}
+{{- include "tandem.validate.database" . -}}
+{{- include "tandem.validate.objectStore" . -}}
+{{- range list "metadata" "artifacts" -}}
+{{- $of := dict "root" $ "component" . "values" (index $.Values .) -}}
+{{- include "tandem.validate.volume" $of -}}
+{{- include "tandem.validate.scaling" $of -}}
+{{- include "tandem.validate.disruption" $of -}}
+{{- include "tandem.validate.overrides" $of -}}
+{{- end -}}
+{{- include "tandem.validate.separation" . -}}
+{{- include "tandem.validate.labels" . -}}
+{{- include "tandem.validate.routing" . -}}
+{{- include "tandem.validate.networkPolicy" . -}}
+{{- include "tandem.validate.monitoring" . -}}
+{{- end -}}
+
+{{- define "tandem.validate.hosts" -}}
 {{- if not .Values.hosts.artifacts -}}
 {{- fail "hosts.artifacts is empty: set it to the host name by which clients reach the artifacts service, as artifacts.example.com." -}}
+{{- end -}}
+{{- range $name := list "metadata" "artifacts" -}}
+{{- with index $.Values.hosts $name -}}
+{{- if not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*(:[0-9]{1,5})?$" .) -}}
+{{- fail (printf "hosts.%s is %q: set it to a bare host name in lower case, without scheme, path or directory, as %s.example.com." $name . (ternary "mlflow" "artifacts" (eq $name "metadata"))) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "tandem.validate.database" -}}
+{{- with .Values.database -}}
+{{- if include "tandem.onSqlite" $ -}}
+{{- if or .existingSecret .uri -}}
+{{- fail "database.type is sqlite, but database.existingSecret or database.uri is set: empty both, since the file lies on metadata.persistence, or set database.type to postgresql." -}}
+{{- end -}}
+{{- else if and .existingSecret .uri -}}
+{{- fail "database.existingSecret and database.uri are both set: keep one, the Secret that exists or the URI from which one is generated." -}}
+{{- else if not (or .existingSecret .uri) -}}
+{{- fail "database.existingSecret and database.uri are both empty: set database.existingSecret to a Secret with the database's URI, or database.type to sqlite to try Tandem out." -}}
+{{- else if and .uri (not (regexMatch "^postgres(ql)?(\\+[a-z0-9]+)?://" .uri)) -}}
+{{- fail "database.uri is no URI of PostgreSQL: begin it with postgresql://, or for SQLite set database.type to sqlite and leave it empty." -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "tandem.validate.objectStore" -}}
+{{- with .Values.objectStore -}}
+{{- if not .destination -}}
+{{- fail "objectStore.destination is empty: set it to s3://bucket/prefix, minio://host:9000/bucket/prefix or a directory of artifacts.persistence." -}}
+{{- end -}}
+{{- if not (regexMatch "^(s3://[^/]+|minio://[^/]+/[^/]+|file:///|/)" .destination) -}}
+{{- fail (printf "objectStore.destination is %q: set it to s3://bucket/prefix, minio://host:9000/bucket/prefix or an absolute directory of artifacts.persistence." .destination) -}}
+{{- end -}}
+{{- if and .existingSecret .credentials -}}
+{{- fail "objectStore.existingSecret and objectStore.credentials are both set: keep one, the Secret that exists or the variables from which one is generated." -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.metadata.webhooks -}}
+{{- if and .existingSecret .encryptionKey -}}
+{{- fail "metadata.webhooks.existingSecret and metadata.webhooks.encryptionKey are both set: keep one, the Secret that exists or the key from which one is generated." -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What one pod keeps in its volume, no second pod may share; and without a volume it would be gone with the pod. */}}
+{{- define "tandem.validate.volume" -}}
+{{- $persistence := .values.persistence -}}
+{{- $local := ternary (include "tandem.onSqlite" .root) (include "tandem.onDisk" .root) (eq .component "metadata") -}}
+{{- $why := ternary "database.type is sqlite" (printf "objectStore.destination is the directory %s" .root.Values.objectStore.destination) (eq .component "metadata") -}}
+{{- $other := ternary "database.type to postgresql" "objectStore.destination to a bucket" (eq .component "metadata") -}}
+{{- if $local -}}
+{{- if not $persistence.enabled -}}
+{{- fail (printf "%s, but %s.persistence.enabled is false: set it to true, or all is lost with the pod; or set %s." $why .component $other) -}}
+{{- end -}}
+{{- if .values.autoscaling.enabled -}}
+{{- fail (printf "%s, but %s.autoscaling.enabled is true: set it to false, since one pod alone may use the volume, or set %s." $why .component $other) -}}
+{{- end -}}
+{{- if dig "keda" "enabled" false .values -}}
+{{- fail (printf "%s, but %s.keda.enabled is true: set it to false, since one pod alone may use the volume, or set %s." $why .component $other) -}}
+{{- end -}}
+{{- if gt (int .values.replicas) 1 -}}
+{{- fail (printf "%s, but %s.replicas is %d: set it to 1, since one pod alone may use the volume, or set %s." $why .component (int .values.replicas) $other) -}}
+{{- end -}}
+{{- else if $persistence.enabled -}}
+{{- fail (printf "%s.persistence.enabled is true, but nothing would be kept there: set it to false, or set %s." .component (ternary "database.type to sqlite" "objectStore.destination to a directory of it" (eq .component "metadata"))) -}}
+{{- end -}}
+{{- if and $local (eq .component "artifacts") -}}
+{{- $path := regexReplaceAll "^file://" .root.Values.objectStore.destination "" -}}
+{{- if or (contains "/.." $path) (not (hasPrefix (printf "%s/" (trimSuffix "/" $persistence.mountPath)) (printf "%s/" $path))) -}}
+{{- fail (printf "objectStore.destination is the directory %s, which is not on the volume: set it to %s or a directory below, or change artifacts.persistence.mountPath." .root.Values.objectStore.destination $persistence.mountPath) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Selectors are made of these labels; a second one of the same name would be another pod's. */}}
+{{- define "tandem.validate.labels" -}}
+{{- $maps := dict "commonLabels" .Values.commonLabels "metadata.podLabels" .Values.metadata.podLabels "artifacts.podLabels" .Values.artifacts.podLabels "migration.podLabels" .Values.migration.podLabels -}}
+{{- range $where, $labels := $maps -}}
+{{- range $label := list "name" "instance" "component" "version" "managed-by" "part-of" -}}
+{{- if hasKey $labels (printf "app.kubernetes.io/%s" $label) -}}
+{{- fail (printf "%s has app.kubernetes.io/%s, which the chart sets itself: remove it there." $where $label) -}}
+{{- end -}}
+{{- end -}}
+{{- if ne $where "commonLabels" -}}
+{{- range $label, $_ := $labels -}}
+{{- if hasKey $.Values.commonLabels $label -}}
+{{- fail (printf "%s and commonLabels both have %s: keep one of them." $where $label) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "tandem.validate.monitoring" -}}
+{{- if and .Values.monitoring.serviceMonitor.enabled .Values.monitoring.podMonitor.enabled -}}
+{{- fail "monitoring.serviceMonitor.enabled and monitoring.podMonitor.enabled are both true: set one to false, or every request is counted twice." -}}
 {{- end -}}
 {{- end -}}

@@ -31,10 +31,10 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- with .Values.migration -}}
 backoffLimit: {{ .backoffLimit }}
 {{- if not (kindIs "invalid" .activeDeadlineSeconds) }}
-activeDeadlineSeconds: {{ .activeDeadlineSeconds }}
+activeDeadlineSeconds: {{ int64 .activeDeadlineSeconds }}
 {{- end }}
 {{- if not (kindIs "invalid" .ttlSecondsAfterFinished) }}
-ttlSecondsAfterFinished: {{ .ttlSecondsAfterFinished }}
+ttlSecondsAfterFinished: {{ int64 .ttlSecondsAfterFinished }}
 {{- end }}
 template:
   metadata:
@@ -82,7 +82,7 @@ template:
           - db
           - upgrade
           - --wait-seconds
-          - {{ .waitSeconds | quote }}
+          - {{ .waitSeconds | int64 | quote }}
         env:
           - name: MLFLOW_BACKEND_STORE_URI
             valueFrom:

@@ -36,7 +36,7 @@ cert-manager.io/issuer: {{ . }}
      limits per entry point, which NOTES name. Takes (dict "root" $ "component" …). */}}
 {{- define "tandem.controllerAnnotations" -}}
 {{- $controller := .root.Values.ingress.controller -}}
-{{- $seconds := .root.Values.artifacts.longestTransferSeconds -}}
+{{- $seconds := .root.Values.artifacts.longestTransferSeconds | int64 -}}
 {{- if and (eq $controller "ingress-nginx") (eq .component "artifacts") -}}
 nginx.ingress.kubernetes.io/proxy-body-size: "0"
 nginx.ingress.kubernetes.io/proxy-request-buffering: "off"

@@ -1,0 +1,77 @@
+{{/*
+Routes that lead nowhere, certificates that nobody makes, policies that let through what they are to hold.
+*/}}
+
+{{- define "tandem.validate.routing" -}}
+{{- range $name := list "ingress" "httpRoute" -}}
+{{- if and (index $.Values $name).enabled (not $.Values.hosts.metadata) -}}
+{{- fail (printf "%s.enabled is true, but hosts.metadata is empty: set it to the host name of MLFLOW_TRACKING_URI, as mlflow.example.com." $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
+{{- fail "httpRoute.enabled is true, but httpRoute.parentRefs is empty: name the Gateway, as [{name: public, namespace: gateways}]." -}}
+{{- end -}}
+{{- with .Values.ingress -}}
+{{- $manager := or .tls.certManager.clusterIssuer .tls.certManager.issuer -}}
+{{- if and .tls.certManager.clusterIssuer .tls.certManager.issuer -}}
+{{- fail "ingress.tls.certManager.clusterIssuer and ingress.tls.certManager.issuer are both set: keep one." -}}
+{{- end -}}
+{{- if and $manager (not .tls.enabled) -}}
+{{- fail "ingress.tls.certManager is set, but ingress.tls.enabled is false: set it to true, or no certificate is asked for." -}}
+{{- end -}}
+{{- if and .tls.enabled (not .enabled) -}}
+{{- fail "ingress.tls.enabled is true, but ingress.enabled is false: set it to true, or nothing would be encrypted." -}}
+{{- end -}}
+{{- if and .tls.enabled (eq $.Values.hosts.scheme "http") -}}
+{{- fail "ingress.tls.enabled is true, but hosts.scheme is http: set it to https, or pages of the web UI could not call the artifacts host." -}}
+{{- end -}}
+{{- $metadata := include "tandem.tlsSecret" (dict "root" $ "component" "metadata") -}}
+{{- if include "tandem.singleHost" $ -}}
+{{- if and .tls.artifactsSecretName (ne .tls.artifactsSecretName $metadata) -}}
+{{- fail "ingress.tls.artifactsSecretName is set, but hosts.metadata and hosts.artifacts are one host: set ingress.tls.metadataSecretName alone, which holds for both." -}}
+{{- end -}}
+{{- else if and $manager (eq $metadata (include "tandem.tlsSecret" (dict "root" $ "component" "artifacts"))) -}}
+{{- fail (printf "ingress.tls.metadataSecretName and ingress.tls.artifactsSecretName are both %s: give each host its own, since cert-manager makes one certificate a Secret." $metadata) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "tandem.validate.networkPolicy" -}}
+{{- with .Values.networkPolicy -}}
+{{- if .enabled -}}
+{{- if and (not .database.peers) (not (include "tandem.onSqlite" $)) -}}
+{{- fail "networkPolicy.database.peers is empty: name the database's addresses or pods, as [{ipBlock: {cidr: 10.0.5.0/24}}], or metadata cannot reach it." -}}
+{{- end -}}
+{{- if and (not .objectStore.peers) (not (include "tandem.onDisk" $)) -}}
+{{- fail "networkPolicy.objectStore.peers is empty: name the object store's addresses or pods, as [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8]}}], or artifacts cannot reach it." -}}
+{{- end -}}
+{{- if and (or $.Values.ingress.enabled $.Values.httpRoute.enabled) (not .ingressFrom) -}}
+{{- fail "networkPolicy.ingressFrom is empty: name the pods of your ingress controller or gateway, as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: traefik}}}], or no request comes through." -}}
+{{- end -}}
+{{- if and (or $.Values.monitoring.serviceMonitor.enabled $.Values.monitoring.podMonitor.enabled) (not .scrapeFrom) -}}
+{{- fail "networkPolicy.scrapeFrom is empty: name the pods of Prometheus, as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}], or nothing is scraped." -}}
+{{- end -}}
+{{- $open := dict -}}
+{{- range $name := list "database" "objectStore" -}}
+{{- range (index $.Values.networkPolicy $name).peers -}}
+{{- if and (has (dig "ipBlock" "cidr" "" .) (list "0.0.0.0/0" "::/0")) (not (dig "ipBlock" "except" list .)) -}}{{- $_ := set $open $name true -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if not (or (include "tandem.onSqlite" $) (include "tandem.onDisk" $)) -}}
+{{- $databasePorts := .database.ports -}}
+{{- range .objectStore.ports -}}
+{{- if and (has . $databasePorts) (or $open.database $open.objectStore) -}}
+{{- fail (printf "networkPolicy.database and networkPolicy.objectStore both open port %v, one of them to every address: name narrower peers, or metadata and artifacts could reach each other's store." .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $component := list "metadata" "artifacts" -}}
+{{- range $index, $rule := (index $.Values $component).networkPolicy.extraEgress -}}
+{{- if not (and $rule.to $rule.ports) -}}
+{{- fail (printf "%s.networkPolicy.extraEgress[%d] lacks \"to\" or \"ports\": name both, or it opens more than it says." $component $index) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,91 @@
+{{/*
+What belongs to one component must not come to the other by a side door, and what the chart sets must not be set twice.
+*/}}
+
+{{/* Flags and variables that the chart gives, each with the value that leads to it. */}}
+{{- define "tandem.owned" -}}
+flags:
+  --host: listenAddress
+  -h: listenAddress
+  --port: service.port
+  -p: service.port
+  --workers: workers
+  -w: workers
+  --shutdown-delay: shutdownDelaySeconds
+  --graceful-timeout: {{ ternary "longestTransferSeconds" "gracefulTimeoutSeconds" (eq . "artifacts") }}
+  --allowed-hosts: allowedHosts
+  --static-prefix: hosts (probes and routes know no prefix)
+  {{- if eq . "metadata" }}
+  --default-artifact-root: hosts.artifacts (never a directory, which no other pod and no client could reach)
+  --artifacts-url: hosts.artifacts
+  --backend-store-uri: database
+  --migrate: migration (pods never migrate)
+  --no-migrate: migration
+  --db-prepared-statements: database.preparedStatements
+  --no-db-prepared-statements: database.preparedStatements
+  --ui-dir: metadata.uiDir
+  --webhook-secret-encryption-key: metadata.webhooks
+  {{- else }}
+  --artifacts-destination: objectStore.destination
+  {{- end }}
+variables:
+  TMPDIR: tmpSizeLimit
+  MLFLOW_BACKEND_STORE_URI: database
+  MLFLOW_DEFAULT_ARTIFACT_ROOT: hosts.artifacts
+  MLFLOW_ARTIFACTS_DESTINATION: objectStore.destination
+  MLFLOW_STATIC_PREFIX: hosts (probes and routes know no prefix)
+  TANDEM_MIGRATE: migration (pods never migrate)
+  MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY: metadata.webhooks
+{{- end -}}
+
+{{/* Takes (dict "root" $ "component" … "values" …). */}}
+{{- define "tandem.validate.overrides" -}}
+{{- $owned := include "tandem.owned" .component | fromYaml -}}
+{{- $component := .component -}}
+{{- range .values.extraArgs -}}
+{{- $flag := regexReplaceAll "=.*$" (toString .) "" -}}
+{{- with index $owned.flags $flag -}}
+{{- fail (printf "%s.extraArgs has %s, which the chart sets itself: change %s instead." $component $flag .) -}}
+{{- end -}}
+{{- end -}}
+{{- $sources := dict (printf "%s.extraEnv" $component) .values.extraEnv -}}
+{{- if eq $component "artifacts" -}}{{- $_ := set $sources "objectStore.env" .root.Values.objectStore.env -}}{{- end -}}
+{{- $seen := dict -}}
+{{- range $where, $variables := $sources -}}
+{{- range $variable := $variables -}}
+{{- with index $owned.variables $variable.name -}}
+{{- fail (printf "%s has %s, which the chart sets itself: change %s instead." $where $variable.name .) -}}
+{{- end -}}
+{{- with index $seen $variable.name -}}
+{{- fail (printf "%s and %s both set %s: keep one of them." . $where $variable.name) -}}
+{{- end -}}
+{{- $_ := set $seen $variable.name $where -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Takes (dict "values" .Values.artifacts "secret" name); "true" where anything of the component names the Secret. */}}
+{{- define "tandem.names" -}}
+{{- $values := pick .values "extraEnv" "extraEnvFrom" "extraVolumes" "initContainers" "sidecars" -}}
+{{- if regexMatch (printf "\"(name|secretName)\":%s" (.secret | toJson | regexQuoteMeta)) (toJson $values) -}}true{{- end -}}
+{{- end -}}
+
+{{- define "tandem.validate.separation" -}}
+{{- $database := include "tandem.databaseSecret" . -}}
+{{- $store := include "tandem.artifacts.secret" . -}}
+{{- if eq $store $database -}}
+{{- fail (printf "objectStore.existingSecret and database.existingSecret are both %s: give each a Secret of its own, or artifacts would know the database's password." $store) -}}
+{{- end -}}
+{{- if include "tandem.names" (dict "values" .Values.artifacts "secret" $database) -}}
+{{- fail (printf "artifacts has %s, the database's Secret, in its extra variables, volumes or containers: remove it there; metadata and the migration alone may know it." $database) -}}
+{{- end -}}
+{{- range $component := list "metadata" "migration" -}}
+{{- if and $store (include "tandem.names" (dict "values" (index $.Values $component) "secret" $store)) -}}
+{{- fail (printf "%s has %s, the object store's Secret, in its extra variables, volumes or containers: remove it there; artifacts alone may know it." $component $store) -}}
+{{- end -}}
+{{- $account := include "tandem.serviceAccountName" (dict "root" $ "component" $component) -}}
+{{- if eq $account (include "tandem.serviceAccountName" (dict "root" $ "component" "artifacts")) -}}
+{{- fail (printf "%s.serviceAccount and artifacts.serviceAccount are both %s: set %s.serviceAccount.create to true or name another, or it would have the object store's identity." $component $account $component) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
