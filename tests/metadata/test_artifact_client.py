@@ -167,6 +167,25 @@ def test_one_host_for_both_needs_no_name_but_the_services_address() -> None:
         client(default_artifact_root="mlflow-artifacts:/").locate("mlflow-artifacts:/1")
 
 
+def test_below_a_prefix_artifacts_are_where_clients_put_them() -> None:
+    """Clients put the path of their tracking URI before it, on the artifacts host too."""
+    endpoint = "api/2.0/mlflow-artifacts/artifacts"
+    host = "artifacts.example.com:5500"
+    prefixed = client(static_prefix="/mlflow", artifact_hosts=(host, "other.example.com"))
+    for uri, url in {
+        "mlflow-artifacts:/1": f"http://{host}/mlflow/{endpoint}/1/f",
+        f"{ROOT}1": f"http://{host}/mlflow/{endpoint}/1/f",
+        "mlflow-artifacts://other.example.com/1": f"http://other.example.com/mlflow/{endpoint}/1/f",
+        f"http://{host}/mlflow/{endpoint}/1": f"http://{host}/mlflow/{endpoint}/1/f",
+        f"http://{host}/{endpoint}/1": f"http://{host}/{endpoint}/1/f",
+    }.items():
+        assert prefixed.locate(uri).url("f") == url
+    with pytest.raises(InvalidParameter):
+        prefixed.locate(f"http://{host}/other/{endpoint}/1")
+    direct = client(static_prefix="/mlflow", artifacts_url="http://a:5500/mlflow")
+    assert direct.locate("mlflow-artifacts:/1").url("f") == f"http://a:5500/mlflow/{endpoint}/1/f"
+
+
 def test_a_bucket_is_no_host() -> None:
     with pytest.raises(PermissionDenied):
         client(default_artifact_root="s3://bucket/").locate("mlflow-artifacts://bucket/1")

@@ -34,7 +34,7 @@ class Location:
     """An artifact root that this service may follow."""
 
     base: str
-    """URL of the artifacts service, up to and with `ENDPOINT`."""
+    """URL of the artifacts service's files, up to and with `ENDPOINT`."""
     root: str
     """Path of the artifact root below it; "" for all."""
     host: str = ""
@@ -61,6 +61,8 @@ class Roots:
     def __init__(self, settings: Settings) -> None:
         """Raises SettingsError for settings about artifacts that cannot work."""
         self._scheme = settings.artifacts_scheme
+        # Clients put the path of their tracking URI before it, on whatever host the artifacts are.
+        self._endpoint = settings.static_prefix + ENDPOINT
         self._own_url = _base(settings.artifacts_url)
         self._redirect = _redirect_base(settings.redirect_artifacts_to)
         self._default = self._host_of(settings.default_artifact_root or "")
@@ -78,19 +80,19 @@ class Roots:
         """Where an artifact URI leads.
 
         Takes `mlflow-artifacts:/path`, `mlflow-artifacts://host[:port]/path`,
-        `http(s)://host[:port]/api/2.0/mlflow-artifacts/artifacts/path`, and what is at or below a
-        root of `--artifact-root-map`. Raises InvalidParameter for other locations, and
-        PermissionDenied for hosts that are not on the allow-list.
+        `http(s)://host[:port]/api/2.0/mlflow-artifacts/artifacts/path`, below `--static-prefix` or
+        not, and what is at or below a root of `--artifact-root-map`. Raises InvalidParameter for
+        other locations, and PermissionDenied for hosts that are not on the allow-list.
         """
         try:
             parts = urlsplit(artifact_uri)
         except ValueError:
             raise InvalidParameter("The location of these artifacts is not a URI.") from None
-        scheme = self._scheme
+        scheme, endpoint = self._scheme, self._endpoint
         if parts.scheme == "mlflow-artifacts":
             root = parts.path
-        elif parts.scheme in _PORTS and (parts.path + "/").startswith(ENDPOINT + "/"):
-            root, scheme = parts.path.removeprefix(ENDPOINT), parts.scheme
+        elif parts.scheme in _PORTS and (found := self._endpoint_of(parts.path)):
+            root, scheme, endpoint = parts.path.removeprefix(found), parts.scheme, found
         elif mapped := self._map(artifact_uri):
             return mapped
         else:
@@ -102,9 +104,18 @@ class Roots:
             )
         host = self._host_of(artifact_uri) if parts.netloc else self._default
         path = paths.check_optional(unquote(root).strip("/"))
-        return self._location(host, scheme, path, named=bool(parts.netloc))
+        return self._location(host, scheme, endpoint, path, named=bool(parts.netloc))
 
-    def _location(self, host: _Host | None, scheme: str, path: str, *, named: bool) -> Location:
+    def _endpoint_of(self, path: str) -> str | None:
+        """What the path of an http(s) location begins with, if it is an artifacts service's."""
+        for endpoint in (self._endpoint, ENDPOINT):
+            if f"{path}/".startswith(f"{endpoint}/"):
+                return endpoint
+        return None
+
+    def _location(
+        self, host: _Host | None, scheme: str, endpoint: str, path: str, *, named: bool
+    ) -> Location:
         own = host == self._default
         if own and not named and self._own_url is not None:  # nothing that a URI said is followed
             return Location(self._own_url + ENDPOINT, path, "", self._redirect)
@@ -117,7 +128,7 @@ class Roots:
         redirect = self._redirect if own else None
         if own and self._own_url is not None:
             return Location(self._own_url + ENDPOINT, path, "", redirect)
-        return Location(f"{scheme}://{address}{ENDPOINT}", path, address, redirect)
+        return Location(f"{scheme}://{address}{endpoint}", path, address, redirect)
 
     def _follows(self, host: _Host, scheme: str) -> bool:
         name, port = host
