@@ -35,9 +35,6 @@ Autoscalers that could not measure, and budgets that could not be kept. Each tak
 {{- if $pdb.enabled -}}
 {{- $hasMin := not (kindIs "invalid" $pdb.minAvailable) -}}
 {{- $hasMax := not (kindIs "invalid" $pdb.maxUnavailable) -}}
-{{- if and $hasMin $hasMax -}}
-{{- fail (printf "%s.pdb.minAvailable and %s.pdb.maxUnavailable are both set: set one of them to null." .component .component) -}}
-{{- end -}}
 {{- if not (or $hasMin $hasMax) -}}
 {{- fail (printf "%s.pdb has neither minAvailable nor maxUnavailable: set one, or %s.pdb.enabled to false." .component .component) -}}
 {{- end -}}
@@ -47,7 +44,7 @@ Autoscalers that could not measure, and budgets that could not be kept. Each tak
 {{- if and $hasMin (not (kindIs "string" $pdb.minAvailable)) (ge (int $pdb.minAvailable) $fewest) -}}
 {{- fail (printf "%s.pdb.minAvailable is %d, with as few as %d pods: lower it, or no pod could be evicted and no node drained." .component (int $pdb.minAvailable) $fewest) -}}
 {{- end -}}
-{{- if or (eq (toString $pdb.minAvailable) "100%") (and $hasMax (has (toString $pdb.maxUnavailable) (list "0" "0%"))) -}}
+{{- if or (eq (toString $pdb.minAvailable) "100%") (and (not $hasMin) (has (toString $pdb.maxUnavailable) (list "0" "0%"))) -}}
 {{- fail (printf "%s.pdb forbids every eviction: set %s.pdb.maxUnavailable to 1, or no node could be drained." .component .component) -}}
 {{- end -}}
 {{- end -}}

@@ -1,0 +1,42 @@
+{{/*
+Parts of NOTES.txt.
+*/}}
+
+{{/* Takes (dict "root" $ "component" …). */}}
+{{- define "tandem.notes.pods" -}}
+{{- $values := index .root.Values .component -}}
+{{- if dig "keda" "enabled" false $values -}}
+{{- printf "%v to %v pods (KEDA)" $values.keda.minReplicas $values.keda.maxReplicas -}}
+{{- else if $values.autoscaling.enabled -}}
+{{- printf "%v to %v pods (HPA)" $values.autoscaling.minReplicas $values.autoscaling.maxReplicas -}}
+{{- else -}}
+{{- printf "%v %s" $values.replicas (ternary "pod" "pods" (eq (int $values.replicas) 1)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A list of sentences on what runs, but not as it should in production. */}}
+{{- define "tandem.notes.warnings" -}}
+{{- $warnings := list -}}
+{{- if include "tandem.onSqlite" . -}}
+{{- $warnings = append $warnings "SQLite is one file, written by one pod: upgrades interrupt the service. Use PostgreSQL for more than trying out." -}}
+{{- end -}}
+{{- if include "tandem.onDisk" . -}}
+{{- $warnings = append $warnings "Artifacts are on one volume, served by one pod: they cannot scale. Use an object store for more than trying out." -}}
+{{- end -}}
+{{- if .Values.database.uri -}}
+{{- $warnings = append $warnings "The database's password is part of Helm's release, since database.uri holds it. Rather name a Secret in database.existingSecret." -}}
+{{- end -}}
+{{- if .Values.objectStore.credentials -}}
+{{- $warnings = append $warnings "The object store's keys are part of Helm's release, since objectStore.credentials holds them. Rather name a Secret in objectStore.existingSecret." -}}
+{{- end -}}
+{{- if and .Values.ingress.enabled (not .Values.ingress.tls.enabled) (eq .Values.hosts.scheme "http") -}}
+{{- $warnings = append $warnings "Nothing is encrypted: credentials and artifacts travel in the clear. Set ingress.tls.enabled and hosts.scheme." -}}
+{{- end -}}
+{{- if not .Values.networkPolicy.enabled -}}
+{{- $warnings = append $warnings "networkPolicy.enabled is false: any pod of the cluster can call Tandem past the ingress, which authenticates." -}}
+{{- end -}}
+{{- if and .Values.ingress.enabled (eq .Values.ingress.className "traefik") -}}
+{{- $warnings = append $warnings "Traefik cuts requests that take longer than 60 s to come in: set respondingTimeouts.readTimeout of its entry point to 0 or to your longest upload." -}}
+{{- end -}}
+{{- toYaml $warnings -}}
+{{- end -}}
