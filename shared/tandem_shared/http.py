@@ -103,16 +103,21 @@ class Router:
         *,
         prefix: str = "",
         fallback: Handler | None = None,
+        gate: Callable[[str | None], None] | None = None,
         on_startup: Callable[[], Awaitable[None]] | None = None,
         on_shutdown: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """`prefix` goes before every path; `fallback` answers paths that no route has.
+
+        `gate` is called with the template of each request's route, or None, before the request is
+        handled, and raises ApiError when it may not be now.
 
         `on_startup` runs before the first request comes, in the event loop that serves, and must
         not raise. `on_shutdown` runs once no more requests come.
         """
         self._on_startup = on_startup
         self._on_shutdown = on_shutdown
+        self._gate = gate
         self._exact: dict[str, dict[str, Route]] = {}
         self._patterns: list[tuple[re.Pattern[str], str, dict[str, Route]]] = []
         self._prefix = prefix
@@ -137,7 +142,10 @@ class Router:
             return
         exchange = Exchange(receive, send)
         try:
-            response = await self._find(scope)(Request(scope, exchange.receive))
+            handle = self._find(scope)
+            if self._gate:
+                self._gate(scope.get(ROUTE))
+            response = await handle(Request(scope, exchange.receive))
             if response.status_code >= 400 and not isinstance(response, StreamingResponse):
                 await exchange.refuse(response, scope)
             else:

@@ -82,10 +82,11 @@ def artifacts_service(
     destination: str,
     *arguments: str,
     variables: Mapping[str, str] | None = None,
+    started: str = "/ready",
 ) -> Iterator[Process]:
-    """`tandem-artifacts serve`; at the end it must stop with status 0."""
+    """`tandem-artifacts serve`, once it answers 200 at `started`; it must stop with status 0."""
     command = ["tandem-artifacts", "serve", "--artifacts-destination", destination, *arguments]
-    with _service(directory, command, variables or {}) as process:
+    with _service(directory, command, variables or {}, started) as process:
         yield process
 
 
@@ -96,12 +97,24 @@ def metadata_service(
     artifact_root: str,
     *arguments: str,
     variables: Mapping[str, str] | None = None,
+    started: str = "/ready",
 ) -> Iterator[Process]:
-    """`tandem-metadata serve`; at the end it must stop with status 0."""
+    """`tandem-metadata serve`, once it answers 200 at `started`; it must stop with status 0."""
     options = ["--backend-store-uri", database, "--default-artifact-root", artifact_root]
     command = ["tandem-metadata", "serve", *options, *arguments]
-    with _service(directory, command, variables or {}) as process:
+    with _service(directory, command, variables or {}, started) as process:
         yield process
+
+
+def database_command(action: str, uri: str, *arguments: str) -> "subprocess.Popen[str]":
+    """`tandem-metadata db …`, begun; what it says comes through a pipe."""
+    return subprocess.Popen(
+        [_BIN / "tandem-metadata", "db", action, "--backend-store-uri", uri, *arguments],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 @contextmanager
@@ -171,11 +184,11 @@ def free_port() -> int:
 
 @contextmanager
 def _service(
-    directory: Path, command: Sequence[str], variables: Mapping[str, str]
+    directory: Path, command: Sequence[str], variables: Mapping[str, str], started: str = "/ready"
 ) -> Iterator[Process]:
     server = _start(directory, [*command, "--port", "0"], environment(**variables))
     try:
-        _wait(server, lambda: _found_url(server) and _answers(f"{server.url}/ready"))
+        _wait(server, lambda: _found_url(server) and _answers(server.url + started))
         yield server
         if server.process.poll() is None:
             status = server.stop()

@@ -75,6 +75,7 @@ _BOTH = {
     "tandem_http_requests_in_flight",
 }
 _METADATA = {
+    "tandem_db_migration_pending",
     "tandem_db_pool_size",
     "tandem_db_pool_connections_in_use",
     "tandem_db_pool_wait_seconds_bucket",

@@ -1,9 +1,9 @@
 """The command `tandem-metadata`: `serve`, `db upgrade`, `db current`."""
 
 import argparse
+import math
 import os
 import sys
-from collections.abc import Callable
 
 from tandem_metadata import database_command
 from tandem_metadata.app import NAME
@@ -35,32 +35,54 @@ def main() -> int:
 
 
 def _prepare(settings: Settings) -> None:
-    """Refuse bad settings and make the tables once, before workers start."""
+    """Refuse bad settings, and make the tables if wanted, once, before workers start."""
     root = settings.artifact_root()
     Roots(settings)
     if settings.ui_dir:
         Assets(settings.ui_dir)
-    database_command.prepare(settings, root)
+    if settings.migrate:
+        database_command.prepare(settings, root)
+    else:
+        database_command.check(settings)
 
 
 def _add_db(subparsers: cli.Subparsers) -> None:
     db = subparsers.add_parser("db", help="create or inspect the database", allow_abbrev=False)
     actions = db.add_subparsers(dest="action", metavar="action", required=True)
     for name, act, text in (
-        ("upgrade", database_command.upgrade, "create the tables that are missing"),
-        ("current", database_command.current, "print the database's revision"),
+        ("upgrade", _upgrade, "create the tables that are missing"),
+        ("current", _current, "print the database's revision"),
     ):
         action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
         action.add_argument("--backend-store-uri", metavar="TEXT", help=_DB_HELP)
-        action.set_defaults(act=_with_settings(act))
+        action.set_defaults(act=act)
+        if name == "upgrade":
+            action.add_argument(
+                "--wait-seconds",
+                metavar="NUMBER",
+                type=_seconds,
+                default=0.0,
+                help="how long to wait for a database that does not answer [default 0]",
+            )
 
 
-def _with_settings(act: Callable[[Settings], int]) -> Callable[[argparse.Namespace], int]:
-    def run(parsed: argparse.Namespace) -> int:
-        flags = {"backend_store_uri": parsed.backend_store_uri}
-        return act(load(Settings, os.environ, flags))
+def _upgrade(parsed: argparse.Namespace) -> int:
+    return database_command.upgrade(_settings(parsed), parsed.wait_seconds)
 
-    return run
+
+def _current(parsed: argparse.Namespace) -> int:
+    return database_command.current(_settings(parsed))
+
+
+def _settings(parsed: argparse.Namespace) -> Settings:
+    return load(Settings, os.environ, {"backend_store_uri": parsed.backend_store_uri})
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < math.inf:
+        raise ValueError
+    return seconds
 
 
 if __name__ == "__main__":

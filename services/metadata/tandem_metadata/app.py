@@ -6,6 +6,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from tandem_metadata.artifact_client import ArtifactClient
+from tandem_metadata.database_wait import DatabaseWait
 from tandem_metadata.db import Database
 from tandem_metadata.routes import (
     absent,
@@ -33,7 +34,7 @@ from tandem_metadata.webhooks.delivery import Delivery
 from tandem_metadata.webhooks.sender import Sender
 from tandem_shared.http import Router
 from tandem_shared.observe import Observe
-from tandem_shared.security import secure
+from tandem_shared.security import ALWAYS_ANSWERED, secure
 from tandem_shared.settings import load
 
 NAME = "tandem-metadata"
@@ -56,29 +57,38 @@ _ENDPOINTS: list[Endpoint[Any]] = [
 def create_app() -> ASGIApp:
     """The service as an ASGI application, for any ASGI server (`uvicorn --factory`).
 
-    Creates the tables of an empty database. Raises SettingsError when a setting is missing or the
-    database is of a revision that this version cannot use.
+    Creates the tables of an empty database, and raises SettingsError when the database is of a
+    revision that this version cannot use; with `migrate` off, requests are refused until it can be
+    used. Raises SettingsError when a setting is missing.
     """
     settings = load(Settings, os.environ)
     root = settings.artifact_root()
     database = Database(settings, spare=1)  # one for deliveries
-    database.prepare(root)
+    if settings.migrate:
+        database.prepare(root)
     context = Context(settings, database)
     client = ArtifactClient(settings)
     sender = Sender(webhooks.policy(settings), settings.webhook_request_timeout)
     delivery = Delivery(database, settings, sender)
+    wait = None if settings.migrate else DatabaseWait(database, root, delivery.start)
     routes = [
         *bind(context, _ENDPOINTS),
         *artifacts.routes(context, client),
         *model_artifacts.routes(context, client),
         *webhooks.routes(context, sender),
         *graphql.routes(context),
-        *service.routes(context),
+        *service.routes(context, wait.check if wait else None),
         *ui_stubs.routes(),
         *ui.routes(settings),
     ]
 
+    def gate(route: str | None) -> None:
+        if wait and route not in ALWAYS_ANSWERED:
+            wait.check()
+
     async def close() -> None:
+        if wait:
+            await wait.stop()
         await delivery.stop()
         await client.close()
         database.close()
@@ -87,7 +97,8 @@ def create_app() -> ASGIApp:
         routes,
         prefix=settings.static_prefix,
         fallback=absent.refuse(settings.static_prefix),
-        on_startup=delivery.start,
+        gate=gate if wait else None,
+        on_startup=wait.start if wait else delivery.start,
         on_shutdown=close,
     )
     return Observe(secure(router, settings, framed=ui.FRAMED), NAME)

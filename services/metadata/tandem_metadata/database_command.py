@@ -1,13 +1,17 @@
 """The commands `tandem-metadata db upgrade` and `db current`."""
 
 import contextlib
+import sys
+import time
 from collections.abc import Iterator
 
 from tandem_metadata import revisions
-from tandem_metadata.db import Database
+from tandem_metadata.db import Database, cause
 from tandem_metadata.settings import Settings
-from tandem_shared.errors import ApiError
+from tandem_shared.errors import ApiError, Unavailable
 from tandem_shared.settings import SettingsError
+
+_PAUSE = 1.0  # seconds between attempts to reach a database that does not answer
 
 
 def prepare(settings: Settings, artifact_root: str) -> None:
@@ -19,16 +23,24 @@ def prepare(settings: Settings, artifact_root: str) -> None:
         database.prepare(artifact_root)
 
 
-def upgrade(settings: Settings) -> int:
+def check(settings: Settings) -> None:
+    """Raise SettingsError for an address that cannot be one of a database; connect to nothing."""
+    Database(settings).close()
+
+
+def upgrade(settings: Settings, wait_seconds: float = 0) -> int:
     """Create the tables of an empty database, or those of Tandem's own that are missing; returns 0.
 
-    Raises SettingsError for a database that does not answer, that is neither empty nor of a
+    A database that does not answer is tried again for `wait_seconds`. Safe in several processes at
+    once. Raises SettingsError for a database that does not answer, that is neither empty nor of a
     supported revision, or whose role may not create tables.
     """
-    with _opened(settings) as database, database.write() as conn:
-        created = revisions.create_or_check(conn)
-        added = revisions.add_own(conn)
-        revision = revisions.current(conn)
+    with _opened(settings) as database:
+        _wait(database, wait_seconds)
+        with database.write() as conn:
+            created = revisions.create_or_check(conn)
+            added = revisions.add_own(conn)
+            revision = revisions.current(conn)
     if created:
         print(f"Created the tables of revision {revision}.")
     elif added:
@@ -50,6 +62,24 @@ def current(settings: Settings) -> int:
         return 0
     print(f"{revision or 'no revision'} (not supported)")
     return 1
+
+
+def _wait(database: Database, seconds: float) -> None:
+    """Return once the database answers; raise Unavailable when it does not within the seconds."""
+    deadline = time.monotonic() + seconds
+    said = ""
+    while True:
+        try:
+            database.ping(quiet=True)
+        except Unavailable as error:
+            if (reason := cause(error)) != said:
+                print(f"waiting for the database: {reason}", file=sys.stderr, flush=True)
+                said = reason
+            if time.monotonic() + _PAUSE > deadline:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
 
 
 @contextlib.contextmanager

@@ -112,7 +112,7 @@ class Database:
         that is not supported.
         """
         if self.dialect == "sqlite":
-            self._use_wal()
+            self.use_wal()
         with self.read() as conn:
             if revisions.is_ready(conn):
                 return
@@ -130,15 +130,18 @@ class Database:
         self._size = 0
         self._engine.dispose()
 
-    def ping(self) -> None:
+    def ping(self, *, quiet: bool = False) -> None:
         """Return once the database has answered; raise Unavailable if it does not."""
-        with self.read() as conn:
+        with self.read(quiet=quiet) as conn:
             conn.exec_driver_sql("SELECT 1")
 
     @contextlib.contextmanager
-    def read(self) -> Iterator[Connection]:
-        """A connection whose statements are each their own transaction."""
-        with _translated(), self._connect(self._autocommit) as conn:
+    def read(self, *, quiet: bool = False) -> Iterator[Connection]:
+        """A connection whose statements are each their own transaction.
+
+        With `quiet`, the log does not say why the database does not answer: the caller does.
+        """
+        with _translated(quiet=quiet), self._connect(self._autocommit) as conn:
             yield conn
 
     @contextlib.contextmanager
@@ -162,7 +165,7 @@ class Database:
                     with self._transaction() as conn:
                         return function(conn)
                 except exc.DBAPIError as error:
-                    if _sqlstate(error) not in (_SERIALIZATION_FAILURE, _DEADLOCK_DETECTED):
+                    if sqlstate(error) not in (_SERIALIZATION_FAILURE, _DEADLOCK_DETECTED):
                         raise
                 time.sleep(_BACKOFF * 2**attempt * random.random())
             with self._transaction() as conn:
@@ -218,7 +221,7 @@ class Database:
         with conn:
             yield conn
 
-    def _use_wal(self) -> None:
+    def use_wal(self) -> None:
         """Let readers and the writer work at once; the file remembers it.
 
         SQLite does not wait for locks here, and another process may be doing the same.
@@ -339,7 +342,7 @@ def _count_checkin(_: object, record: Any) -> None:
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
+def _translated(*, quiet: bool = False) -> Iterator[None]:
     """Turn what the driver says about the database's state into an answer for the client."""
     try:
         yield
@@ -347,7 +350,15 @@ def _translated() -> Iterator[None]:
         answer = _answer(error)
         if answer is None:
             raise
+        if isinstance(answer, Unavailable) and not quiet:
+            _log.warning("database unavailable: %s", cause(error))
         raise answer from error
+
+
+def cause(error: BaseException) -> str:
+    """Why the database does not answer, as the driver says it: for the log; holds no password."""
+    source = error.__cause__ if isinstance(error, ApiError) else error
+    return str(source.orig if isinstance(source, exc.DBAPIError) else error).strip()
 
 
 def _answer(error: exc.DBAPIError) -> ApiError | None:
@@ -364,10 +375,9 @@ def _answer(error: exc.DBAPIError) -> ApiError | None:
     elif not (
         isinstance(error, exc.OperationalError)
         or error.connection_invalidated
-        or _sqlstate(error) == _READ_ONLY_TRANSACTION
+        or sqlstate(error) == _READ_ONLY_TRANSACTION
     ):
         return None
-    _log.warning("database unavailable: %s", str(error.orig).strip())  # holds no password
     if _is_busy(error):
         return Unavailable("The database is locked by other writes; try again later.")
     return Unavailable("The database does not answer; try again later.")
@@ -385,5 +395,6 @@ def _sqlite_code(error: sqlite3.Error) -> int:
     return error.sqlite_errorcode & 0xFF if hasattr(error, "sqlite_errorcode") else 0
 
 
-def _sqlstate(error: exc.DBAPIError) -> str | None:
+def sqlstate(error: exc.DBAPIError) -> str | None:
+    """PostgreSQL's code for what went wrong; None if it was something else that did."""
     return getattr(error.orig, "sqlstate", None)

@@ -4,6 +4,7 @@ The revision of a database is the one row of its table `alembic_version`.
 """
 
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import Connection, exc, inspect, text
@@ -91,7 +92,11 @@ OLDER: Final = frozenset(
 )
 """Revisions that MLflow has to upgrade first."""
 
-_INSUFFICIENT_PRIVILEGE = "42501"
+UPGRADE: Final = "`tandem-metadata db upgrade`"
+
+INSUFFICIENT_PRIVILEGE: Final = "42501"
+"""PostgreSQL's code for what the role may not do."""
+
 _LOCK = 0x7461_6E64_656D  # "tandem": the key of PostgreSQL's advisory lock
 _DEFAULT_EXPERIMENT = text(
     "INSERT INTO experiments"
@@ -106,15 +111,19 @@ def current(conn: Connection) -> str | None:
 
     Raises SettingsError if `alembic_version` holds several.
     """
-    if not inspect(conn).has_table("alembic_version"):
-        return None
-    found = conn.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+    found = _found(conn)
     if len(found) > 1:
         raise SettingsError(
             "The database names several revisions in its table alembic_version: a migration of "
             "MLflow's did not end. Restore a backup."
         )
     return found[0] if found else None
+
+
+def _found(conn: Connection) -> Sequence[str]:
+    if not inspect(conn).has_table("alembic_version"):
+        return []
+    return conn.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
 
 
 def is_empty(conn: Connection) -> bool:
@@ -124,11 +133,47 @@ def is_empty(conn: Connection) -> bool:
 
 def is_ready(conn: Connection) -> bool:
     """Whether `prepare` has nothing to do."""
-    if current(conn) not in SUPPORTED or not _has_own(conn):
-        return False
-    return (
-        conn.execute(text("SELECT 1 FROM experiments WHERE experiment_id = 0")).first() is not None
-    )
+    return current(conn) in SUPPORTED and _has_own(conn) and has_default(conn)
+
+
+def has_default(conn: Connection) -> bool:
+    """Whether experiment 0 is there; the tables must be."""
+    found = conn.execute(text("SELECT 1 FROM experiments WHERE experiment_id = 0"))
+    return found.first() is not None
+
+
+def lack(conn: Connection) -> str | None:
+    """What keeps the service from using the database, as a sentence about it; None if nothing does.
+
+    The sentence names the revision that was found, and holds neither an address nor a password.
+    """
+    found = _found(conn)
+    if len(found) > 1:
+        return (
+            "It names several revisions in its table alembic_version: a migration of MLflow's is "
+            "under way, or did not end."
+        )
+    revision = found[0] if found else None
+    if revision is None and is_empty(conn):
+        return f"It has no tables yet; {UPGRADE} creates them."
+    if revision is None:
+        return "It has tables but no revision (no alembic_version), so it is not MLflow's."
+    if revision in OLDER:
+        return (
+            f"It is at revision {revision}, older than {CREATED}, the first that Tandem uses; "
+            "`mlflow db upgrade` of MLflow 3.17.2 upgrades it."
+        )
+    if revision not in SUPPORTED:
+        return (
+            f"It is at revision {revision}, which this version of Tandem does not know; it uses "
+            f"those from {CREATED} to {SUPPORTED[-1]}. A newer Tandem is needed, or a backup."
+        )
+    if not _has_own(conn):
+        return (
+            f"It is at revision {revision}, which is supported, but lacks Tandem's own "
+            f"{', '.join(OWN.tables)}; {UPGRADE} adds that."
+        )
+    return None
 
 
 def prepare(conn: Connection, artifact_root: str) -> None:
@@ -139,6 +184,11 @@ def prepare(conn: Connection, artifact_root: str) -> None:
     """
     create_or_check(conn)
     add_own(conn)
+    add_default(conn, artifact_root)
+
+
+def add_default(conn: Connection, artifact_root: str) -> None:
+    """Add experiment 0, `Default`, unless there is one, or another of that name."""
     # An explicit 0 leaves PostgreSQL's sequence and SQLite's row ids at 1 for the next experiment.
     conn.execute(
         _DEFAULT_EXPERIMENT,
@@ -170,11 +220,11 @@ def add_own(conn: Connection) -> bool:
     try:
         OWN.create_all(conn)
     except exc.ProgrammingError as error:
-        if getattr(error.orig, "sqlstate", None) != _INSUFFICIENT_PRIVILEGE:
+        if getattr(error.orig, "sqlstate", None) != INSUFFICIENT_PRIVILEGE:
             raise
         raise SettingsError(
             f"The database of --backend-store-uri lacks Tandem's own {', '.join(OWN.tables)}, and "
-            "its role may not create tables: run `tandem-metadata db upgrade` once with a role "
+            f"its role may not create tables: run {UPGRADE} once with a role "
             "that may, and grant this one SELECT, INSERT, UPDATE and DELETE on what it creates."
         ) from error
     return True

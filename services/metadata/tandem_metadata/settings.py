@@ -91,6 +91,13 @@ class Settings(CommonSettings):
         "Without it: no web UI, only the API.",
         env="TANDEM_UI_DIR",
     )
+    migrate: bool = setting(
+        True,
+        "Create the tables of an empty database, and Tandem's own where they are missing, at the "
+        "start. --no-migrate never does: the service listens, and waits until the database is of a "
+        "revision that it can use.",
+        env="TANDEM_MIGRATE",
+    )
     pool_size: int = setting(
         10,
         "Database connections a worker keeps; as many requests use the database at once, and "

@@ -1,14 +1,21 @@
 """`db upgrade` and `db current`, and the preparation before a service starts."""
 
+import subprocess
+import sys
+import threading
+import time
+import uuid
+
 import pytest
 from sqlalchemy import select
 
-from tandem_metadata import database_command
+from tandem_metadata import __main__, database_command, revisions
 from tandem_metadata.db import Database
 from tandem_metadata.settings import Settings
 from tandem_metadata.tables.deliveries import OWN
 from tandem_metadata.tables.tracking import experiments
 from tandem_shared.settings import SettingsError
+from tests.postgresql import PostgreSQL
 
 
 def test_upgrade_creates_the_tables_of_an_empty_database(
@@ -70,3 +77,85 @@ def test_a_database_that_does_not_answer_ends_the_command_with_a_sentence() -> N
     for command in (database_command.current, database_command.upgrade):
         with pytest.raises(SettingsError, match="--backend-store-uri: The database does not"):
             command(settings)
+
+
+def test_upgrade_waits_for_a_database_that_does_not_answer_yet(
+    postgresql: PostgreSQL, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"later_{uuid.uuid4().hex}"
+    timer = threading.Timer(1.5, postgresql.execute, [f"CREATE DATABASE {name}"])
+    timer.start()
+    assert database_command.upgrade(Settings(backend_store_uri=postgresql.uri(name)), 60) == 0
+    timer.join()
+    postgresql.drop(name)
+    shown = capsys.readouterr()
+    assert shown.out == "Created the tables of revision 3da73c924c2f.\n"
+    (line,) = shown.err.splitlines()  # once, not at every attempt
+    assert line.startswith("waiting for the database: ")
+    assert f'"{name}" does not exist' in line
+
+
+def test_upgrade_does_not_wait_longer_than_it_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = Settings(backend_store_uri="postgresql://someone:secret@127.0.0.1:1/name")
+    began = time.monotonic()
+    with pytest.raises(SettingsError, match="does not answer"):
+        database_command.upgrade(settings, 2.5)
+    assert 1 < time.monotonic() - began < 15
+    assert "secret" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seconds", ["-1", "inf", "nan", "soon"])
+def test_seconds_that_are_none_are_refused(
+    seconds: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        sys, "argv", ["tandem-metadata", "db", "upgrade", "--wait-seconds", seconds]
+    )
+    with pytest.raises(SystemExit) as ended:
+        __main__.main()
+    assert ended.value.code == 2
+    assert "--wait-seconds" in capsys.readouterr().err
+
+
+_UPGRADES = """
+import sys
+from tandem_metadata import __main__
+for uri in sys.argv[1].split():
+    sys.stdin.readline()
+    sys.argv[1:] = ["db", "upgrade", "--backend-store-uri", uri]
+    if status := __main__.main():
+        sys.exit(status)
+    print(end="", flush=True)
+"""
+_TIMES = 5
+
+
+def test_two_upgrades_at_once_of_an_empty_database_both_succeed(postgresql: PostgreSQL) -> None:
+    names = [postgresql.create() for _ in range(_TIMES)]
+    uris = [postgresql.uri(name) for name in names]
+    commands = [
+        subprocess.Popen(
+            [sys.executable, "-c", _UPGRADES, " ".join(uris)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for name, uri in zip(names, uris, strict=True):
+        said = []
+        for command in commands:  # both begin before either is asked what it did
+            assert command.stdin is not None
+            command.stdin.write("go\n")
+            command.stdin.flush()
+        for command in commands:
+            assert command.stdout is not None
+            said.append(command.stdout.readline())
+        assert sorted(line.split()[0] for line in said) == ["Created", "The"], said
+        database = Database(Settings(backend_store_uri=uri))
+        assert database.revision() == revisions.CREATED
+        database.close()
+        postgresql.drop(name)
+    assert [command.communicate()[1] for command in commands] == ["", ""]
+    assert [command.returncode for command in commands] == [0, 0]

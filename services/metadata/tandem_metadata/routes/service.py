@@ -1,5 +1,7 @@
 """What the service says of itself: version, health, readiness, capabilities, metrics."""
 
+from collections.abc import Callable
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,10 +23,15 @@ _SERVER_INFO = wire.encode_json(
 )
 
 
-def routes(context: Context) -> list[Route]:
-    """The routes that need no resource."""
+def routes(context: Context, waiting: Callable[[], None] | None = None) -> list[Route]:
+    """The routes that need no resource.
+
+    `waiting` raises Unavailable while the service waits for its database.
+    """
 
     async def check() -> None:
+        if waiting:
+            waiting()
         await context.threads.run(context.db.ping)
 
     async def server_info(_: Request) -> Response:

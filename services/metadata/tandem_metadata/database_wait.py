@@ -1,0 +1,146 @@
+"""The wait for a database that somebody else migrates: what `serve --no-migrate` begins with.
+
+The service listens meanwhile, and says what it waits for to whoever asks.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from prometheus_client import Gauge
+from sqlalchemy import exc
+
+from tandem_metadata import revisions
+from tandem_metadata.db import Database, cause, sqlstate
+from tandem_shared.errors import Unavailable
+
+V = TypeVar("V")
+
+POLL_SECONDS: Final = 2.0
+
+_FIRST_SECONDS: Final = 1.0
+"""How long a start waits for the first look, so that a ready database is served at once."""
+
+PENDING = Gauge(
+    "tandem_db_migration_pending",
+    "1 while a worker waits for a database that it can use, else 0.",
+    multiprocess_mode="livemax",
+)
+_log = logging.getLogger("tandem.db")
+
+
+class DatabaseWait:
+    """Looks every few seconds, in a thread, until the database can be used; then it ends.
+
+    `then` is called once, in the event loop, before the first request is let through.
+    """
+
+    def __init__(
+        self, database: Database, artifact_root: str, then: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._database = database
+        self._root = artifact_root
+        self._then = then
+        self._sentence: str | None = "The service has not looked at its database yet."
+        self._logged = ""
+        self._task: asyncio.Task[None] | None = None
+
+    def check(self) -> None:
+        """Raise Unavailable, saying what is waited for, until the wait is over."""
+        if self._sentence is not None:
+            raise Unavailable(self._sentence)
+
+    async def start(self) -> None:
+        """Begin to wait. Where there is nothing to wait for, the wait is over on return."""
+        PENDING.set(1)
+        self._task = asyncio.create_task(self._run())
+        await asyncio.wait([self._task], timeout=_FIRST_SECONDS)
+
+    async def stop(self) -> None:
+        """End the wait, however it stands; a look that hangs is left to itself."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        while (sentence := await _in_thread(self._look)) is not None:
+            self._sentence = sentence
+            await asyncio.sleep(POLL_SECONDS)
+        await self._then()
+        self._sentence = None
+        PENDING.set(0)
+        if self._logged:
+            _log.info("the database is ready: the wait is over")
+
+    def _look(self) -> str | None:
+        """What is waited for; None once the database is ready. Logs it when it changes."""
+        reason = None
+        try:
+            adopt(self._database, self._root)
+        except Unavailable as error:
+            sentence, reason = error.message, cause(error)
+        except Exception as error:
+            sentence = "The service cannot look at its database; its log has the reason."
+            reason = f"{type(error).__name__}: {cause(error)}"
+        if reason is None:
+            return None
+        if reason != self._logged:
+            self._logged = reason
+            _log.warning("waiting for the database: %s", reason)
+        return sentence
+
+
+def adopt(database: Database, artifact_root: str) -> None:
+    """Make a database ready for service as `Database.prepare` does, but leave its tables alone.
+
+    Experiment 0, which is data, is added where it is missing. Raises Unavailable, saying what is
+    missing, while Tandem cannot use the database.
+    """
+    if _is_missing_file(database):  # opening it would make it
+        raise Unavailable(f"The service's database is not there; {revisions.UPGRADE} makes it.")
+    try:
+        with database.read(quiet=True) as conn:
+            if lack := revisions.lack(conn):
+                raise Unavailable(f"The service waits for its database to be migrated. {lack}")
+            is_complete = revisions.has_default(conn)
+        if database.dialect == "sqlite":
+            database.use_wal()
+        if not is_complete:
+            with database.write() as conn:
+                revisions.add_default(conn, artifact_root)
+    except exc.ProgrammingError as error:
+        if sqlstate(error) != revisions.INSUFFICIENT_PRIVILEGE:
+            raise
+        raise Unavailable(
+            "The service's role lacks rights in its database: grant it SELECT, INSERT, UPDATE and "
+            "DELETE on all tables and USAGE on all sequences."
+        ) from error
+
+
+def _is_missing_file(database: Database) -> bool:
+    path = database.url.database or ""
+    if database.dialect != "sqlite" or path.startswith("file:"):
+        return False
+    return not Path(path).exists()
+
+
+async def _in_thread(function: Callable[[], V]) -> V:
+    """The function's result. Nobody waits for its thread but this: a stop need not."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[V] = loop.create_future()
+
+    def end(result: V) -> None:
+        if not future.done():
+            future.set_result(result)
+
+    def run() -> None:
+        result = function()
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(end, result)
+
+    threading.Thread(target=run, name="database-wait", daemon=True).start()
+    return await future
