@@ -8,7 +8,7 @@ import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tandem_shared import prometheus
+from tandem_shared import __version__, prometheus
 from tandem_shared.exchange import with_headers
 from tandem_shared.http import ROUTE
 from tandem_shared.logs import REQUEST_ID
@@ -31,6 +31,7 @@ class Observe:
     def __init__(self, app: ASGIApp, service: str) -> None:
         self._app = app
         self._service = service
+        prometheus.BUILD_INFO.labels(service, __version__).set(1)
         self._in_flight = prometheus.IN_FLIGHT.labels(service)
         # Finding a metric's child costs more than counting; label values are from fixed sets.
         self._requests = functools.cache(functools.partial(prometheus.REQUESTS.labels, service))

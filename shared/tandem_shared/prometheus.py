@@ -45,6 +45,12 @@ IN_FLIGHT = Gauge(
     ("service",),
     multiprocess_mode="livesum",
 )
+BUILD_INFO = Gauge(
+    "tandem_build_info",
+    "1, with the version that runs.",
+    ("service", "version"),
+    multiprocess_mode="livemax",  # 1 whatever the number of workers, and no version that is gone
+)
 
 
 _ATTEMPTS = 10

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tandem_shared import __version__
 from tests.shared.conftest import Process, Starter, eventually
 
 WORKERS = pytest.mark.parametrize("workers", ["--workers=1", "--workers=2"])
@@ -211,6 +212,7 @@ def test_the_metrics_of_workers_add_up(start: Starter) -> None:
     assert samples[f"tandem_http_request_duration_seconds_count{{{count}}}"] == total
     last = "tandem_http_request_duration_seconds_bucket{le=+Inf,method=GET,route=/greet/{name}"
     assert samples[last + ",service=tiny}"] == total
+    assert samples[f"tandem_build_info{{service=tiny,version={__version__}}}"] == 1
     assert in_flight(process) == 1
 
 

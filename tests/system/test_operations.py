@@ -70,6 +70,7 @@ def _samples(service: Process) -> Iterator[tuple[str, dict[str, str], float]]:
 
 
 _BOTH = {
+    "tandem_build_info",
     "tandem_http_requests_total",
     "tandem_http_request_duration_seconds_bucket",
     "tandem_http_requests_in_flight",
