@@ -85,7 +85,7 @@ app.kubernetes.io/part-of: tandem
 {{- $namespaced := printf "%s.%s" $service .root.Release.Namespace -}}
 {{- $names := list $service $namespaced (printf "%s.svc" $namespaced) (printf "%s.svc.%s" $namespaced .root.Values.clusterDomain) -}}
 {{- with index .root.Values.hosts .component -}}{{- $names = prepend $names . -}}{{- end -}}
-{{- join "," (concat $names (index .root.Values .component).allowedHosts) -}}
+{{- join "," (concat $names ((index .root.Values .component).allowedHosts | default list)) -}}
 {{- end -}}
 
 {{/* How metadata reaches the artifacts service, past the ingress. */}}

@@ -27,7 +27,7 @@ Rules that several policies have. A policy of both types denies what no rule all
 
 {{/* What reaches the pods of either component: whoever routes to them, and whoever scrapes them. */}}
 {{- define "tandem.ingressFromOutside" -}}
-{{- with concat .Values.networkPolicy.ingressFrom .Values.networkPolicy.scrapeFrom -}}
+{{- with concat (.Values.networkPolicy.ingressFrom | default list) (.Values.networkPolicy.scrapeFrom | default list) -}}
 - from:
     {{- toYaml . | nindent 4 }}
   ports:

@@ -58,10 +58,11 @@ Routes that lead nowhere, certificates that nobody makes, policies that let thro
 {{- end -}}
 {{- end -}}
 {{- if not (or (include "tandem.onSqlite" $) (include "tandem.onDisk" $)) -}}
-{{- $databasePorts := .database.ports -}}
-{{- range .objectStore.ports -}}
+{{- /* As text: a number of a values file and one of --set are of different types. */ -}}
+{{- $databasePorts := toStrings .database.ports -}}
+{{- range toStrings .objectStore.ports -}}
 {{- if and (has . $databasePorts) (or $open.database $open.objectStore) -}}
-{{- fail (printf "networkPolicy.database and networkPolicy.objectStore both open port %v, one of them to every address: name narrower peers, or metadata and artifacts could reach each other's store." .) -}}
+{{- fail (printf "networkPolicy.database and networkPolicy.objectStore both open port %s, one of them to every address: name narrower peers, or metadata and artifacts could reach each other's store." .) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

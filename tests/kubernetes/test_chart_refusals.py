@@ -1,0 +1,241 @@
+"""What the chart refuses: combinations that would lose, expose or never do something.
+
+Each refusal names the value, so that who reads it knows what to change.
+"""
+
+import json
+import re
+from functools import cache
+
+import pytest
+
+from tests.kubernetes import tools
+
+SQLITE = "metadata.persistence.enabled=true database.existingSecret= database.type=sqlite"
+DISK = "artifacts.persistence.enabled=true objectStore.destination=/var/lib/tandem/a"
+ONE_EACH = "metadata.replicas=1 artifacts.replicas=1"
+INGRESS = "ingress.enabled=true"
+TLS = f"{INGRESS} ingress.tls.enabled=true"
+HPA, KEDA = "autoscaling.enabled=true", "artifacts.keda.enabled=true"
+PROMETHEUS = "artifacts.keda.serverAddress=http://prometheus"
+POLICY = (
+    "networkPolicy.enabled=true networkPolicy.database.peers[0].ipBlock.cidr=10.0.5.0/24 "
+    "networkPolicy.objectStore.peers[0].ipBlock.cidr=192.0.2.0/24 "
+    "networkPolicy.ingressFrom[0].podSelector.matchLabels.app=proxy"
+)
+ANYWHERE = "networkPolicy.objectStore.peers[0].ipBlock.cidr=0.0.0.0/0"
+
+REFUSED = {
+    # hosts
+    "hosts.artifacts=": "hosts.artifacts is empty",
+    "hosts.artifacts=./mlruns": 'hosts.artifacts is "./mlruns"',
+    "hosts.artifacts=file:///mlruns": 'hosts.artifacts is "file:///mlruns"',
+    "hosts.artifacts=https://a.example.com": 'hosts.artifacts is "https://a.example.com"',
+    "hosts.metadata=Mlflow.example.com/x": 'hosts.metadata is "Mlflow.example.com/x"',
+    # the database
+    "database.existingSecret=": "database.existingSecret and database.uri are both empty",
+    "database.uri=postgresql://a/b": "database.existingSecret and database.uri are both set",
+    "database.existingSecret= database.uri=sqlite:///a": "database.uri is no URI of PostgreSQL",
+    "database.type=sqlite": "database.existingSecret or database.uri is set",
+    f"{SQLITE} metadata.replicas=2": "metadata.replicas is 2",
+    f"{SQLITE} metadata.replicas=1 metadata.{HPA}": "metadata.autoscaling.enabled is true",
+    f"{SQLITE} {ONE_EACH} metadata.persistence.enabled=false": (
+        "metadata.persistence.enabled is false"
+    ),
+    "metadata.persistence.enabled=true": "metadata.persistence.enabled is true, but nothing",
+    # the object store
+    "objectStore.destination=": "objectStore.destination is empty",
+    "objectStore.destination=./mlartifacts": 'objectStore.destination is "./mlartifacts"',
+    "objectStore.destination=gs://bucket": 'objectStore.destination is "gs://bucket"',
+    "objectStore.destination=minio://host": 'objectStore.destination is "minio://host"',
+    "objectStore.existingSecret=a objectStore.credentials.A=b": (
+        "objectStore.existingSecret and objectStore.credentials are both set"
+    ),
+    f"{DISK} artifacts.replicas=2": "artifacts.replicas is 2",
+    f"{DISK} artifacts.replicas=1 artifacts.{HPA}": "artifacts.autoscaling.enabled is true",
+    f"{DISK} artifacts.replicas=1 {KEDA} {PROMETHEUS}": "artifacts.keda.enabled is true",
+    f"{DISK} {ONE_EACH} artifacts.persistence.enabled=false": (
+        "artifacts.persistence.enabled is false"
+    ),
+    f"{DISK} {ONE_EACH} objectStore.destination=/srv": "the directory /srv, which is not on",
+    f"{DISK} {ONE_EACH} objectStore.destination=file:///var/lib/tandem/../x": "not on the volume",
+    f"{DISK} {ONE_EACH} objectStore.destination=/var/lib/tandem2": "not on the volume",
+    "artifacts.persistence.enabled=true": "artifacts.persistence.enabled is true, but nothing",
+    f"metadata.webhooks.existingSecret=a metadata.webhooks.encryptionKey={'A' * 43}=": (
+        "metadata.webhooks.existingSecret and metadata.webhooks.encryptionKey are both set"
+    ),
+    # scaling
+    f"metadata.{HPA} metadata.resources.requests.cpu=null": (
+        "metadata.autoscaling.cpu is set, but metadata.resources.requests.cpu is not"
+    ),
+    f"artifacts.{HPA} artifacts.resources.requests=null": (
+        "artifacts.autoscaling.cpu is set, but artifacts.resources.requests.cpu is not"
+    ),
+    f"artifacts.{HPA} artifacts.resources.requests.memory=null artifacts.autoscaling.memory=80": (
+        "artifacts.resources.requests.memory is not"
+    ),
+    f"{KEDA} {PROMETHEUS} artifacts.keda.cpu=80 artifacts.resources.requests.cpu=null": (
+        "artifacts.keda.cpu is set, but artifacts.resources.requests.cpu is not"
+    ),
+    f"artifacts.{HPA} {KEDA} {PROMETHEUS}": (
+        "artifacts.autoscaling.enabled and artifacts.keda.enabled are both true"
+    ),
+    f"metadata.{HPA} metadata.autoscaling.cpu=null": "metadata.autoscaling.enabled is true, but it",
+    f"metadata.{HPA} metadata.autoscaling.minReplicas=9": "metadata.autoscaling.minReplicas is 9",
+    f"{KEDA} {PROMETHEUS} artifacts.keda.minReplicas=11": "artifacts.keda.minReplicas is 11",
+    KEDA: "artifacts.keda.serverAddress is empty",
+    f"{KEDA} {PROMETHEUS} artifacts.keda.transfersInFlight=null": (
+        "artifacts.keda.enabled is true, but it has nothing to scale by"
+    ),
+    "metadata.pdb.minAvailable=2": "metadata.pdb.minAvailable is 2, with as few as 2 pods",
+    f"artifacts.{HPA} artifacts.replicas=5 artifacts.pdb.minAvailable=2": (
+        "artifacts.pdb.minAvailable is 2, with as few as 2 pods"
+    ),
+    "metadata.pdb.maxUnavailable=null": "metadata.pdb has neither",
+    "metadata.pdb.maxUnavailable=0": "metadata.pdb forbids every eviction",
+    "artifacts.pdb.minAvailable=100%": "artifacts.pdb forbids every eviction",
+    # one component's in the other
+    "objectStore.existingSecret=db": "objectStore.existingSecret and database.existingSecret are",
+    "artifacts.extraEnvFrom[0].secretRef.name=db": "artifacts has db, the database's Secret",
+    "artifacts.extraEnv[0].name=A artifacts.extraEnv[0].valueFrom.secretKeyRef.name=db": (
+        "artifacts has db, the database's Secret"
+    ),
+    "artifacts.extraVolumes[0].name=a artifacts.extraVolumes[0].secret.secretName=db": (
+        "artifacts has db, the database's Secret"
+    ),
+    "objectStore.existingSecret=s3 metadata.extraEnvFrom[0].secretRef.name=s3": (
+        "metadata has s3, the object store's Secret"
+    ),
+    "objectStore.existingSecret=s3 migration.extraVolumes[0].secret.secretName=s3": (
+        "migration has s3, the object store's Secret"
+    ),
+    "metadata.serviceAccount.create=false artifacts.serviceAccount.create=false": (
+        "metadata.serviceAccount and artifacts.serviceAccount are both default"
+    ),
+    "migration.serviceAccount.name=tandem-artifacts": (
+        "migration.serviceAccount and artifacts.serviceAccount are both tandem-artifacts"
+    ),
+    # what the chart sets itself
+    "metadata.extraArgs[0]=--default-artifact-root metadata.extraArgs[1]=/mlruns": (
+        "metadata.extraArgs has --default-artifact-root"
+    ),
+    "metadata.extraArgs[0]=--default-artifact-root=/mlruns": "change hosts.artifacts",
+    "metadata.extraArgs[0]=--migrate": "metadata.extraArgs has --migrate",
+    "metadata.extraArgs[0]=--backend-store-uri=x": "metadata.extraArgs has --backend-store-uri",
+    "artifacts.extraArgs[0]=--artifacts-destination": "change objectStore.destination",
+    "artifacts.extraArgs[0]=--graceful-timeout": "change longestTransferSeconds",
+    "metadata.extraEnv[0].name=MLFLOW_DEFAULT_ARTIFACT_ROOT": (
+        "metadata.extraEnv has MLFLOW_DEFAULT_ARTIFACT_ROOT"
+    ),
+    "metadata.extraEnv[0].name=TANDEM_MIGRATE": "metadata.extraEnv has TANDEM_MIGRATE",
+    "objectStore.env[0].name=MLFLOW_BACKEND_STORE_URI": "objectStore.env has MLFLOW_BACKEND_STORE",
+    "objectStore.env[0].name=A artifacts.extraEnv[0].name=A": "both set A",
+    # labels
+    "commonLabels.app\\.kubernetes\\.io/name=x": "commonLabels has app.kubernetes.io/name",
+    "artifacts.podLabels.app\\.kubernetes\\.io/component=metadata": (
+        "artifacts.podLabels has app.kubernetes.io/component"
+    ),
+    "commonLabels.a=b migration.podLabels.a=b": "migration.podLabels and commonLabels both have a",
+    # routes
+    f"hosts.metadata= {INGRESS}": "ingress.enabled is true, but hosts.metadata is empty",
+    "hosts.metadata= httpRoute.enabled=true": "httpRoute.enabled is true, but hosts.metadata",
+    "httpRoute.enabled=true": "httpRoute.parentRefs is empty",
+    "ingress.tls.enabled=true": "ingress.tls.enabled is true, but ingress.enabled is false",
+    f"{TLS} hosts.scheme=http": "ingress.tls.enabled is true, but hosts.scheme is http",
+    f"{INGRESS} ingress.tls.certManager.issuer=a": "ingress.tls.certManager is set, but",
+    f"{TLS} ingress.tls.certManager.issuer=a ingress.tls.certManager.clusterIssuer=b": (
+        "ingress.tls.certManager.clusterIssuer and ingress.tls.certManager.issuer are both set"
+    ),
+    f"{TLS} ingress.tls.certManager.issuer=a ingress.tls.artifactsSecretName=t "
+    "ingress.tls.metadataSecretName=t": "ingress.tls.artifactsSecretName are both t",
+    f"{TLS} hosts.metadata=a.example.com ingress.tls.artifactsSecretName=t": (
+        "ingress.tls.artifactsSecretName is set, but"
+    ),
+    # policies
+    f"{POLICY} networkPolicy.database.peers=null": "networkPolicy.database.peers is empty",
+    f"{POLICY} networkPolicy.objectStore.peers=null": "networkPolicy.objectStore.peers is empty",
+    f"{POLICY} {INGRESS} networkPolicy.ingressFrom=null": "networkPolicy.ingressFrom is empty",
+    f"{POLICY} monitoring.podMonitor.enabled=true": "networkPolicy.scrapeFrom is empty",
+    f"{POLICY} {ANYWHERE} networkPolicy.database.ports[0]=443": "both open port 443",
+    f"{POLICY} metadata.networkPolicy.extraEgress[0].ports[0].port=443": (
+        'metadata.networkPolicy.extraEgress[0] lacks "to" or "ports"'
+    ),
+    f"{POLICY} artifacts.networkPolicy.extraEgress[0].to[0].ipBlock.cidr=0.0.0.0/0": (
+        'artifacts.networkPolicy.extraEgress[0] lacks "to" or "ports"'
+    ),
+    "monitoring.serviceMonitor.enabled=true monitoring.podMonitor.enabled=true": (
+        "monitoring.serviceMonitor.enabled and monitoring.podMonitor.enabled are both true"
+    ),
+}
+# One worker has all sentences, for the test that looks at them together.
+pytestmark = pytest.mark.xdist_group("chart refusals")
+
+BASE = (
+    "hosts.metadata=m.example.com hosts.artifacts=a.example.com database.existingSecret=db "
+    "objectStore.destination=s3://bucket"
+)
+
+
+def sets(pairs: str) -> list[str]:
+    return [*BASE.split(), *pairs.split()]
+
+
+def test_the_base_itself_is_taken() -> None:
+    tools.render_chart(sets=sets(""))
+
+
+@cache
+def refusal(pairs: str) -> str:
+    """The chart's sentence."""
+    with pytest.raises(tools.ToolError) as refused:
+        tools.render_chart(sets=sets(pairs))
+    before, _, told = str(refused.value).partition("validate.yaml:1:4): ")
+    assert told, f"refused in passing, not by a sentence of the chart: {before}"
+    return told.splitlines()[0]
+
+
+@pytest.mark.parametrize("pairs", REFUSED)
+def test_refusals(pairs: str) -> None:
+    sentence = refusal(pairs)
+    assert REFUSED[pairs] in sentence
+    assert sentence.endswith(".")
+    assert len(sentence) < 250
+
+
+def test_every_sentence_of_the_chart_is_seen() -> None:
+    """A refusal that no test provokes may never happen, or say something else than it should."""
+    text = "".join(path.read_text() for path in (tools.CHART / "templates").glob("_validate*.tpl"))
+    formats = [
+        json.loads(each) for each in re.findall(r'fail (?:\(printf )?("(?:[^"\\]|\\.)*")', text)
+    ]
+    assert len(formats) == text.count("{{- fail ")
+    seen = {refusal(pairs) for pairs in REFUSED}
+    for each in formats:
+        pattern = re.sub(r"%(s|d|v|q)|%%", ".*", re.escape(each))
+        assert any(re.fullmatch(pattern, sentence) for sentence in seen), each
+
+
+TAKEN = [
+    f"{SQLITE} {ONE_EACH}",
+    f"{DISK} {ONE_EACH}",
+    f"{DISK} {ONE_EACH} objectStore.destination=file:///var/lib/tandem",
+    "hosts.metadata=",
+    "hosts.artifacts=localhost:5500 hosts.metadata=localhost:5000 hosts.scheme=http",
+    "database.existingSecret= database.uri=postgresql+psycopg://a/b",
+    "metadata.pdb.minAvailable=1",
+    "metadata.pdb.minAvailable=50%",
+    "metadata.pdb.enabled=false metadata.pdb.maxUnavailable=0",
+    f"artifacts.{HPA} artifacts.autoscaling.cpu=null artifacts.autoscaling.transfersInFlight=4 "
+    "artifacts.resources.requests=null",
+    f"{POLICY} {ANYWHERE}",
+    f"{POLICY} networkPolicy.database.ports[0]=443",
+    f"{TLS} ingress.tls.artifactsSecretName=t ingress.tls.metadataSecretName=t",
+    f"{TLS} hosts.metadata=a.example.com ingress.tls.certManager.issuer=a",
+    "metadata.serviceAccount.create=false",
+    "objectStore.existingSecret=s3 artifacts.extraEnvFrom[0].secretRef.name=other",
+]
+
+
+@pytest.mark.parametrize("pairs", TAKEN)
+def test_what_is_next_to_a_refusal_is_taken(pairs: str) -> None:
+    assert tools.render_chart(sets=sets(pairs))
