@@ -3,10 +3,12 @@
 import asyncio
 import errno
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
+from starlette.requests import ClientDisconnect
 
 from tandem_artifacts.drivers.base import Driver
 from tandem_artifacts.drivers.guard import Guard
@@ -88,20 +90,23 @@ async def test_transfers_are_counted_while_they_last(driver: Driver) -> None:
     assert sample(gauge, direction="out") == 0
 
 
-async def test_operations_are_counted_by_outcome(driver: Driver) -> None:
+async def test_operations_are_counted_by_outcome(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = {
         (operation, outcome): operations(operation, outcome)
         for operation in ("read", "write", "stat")
         for outcome in ("ok", "refused", "failed", "cancelled")
     }
 
-    async def broken():
-        yield b"x"
+    async def fails(*_: object) -> None:
         raise RuntimeError
 
     await driver.write("object", stream(b"x"))
-    with pytest.raises(RuntimeError):
-        await driver.write("object", broken())
+    with monkeypatch.context() as patched:
+        patched.setattr(driver._driver, "write", fails)
+        with pytest.raises(RuntimeError):
+            await driver.write("object", stream(b"x"))
     reached = asyncio.Event()
     task = asyncio.create_task(driver.write("object", hanging(b"x", reached)))
     await reached.wait()
@@ -119,6 +124,18 @@ async def test_operations_are_counted_by_outcome(driver: Driver) -> None:
         ("read", "ok"),
         ("stat", "refused"),
     }
+
+
+async def test_a_client_that_leaves_is_no_failure_of_the_store(driver: Driver) -> None:
+    async def broken_off() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise ClientDisconnect
+
+    before = {outcome: operations("write", outcome) for outcome in ("failed", "cancelled")}
+    with pytest.raises(ClientDisconnect):
+        await driver.write("object", broken_off())
+    assert operations("write", "failed") == before["failed"]
+    assert operations("write", "cancelled") == before["cancelled"] + 1
 
 
 async def test_a_failure_of_the_store_is_logged_with_its_reason(

@@ -40,8 +40,8 @@ class Guard(Driver):
 
     Every path goes through `tandem_shared.paths`, which raises InvalidParameter, before the driver
     sees it. Metrics tell operations apart and four outcomes: `ok`, `refused` (an error that is the
-    request's), `failed` and `cancelled`. What failed is logged with its reason, which clients are
-    not told.
+    request's), `failed`, and `cancelled` (by the caller, or because the body it sends broke off).
+    What failed is logged with its reason, which clients are not told.
     """
 
     def __init__(self, driver: Driver) -> None:
@@ -66,8 +66,8 @@ class Guard(Driver):
                 yield Reading(reading.stat, _counted(reading.chunks, _OUT))
 
     async def write(self, path: str, chunks: AsyncIterator[bytes]) -> None:
-        with _timed("write"), TRANSFERS.labels(_IN).track_inprogress():
-            await self._driver.write(paths.check(path), _counted(chunks, _IN))
+        with _timed("write") as timing, TRANSFERS.labels(_IN).track_inprogress():
+            await self._driver.write(paths.check(path), _counted(timing.watch(chunks), _IN))
 
     async def list(self, path: str) -> AsyncIterator[Entry]:
         with _timed("list"):
@@ -105,12 +105,32 @@ async def _counted(chunks: AsyncIterator[bytes], direction: str) -> AsyncIterato
         yield chunk
 
 
+class _Timing:
+    """An operation under way."""
+
+    def __init__(self) -> None:
+        self.broken_off = False
+        """Whether the caller's own bytes ended in an error: a client left in the midst of them."""
+
+    async def watch(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The same chunks; remembers that they broke off."""
+        try:
+            async for chunk in chunks:
+                yield chunk
+        except ApiError:
+            raise  # it says whose fault it is
+        except Exception:
+            self.broken_off = True
+            raise
+
+
 @contextmanager
-def _timed(operation: str) -> Iterator[None]:
+def _timed(operation: str) -> Iterator[_Timing]:
     outcome = "failed"
+    timing = _Timing()
     started = time.perf_counter()
     try:
-        yield
+        yield timing
         outcome = "ok"
     except ApiError as error:
         # A store refuses the service, never the client, whom it does not know.
@@ -121,6 +141,9 @@ def _timed(operation: str) -> Iterator[None]:
         raise
     except (asyncio.CancelledError, GeneratorExit):
         outcome = "cancelled"
+        raise
+    except Exception:
+        outcome = "cancelled" if timing.broken_off else "failed"
         raise
     finally:
         DURATION.labels(operation, outcome).observe(time.perf_counter() - started)
