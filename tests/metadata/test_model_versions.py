@@ -170,9 +170,9 @@ def test_stages_are_taken_in_any_case(api: Registry) -> None:
 def test_others_of_the_stage_can_be_archived(api: Registry) -> None:
     for name in ("m", "other"):
         api.model(name)
-        for number in ("1", "2", "3"):
+        for number in ("1", "2", "3", "4"):
             api.create_version(name)
-            stage = "Production" if number != "3" else "Staging"
+            stage = "Production" if number in "12" else "Staging"
             api.call("model-versions/transition-stage", name=name, version=number, stage=stage)
 
     def move(stage: str) -> tuple[int, str]:
@@ -183,8 +183,8 @@ def test_others_of_the_stage_can_be_archived(api: Registry) -> None:
     for stage in ("None", "Archived"):
         assert move(stage) == INVALID
     assert move("production") == (200, "")
-    stages = [api.version(number)["current_stage"] for number in (1, 2, 3)]
-    assert stages == ["Archived", "Archived", "Production"]
+    stages = [api.version(number)["current_stage"] for number in (1, 2, 3, 4)]
+    assert stages == ["Archived", "Archived", "Production", "Staging"]
     assert api.version(1, "other")["current_stage"] == "Production"
     moments = {api.version(number)["last_updated_timestamp"] for number in (1, 2, 3)}
     assert moments == {api.get()["last_updated_timestamp"]}
@@ -200,9 +200,11 @@ def test_tags_are_set_changed_and_deleted(api: Registry) -> None:
     api.call("model-versions/set-tag", **version, key="e")
     assert api.tags(1) == {"e": "", "k": "2"}
     assert api.tags(2) == {}
+    api.call("model-versions/set-tag", name="m", version="2", key="k", value="of 2")
     for _ in range(2):
         assert api.call("model-versions/delete-tag", **version, key="k") == {}
     assert api.tags(1) == {"e": ""}
+    assert api.tags(2) == {"k": "of 2"}
 
 
 def test_a_tag_that_cannot_be_stored_is_refused(api: Registry) -> None:
