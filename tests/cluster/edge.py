@@ -1,0 +1,152 @@
+"""The edge of a cluster: a real Traefik over TLS, with the routes of Ingresses or HTTPRoutes.
+
+As an ingress controller does, it sends requests straight to the ready pods, follows their changes,
+and keeps connections to them open. Its own settings are those that docs/operations.md asks for.
+"""
+
+import http.client
+import json
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.cluster.certificates import Authority
+from tests.cluster.manifests import Route, Unsupported
+from tests.system import services
+
+_START_SECONDS = 30
+
+Endpoints = Callable[[str, int], list[tuple[str, int]]]
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A running Traefik."""
+
+    address: tuple[str, int]
+    """Where it listens for TLS; all hosts are to be reached there."""
+    hosts: frozenset[str]
+    authority: Path
+    """The certificate by which clients know it."""
+    update: Callable[[], None]
+    """Has to be called when endpoints have changed."""
+
+
+@contextmanager
+def serve(
+    directory: Path,
+    routes: Sequence[Route],
+    names: Iterable[str],
+    endpoints: Endpoints,
+    amend: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> Iterator[Edge]:
+    """Traefik with these routes, and one certificate for the given names.
+
+    `amend` may add to its configuration what routes do not say.
+    """
+    directory.mkdir()
+    authority = Authority.create(directory)
+    certificate, key = authority.issue("edge", sorted(set(names)))
+    configuration = directory / "routes.yaml"  # JSON is YAML too
+    lock = threading.Lock()
+
+    def update() -> None:
+        with lock:
+            described = _configuration(routes, endpoints)
+            described["tls"] = {"certificates": [{"certFile": certificate, "keyFile": key}]}
+            amend(described)
+            new = directory / "routes.new"
+            new.write_text(json.dumps(described))
+            new.replace(configuration)
+
+    update()
+    address = ("127.0.0.1", services.free_port())
+    command = [
+        str(Path(sys.executable).parent / "traefik"),
+        f"--entrypoints.websecure.address={address[0]}:{address[1]}",
+        "--entrypoints.websecure.http.tls=true",
+        f"--entrypoints.websecure.transport.respondingtimeouts.readtimeout={_longest(routes)}",
+        f"--providers.file.filename={configuration}",
+        "--providers.file.watch=true",
+        "--global.checknewversion=false",
+        "--global.sendanonymoususage=false",
+    ]
+    log = directory / "traefik.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=directory, env=services.environment(), stdout=output, stderr=output
+        )
+    try:
+        _wait(address, routes[0], process, log)
+        hosts = frozenset(route.host for route in routes)
+        yield Edge(address, hosts, authority.certificate, update)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _configuration(routes: Sequence[Route], endpoints: Endpoints) -> dict[str, Any]:
+    routers, backends = {}, {}
+    for number, route in enumerate(routes):
+        name = f"route-{number}"
+        routers[name] = {
+            "rule": f"Host(`{route.host}`) && ({_path_rule(route)})",
+            # An exact path goes before any prefix, and a longer prefix before a shorter one.
+            "priority": 1 + len(route.path) + (10_000 if route.exact else 0),
+            "service": name,
+            "entryPoints": ["websecure"],
+        }
+        pods = endpoints(route.service, route.port)
+        urls = [{"url": f"http://{address}:{port}"} for address, port in pods]
+        backends[name] = {"loadBalancer": {"servers": urls, "passHostHeader": True}}
+    return {"http": {"routers": routers, "services": backends}}
+
+
+def _path_rule(route: Route) -> str:
+    """Prefixes are of whole path elements: /a has /a/b below it, and not /ab."""
+    if route.exact:
+        return f"Path(`{route.path}`)"
+    if route.path == "/":
+        return "PathPrefix(`/`)"
+    path = route.path.rstrip("/")
+    return f"Path(`{path}`) || PathPrefix(`{path}/`)"
+
+
+def _longest(routes: Sequence[Route]) -> str:
+    """How long a request may take to arrive: Traefik knows one such bound for all routes.
+
+    An Ingress names none; then it is what an operator sets so that long uploads pass.
+    """
+    named = {route.request_timeout for route in routes} - {None}
+    if named - {"0s"}:
+        raise Unsupported(f"timeouts {named} on routes")
+    return "0s"
+
+
+def _wait(
+    address: tuple[str, int], route: Route, process: "subprocess.Popen[bytes]", log: Path
+) -> None:
+    """Until a route is there: its answer may be any but Traefik's own 404, which has no id."""
+    deadline = time.monotonic() + _START_SECONDS
+    context = ssl._create_unverified_context()
+    while True:
+        connection = http.client.HTTPSConnection(*address, timeout=5, context=context)
+        try:
+            connection.request("HEAD", route.path, headers={"Host": route.host})
+            answer = connection.getresponse()
+            if answer.status != http.client.NOT_FOUND or answer.getheader("X-Request-Id"):
+                return
+        except (OSError, http.client.HTTPException):
+            pass
+        finally:
+            connection.close()
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"Traefik did not start:\n{log.read_text()[-4000:]}")
+        time.sleep(0.05)

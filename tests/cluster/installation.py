@@ -1,0 +1,111 @@
+"""What production values make of Tandem, running here."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.browser.layouts import ui_folder
+from tests.cluster import manifests, names
+from tests.cluster.cluster import Cluster, Image
+from tests.cluster.edge import Edge
+from tests.cluster.manifests import Manifests
+from tests.kubernetes import tools
+from tests.postgresql import PostgreSQL
+from tests.system import services
+
+METADATA, ARTIFACTS, MIGRATE = "tandem-metadata", "tandem-artifacts", "tandem-migrate"
+ROOT = Path(__file__).resolve().parents[2]
+
+LAYOUTS = {
+    "two-hosts": (),
+    "single-host": ("hosts.artifacts=mlflow.example.com",),
+}
+ROUTED = (
+    "ingress.enabled=true",
+    "ingress.tls.enabled=true",
+    "httpRoute.enabled=true",
+    "httpRoute.parentRefs[0].name=public",
+    "monitoring.prometheusRule.enabled=true",
+)
+_FOREIGN = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Variables by which clients would trust other authorities."""
+
+IMAGE = Image(
+    paths={"/opt/tandem/ui": ui_folder()},
+    environ={"PATH": str(Path(sys.executable).parent), "PYTHONDONTWRITEBYTECODE": "1"},
+)
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Both services, the way into them, and what they were made of."""
+
+    layout: str
+    cluster: Cluster
+    edges: Mapping[str, Edge]
+    """By what their routes come from: ingress or httproute."""
+    directory: Path
+
+    @property
+    def url(self) -> str:
+        """What a client takes for its tracking URI."""
+        return "https://mlflow.example.com"
+
+    @property
+    def artifacts_url(self) -> str:
+        """Where the artifact proxy is."""
+        host = "mlflow" if self.layout == "single-host" else "artifacts"
+        return f"https://{host}.example.com/api/2.0/mlflow-artifacts/artifacts"
+
+    def start(self, way: str, module: str, *arguments: str) -> "subprocess.Popen[str]":
+        """Start a script of this directory as a client that comes by this edge."""
+        return start_client(self.edges[way], module, *arguments)
+
+
+def start_client(
+    through: Edge, module: str, *arguments: str, **variables: str
+) -> "subprocess.Popen[str]":
+    """Start a script of this directory as a client of an edge, with more variables."""
+    settings = {
+        **names.variable(through.hosts, through.address),
+        "MLFLOW_TRACKING_SERVER_CERT_PATH": str(through.authority),
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # nothing is to be hidden
+        "DO_NOT_TRACK": "true",
+        **variables,
+    }
+    given = services.environment(**{name: each for name, each in settings.items() if each})
+    return subprocess.Popen(
+        [sys.executable, "-m", f"tests.cluster.{module}", *arguments],
+        cwd=ROOT,
+        env={name: each for name, each in given.items() if name not in _FOREIGN},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def answer_of(process: "subprocess.Popen[str]", seconds: float = 300) -> Any:
+    """What a client script prints last, at an end that must be a good one."""
+    output, errors = process.communicate(timeout=seconds)
+    assert process.returncode == 0, errors[-4000:]
+    return json.loads(output.splitlines()[-1])
+
+
+def render(*sets: str) -> Manifests:
+    """The chart under its production values and a few more."""
+    values = tools.CHART / "ci" / "production-values.yaml"
+    return manifests.read(tools.render_chart(values, sets=sets), tools.NAMESPACE)
+
+
+@contextmanager
+def database(server: PostgreSQL) -> Iterator[dict[str, dict[str, str]]]:
+    """An empty database, and the Secret in which production values look for its address."""
+    name = server.create()
+    yield {"tandem-database": {"uri": server.uri(name)}}
+    server.drop(name)

@@ -1,0 +1,338 @@
+"""Pods as real processes: started, probed and stopped as their manifests say and a kubelet does.
+
+A pod has a loopback address of its own, so that every pod keeps its container's port. What a node
+and its network give a container is put in the place of what is named in its manifest, and nothing
+else is changed: the pod's address for `0.0.0.0`; a Service's address for its name in arguments and
+variables, where it is the host of an HTTP URL or stands in a list of hosts (so that a list of
+allowed hosts still has to name it); a directory for each volume; this machine's paths for what lies
+in the image.
+"""
+
+import http.client
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.cluster.manifests import (
+    Container,
+    Object,
+    Probe,
+    Template,
+    Unsupported,
+    environment,
+    expand,
+)
+
+_SUCCESS = range(200, 400)
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a pod finds where it is started."""
+
+    directory: Path
+    """Where pods get their volumes, their working directories and their logs."""
+    namespace: str
+    secrets: Mapping[str, Mapping[str, str]]
+    configs: Mapping[str, Mapping[str, str]]
+    identities: Mapping[str, Mapping[str, str]]
+    """Variables that pods of a ServiceAccount get from outside, as a cloud's webhook adds them."""
+    names: Mapping[str, str]
+    """Services' names to their addresses."""
+    links: Mapping[str, str]
+    """The variables by which Kubernetes tells every container about every Service."""
+    image_paths: Mapping[str, Path]
+    """What lies in the image, and where it is here."""
+    image_environ: Mapping[str, str]
+    """The variables that the image sets."""
+
+
+@dataclass
+class Answers:
+    """What a probe's requests brought."""
+
+    passed: int = 0
+    failed: int = 0
+    last: str = ""
+    """The last answer's status and text, or why there was none."""
+
+
+@dataclass
+class Pod:
+    """One pod; what goes wrong with it, as a kubelet would see it, is in `faults`."""
+
+    name: str
+    address: str
+    template: Template
+    node: Node
+    changed: Callable[[], None]
+    """Called when the pod becomes ready, stops being ready, or is deleted."""
+    once: bool = False
+    """Whether it is a Job's, which has to end on its own."""
+    answers: dict[str, Answers] = field(default_factory=dict)
+    """By kind of probe."""
+    faults: list[str] = field(default_factory=list)
+    status: int | None = None
+    """The exit status, once the container has ended."""
+    deleted: bool = False
+
+    def __post_init__(self) -> None:
+        self.answers = {kind: Answers() for kind in self.container.probes}
+        self.directory = self.node.directory / self.name
+        self.log = self.directory / "log"
+        self._root = self.directory / "root"
+        self.ended = threading.Event()
+        self._passes_readiness = "readiness" not in self.container.probes
+        self._started = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def container(self) -> Container:
+        """The pod's one container."""
+        return self.template.container
+
+    @property
+    def ready(self) -> bool:
+        """Whether the pod belongs to its Services' endpoints."""
+        alive = self._started.is_set() and not self.ended.is_set()
+        return alive and self._passes_readiness and not self.deleted
+
+    @property
+    def started(self) -> bool:
+        """Whether the startup probe has passed."""
+        return self._started.is_set()
+
+    def start(self) -> None:
+        """Start the container and its probes."""
+        self._root.mkdir(parents=True)
+        for volume, description in self._volumes():
+            _make_volume(volume, description)
+        environ = self._environ()
+        with self.log.open("wb") as output:
+            self._process = subprocess.Popen(
+                self._command(environ),
+                cwd=self._root,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self._thread(self._watch)
+        self._thread(self._probe_all)
+
+    def delete(self) -> None:
+        """Begin to delete the pod: it is no endpoint any more, then its hooks and signals run.
+
+        Returns at once; `ended` is set at the end.
+        """
+        self.deleted = True
+        self.changed()
+        self._thread(self._terminate)
+
+    def kill(self) -> None:
+        """End all processes of the container at once."""
+        if self._process is not None:
+            _kill_session(self._process.pid)
+            self.ended.wait(10)
+
+    def tail(self, size: int = 3000) -> str:
+        """The end of the container's log."""
+        return self.log.read_text(errors="replace")[-size:] if self.log.exists() else ""
+
+    def _thread(self, target: Callable[[], None]) -> None:
+        threading.Thread(target=target, name=f"{self.name} {target.__name__}", daemon=True).start()
+
+    # Start.
+
+    def _volumes(self) -> list[tuple[Path, Object]]:
+        return [(self.directory / name, each) for name, each in self.template.volumes.items()]
+
+    def _environ(self) -> dict[str, str]:
+        fields = {
+            "status.podIP": self.address,
+            "status.podIPs": self.address,
+            "metadata.name": self.name,
+            "metadata.namespace": self.node.namespace,
+        }
+        own = environment(self.container, self.node.secrets, self.node.configs, fields)
+        links = self.node.links if self.template.service_links else {}
+        identity = self.node.identities.get(self.template.service_account, {})
+        image = self.node.image_environ
+        environ = {**image, **links, **identity, **own, "HOSTNAME": self.name}
+        return {name: self._localised(value) for name, value in environ.items()}
+
+    def _command(self, environ: Mapping[str, str]) -> Sequence[str]:
+        if not self.container.command:
+            raise Unsupported("a container without a command: the image's own is not here")
+        # A command may be called as a Service is.
+        command = [self._moved(expand(part, environ)) for part in self.container.command]
+        return command + [self._localised(expand(part, environ)) for part in self.container.args]
+
+    def _moved(self, text: str) -> str:
+        """A text from the manifest with this machine's paths."""
+        for path, volume in self.container.mounts.items():
+            text = _moved(text, path, self.directory / volume)
+        for path, here in self.node.image_paths.items():
+            text = _moved(text, path, here)
+        return text
+
+    def _localised(self, text: str) -> str:
+        """A text from the manifest with this machine's paths and addresses."""
+        if text == "0.0.0.0":
+            return self.address
+        text = self._moved(text)
+        for name in sorted(self.node.names, key=len, reverse=True):
+            # In s3://name it is a bucket's.
+            host = rf"(^|[,=]|https?://){re.escape(name)}(?=$|[,:/])"
+            text = re.sub(host, rf"\g<1>{self.node.names[name]}", text)
+        return text
+
+    # Life.
+
+    def _watch(self) -> None:
+        """Note how the container ends; on its own it must not."""
+        assert self._process is not None
+        self.status = self._process.wait()
+        if not self.deleted and not (self.once and self.status == 0):
+            self._fault(f"the container ended with {self.status}")
+        if written := [each.name for each in self._root.iterdir()]:
+            self._fault(f"wrote to its root file system: {', '.join(written)}")
+        self.ended.set()
+        self.changed()
+
+    def _probe_all(self) -> None:
+        probes = self.container.probes
+        if "startup" in probes and not self._passes("startup", probes["startup"]):
+            return
+        self._started.set()
+        self.changed()
+        for kind in probes.keys() - {"startup"}:
+            self._thread({"readiness": self._stay_ready, "liveness": self._stay_alive}[kind])
+
+    def _passes(self, kind: str, probe: Probe) -> bool:
+        """Probe until it passes or has failed for good."""
+        failures = 0
+        for passed in self._results(kind, probe):
+            failures += not passed
+            if passed:
+                return True
+            if failures == probe.failures:
+                self._fault(f"the {kind} probe failed {failures} times: {self.answers[kind].last}")
+                return False
+        return False
+
+    def _stay_ready(self) -> None:
+        probe = self.container.probes["readiness"]
+        row = 0
+        for passed in self._results("readiness", probe):
+            row = max(row, 0) + 1 if passed else min(row, 0) - 1
+            before = self._passes_readiness
+            if row >= probe.successes:
+                self._passes_readiness = True
+            if -row >= probe.failures:
+                self._passes_readiness = False
+            if before != self._passes_readiness:
+                self.changed()
+
+    def _stay_alive(self) -> None:
+        probe = self.container.probes["liveness"]
+        failures = 0
+        for passed in self._results("liveness", probe):
+            failures = 0 if passed else failures + 1
+            if failures == probe.failures:
+                last = self.answers["liveness"].last
+                self._fault(f"the liveness probe failed {failures} times: {last}")
+
+    def _results(self, kind: str, probe: Probe):  # type: ignore[no-untyped-def]
+        """Probe once a period, as long as the container is there and wanted.
+
+        Only readiness is asked of a pod that is being deleted.
+        """
+        self.ended.wait(probe.initial_delay)
+        while not self.ended.is_set():
+            if self.deleted and kind != "readiness":
+                return
+            begun = time.monotonic()
+            passed, text = _ask(self.address, probe)
+            if self.ended.is_set():
+                return
+            answers = self.answers[kind]
+            answers.last = text
+            answers.passed += passed
+            answers.failed += not passed
+            yield passed
+            self.ended.wait(max(0.0, begun + probe.period - time.monotonic()))
+
+    def _fault(self, sentence: str) -> None:
+        self.faults.append(f"{self.name}: {sentence}")
+
+    # End.
+
+    def _terminate(self) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + self.template.grace_seconds
+        self._run_pre_stop(deadline)
+        self._process.send_signal(signal.SIGTERM)
+        if not self.ended.wait(max(0.0, deadline - time.monotonic())):
+            self._fault(f"killed after {self.template.grace_seconds} s")
+            self.kill()
+        if self.status != 0:
+            self._fault(f"the exit status is {self.status}")
+
+    def _run_pre_stop(self, deadline: float) -> None:
+        hook = self.container.pre_stop
+        left = deadline - time.monotonic()
+        if "sleep" in hook:
+            self.ended.wait(min(hook["sleep"]["seconds"], left))
+        if "exec" in hook:
+            done = subprocess.run(
+                hook["exec"]["command"], env=self._environ(), timeout=left, check=False
+            )
+            if done.returncode:
+                self._fault(f"the preStop hook ended with {done.returncode}")
+
+
+def _make_volume(place: Path, description: Object) -> None:
+    if "emptyDir" not in description:
+        raise Unsupported(f"volume {description['name']} that is no emptyDir")
+    place.mkdir()
+
+
+def _moved(text: str, path: str, here: Path) -> str:
+    """A text that is a path, or a flag with one, with what is below `path` moved."""
+    flag, equals, value = text.rpartition("=")
+    if value == path or value.startswith(path.rstrip("/") + "/"):
+        return f"{flag}{equals}{here}{value[len(path.rstrip('/')) :]}"
+    return text
+
+
+def _ask(address: str, probe: Probe) -> tuple[bool, str]:
+    connection = http.client.HTTPConnection(address, probe.port, timeout=probe.timeout)
+    try:
+        headers = {"User-Agent": "kube-probe/1.37", "Connection": "close", **dict(probe.headers)}
+        connection.request("GET", probe.path, headers=headers)
+        answer = connection.getresponse()
+        text = answer.read(10_000).decode(errors="replace")
+        return answer.status in _SUCCESS, f"{answer.status} {text}"
+    except (OSError, http.client.HTTPException) as error:
+        return False, repr(error)
+    finally:
+        connection.close()
+
+
+def _kill_session(leader: int) -> None:
+    """SIGKILL to every process of a session: a service's workers have groups of their own."""
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                if os.getsid(int(entry)) == leader:
+                    os.kill(int(entry), signal.SIGKILL)
+            except ProcessLookupError:
+                continue

@@ -1,0 +1,111 @@
+"""Production values installed: what clients, probes and Prometheus find."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from tests.cluster import prometheus
+from tests.cluster.cluster import Cluster
+from tests.cluster.installation import (
+    ARTIFACTS,
+    IMAGE,
+    METADATA,
+    MIGRATE,
+    Installation,
+    answer_of,
+    database,
+    render,
+)
+from tests.cluster.kubelet import Pod
+from tests.kubernetes.tools import NAMESPACE
+from tests.postgresql import PostgreSQL
+from tests.system.services import eventually
+
+
+def test_pods_wait_for_a_late_migration(postgresql: PostgreSQL, tmp_path: Path) -> None:
+    with (
+        database(postgresql) as secrets,
+        Cluster(render(), tmp_path, IMAGE, secrets).running() as cluster,
+    ):
+        pods = cluster.start_deployment(METADATA)
+        assert len(pods) == 2
+        cluster.wait_started(pods)
+        eventually(lambda: all(pod.answers["readiness"].failed for pod in pods))
+        for pod in pods:
+            assert "db upgrade" in pod.answers["readiness"].last
+            answer = _ask(pod, "/api/2.0/mlflow/experiments/get?experiment_id=0")
+            assert answer.status_code == 503
+            assert "db upgrade" in answer.json()["message"]
+            assert "tandem_db_migration_pending 1.0" in _ask(pod, "/metrics").text
+        assert cluster.endpoints(METADATA, 5000) == []
+        jobs = [cluster.start_job(MIGRATE) for _ in range(2)]  # two at once do no harm
+        for job in jobs:
+            cluster.finish(job, seconds=60)
+        cluster.wait_ready(pods)
+        for pod in pods:
+            assert "tandem_db_migration_pending 0.0" in _ask(pod, "/metrics").text
+
+
+def _ask(pod: Pod, path: str) -> requests.Response:
+    headers = {"Host": "mlflow.example.com"}
+    return requests.get(f"http://{pod.address}:5000{path}", headers=headers, timeout=10)
+
+
+@pytest.mark.parametrize("way", ["ingress", "httproute"])
+def test_a_stock_client_works(installation: Installation, way: str, tmp_path: Path) -> None:
+    name = f"{installation.layout}-{way}"
+    client = installation.start(way, "stock_client", installation.url, name, str(tmp_path))
+    found = answer_of(client)
+    assert found["artifact_uri"].startswith(
+        f"mlflow-artifacts://{urlsplit(installation.artifacts_url).hostname}/"
+    )
+    assert found["found"] == [found["run_id"]]
+    assert found["history"] == [1 / (1 + step) for step in range(5)]
+    assert found["listed"] == [
+        ["files/b.bin", False, 256 * 4096],
+        ["files/deep", True, None],
+    ]
+    assert found["same"]
+    assert found["predicted"] == [0, 1]
+    assert found["aliases"] == {"champion": "1"}
+    assert found["shown"] == {"listed": ["files"], "fetched": "snow", "page": "text/html"}
+
+
+def test_every_probe_is_answered(installation: Installation) -> None:
+    for name in (METADATA, ARTIFACTS):
+        for pod in installation.cluster.pods_of(name):
+            assert pod.answers.keys() == {"startup", "readiness", "liveness"}
+            eventually(lambda pod=pod: all(each.passed for each in pod.answers.values()), 15)
+            assert pod.answers["liveness"].failed == 0
+    assert installation.cluster.faults() == []
+
+
+@pytest.mark.parametrize("source", ["annotations", "serviceMonitor", "podMonitor"])
+def test_every_port_is_scraped(installation: Installation, source: str, tmp_path: Path) -> None:
+    pods = [pod for name in (METADATA, ARTIFACTS) for pod in installation.cluster.pods_of(name)]
+    if source == "annotations":
+        targets = prometheus.annotated(NAMESPACE, pods)
+    else:
+        targets = prometheus.monitored(render(f"monitoring.{source}.enabled=true"), pods)
+    assert len(targets) == len(pods)
+    rules = installation.cluster.manifests.rules
+    assert rules
+    with prometheus.serve(tmp_path / "prometheus", targets, rules) as running:
+        names = {pod.name for pod in pods}
+        assert running.query("up == 1").keys() == names
+        for pod, (build,) in running.query('tandem_build_info{version!=""}').items():
+            assert pod.startswith(build["service"])  # the metric's own label
+            assert build["namespace"] == NAMESPACE
+            names.remove(pod)
+        assert not names
+        eventually(lambda: all(rule["health"] == "ok" for rule in running.rules()))
+        # Before the first scrape, alerts on what is absent are pending.
+        eventually(lambda: all(_is_quiet(rule) for rule in running.rules()))
+
+
+def _is_quiet(rule: dict[str, Any]) -> bool:
+    """Whether it is no alert, or one with nothing to tell."""
+    return rule["type"] != "alerting" or rule["state"] == "inactive"
