@@ -80,6 +80,8 @@ class DatabaseSettings(Protocol):
     def pool_timeout(self) -> float: ...
     @property
     def pool_recycle(self) -> int: ...
+    @property
+    def db_prepared_statements(self) -> bool: ...
 
 
 class Database:
@@ -306,6 +308,8 @@ def _engine(url: URL, dialect: Dialect, settings: DatabaseSettings, size: int) -
             )
             if name not in url.query
         }
+        if not settings.db_prepared_statements:
+            options["connect_args"]["prepare_threshold"] = None
     engine = create_engine(
         url,
         pool_size=size,

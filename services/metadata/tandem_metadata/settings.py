@@ -114,6 +114,12 @@ class Settings(CommonSettings):
         "Seconds after which a database connection is replaced.",
         env="MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE",
     )
+    db_prepared_statements: bool = setting(
+        True,
+        "Prepare the statements that are used often, on each PostgreSQL connection. Off for PgBouncer "
+        "in transaction mode, where the next transaction has another connection.",
+        env="TANDEM_DB_PREPARED_STATEMENTS",
+    )
     truncate_long_values: bool = setting(
         True,
         "Cut param and tag values that are too long, instead of refusing them.",

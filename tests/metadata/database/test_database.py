@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
-from sqlalchemy import Connection, exc, select, update
+from sqlalchemy import Connection, exc, select, text, update
 
 from tandem_metadata import tables
 from tandem_metadata.db import Database, announce, parse_url
@@ -230,6 +230,20 @@ def test_writers_that_wait_leave_connections_to_readers(settings: Settings) -> N
         for thread in threads:
             thread.join()
     assert ["busy" in error.message for error in refused] == [True] * 3
+    database.close()
+
+
+@only_postgresql
+@pytest.mark.parametrize("wanted", [True, False])
+def test_statements_are_prepared_unless_the_settings_say_otherwise(
+    settings: Settings, wanted: bool
+) -> None:
+    database = Database(replace(settings, pool_size=1, db_prepared_statements=wanted))
+    with database.read() as conn:
+        for number in range(10):
+            conn.execute(text("SELECT CAST(:number AS INTEGER)"), {"number": number})
+        prepared = conn.exec_driver_sql("SELECT count(*) FROM pg_prepared_statements").scalar()
+    assert bool(prepared) is wanted
     database.close()
 
 
