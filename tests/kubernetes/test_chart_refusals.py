@@ -95,7 +95,18 @@ REFUSED = {
     "metadata.pdb.maxUnavailable=0": "metadata.pdb forbids every eviction",
     "artifacts.pdb.minAvailable=100%": "artifacts.pdb forbids every eviction",
     # one component's in the other
-    "objectStore.existingSecret=db": "objectStore.existingSecret and database.existingSecret are",
+    "objectStore.existingSecret=db": (
+        "objectStore.existingSecret and database.existingSecret are both db"
+    ),
+    "objectStore.existingSecret=owner migration.existingSecret=owner": (
+        "objectStore.existingSecret and migration.existingSecret are both owner"
+    ),
+    "migration.existingSecret=owner artifacts.extraEnvFrom[0].secretRef.name=owner": (
+        "artifacts has owner, the database's Secret"
+    ),
+    "migration.existingSecret=owner metadata.extraEnvFrom[0].secretRef.name=owner": (
+        "metadata has owner, the migration's Secret"
+    ),
     "artifacts.extraEnvFrom[0].secretRef.name=db": "artifacts has db, the database's Secret",
     "artifacts.extraEnv[0].name=A artifacts.extraEnv[0].valueFrom.secretKeyRef.name=db": (
         "artifacts has db, the database's Secret"

@@ -250,3 +250,13 @@ def test_names(release: str, fullname: str) -> None:
     metadata = chart.one(objects, "Deployment", f"{fullname}-metadata")
     assert chart.flag(metadata, "--artifacts-url") == f"http://{fullname}-artifacts:5500"
     assert len(job(objects)["metadata"]["name"]) <= 63
+
+
+def test_the_migration_may_have_a_role_of_its_own() -> None:
+    objects = chart.render("generated-secrets", "migration.existingSecret=owner")
+    (uri,) = [each for each in chart.container(job(objects))["env"] if "valueFrom" in each]
+    assert uri["valueFrom"]["secretKeyRef"] == {"name": "owner", "key": "uri"}
+    assert "tandem-migrate" not in chart.of_kind(objects, "Secret")
+    metadata = chart.one(objects, "Deployment", "tandem-metadata")
+    assert "owner" not in str(metadata)
+    assert "checksum/database" not in pod_annotations(job(objects)), "a hash of what it has not"

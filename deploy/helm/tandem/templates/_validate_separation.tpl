@@ -71,13 +71,17 @@ variables:
 {{- end -}}
 
 {{- define "tandem.validate.separation" -}}
-{{- $database := include "tandem.databaseSecret" . -}}
 {{- $store := include "tandem.artifacts.secret" . -}}
-{{- if eq $store $database -}}
-{{- fail (printf "objectStore.existingSecret and database.existingSecret are both %s: give each a Secret of its own, or artifacts would know the database's password." $store) -}}
+{{- range $where, $database := dict "database" (include "tandem.databaseSecret" .) "migration" .Values.migration.existingSecret -}}
+{{- if and $database (eq $store $database) -}}
+{{- fail (printf "objectStore.existingSecret and %s.existingSecret are both %s: give each a Secret of its own, or artifacts would know the database's password." $where $store) -}}
 {{- end -}}
-{{- if include "tandem.names" (dict "values" .Values.artifacts "secret" $database) -}}
+{{- if and $database (include "tandem.names" (dict "values" $.Values.artifacts "secret" $database)) -}}
 {{- fail (printf "artifacts has %s, the database's Secret, in its extra variables, volumes or containers: remove it there; metadata and the migration alone may know it." $database) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.migration.existingSecret (include "tandem.names" (dict "values" .Values.metadata "secret" .Values.migration.existingSecret)) -}}
+{{- fail (printf "metadata has %s, the migration's Secret, in its extra variables, volumes or containers: remove it there, or its pods could change tables." .Values.migration.existingSecret) -}}
 {{- end -}}
 {{- range $component := list "metadata" "migration" -}}
 {{- if and $store (include "tandem.names" (dict "values" (index $.Values $component) "secret" $store)) -}}

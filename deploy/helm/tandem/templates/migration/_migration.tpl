@@ -18,7 +18,9 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 
 {{/* A generated Secret is the release's own and comes after hooks: a hook has its own copy. */}}
 {{- define "tandem.migration.databaseSecret" -}}
-{{- if and .Values.database.uri (eq .Values.migration.mode "hook") -}}
+{{- if .Values.migration.existingSecret -}}
+{{- .Values.migration.existingSecret -}}
+{{- else if and .Values.database.uri (eq .Values.migration.mode "hook") -}}
 {{- printf "%s-migrate" (include "tandem.fullname" .) -}}
 {{- else -}}
 {{- include "tandem.databaseSecret" . -}}
@@ -44,7 +46,9 @@ template:
       {{- toYaml . | nindent 6 }}
       {{- end }}
     {{- $checksums := dict }}
-    {{- with $.Values.database.uri }}{{ $checksums = dict "checksum/database" (sha256sum .) }}{{ end }}
+    {{- if and $.Values.database.uri (not .existingSecret) }}
+    {{- $checksums = dict "checksum/database" (sha256sum $.Values.database.uri) }}
+    {{- end }}
     {{- include "tandem.annotations" (dict "root" $ "indent" 4 "annotations" (list $checksums .podAnnotations)) }}
   spec:
     # A failed attempt stays to be read; the next one gets a pod of its own.
@@ -88,7 +92,7 @@ template:
             valueFrom:
               secretKeyRef:
                 name: {{ include "tandem.migration.databaseSecret" $ }}
-                key: {{ $.Values.database.secretKey }}
+                key: {{ ternary .secretKey $.Values.database.secretKey (not (empty .existingSecret)) }}
           - name: TMPDIR
             value: /tmp
           {{- with .extraEnv }}

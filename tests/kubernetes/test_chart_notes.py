@@ -1,0 +1,84 @@
+"""NOTES.txt tells what was deployed, what to do next and what is not as it should be."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.kubernetes import chart, tools
+from tests.kubernetes.tools import CHART, NAMESPACE, RELEASE
+
+
+def notes(name: str, *sets: str) -> str:
+    command: list[str | Path] = ["install", RELEASE, CHART, "--namespace", NAMESPACE, "--dry-run=client"]
+    for each in sets:
+        command += ["--set", each]
+    said = tools.helm(*command, "--values", chart.values(name))
+    return said.partition("\nNOTES:\n")[2]
+
+
+@pytest.mark.parametrize("name", chart.MATRIX)
+def test_they_name_objects_that_are_there(name: str) -> None:
+    said = notes(name)
+    objects = chart.render(name)
+    named = set(re.findall(r"\b(deployment|service)/([a-z-]+)", said))
+    there = {
+        (kind.lower(), each)
+        for kind in ("Deployment", "Service")
+        for each in chart.of_kind(objects, kind)
+    }
+    assert named <= there
+    assert len([each for each in named if each[0] == "deployment"]) == 2
+    assert "authenticates nobody" in said
+    assert "<no value>" not in said
+    assert "%!" not in said
+    assert "\n\n\n" not in said
+
+
+def test_a_routed_release_is_told_its_tracking_uri() -> None:
+    said = notes("two-hosts-ingress")
+    assert "export MLFLOW_TRACKING_URI=https://mlflow.example.com\n" in said
+    assert (
+        "mlflow.example.com and artifacts.example.com must lead to your ingress controller" in said
+    )
+    assert "port-forward" not in said
+    assert "at both hosts alike" in said
+    assert "must lead to your gateway" in notes("httproute-two-hosts")
+    assert "at both hosts alike" not in notes("single-host-ingress")
+
+
+def test_one_that_is_not_routed_is_told_to_forward_ports() -> None:
+    said = notes("sqlite-disk", "metadata.service.port=80")
+    assert "port-forward service/tandem-metadata 5000:80 " in said
+    assert "must lead to service tandem-artifacts" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "warned"),
+    [
+        (
+            "sqlite-disk",
+            ["SQLite is one file", "Artifacts are on one volume", "networkPolicy.enabled"],
+        ),
+        ("generated-secrets", ["database.uri", "objectStore.credentials", "networkPolicy.enabled"]),
+        ("single-host-ingress", ["networkPolicy.enabled", "readTimeout"]),
+        ("production", []),
+    ],
+)
+def test_what_is_not_as_it_should_be(name: str, warned: list[str]) -> None:
+    lines = [line for line in notes(name).splitlines() if line.startswith("!")]
+    assert len(lines) == len(warned)
+    for line, part in zip(lines, warned, strict=True):
+        assert part in line
+
+
+def test_plain_http_is_warned_of() -> None:
+    assert "travel in the clear" in notes("sqlite-disk", "ingress.enabled=true")
+
+
+def test_how_pods_come_and_migrate() -> None:
+    assert "2 to 20 pods (KEDA)" in notes("keda")
+    assert "3 to 12 pods (HPA)" in notes("production")
+    assert "as a hook before" in notes("minimal")
+    assert "Job tandem-migrate-" in notes("gitops")
+    assert "run tandem-metadata db upgrade yourself" in notes("minimal", "migration.enabled=false")
