@@ -54,7 +54,7 @@ CMD ["serve", "--host", "0.0.0.0"]
 ARG VERSION=0.1.0
 ARG REVISION=
 LABEL org.opencontainers.image.title="tandem-metadata" \
-      org.opencontainers.image.description="Tandem's metadata service: MLflow's tracking API over SQLite or PostgreSQL, and its web UI" \
+      org.opencontainers.image.description="Tandem's metadata service: MLflow's tracking API and web UI over SQLite or PostgreSQL" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
