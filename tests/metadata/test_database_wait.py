@@ -285,7 +285,15 @@ def test_a_look_that_hangs_holds_up_neither_the_start_nor_the_stop(
 
 
 @pytest.mark.parametrize(
-    "uri", ["mysql://localhost/mlflow", "sqlite:///:memory:", "sqlite:////no/such/folder/db"]
+    "uri",
+    [
+        "mysql://localhost/mlflow",
+        "postgresql://a@127.0.0.1:port/b",
+        "postgresql://a:secret@127.0.0.1:1/b?nonsense=1",
+        "postgresql://a:secret@127.0.0.1:1/b?connect_timeout=soon",
+        "sqlite:///:memory:",
+        "sqlite:////no/such/folder/db",
+    ],
 )
 def test_an_address_that_can_never_work_is_refused_at_the_start(
     uri: str, monkeypatch: pytest.MonkeyPatch
@@ -293,5 +301,6 @@ def test_an_address_that_can_never_work_is_refused_at_the_start(
     monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", uri)
     monkeypatch.setenv("MLFLOW_DEFAULT_ARTIFACT_ROOT", ARTIFACT_ROOT)
     monkeypatch.setenv("TANDEM_MIGRATE", "false")
-    with pytest.raises(SettingsError, match="--backend-store-uri"):
+    with pytest.raises(SettingsError, match="--backend-store-uri") as refused:
         create_app()
+    assert "secret" not in str(refused.value)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
+import psycopg
 from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.pool import PoolProxiedConnection
@@ -266,6 +267,7 @@ def parse_url(text: str) -> URL:
         ) from None
     name = url.drivername.partition("+")[0]
     if name in ("postgresql", "postgres"):
+        _check_parameters(url)
         return url.set(drivername="postgresql+psycopg")
     if name != "sqlite":
         raise SettingsError(
@@ -273,6 +275,18 @@ def parse_url(text: str) -> URL:
             f"'{name}' is not supported."
         )
     return _sqlite_url(url.set(drivername="sqlite"))
+
+
+def _check_parameters(url: URL) -> None:
+    """The driver would find these out only when it connects, which may be much later."""
+    try:
+        psycopg.conninfo.make_conninfo(**dict.fromkeys(url.query, ""))
+        int(str(url.query.get("connect_timeout", 0)))
+    except (psycopg.ProgrammingError, ValueError) as error:
+        raise SettingsError(
+            "--backend-store-uri has a parameter that PostgreSQL's library does not take: "
+            f"{str(error).strip()}."
+        ) from None
 
 
 def _sqlite_url(url: URL) -> URL:

@@ -116,8 +116,8 @@ class Settings(CommonSettings):
     )
     db_prepared_statements: bool = setting(
         True,
-        "Prepare the statements that are used often, on each PostgreSQL connection. Off for PgBouncer "
-        "in transaction mode, where the next transaction has another connection.",
+        "Prepare the statements that are used often, on each PostgreSQL connection. Off for "
+        "PgBouncer in transaction mode, where the next transaction has another connection.",
         env="TANDEM_DB_PREPARED_STATEMENTS",
     )
     truncate_long_values: bool = setting(
