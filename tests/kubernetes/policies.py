@@ -137,7 +137,7 @@ def _is_port(rule: Object, target: Peer, port: int, protocol: str) -> bool:
     wanted = rule.get("port")
     if isinstance(wanted, str):
         return isinstance(target, Pod) and target.ports.get(wanted) == port
-    return wanted is None or wanted <= port <= rule.get("endPort", wanted)
+    return wanted is None or bool(wanted <= port <= rule.get("endPort", wanted))
 
 
 def _selects(selector: Object, labels: Mapping[str, str]) -> bool:

@@ -10,10 +10,10 @@ from tests.kubernetes.tools import CHART, NAMESPACE, RELEASE
 
 
 def notes(name: str, *sets: str) -> str:
-    command: list[str | Path] = ["install", RELEASE, CHART, "--namespace", NAMESPACE, "--dry-run=client"]
+    command: list[str | Path] = ["install", RELEASE, CHART, "--namespace", NAMESPACE]
     for each in sets:
         command += ["--set", each]
-    said = tools.helm(*command, "--values", chart.values(name))
+    said = tools.helm(*command, "--dry-run=client", "--values", chart.values(name))
     return said.partition("\nNOTES:\n")[2]
 
 

@@ -9,7 +9,7 @@ from tests.kubernetes.policies import Host, Peer, Pod, allows, pod_of, telling_p
 from tests.kubernetes.tools import Object
 
 DNS = Pod("kube-system", {"k8s-app": "kube-dns"})
-NEIGHBOUR = Pod("tandem", {"app": "notebook"})
+NEIGHBOUR = Pod("tandem", {"app": "notebook"}, {"http": 8080})
 S3, INTERNET = Host("52.95.110.1"), Host("198.51.100.7")
 
 ROUTER, PROMETHEUS = Pod("traefik", {"app": "traefik"}), Pod("monitoring", {"app": "prometheus"})

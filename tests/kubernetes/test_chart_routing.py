@@ -173,13 +173,16 @@ def test_accepted_hosts() -> None:
 
 def test_ports_of_hosts_are_for_clients_only() -> None:
     """As by port-forward: the default root names the port, and a route could not."""
-    objects = chart.render("sqlite-disk", "ingress.enabled=true")
+    tls = ("ingress.tls.enabled=true", "hosts.scheme=https")
+    objects = chart.render("sqlite-disk", "ingress.enabled=true", *tls)
     metadata = chart.one(objects, "Deployment", "tandem-metadata")
     assert chart.flag(metadata, "--default-artifact-root") == "mlflow-artifacts://localhost:5500/"
     artifacts = chart.one(objects, "Deployment", "tandem-artifacts")
-    assert chart.flag(artifacts, "--cors-allowed-origins") == "http://localhost:5000"
-    ingress = chart.one(objects, "Ingress", "tandem-artifacts")
-    assert ingress["spec"]["rules"][0]["host"] == "localhost"
+    assert chart.flag(artifacts, "--cors-allowed-origins") == "https://localhost:5000"
+    for component in chart.COMPONENTS:
+        spec = chart.one(objects, "Ingress", f"tandem-{component}")["spec"]
+        assert spec["rules"][0]["host"] == "localhost"
+        assert spec["tls"][0]["hosts"] == ["localhost"]
 
 
 def test_one_host_needs_no_cors() -> None:
