@@ -1,0 +1,105 @@
+"""A real Prometheus for tests, and promtool: both Debian's."""
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+
+from tests import debian
+from tests.system.services import free_port
+
+_PACKAGE = "prometheus"
+_START_SECONDS = 60
+
+
+def promtool(*arguments: str | Path) -> str:
+    """What promtool writes; fails with it when promtool finds something wrong."""
+    command = [debian.find("promtool", _PACKAGE), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, f"promtool {arguments}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """A running server."""
+
+    url: str
+
+    def get(self, path: str, **parameters: str) -> Any:
+        """The data of an answer of its API; fails with its own sentence when it refuses."""
+        answer = requests.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=30).json()
+        assert answer["status"] == "success", f"{path} {parameters}: {answer.get('error')}"
+        return answer["data"]
+
+    def query(self, expression: str, at: float | None = None) -> list[dict[str, Any]]:
+        """The series that an expression has now, or had at a time of the clock.
+
+        Each is {"metric": labels, "value": [time, text]}.
+        """
+        time_of = {} if at is None else {"time": str(at)}
+        series: list[dict[str, Any]] = self.get("query", query=expression, **time_of)["result"]
+        return series
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Every rule with its state."""
+        return [rule for group in self.get("rules")["groups"] for rule in group["rules"]]
+
+    def targets(self) -> list[dict[str, Any]]:
+        """Every target that it scrapes."""
+        active: list[dict[str, Any]] = self.get("targets", state="active")["activeTargets"]
+        return active
+
+
+@contextlib.contextmanager
+def running(
+    directory: Path, scrape_configs: Sequence[Mapping[str, Any]], rules: Mapping[str, Any]
+) -> Iterator[Prometheus]:
+    """Start one that scrapes and judges every second, on loopback, with data of its own."""
+    binary = debian.find("prometheus", _PACKAGE)
+    rule_file = directory / "rules.yaml"
+    rule_file.write_text(yaml.safe_dump(dict(rules)))
+    configuration = directory / "prometheus.yaml"
+    every = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    content = {
+        "global": every,
+        "rule_files": [str(rule_file)],
+        "scrape_configs": [dict(each) for each in scrape_configs],
+    }
+    configuration.write_text(yaml.safe_dump(content))
+    promtool("check", "config", configuration)
+    address = f"127.0.0.1:{free_port()}"
+    command = [
+        binary,
+        f"--config.file={configuration}",
+        f"--storage.tsdb.path={directory / 'data'}",
+        f"--web.listen-address={address}",
+        "--log.level=warn",
+    ]
+    log = directory / "prometheus.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=directory)
+    try:
+        server = Prometheus(f"http://{address}")
+        deadline = time.monotonic() + _START_SECONDS
+        while not _ready(server):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _ready(server: Prometheus) -> bool:
+    try:
+        return requests.get(f"{server.url}/-/ready", timeout=5).ok
+    except requests.RequestException:
+        return False
