@@ -19,6 +19,7 @@ from playwright.sync_api import (
     Response,
     expect,
 )
+from playwright.sync_api import TimeoutError as TimeIsUp
 
 from tests.browser.layouts import Layout
 
@@ -28,7 +29,7 @@ INTRODUCTION = r"https://mlflow\.org/.*\.mp4"
 """The film that empty pages of traces would fetch from MLflow's host; their policy blocks it."""
 DOWNLOAD = "codegen_mlflow_app_src_experiment-tracking_components_artifactview.tsx_337"
 """The component id of the button beside a preview."""
-_TIMEOUT = 30_000  # two cores, two servers, a proxy and a browser share the machine
+_TIMEOUT = 60_000  # two cores, two servers, a proxy and a browser share the machine
 expect.set_options(timeout=_TIMEOUT)
 _QUIET = 6  # looks, 50 ms apart
 _LOCAL_SCHEMES = ("data", "blob", "about")
@@ -67,6 +68,17 @@ _WATCH_ALERTS = """
   };
   new MutationObserver(look).observe(document, {childList: true, subtree: true});
 })();
+"""
+# Skeletons and spinners of any kind move for ever. Charts that one would have to scroll to do so
+# until one does.
+_MOVING = """
+() => document.getAnimations().filter(each => {
+  const timing = each.effect.getComputedTiming();
+  const target = each.effect.target;
+  const {top, bottom} = target.getBoundingClientRect();
+  return timing.iterations === Infinity && target.closest("main") && target.checkVisibility()
+    && bottom > 0 && top < window.innerHeight;
+}).map(each => each.effect.target.outerHTML.slice(0, 300))
 """
 _ALERTS = ("[class*='notification-notice-error']", "[class*='notification-notice'] .anticon-error")
 
@@ -152,6 +164,19 @@ class Tab:
         while quiet < _QUIET and time.monotonic() < deadline:
             self.page.wait_for_timeout(50)
             quiet = 0 if self._unanswered else quiet + 1
+
+    def rest(self) -> None:
+        """Wait until the page asks for nothing more and nothing on it moves: it shows what it has.
+
+        Fails when it never does.
+        """
+        self.settle()
+        try:
+            self.page.wait_for_function(f"({_MOVING})().length === 0")
+        except TimeIsUp:
+            moving = "\n".join(self.page.evaluate(_MOVING))
+            raise AssertionError(f"{self.page.url} never comes to rest:\n{moving}") from None
+        self.settle()
 
     def _on_request(self, request: Request) -> None:
         self.requests.append(request)

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.content import CROWD_SIZE, TRIALS, Content
+from tests.browser.content import CROWD_SIZE, TRIALS, Content, Site
 from tests.browser.tab import Tab
 
 
@@ -102,9 +102,9 @@ def test_experiments_are_compared(tab: Tab, filled: Content) -> None:
     tab.shot("compare-experiments")
 
 
-def test_tables_of_runs_are_side_by_side(tab: Tab, filled: Content) -> None:
-    page = tab.open(f"/experiments/{filled.experiment_id}/runs?compareRunsMode=ARTIFACT")
+def test_tables_of_runs_are_side_by_side(site_tab: Tab, site: Site) -> None:
+    page = site_tab.open(f"/experiments/{site.content.experiment_id}/runs?compareRunsMode=ARTIFACT")
     page.get_by_test_id("dropdown-tables").click()
     page.get_by_role("option", name="answers.json").click()
     expect(page.get_by_text("first")).to_be_visible()
-    tab.shot("runs-artifact-view")
+    site_tab.shot("runs-artifact-view")

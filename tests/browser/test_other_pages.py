@@ -31,21 +31,6 @@ BY_ADDRESS = {
 }
 """Pages of an experiment that the side bar does not offer, but links may lead to."""
 
-# Skeletons and spinners of any kind move for ever.
-_MOVING = """
-() => document.getAnimations().filter(each => {
-  const timing = each.effect.getComputedTiming();
-  const target = each.effect.target;
-  return timing.iterations === Infinity && target.closest("main") && target.checkVisibility();
-}).length
-"""
-
-
-def comes_to_rest(tab: Tab) -> None:
-    """Wait until the page asks for nothing more and nothing on it moves."""
-    tab.settle()
-    tab.page.wait_for_function(f"({_MOVING})() === 0")
-
 
 def links(page: Page) -> Locator:
     """The pages that the side bar offers."""
@@ -59,7 +44,7 @@ def follow(tab: Tab, name: str) -> None:
 
 def is_empty_but_well(tab: Tab, text: str) -> None:
     expect(tab.page.get_by_role("main").get_by_text(text).first).to_be_visible()
-    comes_to_rest(tab)
+    tab.rest()
 
 
 def test_the_home_page(tab: Tab, filled: Content) -> None:
@@ -68,7 +53,7 @@ def test_the_home_page(tab: Tab, filled: Content) -> None:
     expect(main.get_by_role("heading", name="Welcome to MLflow")).to_be_visible()
     expect(main.get_by_role("heading", name="Recent Experiments")).to_be_visible()
     expect(main.get_by_role("row").nth(1)).to_be_visible()
-    comes_to_rest(tab)
+    tab.rest()
     expect(links(page)).to_have_text(["Home", "Experiments", "Model registry", "Docs", "Settings"])
     tab.shot("home")
     main.get_by_role("link", name="View all").click()
@@ -109,7 +94,7 @@ def test_the_pages_of_an_experiment_of_generative_models(tab: Tab, filled: Conte
         expect(page.get_by_role("main").get_by_text(text).first).to_be_visible()
         tab.settle()
         if name != "Sessions":  # its drawing moves for ever
-            comes_to_rest(tab)
+            tab.rest()
         tab.shot(f"genai-{name.lower().replace(' ', '-')}")
 
 
@@ -118,7 +103,7 @@ def test_pages_that_nothing_leads_to(tab: Tab, filled: Content) -> None:
         page = tab.open(f"/experiments/{filled.experiment_id}/{address}?workflowType=genai")
         found = page.get_by_role("main")
         expect(found.get_by_text(text).or_(found.get_by_placeholder(text)).first).to_be_visible()
-        comes_to_rest(tab)
+        tab.rest()
     page = tab.open("/gateway")
     expect(page.get_by_text("Page Not Found")).to_be_visible()
 
@@ -156,10 +141,10 @@ def test_the_settings(tab: Tab) -> None:
 def test_experiments_and_runs_that_are_not_there(tab: Tab, filled: Content) -> None:
     page = tab.open("/experiments/777")
     expect(page.get_by_text("Experiment load error")).to_be_visible()
-    comes_to_rest(tab)
+    tab.rest()
     page = tab.open(f"/experiments/{filled.experiment_id}/runs/nothing")
     expect(page.get_by_text("Run ID nothing does not exist")).to_be_visible()
-    comes_to_rest(tab)
+    tab.rest()
     page = tab.open("/nowhere")
     expect(page.get_by_text("Page Not Found")).to_be_visible()
     page.get_by_role("link", name="the home page.").click()

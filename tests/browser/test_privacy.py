@@ -146,7 +146,7 @@ def test_no_page_calls_another_host(browser: Browser, two_hosts: Site) -> None:
         for number, address in enumerate(addresses):
             page = tab.open(address)
             expect(page.get_by_role("main")).not_to_be_empty()
-            tab.settle()
+            tab.rest()
             tab.shot(f"page-{number:02}")
         assert tab.hosts == two_hosts.layout.hosts, "no file came from the artifacts host"
 

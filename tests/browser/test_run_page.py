@@ -7,7 +7,7 @@ import pytest
 from mlflow import MlflowClient
 from playwright.sync_api import expect
 
-from tests.browser.content import EXPERIMENT, MODEL, SHOWCASE, Content
+from tests.browser.content import EXPERIMENT, MODEL, SHOWCASE, Content, Site
 from tests.browser.tab import Tab
 
 
@@ -55,8 +55,9 @@ def test_a_dataset_opens_beside_the_run(tab: Tab, filled: Content) -> None:
     tab.shot("run-dataset")
 
 
-def test_model_metrics_show_charts_and_pictures(tab: Tab, filled: Content) -> None:
-    page = tab.open(f"/experiments/{filled.experiment_id}/runs/{filled.showcase}")
+def test_model_metrics_show_charts_and_pictures(site_tab: Tab, site: Site) -> None:
+    content = site.content
+    page = site_tab.open(f"/experiments/{content.experiment_id}/runs/{content.showcase}")
     page.get_by_role("tab", name="Model metrics").click()
     cards = page.get_by_test_id("experiment-view-compare-runs-card")
     for name in ("accuracy", "loss", "test_score", "samples"):
@@ -66,7 +67,7 @@ def test_model_metrics_show_charts_and_pictures(tab: Tab, filled: Content) -> No
     picture = cards.filter(has=page.get_by_role("heading", name="samples")).locator("img").first
     expect(picture).to_be_visible()
     expect(picture).not_to_have_js_property("naturalWidth", 0)
-    tab.shot("run-model-metrics", full_page=True)
+    site_tab.shot("run-model-metrics", full_page=True)
 
 
 def test_system_metrics_show_charts(tab: Tab, filled: Content) -> None:
