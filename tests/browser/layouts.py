@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import mlflow
 import requests
@@ -40,24 +41,32 @@ class Layout:
     @property
     def hosts(self) -> set[str]:
         """`host:port` of all that is the users' own."""
-        return {each.removeprefix("http://") for each in (self.url, self.artifacts_url)}
+        return {urlsplit(each).netloc for each in (self.url, self.artifacts_url)}
 
 
 @contextmanager
-def one_host(directory: Path) -> Iterator[Layout]:
-    """Paths of the artifact proxy lead to the artifacts service, all others to metadata."""
+def one_host(directory: Path, prefix: str = "") -> Iterator[Layout]:
+    """Paths of the artifact proxy lead to the artifacts service, all others to metadata.
+
+    Both services are below the prefix. Metadata reaches the other by the way that clients go.
+    """
+    below = ("--static-prefix", prefix) if prefix else ()
     host = f"127.0.0.1:{services.free_port()}"
     with ExitStack() as running:
         artifacts = running.enter_context(
-            services.artifacts_service(directory, str(directory / "artifacts"))
+            services.artifacts_service(
+                directory, str(directory / "artifacts"), *below, started=f"{prefix}/ready"
+            )
         )
         metadata = running.enter_context(
-            _metadata(directory, host, "--artifacts-url", artifacts.url)
+            _metadata(directory, host, *below, started=f"{prefix}/ready")
         )
-        prefixes = " || ".join(f"PathPrefix(`{path}`)" for path in _ARTIFACT_PATHS)
-        rules = {metadata.url: "PathPrefix(`/`)", artifacts.url: prefixes}
-        running.enter_context(_traefik(directory, host, host, rules))
-        yield Layout("one-host", f"http://{host}", f"http://{host}", metadata, artifacts)
+        paths = " || ".join(f"PathPrefix(`{prefix}{path}`)" for path in _ARTIFACT_PATHS)
+        rules = {metadata.url: f"PathPrefix(`{prefix or '/'}`)", artifacts.url: paths}
+        running.enter_context(_traefik(directory, host, f"{host}{prefix}", rules))
+        url = f"http://{host}{prefix}"
+        name = "below-a-prefix" if prefix else "one-host"
+        yield Layout(name, url, url, metadata, artifacts)
 
 
 @contextmanager
@@ -108,7 +117,9 @@ def two_hosts(directory: Path) -> Iterator[Layout]:
 
 
 @contextmanager
-def _metadata(directory: Path, artifacts_host: str, *arguments: str) -> Iterator[Process]:
+def _metadata(
+    directory: Path, artifacts_host: str, *arguments: str, started: str = "/ready"
+) -> Iterator[Process]:
     with services.metadata_service(
         directory,
         f"sqlite:///{directory / 'mlflow.db'}",
@@ -116,6 +127,7 @@ def _metadata(directory: Path, artifacts_host: str, *arguments: str) -> Iterator
         "--ui-dir",
         str(ui_folder()),
         *arguments,
+        started=started,
     ) as process:
         yield process
 
@@ -127,10 +139,10 @@ def ui_folder() -> Path:
 
 
 @contextmanager
-def _traefik(directory: Path, address: str, host: str, rules: Mapping[str, str]) -> Iterator[None]:
+def _traefik(directory: Path, address: str, at: str, rules: Mapping[str, str]) -> Iterator[None]:
     """Traefik at the address, leading to each URL what its rule matches; longer rules first.
 
-    It is ready when metadata answers at its `host`.
+    It is ready when metadata answers where it is `at`: a host, and a path if there is one.
     """
     configuration = directory / "routes.yaml"  # JSON is YAML too
     configuration.write_text(json.dumps(_routes(rules)))
@@ -148,7 +160,7 @@ def _traefik(directory: Path, address: str, host: str, rules: Mapping[str, str])
             command, cwd=directory, env=services.environment(), stdout=output, stderr=output
         )
     try:
-        _wait(address, host, process, log)
+        _wait(address, at, process, log)
         yield
     finally:
         process.kill()
@@ -164,11 +176,13 @@ def _routes(rules: Mapping[str, str]) -> dict[str, Any]:
     return {"http": {"routers": routers, "services": backends}}
 
 
-def _wait(address: str, host: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait(address: str, at: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    host, slash, path = at.partition("/")
+    health = f"http://{address}{slash}{path}/health"
     deadline = time.monotonic() + _START_SECONDS
     while True:
         try:
-            if requests.get(f"http://{address}/health", headers={"Host": host}, timeout=5).ok:
+            if requests.get(health, headers={"Host": host}, timeout=5).ok:
                 return
         except requests.RequestException:
             pass
