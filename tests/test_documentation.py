@@ -70,6 +70,23 @@ def test_the_documentation_names_no_setting_that_is_gone() -> None:
     assert named == known
 
 
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+_LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    targets = _LINK.findall(page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_pictures_are_shown_and_small() -> None:
+    shown = {name for page in PAGES for name in re.findall(r"!\[.*\]\((\S+)\)", page.read_text())}
+    for picture in (ROOT / "docs" / "images").iterdir():
+        assert picture.relative_to(ROOT).as_posix() in shown
+        assert picture.stat().st_size < 200_000
+
+
 def test_every_metric_is_documented_and_no_other() -> None:
     ours = {
         metric.name + ("_total" if metric.type == "counter" else "")
