@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -31,7 +32,10 @@ default_pool_size = {pool_size}
 server_round_robin = 1
 max_client_conn = 500
 logfile = {log}
+{unprepared}
 """
+_PREPARES = (1, 21)
+"""From this version on it follows prepared statements itself, unless told not to."""
 
 
 @contextlib.contextmanager
@@ -49,7 +53,11 @@ def serve(server: PostgreSQL, pool_size: int) -> Iterator[str]:
         configuration = home / "pgbouncer.ini"
         configuration.write_text(
             _CONFIGURATION.format(
-                server_port=address.port, port=port, pool_size=pool_size, log=home / "log"
+                server_port=address.port,
+                port=port,
+                pool_size=pool_size,
+                log=home / "log",
+                unprepared="max_prepared_statements = 0" if _version(program) >= _PREPARES else "",
             )
         )
         user = None
@@ -69,6 +77,13 @@ def serve(server: PostgreSQL, pool_size: int) -> Iterator[str]:
             process.wait(_START_SECONDS)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _version(program: str) -> tuple[int, ...]:
+    said = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
+    found = re.search(r"(\d+)\.(\d+)", said)
+    assert found is not None, said
+    return tuple(map(int, found.groups()))
 
 
 def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
