@@ -1,7 +1,8 @@
 """Runs a service under Hypercorn: one process or several on one socket, with a graceful stop.
 
-On SIGTERM or SIGINT `/ready` answers 503 first, the socket stays open for `shutdown_delay` seconds,
-then closes; what is in flight gets `graceful_timeout` seconds, and the process exits with 0.
+On SIGTERM or SIGINT `/ready` answers 503 first, and every answer closes its connection; the socket
+stays open for `shutdown_delay` seconds, then closes; what is in flight gets `graceful_timeout`
+seconds, and the process exits with 0.
 """
 
 import asyncio
@@ -20,16 +21,21 @@ from typing import Any
 
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tandem_shared import logs, prometheus, supervisor
 from tandem_shared import settings as settings_table
+from tandem_shared.exchange import with_headers
 from tandem_shared.health import READINESS
 from tandem_shared.settings import CommonSettings, SettingsError
 
 BACKLOG = 1024
-KEEP_ALIVE_SECONDS = 75.0
-"""Longer than the usual load balancer keeps an idle connection, so that it closes first."""
+KEEP_ALIVE_SECONDS = 620.0
+"""Longer than the usual load balancer keeps an idle connection, so that it closes first.
+
+One that the service closes while a request is on its way fails that request. nginx and ALB keep
+connections for 60 seconds, Traefik for 90, Google's load balancers for 600.
+"""
 
 _CLEAN_UP_SECONDS = 5.0
 """What requests that are cut get to leave nothing behind, such as half an upload."""
@@ -119,7 +125,7 @@ async def _serve(
     if lifeline is not None:
         loop.add_reader(lifeline, stop.set)
 
-    cuttable = _Cuttable(app)
+    cuttable = _Cuttable(_Parting(app))
 
     async def stopped() -> None:
         await stop.wait()
@@ -145,6 +151,28 @@ async def _serve(
     # Hypercorn may end in CancelledError when it cuts requests.
     with contextlib.suppress(asyncio.CancelledError):
         await hypercorn_serve(cuttable, config, shutdown_trigger=stopped)  # type: ignore[arg-type]
+
+
+class _Parting:
+    """Closes kept connections with the next answer once the process is to stop.
+
+    Otherwise a client that has not heard of the stop sends requests until the connection is closed
+    under one of them. Clients of a Kubernetes Service are such: it keeps connections to a pod that
+    new ones are not led to any more.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_parting(message: Message) -> None:
+            if message["type"] == "http.response.start" and READINESS.draining:
+                message["headers"] = with_headers(message["headers"], [(b"connection", b"close")])
+            await send(message)
+
+        # HTTP/2 knows no such header.
+        parts = scope["type"] == "http" and scope["http_version"].startswith("1")
+        await self._app(scope, receive, send_parting if parts else send)
 
 
 class _Cuttable:

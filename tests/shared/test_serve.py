@@ -130,6 +130,23 @@ def test_a_stop_fails_readiness_first_and_lets_requests_finish(
 
 
 @WORKERS
+def test_a_kept_connection_ends_with_its_next_answer_after_the_stop(
+    start: Starter, workers: str
+) -> None:
+    process = start(workers, "--port=0", "--shutdown_delay=2")
+    with httpx.Client() as kept, httpx.Client() as slow, ThreadPoolExecutor(1) as pool:
+        for client in (kept, slow):
+            assert "connection" not in client.get(process.url + "/greet").headers
+        late = pool.submit(slow.get, process.url + "/slow?seconds=1", timeout=10)
+        eventually(lambda: in_flight(process) == 2, "the request is in flight")
+        process.stop()
+        eventually(lambda: process.get("/ready").status_code == 503, "it is not ready")
+        for answer in (kept.get(process.url + "/greet"), late.result()):
+            assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+    assert process.wait() == 0
+
+
+@WORKERS
 @pytest.mark.parametrize("path", ["/slow", "/block"])
 def test_a_request_that_hangs_is_cut_after_the_graceful_timeout(
     start: Starter, workers: str, path: str
