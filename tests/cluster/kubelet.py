@@ -164,9 +164,10 @@ class Pod:
         own = environment(self.container, self.node.secrets, self.node.configs, fields)
         links = self.node.links if self.template.service_links else {}
         identity = self.node.identities.get(self.template.service_account, {})
-        image = self.node.image_environ
-        environ = {**image, **links, **identity, **own, "HOSTNAME": self.name}
-        return {name: self._localised(value) for name, value in environ.items()}
+        said = {name: self._localised(value) for name, value in own.items()}
+        # All others are this machine's already; its paths may look like a mount's, as below /tmp.
+        here = {**self.node.image_environ, **links, **identity}
+        return {**here, **said, "HOSTNAME": self.name}
 
     def _command(self, environ: Mapping[str, str]) -> Sequence[str]:
         if not self.container.command:
