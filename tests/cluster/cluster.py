@@ -44,20 +44,28 @@ class Cluster:
         self._addresses = _addresses()
         self._numbers = itertools.count(1)
         self._listeners: list[Callable[[], None]] = []
-        self.service_addresses = {name: next(self._addresses) for name in manifests.services}
+        self.names = {name: next(self._addresses) for name in self._service_names()}
         self._node = Node(
             directory=directory,
             namespace=manifests.namespace,
             secrets={**manifests.secrets, **secrets},
             configs=manifests.configs,
             identities=identities or {},
-            names=self._names(),
+            names=self.names,
             links=self._links(),
             image_paths=image.paths,
             image_environ=image.environ,
         )
 
     # Services.
+
+    def names_of(self, service: str) -> list[str]:
+        """The forms of a Service's name in this namespace's DNS, the Service's own first.
+
+        Each has an address of its own in `names`, so that none can stand for another.
+        """
+        zone = f".{self.manifests.namespace}"
+        return [service + end for end in ("", zone, f"{zone}.svc", f"{zone}.svc.cluster.local")]
 
     def endpoints(self, service: str, port: int) -> list[Endpoint]:
         """Addresses and ports of the ready pods behind a Service's port."""
@@ -129,8 +137,9 @@ class Cluster:
     def running(self) -> Iterator[Self]:
         """Have Services; at the end delete all pods as a cluster would, which must go well."""
         proxies = [
-            ServiceProxy((self.service_addresses[service.name], port), self._chooser(service, port))
+            ServiceProxy((self.names[name], port), self._chooser(service, port))
             for service in self.manifests.services.values()
+            for name in self.names_of(service.name)
             for port in service.ports
         ]
         try:
@@ -185,20 +194,14 @@ class Cluster:
                 assert not pod.faults, f"{pod.faults}\n{pod.tail()}"
                 time.sleep(0.05)
 
-    def _names(self) -> dict[str, str]:
-        """All forms of each Service's name in this namespace's DNS."""
-        zone = f".{self.manifests.namespace}"
-        return {
-            service + suffix: address
-            for service, address in self.service_addresses.items()
-            for suffix in ("", zone, f"{zone}.svc", f"{zone}.svc.cluster.local")
-        }
+    def _service_names(self) -> list[str]:
+        return [name for service in self.manifests.services for name in self.names_of(service)]
 
     def _links(self) -> dict[str, str]:
         links = {}
         for name, service in self.manifests.services.items():
             prefix = name.upper().replace("-", "_")
-            address = self.service_addresses[name]
+            address = self.names[name]
             first = next(iter(service.ports))
             links[f"{prefix}_SERVICE_HOST"] = address
             links[f"{prefix}_SERVICE_PORT"] = str(first)

@@ -1,7 +1,7 @@
 """The edge of a cluster: a real Traefik over TLS, with the routes of Ingresses or HTTPRoutes.
 
 As an ingress controller does, it sends requests straight to the ready pods, follows their changes,
-and keeps connections to them open. Its own settings are those that docs/operations.md asks for.
+and keeps connections to them open. Its own settings are those that the chart's notes ask for.
 """
 
 import http.client

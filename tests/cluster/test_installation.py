@@ -74,6 +74,23 @@ def test_a_stock_client_works(installation: Installation, way: str, tmp_path: Pa
     assert found["shown"] == {"listed": ["files"], "fetched": "snow", "page": "text/html"}
 
 
+@pytest.mark.parametrize(
+    ("service", "path"),
+    [
+        (METADATA, "/api/2.0/mlflow/experiments/get?experiment_id=0"),
+        (ARTIFACTS, "/api/2.0/mlflow-artifacts/artifacts"),
+    ],
+)
+def test_a_service_answers_to_every_form_of_its_name(
+    installation: Installation, service: str, path: str
+) -> None:
+    cluster = installation.cluster
+    (port,) = cluster.manifests.services[service].ports
+    for name in cluster.names_of(service):
+        answer = requests.get(f"http://{cluster.names[name]}:{port}{path}", timeout=30)
+        assert answer.status_code == 200, f"{name}: {answer.text}"
+
+
 def test_every_probe_is_answered(installation: Installation) -> None:
     for name in (METADATA, ARTIFACTS):
         for pod in installation.cluster.pods_of(name):

@@ -91,13 +91,14 @@ def _environ(pod: Pod) -> dict[str, str]:
 def test_a_pod_gets_what_its_manifest_says(tmp_path: Path) -> None:
     with _cluster(tmp_path) as (cluster, pods):
         cluster.wait_ready(pods)
-        service = cluster.service_addresses["web"]
+        service = cluster.names["web"]
         assert len({service, *(pod.address for pod in pods)}) == 3
         for pod in pods:
             environ = _environ(pod)
             assert environ["ADDRESS"] == pod.address
-            assert environ["URL"] == f"http://{service}:8080/p$(A)ss"
-            assert environ["HOSTS"] == f"web.example.com,{service},{service}:80,my-web,{service}"
+            short, zoned, svc, full = (cluster.names[name] for name in cluster.names_of("web"))
+            assert environ["URL"] == f"http://{svc}:8080/p$(A)ss"
+            assert environ["HOSTS"] == f"web.example.com,{short},{zoned}:80,my-web,{full}"
             assert environ["BUCKET"] == "s3://web/web"
             assert environ["TMPDIR"] == str(tmp_path / pod.name / "tmp")
             assert environ["WEB_PORT"] == f"tcp://{service}:8080"
@@ -108,10 +109,12 @@ def test_endpoints_are_the_ready_pods(tmp_path: Path) -> None:
     with _cluster(tmp_path) as (cluster, pods):
         assert cluster.endpoints("web", 8080) == []
         with pytest.raises(requests.ConnectionError):
-            requests.get(f"http://{cluster.service_addresses['web']}:8080/", timeout=5)
+            requests.get(f"http://{cluster.names['web']}:8080/", timeout=5)
         cluster.wait_ready(pods)
         assert cluster.endpoints("web", 8080) == [(pod.address, 5000) for pod in pods]
         assert _answering(cluster) == {pod.name for pod in pods}
+        for name in cluster.names_of("web"):
+            assert requests.get(f"http://{cluster.names[name]}:8080/", timeout=5).ok
         requests.get(f"http://{pods[0].address}:5000/stop-ready", timeout=5)
         eventually(lambda: not pods[0].ready)
         assert _answering(cluster) == {pods[1].name}
@@ -119,14 +122,14 @@ def test_endpoints_are_the_ready_pods(tmp_path: Path) -> None:
 
 
 def _answering(cluster: Cluster) -> set[str]:
-    url = f"http://{cluster.service_addresses['web']}:8080/"
+    url = f"http://{cluster.names['web']}:8080/"
     return {requests.get(url, timeout=5).text for _ in range(20)}
 
 
 def test_a_service_keeps_the_connections_that_it_has_led_to_a_pod(tmp_path: Path) -> None:
     with _cluster(tmp_path) as (cluster, pods):
         cluster.wait_ready(pods)
-        url = f"http://{cluster.service_addresses['web']}:8080/"
+        url = f"http://{cluster.names['web']}:8080/"
         with requests.Session() as session:
             (pod,) = [each for each in pods if each.name == session.get(url, timeout=5).text]
             pod.delete()
