@@ -1,15 +1,14 @@
 """Debian's Chromium, driven by Playwright, in a network where only this machine answers."""
 
-import os
 import re
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
 from playwright.sync_api import Browser, sync_playwright
+
+from tests import debian
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 REQUIRED = "TANDEM_REQUIRE_BROWSER"
@@ -120,10 +119,4 @@ def launch(world: Outside) -> Iterator[Browser]:
 
 def find() -> str:
     """The path of Chromium; without one the test is skipped, or fails when it must not be."""
-    for name in NAMES:
-        if path := shutil.which(name):
-            return path
-    sentence = f"no Chromium on the path (looked for {', '.join(NAMES)}): apt-get install chromium"
-    if os.environ.get(REQUIRED):
-        pytest.fail(sentence)
-    pytest.skip(sentence)
+    return debian.find_any(NAMES, package="chromium", required=REQUIRED)

@@ -1,13 +1,11 @@
 """What GraphQL answers, over HTTP and on both databases."""
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from tandem_metadata.db import Database
-from tandem_metadata.graphql import resolvers, schema
+from tandem_metadata.graphql import resolvers
 from tandem_metadata.settings import Settings
 from tests.metadata.graphql_api import GET_EXPERIMENT, GET_RUN, SEARCH_RUNS, Api, statements
 
@@ -390,62 +388,3 @@ def test_what_rest_refuses_is_refused(api: Api, field: str, named: str) -> None:
     assert answer["data"] == {field.partition("(")[0]: None}
     (sentence,) = answer["errors"]
     assert named in sentence
-
-
-def test_one_of_several_operations_is_chosen_by_its_name(api: Api) -> None:
-    query = "query A { a: __typename } mutation B { b: __typename }"
-    assert api.ask(query, "A") == {"data": {"a": "Query"}, "errors": None}
-    assert api.ask(query, "B") == {"data": {"b": "Mutation"}, "errors": None}
-    unknown = api.ask(query, "C")
-    assert unknown["data"] is None
-    assert "'C'" in unknown["errors"][0]
-
-
-def test_a_query_is_remembered_and_its_answer_is_not(api: Api) -> None:
-    ids = [api.run(run_name=name) for name in "ab"]
-    query = "query ($id: String) { mlflowGetRun(input: {runId: $id}) { run { info { runName } } } }"
-    names = [api.data(query, id=run_id)["mlflowGetRun"]["run"]["info"]["runName"] for run_id in ids]
-    assert names == ["a", "b"]
-    api.post("runs/update", run_id=ids[0], run_name="c")
-    assert api.data(query, id=ids[0])["mlflowGetRun"]["run"]["info"]["runName"] == "c"
-
-
-def test_requests_at_once_do_not_mix(settings: Settings, database: Database) -> None:
-    api = Api(settings, database)
-    ids = [api.run(run_name=str(number)) for number in range(6)]
-    for run_id in ids:
-        api.post("runs/log-parameter", run_id=run_id, key="own", value=run_id)
-
-    def own_param(run_id: str) -> str:
-        found = Api(settings, database).data(GET_RUN, data={"runId": run_id})
-        return str(found["mlflowGetRun"]["run"]["data"]["params"][0]["value"])
-
-    with ThreadPoolExecutor(6) as pool:
-        assert list(pool.map(own_param, ids * 3)) == ids * 3
-
-
-def test_a_fault_of_the_service_is_one(api: Api, database: Database) -> None:
-    run_id = api.run()
-    with database.write() as conn:
-        conn.execute(text("DROP TABLE latest_metrics"))
-    body = {"query": GET_RUN, "variables": {"data": {"runId": run_id}}}
-    answer = api.http.post("/graphql", json=body)
-    assert answer.status_code == 500
-    assert answer.json()["error_code"] == "INTERNAL_ERROR"
-    assert "latest_metrics" not in answer.text
-
-
-def test_every_field_has_something_that_resolves_it_and_nothing_else_has(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    kinds = schema.build().type_map
-    fields = {
-        (name, field) for name, kind in kinds.items() for field in getattr(kind, "fields", ())
-    }
-    assert resolvers.RESOLVERS.keys() <= fields
-    assert resolvers.SOURCES.keys() <= kinds.keys()
-    unset = {(name, field) for name, empty in resolvers.NEVER_SET.items() for field in empty}
-    assert unset <= fields
-    monkeypatch.setattr(schema, "NEVER_SET", {})
-    with pytest.raises(LookupError):
-        schema.build()

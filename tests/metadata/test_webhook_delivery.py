@@ -2,30 +2,26 @@
 
 import asyncio
 import contextlib
-import threading
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
 from prometheus_client import REGISTRY
-from sqlalchemy import insert, select, update
+from sqlalchemy import update
 
 from tandem_metadata.db import Database
 from tandem_metadata.routes.webhooks import policy
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import webhook_deliveries, webhook_events
+from tandem_metadata.store import webhook_deliveries
 from tandem_metadata.tables import webhooks as tables
-from tandem_metadata.tables.deliveries import deliveries
-from tandem_metadata.webhooks import secrets
 from tandem_metadata.webhooks.backoff import Backoff
 from tandem_metadata.webhooks.delivery import Delivery
 from tandem_metadata.webhooks.sender import Sender
 from tandem_shared.settings import replace
+from tests.metadata.deliveries import KEY, record, subscribe, waiting
 from tests.receiver import Receiver, eventually, receiving
 
-KEY = Fernet.generate_key().decode()
 QUICK = Backoff(first=0.01, longest=0.02, longest_asked=0.5)
 
 
@@ -52,36 +48,6 @@ def database(settings: Settings) -> Iterator[Database]:
     opened = Database(settings, spare=1)
     yield opened
     opened.close()
-
-
-def subscribe(database: Database, url: str, secret: str | None = "s3cret") -> str:
-    webhook_id = str(uuid.uuid4())
-    with database.write() as conn:
-        conn.execute(
-            insert(tables.webhooks).values(
-                webhook_id=webhook_id,
-                name="hook",
-                url=url,
-                secret=secrets.seal(secret, KEY) if secret else None,
-            )
-        )
-        conn.execute(
-            insert(tables.webhook_events).values(
-                webhook_id=webhook_id, entity="prompt", action="created"
-            )
-        )
-    return webhook_id
-
-
-def record(database: Database, *names: str) -> None:
-    with database.write() as conn:
-        for name in names:
-            webhook_events.record(conn, "prompt", "created", {"name": name})
-
-
-def waiting(database: Database) -> list[Any]:
-    with database.read() as conn:
-        return list(conn.execute(select(deliveries).order_by(deliveries.c.due_at)))
 
 
 def counted(outcome: str) -> float:
@@ -382,51 +348,6 @@ def test_what_a_worker_that_died_had_claimed_is_delivered_after_its_lease(
     assert got.delivery_id == row.delivery_id
 
 
-def test_a_claim_is_one_workers_alone_and_what_is_late_changes_nothing(database: Database) -> None:
-    subscribe(database, "http://127.0.0.1/")
-    record(database, "x")
-    (row,) = waiting(database)
-    ids = [row.delivery_id]
-
-    def claim(now: int, until: int) -> list[int]:
-        with database.write() as conn:
-            found = webhook_deliveries.claim(conn, ids, now=now, until=until)
-        return [each.attempt for each in found]
-
-    assert claim(row.due_at - 1, row.due_at + 100) == []
-    assert claim(row.due_at, row.due_at + 100) == [1]
-    assert claim(row.due_at + 99, row.due_at + 200) == []
-    assert claim(row.due_at + 100, row.due_at + 200) == [2]
-    with database.write() as conn:
-        webhook_deliveries.end(conn, row.delivery_id, 1)
-        webhook_deliveries.postpone(conn, row.delivery_id, 1, 0)
-        webhook_deliveries.give_back(conn, {row.delivery_id: 1}, 0)
-    assert [(each.due_at, each.attempts) for each in waiting(database)] == [(row.due_at + 200, 2)]
-
-
-def test_workers_that_claim_at_once_share_without_waiting(database: Database) -> None:
-    for _ in range(20):
-        subscribe(database, "http://127.0.0.1/")
-    record(database, "x")
-    rows = waiting(database)
-    ids = [row.delivery_id for row in rows]
-    claimed: list[str] = []
-
-    def claim(order: list[str]) -> None:
-        with database.write() as conn:
-            found = webhook_deliveries.claim(conn, order, now=2**50, until=2**51)
-        claimed.extend(each.delivery_id for each in found)
-
-    threads = [
-        threading.Thread(target=claim, args=[order]) for order in (ids, ids[::-1], ids, ids[::-1])
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(claimed) == sorted(ids)
-
-
 def test_what_waits_for_a_webhook_that_mlflow_deleted_or_disabled_is_dropped(
     database: Database, settings: Settings, receiver: Receiver
 ) -> None:
@@ -503,13 +424,3 @@ def test_a_database_that_fails_for_a_while_does_not_end_the_task(
             await until(lambda: len(receiver.at("/a")) == 1)
 
     run(test)
-
-
-def test_waiting_times_double_up_to_a_bound_and_a_receivers_wish_counts() -> None:
-    backoff = Backoff(first=1.0, longest=8.0, longest_asked=100.0)
-    for attempt, most in ((1, 1), (2, 2), (3, 4), (4, 8), (5, 8), (2000, 8)):
-        times = [backoff.after(attempt, None) for _ in range(200)]
-        assert most / 2 <= min(times) < max(times) <= most
-    assert backoff.after(1, 50.0) == 50.0
-    assert backoff.after(1, 1e9) == 100.0
-    assert backoff.after(5, 0.1) >= 4

@@ -1,17 +1,13 @@
-"""Webhooks: created, read, changed, deleted and tested as a client asks for it."""
+"""Webhooks: created, read, changed and deleted as a client asks for it."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cryptography.fernet import Fernet
 from sqlalchemy import insert, select, update
-from starlette.testclient import TestClient
 
 from tandem_metadata.db import Database
-from tandem_metadata.routes import webhooks as routes
-from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import webhook_events
 from tandem_metadata.store.webhook_kinds import HAPPENS
@@ -19,71 +15,18 @@ from tandem_metadata.tables.deliveries import deliveries
 from tandem_metadata.tables.webhooks import webhooks
 from tandem_metadata.webhooks import secrets
 from tandem_metadata.webhooks.examples import EXAMPLES
-from tandem_metadata.webhooks.sender import Sender
-from tandem_shared.http import Router
-from tandem_shared.settings import replace
+from tests.metadata.webhooks_api import EVENT, KEY, PUBLIC, TAG_EVENT, Api, guarded, opened
 from tests.receiver import Receiver, receiving
-
-KEY = Fernet.generate_key().decode()
-EVENT = {"entity": "REGISTERED_MODEL", "action": "CREATED"}
-TAG_EVENT = {"entity": "MODEL_VERSION_TAG", "action": "SET"}
-PUBLIC = "https://8.8.8.8/hook"
-
-
-class Api:
-    def __init__(self, settings: Settings, database: Database) -> None:
-        context = Context(settings, database)
-        sender = Sender(routes.policy(settings), settings.webhook_request_timeout)
-        router = Router([*bind(context, routes.ENDPOINTS), *routes.routes(context, sender)])
-        self._client = TestClient(router)
-
-    def ask(self, method: str, path: str = "", **fields: Any) -> tuple[int, Any]:
-        url = f"/api/2.0/mlflow/webhooks{path}"
-        if method in ("GET", "DELETE"):
-            answer = self._client.request(method, url, params=fields)
-        else:
-            content = json.dumps(fields)
-            headers = {"Content-Type": "application/json"}
-            answer = self._client.request(method, url, content=content, headers=headers)
-        return answer.status_code, answer.json()
-
-    def ok(self, method: str, path: str = "", **fields: Any) -> Any:
-        status, body = self.ask(method, path, **fields)
-        assert status == 200, body
-        return body
-
-    def create(self, **fields: Any) -> Any:
-        wanted = {"name": "hook", "url": PUBLIC, "events": [EVENT], **fields}
-        return self.ok("POST", **wanted)["webhook"]
-
-    def refusal(self, **fields: Any) -> str:
-        """The message that refuses to create a webhook, which then is not there."""
-        before = self.ok("GET")
-        status, body = self.ask("POST", **{"name": "n", "url": PUBLIC, "events": [EVENT], **fields})
-        assert (status, body["error_code"]) == (400, "INVALID_PARAMETER_VALUE"), body
-        assert self.ok("GET") == before
-        message: str = body["message"]
-        return message
 
 
 @pytest.fixture
 def api(settings: Settings, database: Database) -> Api:
-    return Api(replace(settings, webhook_secret_encryption_key=KEY), database)
+    return guarded(settings, database)
 
 
 @pytest.fixture
 def open_api(settings: Settings, database: Database) -> Api:
-    """With loopback allowed, as the receiver is there."""
-    return Api(
-        replace(
-            settings,
-            webhook_secret_encryption_key=KEY,
-            webhook_allow_private_ips=True,
-            webhook_allowed_schemes=("http", "https"),
-            webhook_request_timeout=5.0,
-        ),
-        database,
-    )
+    return opened(settings, database)
 
 
 @pytest.fixture
@@ -415,120 +358,6 @@ def test_the_events_are_mlflows_and_so_are_their_examples() -> None:
     }
     assert theirs == EXAMPLES
     assert set(theirs) == {(entity, action) for entity in HAPPENS for action in HAPPENS[entity]}
-
-
-@pytest.mark.parametrize("given", [None, TAG_EVENT])
-def test_a_test_sends_an_example_once(
-    open_api: Api, receiver: Receiver, database: Database, given: Any
-) -> None:
-    url = receiver.answer("/ok", 202, body="tänk you".encode())
-    webhook_id = open_api.create(url=url, secret="s3cret", status="DISABLED")["webhook_id"]
-    fields = {"event": given} if given else {}
-    result = open_api.ok("POST", f"/{webhook_id}/test", **fields)["result"]
-    assert result == {"success": True, "response_status": 202, "response_body": "tänk you"}
-    (got,) = receiver.received
-    assert got.is_signed_with("s3cret")
-    assert not got.is_signed_with("another")
-    assert got.headers["content-type"] == "application/json"
-    event = given or EVENT
-    assert got.event["entity"].upper() == event["entity"]
-    assert got.event["action"].upper() == event["action"]
-    assert got.event["data"] == EXAMPLES[event["entity"], event["action"]]
-    assert set(got.event) == {"entity", "action", "timestamp", "data"}
-    with database.read() as conn:
-        assert conn.execute(select(deliveries)).all() == []
-
-
-def test_a_webhook_without_a_secret_is_not_signed(open_api: Api, receiver: Receiver) -> None:
-    webhook_id = open_api.create(url=receiver.url + "/x")["webhook_id"]
-    assert open_api.ok("POST", f"/{webhook_id}/test")["result"]["success"] is True
-    assert "x-mlflow-signature" not in receiver.received[0].headers
-
-
-def test_a_test_that_fails_says_how(open_api: Api, receiver: Receiver) -> None:
-    def result(url: str, **fields: Any) -> Any:
-        webhook_id = open_api.create(url=url, **fields)["webhook_id"]
-        return open_api.ok("POST", f"/{webhook_id}/test")["result"]
-
-    failed = result(receiver.answer("/failing", 500, body=b"x" * 100_000))
-    assert (failed["success"], failed["response_status"]) == (False, 500)
-    assert failed["response_body"] == "x" * 65536
-    assert len(receiver.at("/failing")) == 1
-    redirected = result(receiver.answer("/moved", 307, Location="/elsewhere"))
-    assert (redirected["success"], redirected["response_status"]) == (False, 307)
-    assert "redirect" in redirected["error_message"]
-    assert receiver.at("/elsewhere") == []
-    for url in ("http://127.0.0.1:1/", "http://no-such-host.invalid/"):
-        unreachable = result(url)
-        assert set(unreachable) == {"success", "error_message"}
-        assert unreachable["success"] is False
-
-
-def test_a_test_of_a_hanging_receiver_ends_and_keeps_no_thread(
-    settings: Settings, database: Database, receiver: Receiver
-) -> None:
-    api = Api(
-        replace(
-            settings,
-            webhook_allow_private_ips=True,
-            webhook_allowed_schemes=("http",),
-            webhook_request_timeout=0.2,
-        ),
-        database,
-    )
-    webhook_id = api.create(url=receiver.url + "/hang")["webhook_id"]
-    result = api.ok("POST", f"/{webhook_id}/test")["result"]
-    assert result["success"] is False
-    assert "0.2 s" in result["error_message"]
-
-
-@pytest.mark.parametrize(
-    "event", [{"entity": "PROMPT", "action": "SET"}, {"entity": "x", "action": "SET"}, {}, "x"]
-)
-def test_a_test_of_an_event_that_never_happens_is_refused(api: Api, event: Any) -> None:
-    status, body = api.ask("POST", f"/{api.create()['webhook_id']}/test", event=event)
-    assert (status, body["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
-
-
-def test_a_test_with_a_secret_that_the_key_does_not_open_sends_nothing(
-    open_api: Api, receiver: Receiver, database: Database
-) -> None:
-    webhook_id = open_api.create(url=receiver.url + "/x", secret="s")["webhook_id"]
-    with database.write() as conn:
-        foreign = secrets.seal("s", Fernet.generate_key().decode())
-        conn.execute(update(webhooks).values(secret=foreign))
-    result = open_api.ok("POST", f"/{webhook_id}/test")["result"]
-    assert result["success"] is False
-    assert "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY" in result["error_message"]
-    assert receiver.received == []
-
-
-def test_a_webhook_of_mlflow_that_leads_inside_is_not_sent_to(
-    api: Api, receiver: Receiver, database: Database
-) -> None:
-    """Whatever the table holds, the address is checked when it is connected to."""
-    webhook_id = api.create()["webhook_id"]
-    with database.write() as conn:
-        inside = receiver.url.replace("http://", "https://")
-        conn.execute(update(webhooks).values(url=inside))
-    result = api.ok("POST", f"/{webhook_id}/test")["result"]
-    assert result["success"] is False
-    assert "not public" in result["error_message"]
-    with database.write() as conn:
-        conn.execute(update(webhooks).values(url=receiver.url))
-    assert "ALLOWED_SCHEMES" in api.ok("POST", f"/{webhook_id}/test")["result"]["error_message"]
-    assert receiver.received == []
-
-
-def test_credentials_in_a_url_that_mlflow_took_are_sent_as_it_sends_them(
-    open_api: Api, receiver: Receiver, database: Database
-) -> None:
-    webhook_id = open_api.create()["webhook_id"]
-    with database.write() as conn:
-        url = receiver.url.replace("http://", "http://us%65r:p%40ss@") + "/x"
-        conn.execute(update(webhooks).values(url=url))
-    assert open_api.ok("POST", f"/{webhook_id}/test")["result"]["success"] is True
-    assert receiver.received[0].headers["authorization"] == "Basic dXNlcjpwQHNz"
 
 
 def test_a_webhook_without_times_of_another_writer_is_listed(api: Api, database: Database) -> None:

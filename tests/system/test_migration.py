@@ -4,7 +4,6 @@ import re
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,6 @@ from tests.system.services import Process
 
 API = "/api/2.0/mlflow"
 ROOT = "mlflow-artifacts://127.0.0.1:5500/"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of an empty database."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'mlflow.db'}"
-        return
-    server: PostgreSQL = request.getfixturevalue("postgresql")
-    name = server.create()
-    yield server.uri(name)
-    server.drop(name)
 
 
 def _post(service: Process, path: str, **fields: Any) -> Any:

@@ -201,18 +201,6 @@ class Hammer:
                 step += 1
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A fresh database, by its URI."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'mlflow.db'}"
-        return
-    server: PostgreSQL = request.getfixturevalue("postgresql")
-    name = server.create()
-    yield server.uri(name)
-    server.drop(name)
-
-
 def _terminate(service: Process) -> None:
     assert service.stop() == 0
 

@@ -20,7 +20,6 @@ from sqlalchemy import create_engine, update
 
 from tandem_metadata.db import parse_url
 from tandem_metadata.tables.deliveries import deliveries
-from tests.postgresql import PostgreSQL
 from tests.receiver import Receiver, receiving
 from tests.system import services
 from tests.system.services import Process
@@ -33,17 +32,6 @@ OPEN = {
     "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
 }
 CREATED = WebhookEvent("registered_model", "created")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'mlflow.db'}"
-        return
-    server: PostgreSQL = request.getfixturevalue("postgresql")
-    name = server.create()
-    yield server.uri(name)
-    server.drop(name)
 
 
 @pytest.fixture

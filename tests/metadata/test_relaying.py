@@ -1,0 +1,118 @@
+"""Relayed artifacts that break off, stall or come in too great a number."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tandem_metadata import artifact_client
+from tandem_metadata.artifact_client import FETCHES
+from tandem_metadata.routes import relaying
+from tandem_shared.errors import Unavailable
+from tests.metadata.artifacts_host import (
+    FETCH,
+    LIST,
+    ArtifactsHost,
+    Handler,
+    Metadata,
+    answer,
+    metadata,
+    serve,
+)
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[ArtifactsHost]:
+    with serve() as running:
+        yield running
+
+
+@pytest.fixture
+def service(
+    host: ArtifactsHost, sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Metadata]:
+    host.seen.clear()
+    host.answer = answer(b"hello")
+    location = f"{host.root}e"
+    with metadata(tmp_path, sqlite_template, monkeypatch, host.root, location) as running:
+        yield running
+
+
+def test_an_artifact_that_breaks_off_does_not_end_as_if_whole(
+    service: Metadata, host: ArtifactsHost
+) -> None:
+    host.answer = answer(b"x" * 10, length=20)
+    for url in service.urls(FETCH, "a.txt"):
+        with pytest.raises(Unavailable, match="broke off"):
+            service.http.get(url)
+
+
+def test_a_client_that_takes_nothing_in_does_not_hold_its_connection(
+    service: Metadata, host: ArtifactsHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relaying, "STALL_SECONDS", 0.1)
+    path, _, query = service.urls(FETCH, "a.txt")[0].partition("?")
+
+    async def stall() -> None:
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "query_string": query.encode(),
+            "headers": [(b"host", b"localhost")],
+        }
+        asked = False
+
+        async def receive() -> dict[str, Any]:
+            nonlocal asked
+            if asked:
+                await asyncio.Event().wait()
+            asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                await asyncio.Event().wait()
+
+        with pytest.raises(Unavailable, match="takes nothing"):
+            await service.http.app(scope, receive, send)
+
+    assert service.http.portal is not None
+    for _ in range(FETCHES + 1):
+        service.http.portal.call(stall)
+    assert service.http.get(f"{path}?{query}").content == b"hello"
+
+
+def test_too_many_downloads_are_turned_away_and_hold_no_listing_up(
+    host: ArtifactsHost, sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifact_client, "FETCHES", 1)
+    monkeypatch.setattr(artifact_client, "_QUEUE_SECONDS", 0.1)
+    begun, ended = threading.Event(), threading.Event()
+
+    def hold(handler: Handler) -> None:
+        if "?" in handler.path:  # a listing
+            answer(b"{}")(handler)
+            return
+        begun.set()
+        ended.wait(10)
+        answer(b"late")(handler)
+
+    host.answer = hold
+    first = {"TANDEM_ARTIFACTS_TIMEOUT": "20"}
+    with metadata(tmp_path, sqlite_template, monkeypatch, host.root, host.root, **first) as running:
+        url = running.urls(FETCH, "a.txt")[0]
+        with ThreadPoolExecutor() as threads:
+            downloading = threads.submit(running.http.get, url)
+            assert begun.wait(10)
+            refused = running.http.get(url)
+            listed = running.http.get(running.urls(LIST, "d")[0])
+            ended.set()
+            assert downloading.result().content == b"late"
+        assert refused.status_code == 503
+        assert "Too many" in refused.json()["message"]
+        assert listed.status_code == 200
