@@ -95,6 +95,8 @@ def run_worker(service: Service, listener: socket.socket, lifeline: int | None =
     settings = settings_table.load(_named(service.settings), os.environ)
     logs.configure(service.name, settings.log_level)
     app: ASGIApp = _named(service.factory)()
+    for number in _STOP_SIGNALS:  # a half-made event loop could not end cleanly
+        signal.signal(number, _remember_stop)
     asyncio.run(_serve(app, settings, listener, lifeline))
     for number in _STOP_SIGNALS:  # a second signal must not spoil the exit status
         signal.signal(number, signal.SIG_IGN)
@@ -105,6 +107,10 @@ def _stop_before_serving() -> None:
     """Until the event loop listens for signals, one ends the process cleanly as well."""
     for number in _STOP_SIGNALS:
         signal.signal(number, _stop_at_once)
+
+
+def _remember_stop(_number: int, _frame: object) -> None:
+    _STOP_WANTED.set()
 
 
 def _stop_at_once(_number: int, _frame: object) -> None:

@@ -182,6 +182,13 @@ def test_a_stop_while_starting_ends_it_cleanly(start: Starter, workers: str) -> 
     assert "Traceback" not in process.log()
 
 
+def test_a_stop_while_the_event_loop_is_made_ends_it_cleanly(start: Starter) -> None:
+    process = start("--port=0", environ={"TINY_LOOP_STOP": "true"}, ready=False)
+    assert process.wait() == 0
+    eventually(lambda: bool(process.lines), "it listens")
+    assert len(process.lines) == 1, process.log()
+
+
 @WORKERS
 def test_a_second_signal_does_not_spoil_the_stop(start: Starter, workers: str) -> None:
     process = start(workers, "--port=0")

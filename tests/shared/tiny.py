@@ -3,10 +3,12 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, fields
+from typing import Any
 
 import anyio.to_thread
 from starlette.requests import Request
@@ -27,6 +29,7 @@ class Settings(CommonSettings):
     body_limit: int = setting(1000, "Largest body.", env="TINY_BODY_LIMIT")
     broken: bool = setting(False, "Fail to start in the worker.", env="TINY_BROKEN")
     lost_stop: bool = setting(False, "Lose a stop while starting.", env="TINY_LOST_STOP")
+    loop_stop: bool = setting(False, "Stop as the loop is made.", env="TINY_LOOP_STOP")
 
 
 SERVICE = Service("tiny", "tests.shared.tiny:Settings", "tests.shared.tiny:create_app")
@@ -40,10 +43,24 @@ class StopsWhenFinalized:
         time.sleep(0.01)
 
 
+def stop_with_a_half_made_loop() -> None:
+    """Event loops make a pair of sockets for themselves half-way through their constructor."""
+    make = socket.socketpair
+
+    def stop_first(*arguments: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+        return make(*arguments)
+
+    socket.socketpair = stop_first
+
+
 def create_app() -> ASGIApp:
     settings = settings_table.load(Settings, os.environ)
     if settings.lost_stop:
         StopsWhenFinalized()
+    if settings.loop_stop:
+        stop_with_a_half_made_loop()
     if settings.broken:
         raise SettingsError("--broken was given, so this cannot start.")
 
