@@ -46,7 +46,7 @@ run: setup ## both services, on $(METADATA_PORT) and $(ARTIFACTS_PORT); Ctrl-C s
 	@exec $(BIN)/python deploy/run.py
 
 test: setup-dev browser tools ## everything proved, but for what test-cluster does
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --ignore=tests/cluster tests
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder --ignore=tests/cluster tests
 
 test-cluster: setup-dev tools ## the Kubernetes manifests proved by running what they say; takes minutes
 	$(BIN)/python -m pytest tests/cluster

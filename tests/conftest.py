@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,11 @@ from tests.postgresql import PostgreSQL, serve
 os.environ["DO_NOT_TRACK"] = "true"
 
 
+_HOME = Path(__file__).parent
+
+
+# First: pytest-xdist puts the groups into the tests' ids in a hook of the same name.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give tests that share services to one process, which starts them once (`--dist loadgroup`).
 
@@ -19,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for item in items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
-        home = "browser" if "browser" in item.path.parts else item.path.name
+        home = "browser" if "browser" in item.path.parts else str(item.path.relative_to(_HOME))
         item.add_marker(pytest.mark.xdist_group(parameters.get("stack", home)))
 
 
