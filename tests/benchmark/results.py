@@ -1,0 +1,58 @@
+"""What a benchmark found, kept as JSON so that the page can be rendered again."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measurement."""
+
+    database: str
+    """`postgresql`, `sqlite`, or empty where there is none."""
+    server: str
+    row: str
+    value: float
+    unit: str
+    fault: str | None = None
+    """Why the value means nothing, if so."""
+    detail: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def lower_is_better(self) -> bool:
+        return self.unit in ("s", "MiB")
+
+
+@dataclass
+class Results:
+    """All of one benchmark."""
+
+    machine: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+    figures: list[Figure] = field(default_factory=list)
+
+    def value(self, database: str, server: str, row: str) -> float | None:
+        """A figure that counts, or None."""
+        figure = self.figure(database, server, row)
+        return figure.value if figure and not figure.fault else None
+
+    def figure(self, database: str, server: str, row: str) -> Figure | None:
+        """What was measured last for a row."""
+        for each in reversed(self.figures):
+            if (each.database, each.server, each.row) == (database, server, row):
+                return each
+        return None
+
+    def save(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+
+
+def load(path: Path) -> Results:
+    """What `save` kept."""
+    kept = json.loads(path.read_text())
+    figures = [Figure(**each) for each in kept.pop("figures")]
+    return Results(**kept, figures=figures)

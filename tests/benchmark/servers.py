@@ -1,0 +1,192 @@
+"""The servers under load, each with the settings that its makers chose."""
+
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from tests.benchmark.databases import Database
+from tests.benchmark.processes import Process, serve
+from tests.system.services import environment, free_port
+
+WORKERS = 2
+FASTTRACKML = "fasttrackml==0.6.0"
+_ROOT = Path(__file__).resolve().parents[2]
+_CACHE = _ROOT / ".cache" / "bench"
+_BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where artifacts are kept: a directory or an s3:// address, and what leads there."""
+
+    address: str
+    variables: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers."""
+
+    url: str
+    artifacts_url: str | None
+    """Where `/api/2.0/mlflow-artifacts` is; None for a server that has no such thing."""
+    processes: tuple[Process, ...]
+
+
+Start = Callable[[Path, Database, Destination], AbstractContextManager[Running]]
+
+
+@dataclass(frozen=True)
+class Server:
+    name: str
+    title: str
+    settings: str
+    """How it is run, for the reader of the figures."""
+    start: Start
+
+
+@contextmanager
+def _tandem(directory: Path, database: Database, destination: Destination) -> Iterator[Running]:
+    with _both(directory, database, destination, "hypercorn") as running:
+        yield running
+
+
+@contextmanager
+def _tandem_uvicorn(
+    directory: Path, database: Database, destination: Destination
+) -> Iterator[Running]:
+    with _both(directory, database, destination, "uvicorn") as running:
+        yield running
+
+
+@contextmanager
+def _both(
+    directory: Path, database: Database, destination: Destination, asgi_server: str
+) -> Iterator[Running]:
+    ports = free_port(), free_port()
+    artifacts_variables = {
+        "MLFLOW_ARTIFACTS_DESTINATION": destination.address,
+        **destination.variables,
+    }
+    metadata_variables = {
+        "MLFLOW_BACKEND_STORE_URI": database.uri("postgresql"),
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": f"mlflow-artifacts://127.0.0.1:{ports[0]}/",
+    }
+    # Workers of a bare ASGI server would all want to make the tables at once.
+    make_tables(metadata_variables)
+    with ExitStack() as stack:
+        artifacts, metadata = (
+            stack.enter_context(
+                serve(
+                    directory,
+                    _tandem_command(name, asgi_server, port),
+                    port,
+                    variables={**variables, "MLFLOW_PORT": str(port)},
+                )
+            )
+            for name, port, variables in (
+                ("tandem-artifacts", ports[0], artifacts_variables),
+                ("tandem-metadata", ports[1], metadata_variables),
+            )
+        )
+        yield Running(metadata.url, artifacts.url, (metadata, artifacts))
+
+
+def make_tables(variables: Mapping[str, str]) -> None:
+    """Tandem's tables in an empty database."""
+    done = subprocess.run(
+        [_BIN / "tandem-metadata", "db", "upgrade"],
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise RuntimeError(f"tandem-metadata db upgrade failed: {done.stderr[-3000:]}")
+
+
+def _tandem_command(name: str, asgi_server: str, port: int) -> list[str]:
+    command = [str(_BIN / name), "serve", "--port", str(port), "--workers", str(WORKERS)]
+    if asgi_server == "hypercorn":
+        return command
+    if _knows_asgi_servers():
+        return [*command, "--asgi-server", asgi_server]
+    factory = f"{name.replace('-', '_')}.app:create_app"
+    options = ["--port", str(port), "--workers", str(WORKERS), "--no-access-log"]
+    return [str(_BIN / "uvicorn"), "--factory", factory, *options]
+
+
+@cache
+def _knows_asgi_servers() -> bool:
+    command = [_BIN / "tandem-metadata", "serve", "--help"]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return "--asgi-server" in shown
+
+
+@contextmanager
+def _mlflow(directory: Path, database: Database, destination: Destination) -> Iterator[Running]:
+    port = free_port()
+    command = [
+        str(_BIN / "mlflow"),
+        "server",
+        f"--port={port}",
+        f"--backend-store-uri={database.uri('postgresql+psycopg')}",
+        f"--artifacts-destination={destination.address}",
+    ]
+    with serve(directory, command, port, variables=destination.variables) as process:
+        yield Running(process.url, process.url, (process,))
+
+
+@contextmanager
+def _fasttrackml(
+    directory: Path, database: Database, destination: Destination
+) -> Iterator[Running]:
+    port = free_port()
+    command = [
+        str(_fml()),
+        "server",
+        f"--listen-address=127.0.0.1:{port}",
+        f"--database-uri={database.uri('postgres')}",
+        f"--default-artifact-root={directory / 'fasttrackml'}",
+    ]
+    with serve(directory, command, port) as process:
+        yield Running(process.url, None, (process,))
+
+
+def _fml() -> Path:
+    """FastTrackML's program; in an environment of its own, since its client wants an old MLflow."""
+    home = _CACHE / FASTTRACKML.replace("==", "-")
+    program = home / "bin" / "fml"
+    if not program.exists():
+        shutil.rmtree(home, ignore_errors=True)
+        venv.create(home, with_pip=True)
+        install = [home / "bin" / "pip", "install", "-qq", "--no-deps", FASTTRACKML]
+        subprocess.run(install, check=True)
+    return program
+
+
+SERVERS = {
+    server.name: server
+    for server in (
+        Server(
+            "tandem",
+            "Tandem",
+            f"`tandem-metadata serve --workers {WORKERS}` and "
+            f"`tandem-artifacts serve --workers {WORKERS}`, under Hypercorn",
+            _tandem,
+        ),
+        Server(
+            "tandem-uvicorn",
+            "Tandem, Uvicorn",
+            f"the same with {WORKERS} workers each, under Uvicorn",
+            _tandem_uvicorn,
+        ),
+        Server("mlflow", "MLflow", "`mlflow server`: 4 workers of Uvicorn", _mlflow),
+        Server("fasttrackml", "FastTrackML", "`fml server`: one process", _fasttrackml),
+    )
+}

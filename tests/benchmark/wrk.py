@@ -1,0 +1,104 @@
+"""Load from `wrk`: the same script, connections and time for every server."""
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests import debian
+
+CONNECTIONS = 16
+WARM_UP_SECONDS = 1
+_SCRIPT = Path(__file__).with_name("load.lua")
+_MARK = "RESULT "
+_FEW = 6 * CONNECTIONS
+"""Of fewer answers, those on their way when the time is up would be too large a part."""
+_LONGER = 4
+_PHASE = 100_000_000
+"""Requests of one phase count from here on, so that those of two never repeat each other."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one run of wrk met."""
+
+    requests: int
+    """Answers, be they good or bad."""
+    refused: int
+    """Answers of status 400 or more."""
+    broken: int
+    """Connections that failed and requests that were never answered."""
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+
+    @property
+    def good(self) -> int:
+        return self.requests - self.refused
+
+    @property
+    def rate(self) -> float:
+        """Good answers in a second."""
+        return self.good / self.seconds
+
+    @property
+    def fault(self) -> str | None:
+        """Why the figure means nothing, if so."""
+        if self.refused or self.broken:
+            return f"{self.refused} of {self.requests} answers refused, {self.broken} broken"
+        return None
+
+
+def drive(url: str, kind: str, seconds: int, data: Mapping[str, Any]) -> list[Load]:
+    """The loads, warm-up first and the one that counts last; `kind` is a function of load.lua.
+
+    A server that is too slow to be measured in that time is given more.
+    """
+    loads = [_run(url, {**data, "kind": kind, "first": _PHASE}, WARM_UP_SECONDS)]
+    loads.append(_run(url, {**data, "kind": kind, "first": 2 * _PHASE}, seconds))
+    last = loads[-1]
+    if not last.requests or (not last.fault and last.requests < _FEW):
+        longer = seconds * _LONGER
+        loads.append(_run(url, {**data, "kind": kind, "first": 3 * _PHASE}, longer))
+    return loads
+
+
+def parse(output: str) -> Load:
+    """What the script's last line says."""
+    for line in output.splitlines():
+        if line.startswith(_MARK):
+            return Load(**json.loads(line.removeprefix(_MARK)))
+    raise RuntimeError(f"wrk gave no result:\n{output[-2000:]}")
+
+
+def lua(value: Any) -> str:
+    """A value as a Lua expression."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"[{lua(key)}]={lua(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "{" + ",".join(map(lua, value)) + "}"
+    return json.dumps(value)
+
+
+def _run(url: str, data: Mapping[str, Any], seconds: int) -> Load:
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
+        file.write(f"return {lua(data)}\n")
+        file.flush()
+        command = [
+            debian.find("wrk", "wrk"),
+            "--threads=1",
+            f"--connections={CONNECTIONS}",
+            f"--duration={seconds}s",
+            "--timeout=30s",
+            f"--script={_SCRIPT}",
+            url,
+            "--",
+            file.name,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
+    if done.returncode:
+        raise RuntimeError(f"wrk failed: {done.stderr[-2000:]}{done.stdout[-2000:]}")
+    return parse(done.stdout)
