@@ -36,7 +36,7 @@ $(VENV)/.installed: $(VENV)/bin/python constraints.txt pyproject.toml shared/pyp
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
-	$(PIP) install --quiet -c constraints.txt --group dev $(DISTRIBUTIONS)
+	$(PIP) install --quiet -c constraints.txt --group dev $(DISTRIBUTIONS) -e 'shared[uvicorn]'
 	@touch $@
 
 ui: $(VENV)/.installed

@@ -13,11 +13,12 @@ COPY shared shared
 COPY services/artifacts services/artifacts
 # Our own wheels go by their files, so that no index can offer others of their names.
 RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir own ./shared ./services/artifacts \
-    && python -m pip wheel --only-binary :all: --constraint constraints.txt --wheel-dir wheels own/*.whl
+    && python -m pip wheel --only-binary :all: --constraint constraints.txt --wheel-dir wheels \
+        own/*.whl 'tandem-artifacts[uvicorn]'
 # The byte code is not compared with its sources at start: neither changes, and without times in it builds agree.
 RUN python -m venv --without-pip /opt/tandem/venv \
     && python -m pip --python /opt/tandem/venv/bin/python install --no-index --no-compile \
-        --find-links wheels tandem-artifacts \
+        --find-links wheels 'tandem-artifacts[uvicorn]' \
     && python -m compileall -q --invalidation-mode unchecked-hash /opt/tandem/venv/lib
 
 FROM ${PYTHON_IMAGE}

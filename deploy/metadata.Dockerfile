@@ -22,11 +22,12 @@ COPY shared shared
 COPY services/metadata services/metadata
 # Our own wheels go by their files, so that no index can offer others of their names.
 RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir own ./shared ./services/metadata \
-    && python -m pip wheel --only-binary :all: --constraint constraints.txt --wheel-dir wheels own/*.whl
+    && python -m pip wheel --only-binary :all: --constraint constraints.txt --wheel-dir wheels \
+        own/*.whl 'tandem-metadata[uvicorn]'
 # The byte code is not compared with its sources at start: neither changes, and without times in it builds agree.
 RUN python -m venv --without-pip /opt/tandem/venv \
     && python -m pip --python /opt/tandem/venv/bin/python install --no-index --no-compile \
-        --find-links wheels tandem-metadata \
+        --find-links wheels 'tandem-metadata[uvicorn]' \
     && python -m compileall -q --invalidation-mode unchecked-hash /opt/tandem/venv/lib
 
 FROM ${PYTHON_IMAGE}

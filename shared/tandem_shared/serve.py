@@ -1,4 +1,4 @@
-"""Runs a service under Hypercorn: one process or several on one socket, with a graceful stop.
+"""Runs a service: one process or several on one socket, with a graceful stop.
 
 On SIGTERM or SIGINT `/ready` answers 503 first, and every answer closes its connection; the socket
 stays open for `shutdown_delay` seconds, then closes; what is in flight gets `graceful_timeout`
@@ -8,6 +8,7 @@ seconds, and the process exits with 0.
 import asyncio
 import contextlib
 import importlib
+import importlib.util
 import logging
 import os
 import signal
@@ -19,8 +20,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hypercorn.asyncio import serve as hypercorn_serve
-from hypercorn.config import Config
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tandem_shared import logs, prometheus, supervisor
@@ -59,9 +58,10 @@ class Service:
 def run(service: Service, settings: CommonSettings) -> int:
     """Serve until told to stop; returns the exit status.
 
-    Raises SettingsError when the address cannot be listened on.
+    Raises SettingsError when the address cannot be listened on or the ASGI server is missing.
     """
     _stop_before_serving()
+    _check_server(service, settings)
     settings_table.export(settings, os.environ)
     logs.configure(service.name, settings.log_level)
     listener = _listen(settings)
@@ -142,21 +142,17 @@ async def _serve(
         loop.call_later(settings.graceful_timeout, cuttable.cut)
         _bound_the_rest(settings.graceful_timeout + _CLEAN_UP_SECONDS)
 
-    config = _config(
-        bind=[f"fd://{listener.detach()}"],
-        graceful_timeout=settings.graceful_timeout + _CLEAN_UP_SECONDS,
-        keep_alive_timeout=KEEP_ALIVE_SECONDS,
-        keep_alive_max_requests=1_000_000,
-        backlog=BACKLOG,
-        include_server_header=False,
-        errorlog=logging.getLogger("hypercorn.error"),
-        accesslog=None,
-        loglevel="WARNING",
-    )
     loop.set_exception_handler(_report)
-    # Hypercorn may end in CancelledError when it cuts requests.
-    with contextlib.suppress(asyncio.CancelledError):
-        await hypercorn_serve(cuttable, config, shutdown_trigger=stopped)  # type: ignore[arg-type]
+    server = importlib.import_module(f"tandem_shared.{settings.asgi_server}_server")
+    await server.serve(
+        cuttable,
+        listener,
+        until=stopped,
+        graceful_seconds=settings.graceful_timeout,
+        clean_up_seconds=_CLEAN_UP_SECONDS,
+        keep_alive_seconds=KEEP_ALIVE_SECONDS,
+        backlog=BACKLOG,
+    )
 
 
 class _Parting:
@@ -185,6 +181,7 @@ class _Cuttable:
     """Knows the requests in flight, to cut them.
 
     Hypercorn's own bound cuts nothing from Python 3.12 on: it waits for every connection first.
+    Uvicorn's does not wait until what it cuts has cleaned up.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -230,14 +227,13 @@ def _bound_the_rest(seconds: float) -> None:
     timer.start()
 
 
-def _config(**values: Any) -> Config:
-    """Hypercorn takes unknown names in silence; this does not."""
-    config = Config()
-    for name, value in values.items():
-        if not hasattr(config, name):
-            raise AttributeError(f"Hypercorn has no setting {name}")
-        setattr(config, name, value)
-    return config
+def _check_server(service: Service, settings: CommonSettings) -> None:
+    if settings.asgi_server == "uvicorn":
+        if not all(importlib.util.find_spec(name) for name in ("uvicorn", "httptools")):
+            raise SettingsError(
+                "--asgi-server uvicorn needs packages that are not installed: install "
+                f"{service.name}[uvicorn]."
+            )
 
 
 def _listen(settings: CommonSettings) -> socket.socket:

@@ -58,6 +58,12 @@ class CommonSettings:
     )
     port: int = setting(5000, "Port to listen on.", env="MLFLOW_PORT", short="-p")
     workers: int = setting(1, "Worker processes.", env="MLFLOW_WORKERS", short="-w")
+    asgi_server: str = setting(
+        "hypercorn",
+        "hypercorn, or uvicorn, which is faster, speaks HTTP/1 only and has to be installed: it is "
+        "the extra of that name.",
+        env="TANDEM_ASGI_SERVER",
+    )
     static_prefix: str = setting(
         "", "Path put before every path of the service, as /mlflow.", env="MLFLOW_STATIC_PREFIX"
     )
@@ -112,6 +118,8 @@ class CommonSettings:
             raise SettingsError(f"--port must be between 0 and 65535, not {self.port}.")
         if self.workers < 1:
             raise SettingsError(f"--workers must be at least 1, not {self.workers}.")
+        if self.asgi_server not in ("hypercorn", "uvicorn"):
+            raise SettingsError("--asgi-server must be hypercorn or uvicorn.")
         prefix = self.static_prefix
         if prefix and not _PREFIX.fullmatch(prefix):
             raise SettingsError(

@@ -16,12 +16,17 @@ MIB = 1024 * 1024
 HOST = b"Host: localhost\r\n"
 
 
+@pytest.fixture(scope="module", params=["hypercorn", "uvicorn"])
+def server(request: pytest.FixtureRequest) -> list[str]:
+    """The flags that choose an ASGI server."""
+    return ["--asgi-server", request.param]
+
+
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+def service(tmp_path_factory: pytest.TempPathFactory, server: list[str]) -> Iterator[Process]:
     directory = tmp_path_factory.mktemp("service")
-    with process(
-        directory, "--max-artifact-bytes", str(3 * 1024 * MIB), "--upload-idle-timeout", "1"
-    ) as running:
+    limits = ["--max-artifact-bytes", str(3 * 1024 * MIB), "--upload-idle-timeout", "1"]
+    with process(directory, *limits, *server) as running:
         yield running
 
 
@@ -193,8 +198,8 @@ def test_a_download_stays_whole_while_its_artifact_is_replaced(
     assert httpx.get(url).content == b"b" * 1000
 
 
-def test_transfers_in_flight_finish_after_sigterm(tmp_path: Path) -> None:
-    with process(tmp_path) as service:
+def test_transfers_in_flight_finish_after_sigterm(tmp_path: Path, server: list[str]) -> None:
+    with process(tmp_path, *server) as service:
         (tmp_path / "store" / "down").write_bytes(b"d" * 64 * MIB)
         upload = begin(service, "up", b"Content-Length: 10\r\n", b"hello")
         with httpx.stream("GET", f"{service.url}{ARTIFACTS}/down", timeout=30) as download:
@@ -219,8 +224,8 @@ def refuses(service: Process) -> bool:
     return False
 
 
-def test_an_upload_that_outlasts_the_stop_stores_nothing(tmp_path: Path) -> None:
-    with process(tmp_path, "--graceful-timeout", "0.5") as service:
+def test_an_upload_that_outlasts_the_stop_stores_nothing(tmp_path: Path, server: list[str]) -> None:
+    with process(tmp_path, "--graceful-timeout", "0.5", *server) as service:
         upload = begin(service, "up", b"Content-Length: 10\r\n", b"hello")
         wait_until(lambda: stored(tmp_path / "store") != [])
         service.terminate()
@@ -229,8 +234,8 @@ def test_an_upload_that_outlasts_the_stop_stores_nothing(tmp_path: Path) -> None
     assert stored(tmp_path / "store") == []
 
 
-def test_several_workers_add_up_their_bytes(tmp_path: Path) -> None:
-    with process(tmp_path, "--workers", "2") as service:
+def test_several_workers_add_up_their_bytes(tmp_path: Path, server: list[str]) -> None:
+    with process(tmp_path, "--workers", "2", *server) as service:
         for number in range(10):
             assert httpx.put(f"{service.url}{ARTIFACTS}/{number}", content=b"x").is_success
         assert (

@@ -139,8 +139,9 @@ def requirements(service: str) -> list[str]:
     """What the image needs from elsewhere: to build our distributions, and to run them."""
     asked = {Requirement("hatchling")}
     for folder in ("shared", f"services/{service}"):
-        project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())
-        asked |= {Requirement(each) for each in project["project"]["dependencies"]}
+        project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]
+        extra = project["optional-dependencies"]["uvicorn"]
+        asked |= {Requirement(each) for each in [*project["dependencies"], *extra]}
     return sorted(str(each) for each in asked if not each.name.startswith("tandem-"))
 
 

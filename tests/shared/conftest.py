@@ -68,6 +68,7 @@ class Process:
 
 @dataclass
 class Starter:
+    asgi_server: str = "hypercorn"
     processes: list[Process] = field(default_factory=list)
 
     def __call__(
@@ -79,7 +80,8 @@ class Starter:
     ) -> Process:
         """Start the tiny service, or another command, and wait until it answers."""
         arguments = [sys.executable, *command, *flags]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})}
+        chosen = {"PYTHONPATH": str(ROOT), "TANDEM_ASGI_SERVER": self.asgi_server}
+        environment = {**os.environ, **chosen, **(environ or {})}
         popen = subprocess.Popen(
             arguments, cwd=ROOT, env=environment, stderr=subprocess.PIPE, start_new_session=True
         )
@@ -98,13 +100,20 @@ def _collect(process: Process) -> None:
 
 
 @pytest.fixture
-def start() -> Iterator[Starter]:
+def starter() -> Iterator[Starter]:
     starter = Starter()
     yield starter
     for process in starter.processes:
         if process.popen.poll() is None:
             process.popen.kill()
         process.popen.wait()
+
+
+@pytest.fixture(params=["hypercorn", "uvicorn"])
+def start(request: pytest.FixtureRequest, starter: Starter) -> Starter:
+    """Starts services under either ASGI server."""
+    starter.asgi_server = request.param
+    return starter
 
 
 @pytest.fixture

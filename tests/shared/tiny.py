@@ -79,6 +79,9 @@ def create_app() -> ASGIApp:
     async def echo(request: Request) -> Response:
         return json_response(await read_json_body(request, settings.body_limit))
 
+    async def large(_: Request) -> Response:
+        return Response(bytes(32 * 1024 * 1024))
+
     async def fail(_: Request) -> Response:
         raise RuntimeError("a secret of the inside")
 
@@ -102,6 +105,7 @@ def create_app() -> ASGIApp:
         Route("GET", "/slow", slow),
         Route("GET", "/block", block),
         Route("POST", "/echo", echo),
+        Route("GET", "/large", large),
         Route("GET", "/fail", fail),
         Route("GET", "/fail-half-way", fail_half_way),
     ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from tandem_shared.settings import CommonSettings, SettingsError, setting
 
 _METADATA = "this is the artifacts service and keeps no metadata; give it to tandem-metadata."
-_HYPERCORN = "Tandem runs under Hypercorn; see serve --help for what can be set."
+_SERVER = "choose by --asgi-server; see serve --help for what can be set."
 
 REFUSED_FLAGS = {
     "--no-serve-artifacts": "this is the artifacts service; run tandem-metadata instead.",
@@ -16,9 +16,9 @@ REFUSED_FLAGS = {
     "that flag, as mlflow-artifacts://artifacts.example.com/.",
     "--trace-archival-config": _METADATA,
     "--app-name": "Tandem has no such application; authenticate at the ingress.",
-    "--gunicorn-opts": _HYPERCORN,
-    "--waitress-opts": _HYPERCORN,
-    "--uvicorn-opts": _HYPERCORN,
+    "--gunicorn-opts": _SERVER,
+    "--waitress-opts": _SERVER,
+    "--uvicorn-opts": _SERVER,
     "--enable-workspaces": "Tandem has no workspaces.",
     "--dev": "set --log-level DEBUG instead.",
 }

@@ -1,0 +1,53 @@
+"""Serves an ASGI application by Hypercorn, as `serve` promises."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from hypercorn.asyncio import serve as hypercorn_serve
+from hypercorn.config import Config
+from starlette.types import ASGIApp
+
+
+async def serve(
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    until: Callable[[], Awaitable[None]],
+    graceful_seconds: float,
+    clean_up_seconds: float,
+    keep_alive_seconds: float,
+    backlog: int,
+) -> None:
+    """Serve on a listening socket until `until()` ends, and then what is in flight.
+
+    Idle connections are closed after `keep_alive_seconds`, and at the stop. Requests are cut by the
+    caller after `graceful_seconds`.
+    """
+    config = _config(
+        bind=[f"fd://{listener.detach()}"],
+        graceful_timeout=graceful_seconds + clean_up_seconds,
+        keep_alive_timeout=keep_alive_seconds,
+        keep_alive_max_requests=1_000_000,
+        backlog=backlog,
+        include_server_header=False,
+        errorlog=logging.getLogger("hypercorn.error"),
+        accesslog=None,
+        loglevel="WARNING",
+    )
+    # Hypercorn may end in CancelledError when requests are cut.
+    with contextlib.suppress(asyncio.CancelledError):
+        await hypercorn_serve(app, config, shutdown_trigger=until)  # type: ignore[arg-type]
+
+
+def _config(**values: Any) -> Config:
+    """Hypercorn takes unknown names in silence; this does not."""
+    config = Config()
+    for name, value in values.items():
+        if not hasattr(config, name):
+            raise AttributeError(f"Hypercorn has no setting {name}")
+        setattr(config, name, value)
+    return config

@@ -1,0 +1,163 @@
+"""Serves an ASGI application by Uvicorn and httptools, as `serve` promises."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+
+import httptools
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_HEAD_BYTES = 64 * 1024
+_TOO_LARGE = b"HTTP/1.1 431 \r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+async def serve(
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    until: Callable[[], Awaitable[None]],
+    graceful_seconds: float,
+    clean_up_seconds: float,
+    keep_alive_seconds: float,
+    backlog: int,
+) -> None:
+    """Serve on a listening socket until `until()` ends, and then what is in flight.
+
+    Idle connections are closed after `keep_alive_seconds`, and at the stop. Requests are cut by the
+    caller after `graceful_seconds`; clients that do not read what is left lose their connections.
+    """
+    config = uvicorn.Config(
+        app,
+        loop="none",
+        http=_Protocol,
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        # The caller's address is the peer's, as under Hypercorn.
+        proxy_headers=False,
+        server_header=False,
+        backlog=backlog,
+        timeout_keep_alive=keep_alive_seconds,  # type: ignore[arg-type]
+    )
+    log = logging.getLogger("uvicorn.error")
+    log.setLevel(logging.ERROR)  # it warns of whatever nonsense strangers send
+    log.addFilter(_is_no_cut)
+    server = _Server(config, graceful_seconds + clean_up_seconds / 2)
+
+    async def stop() -> None:
+        await until()
+        server.should_exit = True
+
+    stopping = asyncio.create_task(stop())
+    await server.serve(sockets=[listener])
+    stopping.cancel()
+
+
+def _is_no_cut(record: logging.LogRecord) -> bool:
+    """Uvicorn reports each request that is cancelled as an error; it is none."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, abort_after: float) -> None:
+        super().__init__(config)
+        self._abort_after = abort_after
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are `serve`'s own business; Uvicorn would raise them again at its end."""
+        yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().call_later(self._abort_after, self._abort)
+        await super().shutdown(sockets)
+
+    def _abort(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+
+class _Protocol(HttpToolsProtocol):
+    """Closes what Uvicorn leaves open.
+
+    - A head, and whatever else does not reach the application, may have 64 KiB.
+    - A connection may be idle before its first request, or within a head, no longer than between
+      requests.
+    - One whose request was answered before all of its body came is closed.
+    - A request that offers an upgrade, as some clients do for HTTP/2, keeps its body.
+    - A request names one host.
+    """
+
+    _unread = 0
+    """Bytes since the last that became a request or its body."""
+    _upgrading = False
+    """Whether llhttp is about to leave the rest of the connection to another protocol."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._bound_idleness()
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        self._unread += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._go_on_without_upgrade(data[upgrade.args[0] :])
+            return
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+            return
+        if self._unread > _HEAD_BYTES:
+            if self._is_idle():
+                self.transport.write(_TOO_LARGE)
+            self.transport.close()
+        elif self.timeout_keep_alive_task is None and self._is_idle():
+            self._bound_idleness()
+
+    def on_headers_complete(self) -> None:
+        self._unread = 0
+        names = [name for name, _ in self.headers]
+        if self.parser.should_upgrade() and b"upgrade" in names:
+            self._upgrading = True
+            return
+        if names.count(b"host") != 1 and self.parser.get_http_version() == "1.1":
+            raise ValueError("a request must name one host")
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unread = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not self._upgrading:
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.response_complete and self.cycle.more_body:
+            self.transport.close()
+
+    def _go_on_without_upgrade(self, rest: bytes) -> None:
+        """Take the request in again as one that offers no upgrade: llhttp would skip its body."""
+        self._upgrading = False
+        version = self.parser.get_http_version().encode()
+        head = [b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)]
+        head += [b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"".join([*head, b"\r\n", rest]))
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _bound_idleness(self) -> None:
+        if not self.transport.is_closing():
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
