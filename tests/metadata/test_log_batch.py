@@ -169,7 +169,7 @@ def test_batches_in_any_order_at_once_neither_deadlock_nor_lose_anything(client:
             [LoggedEntry(key, str(step)) for key in ["mlflow.runName", *order]],
         )
         with client.database.write() as conn:  # which would not try again after a deadlock
-            batch.log(conn, request, truncate=True)
+            batch.log(conn, batch.many(request, truncate=True))
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(log, range(24)))

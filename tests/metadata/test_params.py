@@ -69,7 +69,9 @@ def test_of_clients_that_log_different_values_at_once_one_wins(client: Client) -
     def log(value: int) -> bool:
         try:
             with client.database.write() as conn:
-                batch.log_param(conn, client.run_id, LogParam("a", str(value)), truncate=True)
+                batch.log(
+                    conn, batch.param(client.run_id, LogParam("a", str(value)), truncate=True)
+                )
         except InvalidParameter:
             return False
         return True

@@ -1,5 +1,6 @@
 """The ASGI application: `create_app` reads its settings from the environment."""
 
+import asyncio
 import os
 from typing import Any
 
@@ -91,6 +92,7 @@ def create_app() -> ASGIApp:
             await wait.stop()
         await delivery.stop()
         await client.close()
+        await asyncio.to_thread(context.close)
         database.close()
 
     router = Router(

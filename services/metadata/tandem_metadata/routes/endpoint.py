@@ -1,61 +1,23 @@
-"""How a plain function becomes a route: decode once, run in a thread, encode once."""
+"""How a plain function becomes a route: decode once, handle, encode once."""
 
+import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, TypeVar
 
-import anyio
-import anyio.to_thread
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tandem_metadata.db import Database, connections_in_use
+from tandem_metadata.db import Database
+from tandem_metadata.reader import Reader
 from tandem_metadata.settings import Settings
+from tandem_metadata.threads import Threads
+from tandem_metadata.writer import Writer
 from tandem_shared import wire
 from tandem_shared.http import Route, api_routes, json_response, read_json_body
 
 R = TypeVar("R", bound=Struct)
-P = ParamSpec("P")
-V = TypeVar("V")
-
-
-class Threads:
-    """Runs blocking functions in threads, as many at once as the pool has connections.
-
-    One more would only wait for a connection, and hold a thread meanwhile.
-    """
-
-    def __init__(self, size: int, timeout: float) -> None:
-        self._size = size
-        self._timeout = timeout
-        self._limiter: anyio.CapacityLimiter | None = None
-        self._free: anyio.Semaphore | None = None
-
-    async def run(self, function: Callable[P, V], *args: P.args, **_: P.kwargs) -> V:
-        """The function's result, or what it raises.
-
-        Raises Unavailable when no thread, and so no connection, was free for `timeout` seconds.
-        """
-        if self._limiter is None or self._free is None:  # they belong to the loop that runs them
-            self._limiter = anyio.CapacityLimiter(self._size)
-            self._free = anyio.Semaphore(self._size, fast_acquire=True)
-        free = self._free
-        try:
-            free.acquire_nowait()
-        except anyio.WouldBlock:
-            await self._wait(free)
-        try:
-            return await anyio.to_thread.run_sync(function, *args, limiter=self._limiter)
-        finally:
-            free.release()
-
-    async def _wait(self, free: anyio.Semaphore) -> None:
-        try:
-            with anyio.fail_after(self._timeout):
-                await free.acquire()
-        except TimeoutError:
-            raise connections_in_use() from None
 
 
 @dataclass(slots=True)
@@ -65,17 +27,27 @@ class Context:
     settings: Settings
     db: Database
     threads: Threads = field(init=False)
+    writer: Writer = field(init=False)
+    reader: Reader = field(init=False)
 
     def __post_init__(self) -> None:
-        self.threads = Threads(self.settings.pool_size, self.settings.pool_timeout)
+        timeout = self.settings.pool_timeout
+        self.threads = Threads(self.settings.pool_size, timeout)
+        self.writer = Writer(self.db, self.threads, timeout)
+        self.reader = Reader(self.db, timeout)
+
+    def close(self) -> None:
+        """Let go of the threads; blocks until what they do is done."""
+        self.writer.close()
+        self.reader.close()
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint(Generic[R]):
     """One operation of the API.
 
-    `handle` is synchronous, may block on the database, and returns a Struct, or bytes that are JSON
-    already.
+    `handle` returns a Struct, or bytes that are JSON already. If it is synchronous it runs in a
+    thread and may block on the database; a coroutine function runs in the event loop.
     """
 
     method: str
@@ -99,9 +71,14 @@ def bind(context: Context, endpoints: Iterable[Endpoint[Any]]) -> list[Route]:
 
 
 def _handler(context: Context, endpoint: Endpoint[R]) -> Callable[[Request], Awaitable[Response]]:
+    in_loop = inspect.iscoroutinefunction(endpoint.handle)
+
     async def handle(request: Request) -> Response:
         message = await decode(request, endpoint.request, context.settings.max_body_bytes)
-        answer = await context.threads.run(endpoint.handle, context, message)
+        if in_loop:
+            answer: object = await endpoint.handle(context, message)  # type: ignore[misc]
+        else:
+            answer = await context.threads.run(endpoint.handle, context, message)
         return json_response(answer if isinstance(answer, bytes) else wire.encode_json(answer))
 
     return handle

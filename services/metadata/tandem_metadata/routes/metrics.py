@@ -17,10 +17,10 @@ from tandem_metadata.routes.runs import named
 from tandem_metadata.store import batch, metric_history
 
 
-def log(context: Context, request: LogMetric) -> Empty:
+async def log(context: Context, request: LogMetric) -> Empty:
     """Log a metric."""
     run_id = named(request.run_id, request.run_uuid)
-    context.db.transact(lambda conn: batch.log_metric(conn, run_id, request))
+    await context.writer.log(batch.metric(run_id, request))
     return Empty()
 
 

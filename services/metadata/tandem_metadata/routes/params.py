@@ -9,18 +9,18 @@ from tandem_metadata.routes.runs import named
 from tandem_metadata.store import batch
 
 
-def log(context: Context, request: LogParam) -> Empty:
+async def log(context: Context, request: LogParam) -> Empty:
     """Log a param."""
     run_id = named(request.run_id, request.run_uuid)
     truncate = context.settings.truncate_long_values
-    context.db.transact(lambda conn: batch.log_param(conn, run_id, request, truncate=truncate))
+    await context.writer.log(batch.param(run_id, request, truncate=truncate))
     return Empty()
 
 
-def log_batch(context: Context, request: LogBatch) -> Empty:
+async def log_batch(context: Context, request: LogBatch) -> Empty:
     """Log metrics, params and tags, all or none."""
     truncate = context.settings.truncate_long_values
-    context.db.transact(lambda conn: batch.log(conn, request, truncate=truncate))
+    await context.writer.log(batch.many(request, truncate=truncate))
     return Empty()
 
 

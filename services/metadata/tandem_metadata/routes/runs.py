@@ -19,18 +19,16 @@ def named(run_id: str | None, run_uuid: str | None) -> str:
     raise InvalidParameter("Missing value for required parameter 'run_id'.")
 
 
-def create(context: Context, request: messages.CreateRun) -> messages.CreateRunResponse:
+async def create(context: Context, request: messages.CreateRun) -> messages.CreateRunResponse:
     """Create a run."""
-    truncate = context.settings.truncate_long_values
-    with context.db.write() as conn:
-        return messages.CreateRunResponse(runs.create(conn, request, truncate=truncate))
+    new = runs.new(request, truncate=context.settings.truncate_long_values)
+    return messages.CreateRunResponse(await context.writer.create(new))
 
 
-def get(context: Context, request: messages.GetRun) -> messages.GetRunResponse:
+async def get(context: Context, request: messages.GetRun) -> messages.GetRunResponse:
     """Read a run with all it logged."""
     run_id = named(request.run_id, request.run_uuid)
-    with context.db.read() as conn:
-        return messages.GetRunResponse(runs.get(conn, run_id))
+    return messages.GetRunResponse(await context.reader.run(run_id))
 
 
 def modify(context: Context, request: messages.UpdateRun) -> messages.UpdateRunResponse:

@@ -6,15 +6,15 @@ from tandem_metadata.messages.experiments import DeleteExperimentTag, Empty, Set
 from tandem_metadata.messages.runs import DeleteTag, LogModel, RunTag, SetTag
 from tandem_metadata.routes.endpoint import Context, Endpoint
 from tandem_metadata.routes.runs import named
-from tandem_metadata.store import tags
+from tandem_metadata.store import batch, tags
 
 
-def set_on_run(context: Context, request: SetTag) -> Empty:
-    """Set a tag of a run."""
+async def set_on_run(context: Context, request: SetTag) -> Empty:
+    """Set a tag of a run; `mlflow.runName` renames it, unless it is empty."""
     run_id = named(request.run_id, request.run_uuid)
     tag = RunTag(request.key, request.value)
-    with context.db.write() as conn:
-        tags.set_on_run(conn, run_id, tag, truncate=context.settings.truncate_long_values)
+    truncate = context.settings.truncate_long_values
+    await context.writer.log(batch.tag(run_id, tag, truncate=truncate))
     return Empty()
 
 

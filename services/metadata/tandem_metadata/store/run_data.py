@@ -1,9 +1,11 @@
-"""What runs have logged, read for many runs at once: one statement a table."""
+"""What runs have logged, read for many runs at once."""
 
+import operator
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import msgspec
 from sqlalchemy import Connection, FromClause, Row, Select, select
 
 from tandem_metadata.messages.datasets import (
@@ -17,6 +19,7 @@ from tandem_metadata.messages.datasets import (
 )
 from tandem_metadata.messages.metrics import Metric
 from tandem_metadata.messages.runs import Param, Run, RunData, RunInfo, RunTag
+from tandem_metadata.store import run_rows
 from tandem_metadata.store.membership import among
 from tandem_metadata.tables.tracking import (
     datasets,
@@ -31,6 +34,8 @@ from tandem_shared.wire import json_double
 T = TypeVar("T")
 ByRun = defaultdict[str, list[T]]
 
+_by_key = operator.attrgetter("key")
+
 
 def load(conn: Connection, infos: Sequence[RunInfo]) -> list[Run]:
     """Runs, in the order given, each with all it logged.
@@ -39,34 +44,82 @@ def load(conn: Connection, infos: Sequence[RunInfo]) -> list[Run]:
     """
     if not infos:
         return []
-    ids = [info.run_id for info in infos]
-    run_metrics, run_params = metrics_of(conn, ids), params_of(conn, ids)
-    run_tags, run_datasets = tags_of(conn, ids), datasets_of(conn, ids)
-    models_in, models_out = models_of(conn, ids)
+    rows = run_rows.logged(conn, [info.run_id for info in infos])
+    return _assembled(conn, {info.run_id: info for info in infos}, rows)
+
+
+def get(conn: Connection, run_ids: Collection[str]) -> dict[str, Run]:
+    """The runs that there are, be they active or deleted, as `load` has them, by id."""
+    infos: dict[str, RunInfo] = {}
+    logged = []
+    for row in run_rows.whole(conn, run_ids):
+        if row[0] == run_rows.INFO:
+            infos[row[1]] = _info(row[1], *msgspec.json.decode(row[3] or "[]"))
+        else:
+            logged.append(row)
+    return {run.info.run_id: run for run in _assembled(conn, infos, logged)}
+
+
+def _assembled(
+    conn: Connection, infos: Mapping[str, RunInfo], rows: Iterable[run_rows.LoggedRow]
+) -> list[Run]:
+    data = {run_id: RunData([], [], []) for run_id in infos}
+    uses: tuple[set[str], set[str]] = (set(), set())
+    for kind, run_id, key, text, number, timestamp, step, is_nan in rows:
+        if kind == run_rows.METRIC:
+            value = "NaN" if is_nan else json_double(number)  # type: ignore[arg-type]
+            data[run_id].metrics.append(Metric(key, value, timestamp, step))  # type: ignore[arg-type]
+        elif kind == run_rows.PARAM:
+            data[run_id].params.append(Param(key, text))  # type: ignore[arg-type]
+        elif kind == run_rows.TAG:
+            data[run_id].tags.append(RunTag(key, text or ""))
+        else:
+            uses[kind - run_rows.DATASET].add(run_id)
+    for each in data.values():
+        each.metrics.sort(key=_by_key)
+        each.params.sort(key=_by_key)
+        each.tags.sort(key=_by_key)
+    with_datasets, with_models = (sorted(ids) for ids in uses)
+    datasets = datasets_of(conn, with_datasets) if with_datasets else {}
+    models_in, models_out = models_of(conn, with_models) if with_models else ({}, {})
     return [
         Run(
             info=info,
-            data=RunData(run_metrics[run_id], run_params[run_id], run_tags[run_id]),
-            inputs=RunInputs(run_datasets[run_id], models_in[run_id]),
-            outputs=RunOutputs(models_out[run_id]),
+            data=data[run_id],
+            inputs=RunInputs(datasets.get(run_id, []), models_in.get(run_id, [])),
+            outputs=RunOutputs(models_out.get(run_id, [])),
         )
-        for run_id, info in zip(ids, infos, strict=True)
+        for run_id, info in infos.items()
     ]
 
 
 def info(row: Row[Any]) -> RunInfo:
     """What a row of the runs table says of the run."""
+    return _info(row.run_uuid, *(getattr(row, name) for name in run_rows.INFO_COLUMNS))
+
+
+def _info(
+    run_id: str,
+    experiment_id: int,
+    status: str,
+    stage: str,
+    name: str | None,
+    user_id: str | None,
+    start_time: int | None,
+    end_time: int | None,
+    artifact_uri: str | None,
+) -> RunInfo:
     return RunInfo(
-        run_id=row.run_uuid,
-        run_uuid=row.run_uuid,
-        experiment_id=str(row.experiment_id),
-        status=row.status,
-        lifecycle_stage=row.lifecycle_stage,
-        run_name=row.name,
-        user_id=row.user_id,
-        start_time=row.start_time,
-        end_time=row.end_time or None,  # 0 is protobuf's way to say none
-        artifact_uri=row.artifact_uri or None,
+        run_id=run_id,
+        run_uuid=run_id,
+        experiment_id=str(experiment_id),
+        status=status,
+        lifecycle_stage=stage,
+        run_name=name,
+        user_id=user_id,
+        start_time=start_time,
+        end_time=end_time or None,  # 0 is protobuf's way to say none
+        artifact_uri=artifact_uri or None,
     )
 
 

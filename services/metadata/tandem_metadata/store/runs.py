@@ -3,7 +3,8 @@
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.exc import DataError
@@ -19,56 +20,105 @@ from tandem_shared.errors import InvalidParameter, NotFound
 NAME_TAG = "mlflow.runName"
 """The tag that repeats a run's name."""
 
+CONSTANT: Final = {
+    "source_type": "UNKNOWN",
+    "source_name": "",
+    "entry_point_name": "",
+    "source_version": "",
+    "status": "RUNNING",
+    "lifecycle_stage": "active",
+}
+"""What the row of every new run holds."""
 
-def create(conn: Connection, request: CreateRun, *, truncate: bool) -> Run:
-    """Create a run in an active experiment.
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to be created; all of it is checked, but for its experiment."""
+
+    run_id: str
+    experiment_id: str
+    name: str
+    user_id: str
+    start_time: int
+    tags: Mapping[str, str]
+    """The run's name is among them."""
+
+    def created(self, experiment_id: int, artifact_uri: str) -> Run:
+        """What an answer says of the run, now that it is there."""
+        by_key = [RunTag(key, self.tags[key]) for key in sorted(self.tags)]
+        new = RunInfo(
+            run_id=self.run_id,
+            run_uuid=self.run_id,
+            experiment_id=str(experiment_id),
+            status="RUNNING",
+            lifecycle_stage="active",
+            run_name=self.name,
+            user_id=self.user_id,
+            start_time=self.start_time,
+            artifact_uri=artifact_uri or None,
+        )
+        return Run(info=new, data=RunData(tags=by_key), inputs=RunInputs())
+
+
+def new(request: CreateRun, *, truncate: bool) -> NewRun:
+    """The run that a request asks for.
 
     It is named by `run_name`, else by its `mlflow.runName` tag, else by a generated name; the tag
-    is set in any case. Over-long tag values are cut if `truncate`. Raises NotFound for an unknown
-    experiment, and InvalidParameter for a deleted one, for two different names, and for names or
-    tags that cannot be stored.
+    is set in any case. Over-long tag values are cut if `truncate`. Raises InvalidParameter for two
+    different names, and for names or tags that cannot be stored.
     """
     first_tags = _first_tags(request.tags, truncate=truncate)
-    first_tags[NAME_TAG] = _name(request.run_name, first_tags.get(NAME_TAG, ""))
-    limits.check_text("run_name", first_tags[NAME_TAG], limits.RUN_NAME)
+    name = first_tags[NAME_TAG] = _name(request.run_name, first_tags.get(NAME_TAG, ""))
+    limits.check_text("run_name", name, limits.RUN_NAME)
     limits.check_text("user_id", request.user_id, limits.USER_ID)
-    experiment = experiments.check_active(conn, request.experiment_id)
-    run_id = uuid.uuid4().hex
-    statement = (
-        tables.insert(conn, runs)
-        .values(
-            run_uuid=run_id,
-            name=first_tags[NAME_TAG],
-            source_type="UNKNOWN",
-            source_name="",
-            entry_point_name="",
-            source_version="",
-            user_id=request.user_id,
-            status="RUNNING",
-            start_time=request.start_time,
-            lifecycle_stage="active",
-            artifact_uri=artifact_locations.below(
-                experiment.artifact_location or "", run_id, "artifacts"
-            ),
-            experiment_id=experiment.experiment_id,
-        )
-        .returning(runs)
+    return NewRun(
+        run_id=uuid.uuid4().hex,
+        experiment_id=request.experiment_id,
+        name=name,
+        user_id=request.user_id,
+        start_time=request.start_time,
+        tags=first_tags,
     )
+
+
+def create(conn: Connection, run: NewRun) -> Run:
+    """Create a run in an active experiment.
+
+    Raises NotFound for an unknown experiment, and InvalidParameter for a deleted one, and for one
+    whose artifact location is too long for that of a run to be stored.
+    """
+    experiment = experiments.check_active(conn, run.experiment_id)
+    uri = artifact_uri_in(experiment.artifact_location, run.run_id)
+    row = {
+        **CONSTANT,
+        "run_uuid": run.run_id,
+        "name": run.name,
+        "user_id": run.user_id,
+        "start_time": run.start_time,
+        "artifact_uri": uri,
+        "experiment_id": experiment.experiment_id,
+    }
     try:
-        row = conn.execute(statement).one()
+        conn.execute(tables.insert(conn, runs).values(row))
     except DataError:  # Experiments that MLflow made may have longer locations than limits allow.
         raise InvalidParameter(
             "The experiment's artifact location is too long for this database to hold those of "
             "its runs; use an experiment with a shorter one."
         ) from None
-    put_tags(conn, run_id, first_tags)
-    by_key = [RunTag(key, first_tags[key]) for key in sorted(first_tags)]
-    return Run(info=run_data.info(row), data=RunData(tags=by_key), inputs=RunInputs())
+    put_tags(conn, run.run_id, run.tags)
+    return run.created(experiment.experiment_id, uri)
+
+
+def artifact_uri_in(experiment_location: str | None, run_id: str) -> str:
+    """Where a run of an experiment of that location keeps its artifacts."""
+    return artifact_locations.below(experiment_location or "", run_id, "artifacts")
 
 
 def get(conn: Connection, run_id: str) -> Run:
     """The run, be it active or deleted, with all it logged. Raises NotFound."""
-    return run_data.load(conn, [info(conn, run_id)])[0]
+    if run := run_data.get(conn, [run_id]).get(run_id):
+        return run
+    raise not_found(run_id)
 
 
 def info(conn: Connection, run_id: str) -> RunInfo:
@@ -150,7 +200,7 @@ def _row(conn: Connection, run_id: str, *, lock: bool = False) -> Row[Any]:
         statement = statement.with_for_update()
     row = conn.execute(statement).first()
     if row is None:
-        raise _not_found(run_id)
+        raise not_found(run_id)
     return row
 
 
@@ -161,7 +211,7 @@ def _move(conn: Connection, run_id: str, stage: str, deleted_time: int | None) -
         .values(lifecycle_stage=stage, deleted_time=deleted_time)
     )
     if not moved.rowcount:
-        raise _not_found(run_id)
+        raise not_found(run_id)
 
 
 def _first_tags(given: Sequence[RunTag], *, truncate: bool) -> dict[str, str]:
@@ -184,5 +234,5 @@ def _name(given: str, tagged: str) -> str:
     return given or tagged or run_names.generate()
 
 
-def _not_found(run_id: str) -> NotFound:
+def not_found(run_id: str) -> NotFound:
     return NotFound(f"No run has the ID {run_id[:100]!r}.")

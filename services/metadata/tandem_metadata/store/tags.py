@@ -2,7 +2,7 @@
 
 import datetime
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, delete, select
@@ -19,16 +19,6 @@ _MODEL_FIELDS = ("artifact_path", "flavors", "run_id", "utc_time_created")
 _RECORDED = ("run_id", "artifact_path", "utc_time_created", "model_uuid")
 
 
-def set_on_run(conn: Connection, run_id: str, tag: RunTag, *, truncate: bool) -> None:
-    """Set a tag of an active run; the tag `mlflow.runName` renames it, unless it is empty.
-
-    Raises NotFound, and InvalidParameter for a deleted run or a tag that cannot be stored.
-    """
-    checked = RunTag(*_checked("key", "value", tag, truncate=truncate))
-    runs.check_active(conn, run_id)
-    put(conn, run_id, [checked])
-
-
 def check(given: Sequence[RunTag], *, truncate: bool) -> list[RunTag]:
     """Tags as they are stored: over-long values cut if `truncate`.
 
@@ -40,9 +30,14 @@ def check(given: Sequence[RunTag], *, truncate: bool) -> list[RunTag]:
     ]
 
 
-def put(conn: Connection, run_id: str, checked: Sequence[RunTag]) -> None:
-    """Set checked tags of an active run; of one key's several values the last counts."""
-    values = {tag.key: tag.value for tag in checked}
+def check_one(given: RunTag, *, truncate: bool) -> RunTag:
+    """A tag as `check` has it; raises InvalidParameter."""
+    return RunTag(*_checked("key", "value", given, truncate=truncate))
+
+
+def put(conn: Connection, run_id: str, checked: Mapping[str, str]) -> None:
+    """Set checked tags of an active run; `mlflow.runName` renames it, unless it is empty."""
+    values = dict(checked)
     if name := values.pop(runs.NAME_TAG, ""):
         runs.modify(conn, run_id, UpdateRun(run_name=name))
     runs.put_tags(conn, run_id, values)

@@ -1,0 +1,108 @@
+"""Group commit: what requests log while a transaction runs goes together in the next one.
+
+A commit waits for the disk, and calls for one run wait for each other's row locks. So one writer a
+process takes all waiting calls into one transaction, and answers them after its commit. What cannot
+go with the others, or goes wrong, gets a transaction of its own.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from prometheus_client import Histogram
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from tandem_metadata.db import Database
+from tandem_metadata.lanes import Lane
+from tandem_metadata.messages.runs import Run
+from tandem_metadata.store import batch, groups, runs
+from tandem_metadata.threads import Threads
+from tandem_shared.errors import InvalidParameter
+
+Call = batch.Entry | runs.NewRun
+
+_ALONE: Final = object()
+_DONE: Final = object()
+_LIMIT: Final = 10_000
+"""Rows after which a transaction takes no more calls: those that wait behind it wait for all."""
+
+GROUP = Histogram(
+    "tandem_db_group_calls",
+    "Calls that were committed together.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+)
+
+
+class Writer:
+    """Logs and creates runs for many requests at once; an answer follows the commit."""
+
+    def __init__(self, database: Database, threads: Threads, timeout: float) -> None:
+        """A call that waits for `timeout` seconds fails with Unavailable."""
+        self._db = database
+        self._threads = threads
+        self._lane: Lane[Call, object] = Lane(
+            "writer", self._commit, weigh=_rows, limit=_LIMIT, timeout=timeout
+        )
+
+    async def log(self, entry: batch.Entry) -> None:
+        """Log an entry to its run, all or nothing; raises as `batch.log` does."""
+        if groups.groupable(entry) and await self._lane.run(entry) is _DONE:
+            return
+        await self._threads.run(self._db.transact, partial(batch.log, entry=entry))
+
+    async def create(self, new: runs.NewRun) -> Run:
+        """Create a run; raises as `runs.create` does."""
+        outcome = await self._lane.run(new)
+        if isinstance(outcome, Run):
+            return outcome
+        return await self._threads.run(self._db.transact, partial(runs.create, run=new))
+
+    def close(self) -> None:
+        """Finish what is running."""
+        self._lane.close()
+
+    def _commit(self, calls: Sequence[Call]) -> Sequence[object]:
+        """An outcome for each call: what it made, or that it is to be tried alone."""
+        outcomes: list[object] = [_ALONE] * len(calls)
+        left = [*range(len(calls))]
+        while left:
+            chosen = [calls[index] for index in left]
+            try:
+                done = self._db.transact(partial(_write, calls=chosen))
+            except groups.Contradicted as error:
+                left = [index for place, index in enumerate(left) if place not in error.indexes]
+                continue
+            except (DBAPIError, InvalidParameter):
+                break  # for one call's sake, and that one only is to fail
+            for index, outcome in zip(left, done, strict=True):
+                outcomes[index] = outcome
+            GROUP.observe(len(chosen))
+            break
+        return outcomes
+
+
+def _rows(call: Call) -> int:
+    if isinstance(call, runs.NewRun):
+        return 1 + len(call.tags)
+    return 1 + len(call.metrics) + len(call.params) + len(call.tags)
+
+
+def _write(conn: Connection, calls: Sequence[Call]) -> list[object]:
+    outcomes: list[object] = [_ALONE] * len(calls)
+    created = [index for index, call in enumerate(calls) if isinstance(call, runs.NewRun)]
+    logged = [index for index, call in enumerate(calls) if isinstance(call, batch.Entry)]
+    if created:
+        new = [call for call in calls if isinstance(call, runs.NewRun)]
+        for index, run in zip(created, groups.create(conn, new), strict=True):
+            outcomes[index] = run or _ALONE
+    if logged:
+        entries = [call for call in calls if isinstance(call, batch.Entry)]
+        try:
+            left = groups.log(conn, entries)
+        except groups.Contradicted as error:
+            raise groups.Contradicted({logged[place] for place in error.indexes}) from None
+        for place, index in enumerate(logged):
+            if place not in left:
+                outcomes[index] = _DONE
+    return outcomes
