@@ -1,7 +1,7 @@
 """The limits: what the parts that a server is made of can do with the same load."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -85,14 +85,16 @@ def asgi_limits(directory: Path, chosen: Callable[[Limit], bool], seconds: int) 
 
 
 @contextmanager
-def asgi(directory: Path, server: str, app: str, workers: int = WORKERS) -> Iterator[Process]:
+def asgi(
+    directory: Path, server: str, app: str, variables: Mapping[str, str] | None = None
+) -> Iterator[Process]:
     """An ASGI application of this package under `hypercorn` or `uvicorn`."""
     port = free_port()
     program = str(Path(sys.executable).parent / server)
     if server == "hypercorn":
-        command = [program, f"--bind=127.0.0.1:{port}", f"--workers={workers}", app]
+        command = [program, f"--bind=127.0.0.1:{port}", f"--workers={WORKERS}", app]
     else:
-        command = [program, f"--port={port}", f"--workers={workers}", "--no-access-log", app]
-    variables = {"PYTHONPATH": str(_ROOT)}
+        command = [program, f"--port={port}", f"--workers={WORKERS}", "--no-access-log", app]
+    variables = {"PYTHONPATH": str(_ROOT), **(variables or {})}
     with serve(directory, command, port, health="/", variables=variables) as process:
         yield process

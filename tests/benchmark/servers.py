@@ -5,6 +5,7 @@ import subprocess
 import sys
 import venv
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -81,21 +82,18 @@ def _both(
     # Workers of a bare ASGI server would all want to make the tables at once.
     make_tables(metadata_variables)
     with ExitStack() as stack:
-        artifacts, metadata = (
-            stack.enter_context(
-                serve(
-                    directory,
-                    _tandem_command(name, asgi_server, port),
-                    port,
-                    variables={**variables, "MLFLOW_PORT": str(port)},
-                )
+
+        def start(name: str, port: int, variables: dict[str, str]) -> Process:
+            command = _tandem_command(name, asgi_server, port)
+            return stack.enter_context(
+                serve(directory, command, port, variables={**variables, "MLFLOW_PORT": str(port)})
             )
-            for name, port, variables in (
-                ("tandem-artifacts", ports[0], artifacts_variables),
-                ("tandem-metadata", ports[1], metadata_variables),
-            )
-        )
-        yield Running(metadata.url, artifacts.url, (metadata, artifacts))
+
+        # Both at once, as an operator starts them.
+        with ThreadPoolExecutor() as threads:
+            artifacts = threads.submit(start, "tandem-artifacts", ports[0], artifacts_variables)
+            metadata = start("tandem-metadata", ports[1], metadata_variables)
+        yield Running(metadata.url, artifacts.result().url, (metadata, artifacts.result()))
 
 
 def make_tables(variables: Mapping[str, str]) -> None:

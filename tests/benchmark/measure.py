@@ -1,0 +1,183 @@
+"""What is measured on which server, in which order."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tests import seaweedfs
+from tests.benchmark import file_limits, files, limits, memory, rows
+from tests.benchmark.content import Api, Content
+from tests.benchmark.databases import Database, Maker
+from tests.benchmark.limits import Limit
+from tests.benchmark.results import Figure
+from tests.benchmark.servers import SERVERS, Destination, Running
+
+DATABASES = ("postgresql", "sqlite")
+SERVER_NAMES = (*SERVERS, limits.NAME)
+PROCESS_TITLES = {
+    "start-up": "start-up",
+    "memory-idle": "idle memory, all processes",
+    "memory-idle-process": "idle memory, largest process",
+    "memory-peak": "peak memory, all processes",
+    "memory-peak-process": "peak memory, largest process",
+    "memory-peak-files": "peak memory with files, all processes",
+}
+LIMITS = {**limits.DATABASE, **limits.ASGI, **file_limits.FILES}
+TITLES = {
+    **{name: row.title for name, row in rows.ROWS.items()},
+    **files.TITLES,
+    **PROCESS_TITLES,
+    **{name: limit.title for name, limit in LIMITS.items()},
+}
+_STARTS = 3
+_IDLE_SECONDS = 2
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A choice of servers, databases and rows, and where to work."""
+
+    directory: Path
+    maker: Maker
+    servers: list[str]
+    databases: list[str]
+    rows: list[str]
+    seconds: int
+
+    def figures(self) -> Iterator[Figure]:
+        """All that was chosen, each figure as soon as it is known."""
+        if limits.NAME in self.servers:
+            if "postgresql" in self.databases:
+                yield from limits.database_limits(self.maker, self._bounds, self.seconds)
+            yield from limits.asgi_limits(self.directory, self._bounds, self.seconds)
+        for kind in self.databases:
+            for name in self._peers():
+                yield from self._guarded(self._api(kind, name), kind, name)
+        if any(row in files.TITLES for row in self.rows):
+            yield from self._files()
+
+    def _peers(self) -> list[str]:
+        return [name for name in self.servers if name != limits.NAME]
+
+    def _bounds(self, limit: Limit) -> bool:
+        return limit.name in self.rows or any(row in self.rows for row in limit.of)
+
+    def _guarded(self, figures: Iterator[Figure], kind: str, name: str) -> Iterator[Figure]:
+        """A server that does not start costs its own figures only."""
+        try:
+            yield from figures
+        except (OSError, RuntimeError) as error:
+            yield Figure(kind, name, "run", 0, "", str(error))
+
+    def _api(self, kind: str, name: str) -> Iterator[Figure]:
+        chosen = [row for row in rows.ROWS.values() if row.name in self.rows]
+        processes = [row for row in PROCESS_TITLES if row in self.rows]
+        if not chosen and not processes:
+            return
+        folder = self._folder(f"{name}-{kind}")
+        destination = Destination(str(folder / "artifacts"))
+        with self.maker.make(kind) as database:
+            with SERVERS[name].start(folder, database, destination) as server:
+                yield from self._memory(kind, name, server, "memory-idle", _IDLE_SECONDS)
+                of = Content(Api(server.url))
+                for row in chosen:
+                    if name not in row.absent:
+                        yield rows.measure(row, name, server.url, database, of, self.seconds)
+                yield from self._memory(kind, name, server, "memory-peak")
+            if "start-up" in processes:
+                yield self._start_up(folder, name, database, destination)
+
+    def _memory(
+        self, kind: str, name: str, server: Running, row: str, wait: float = 0
+    ) -> Iterator[Figure]:
+        if not any(each.startswith(row) for each in self.rows):
+            return
+        time.sleep(wait)
+        found = memory.of(process.pid for process in server.processes)
+        detail: dict[str, Any] = {"processes": [asdict(each) for each in found]}
+        if row == "memory-idle":
+            total, largest = sum(each.pss for each in found), max(each.rss for each in found)
+        else:
+            total, largest = sum(each.peak for each in found), max(each.peak for each in found)
+        for each, value in ((row, total), (f"{row}-process", largest)):
+            if each in self.rows:
+                yield Figure(kind, name, each, value, "MiB", None, detail)
+
+    def _start_up(
+        self, folder: Path, name: str, database: Database, destination: Destination
+    ) -> Figure:
+        """The median of some starts on a database that has its tables."""
+        seconds = []
+        for _ in range(_STARTS):
+            with SERVERS[name].start(folder, database, destination) as server:
+                seconds.append(max(process.seconds for process in server.processes))
+        detail = {"seconds": seconds}
+        return Figure(
+            database.kind, name, "start-up", statistics.median(seconds), "s", None, detail
+        )
+
+    def _files(self) -> Iterator[Figure]:
+        with ExitStack() as stack:
+            source = stack.enter_context(files.large_file(self.directory))
+            if limits.NAME in self.servers:
+                yield from file_limits.of_disk(self.directory, source, self._bounds, self.seconds)
+            for name in self._peers():
+                yield from self._guarded(self._disk(name, source), "", name)
+            if not any(row in self.rows for row in ("upload-s3", "download-s3")):
+                return
+            s3 = stack.enter_context(seaweedfs.run(self._folder("seaweedfs")))
+            s3.create_bucket(file_limits.BUCKET)
+            if limits.NAME in self.servers:
+                yield from file_limits.of_s3(s3, source, self._bounds)
+            for name in self._peers():
+                yield from self._guarded(self._s3(name, source, s3), "", name)
+
+    def _disk(self, name: str, source: Path) -> Iterator[Figure]:
+        folder = self._folder(f"{name}-files")
+        destination = Destination(str(folder / "artifacts"))
+        with (
+            self.maker.make(self.databases[0]) as database,
+            SERVERS[name].start(folder, database, destination) as server,
+        ):
+            if server.artifacts_url is None:
+                return
+            base = f"{server.artifacts_url}{files.PROXY}/benchmark"
+            home = folder / "artifacts" / "benchmark"
+            small = "artifact-put", "artifact-get"
+            yield from files.small(name, base, home, self.rows, small, self.seconds)
+            yield from files.directory(name, server, self.rows)
+            large = "upload", "download"
+            remove = (home / "large").unlink
+            yield from files.large(name, f"{base}/large", source, self.rows, large, remove)
+            if "memory-peak-files" in self.rows:
+                found = memory.of(process.pid for process in server.processes)
+                detail: dict[str, Any] = {"processes": [asdict(each) for each in found]}
+                total = sum(each.peak for each in found)
+                yield Figure("", name, "memory-peak-files", total, "MiB", None, detail)
+
+    def _s3(self, name: str, source: Path, s3: seaweedfs.S3Server) -> Iterator[Figure]:
+        folder = self._folder(f"{name}-s3")
+        destination = Destination(f"s3://{file_limits.BUCKET}/{name}", s3.environ)
+        with (
+            self.maker.make(self.databases[0]) as database,
+            SERVERS[name].start(folder, database, destination) as server,
+            closing(s3.client()) as client,
+        ):
+            if server.artifacts_url is None:
+                return
+
+            def remove() -> None:
+                client.delete_object(Bucket=file_limits.BUCKET, Key=f"{name}/large")
+
+            url = f"{server.artifacts_url}{files.PROXY}/large"
+            names = "upload-s3", "download-s3"
+            yield from files.large(name, url, source, self.rows, names, remove)
+
+    def _folder(self, name: str) -> Path:
+        folder = self.directory / name
+        folder.mkdir()
+        return folder
