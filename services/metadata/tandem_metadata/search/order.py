@@ -2,8 +2,8 @@
 
 Each term is a rank and a value. The rank is 0 where there is a value; missing values and NaN have
 ranks of their own. Ranks and values of a row make its position: the next page begins behind it,
-whatever was added or removed meanwhile. A term of a column that is never null has no rank, so that
-an index of the column can serve it.
+whatever was added or removed meanwhile. A term of a column that is never null has no rank, and one
+whose ranks only have null values last is sorted by NULLS LAST, so that an index can serve them.
 """
 
 from collections.abc import Sequence
@@ -35,6 +35,9 @@ from tandem_shared.errors import InvalidParameter
 MAX_CLAUSES: Final = 32
 """SQLite joins at most 64 tables."""
 
+LATEST_FIRST: Final = RUNS.order(parse_sort_key("start_time DESC"))
+"""How runs are sorted where nothing else is asked for."""
+
 _RANKS: Final = range(-1, 3)
 _INT64: Final = 2**63
 
@@ -46,12 +49,21 @@ Position = Sequence[tuple[int, str | None]]
 class Term:
     """A sort criterion: by rank, and by value within rank 0, where it is not null.
 
-    Without a rank every row has rank 0.
+    Without a rank every row has rank 0. `nulls_last` says that the rank tells null values from
+    others and nothing else.
     """
 
     rank: ColumnElement[int] | None
     value: ColumnElement[Any]
     ascending: bool
+    nulls_last: bool = False
+
+    def clauses(self) -> list[ColumnElement[Any]]:
+        """Its arguments of ORDER BY."""
+        value = self.value.asc() if self.ascending else self.value.desc()
+        if self.nulls_last:
+            return [value.nulls_last()]
+        return [value] if self.rank is None else [self.rank, value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +86,7 @@ class Ordering:
 
     def clauses(self) -> list[ColumnElement[Any]]:
         """The arguments of ORDER BY."""
-        arguments: list[ColumnElement[Any]] = []
-        for term in self.terms:
-            arguments += [] if term.rank is None else [term.rank]
-            arguments.append(term.value.asc() if term.ascending else term.value.desc())
-        return arguments
+        return [argument for term in self.terms for argument in term.clauses()]
 
     def position(self, row: Any) -> Position:
         """The position of a row that has `columns`."""
@@ -115,7 +123,24 @@ class Ordering:
         return and_(*bounds, case(*verdicts, else_=false()))
 
 
-def order_runs(clauses: Sequence[str]) -> Ordering:
+@dataclass(frozen=True, slots=True)
+class RunOrdering(Ordering):
+    """The ordering of runs, and what it goes by first."""
+
+    first: Order
+
+    @property
+    def latest_first(self) -> bool:
+        """Whether it is by start time alone, the latest first."""
+        return len(self.terms) == 2 and self.first == LATEST_FIRST
+
+    @property
+    def metric(self) -> str | None:
+        """The key of the metric that it goes by first, if it does."""
+        return self.first.field.key if self.first.field.entity is Entity.METRIC else None
+
+
+def order_runs(clauses: Sequence[str]) -> RunOrdering:
     """The ordering of runs: as asked, then the latest started first, then by id.
 
     NaN comes behind numbers, and what has no value behind NaN, in either direction. Raises
@@ -124,7 +149,8 @@ def order_runs(clauses: Sequence[str]) -> Ordering:
     source: FromClause = runs
     terms: list[Term] = []
     seen = set()
-    for order in parsed(clauses, RUNS):
+    wanted = parsed(clauses, RUNS)
+    for order in wanted:
         field = (order.field.entity, order.field.key)
         if field in seen:
             name = f"{order.field.entity.value} {shown(order.field.key)}"
@@ -142,8 +168,8 @@ def order_runs(clauses: Sequence[str]) -> Ordering:
             terms.append(missing_behind(rows.c.value, order.ascending))
     if (Entity.ATTRIBUTE, "start_time") not in seen:
         terms.append(missing_behind(runs.c.start_time, ascending=False))
-    terms.append(missing_behind(runs.c.run_uuid, ascending=True))
-    return Ordering(terms, source)
+    terms.append(never_missing(runs.c.run_uuid, ascending=True))
+    return RunOrdering(terms, source, wanted[0] if wanted else LATEST_FIRST)
 
 
 def order_experiments(clauses: Sequence[str]) -> Ordering:
@@ -170,7 +196,7 @@ def parsed(clauses: Sequence[str], resource: Resource) -> list[Order]:
 
 def missing_behind(value: ColumnElement[Any], ascending: bool) -> Term:
     """The criterion that has a missing value last in either direction."""
-    return Term(case((value.is_(None), 1), else_=0), value, ascending)
+    return Term(case((value.is_(None), 1), else_=0), value, ascending, nulls_last=True)
 
 
 def never_missing(value: ColumnElement[Any], ascending: bool) -> Term:

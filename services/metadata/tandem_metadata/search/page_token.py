@@ -45,8 +45,17 @@ def continuation(token: str | None, search: str, ordering: Ordering) -> list[Col
 
     Raises InvalidParameter for a token that is malformed or belongs to another search.
     """
+    end = position(token, search)
+    return [] if end is None else behind(end, ordering)
+
+
+def position(token: str | None, search: str) -> Position | None:
+    """Where the previous page ended; None without a token.
+
+    Raises InvalidParameter for a token that is malformed or belongs to another search.
+    """
     if not token:
-        return []
+        return None
     try:
         body = base64.urlsafe_b64decode(_padded(token))
         read = msgspec.json.decode(body, type=_Token)
@@ -54,8 +63,13 @@ def continuation(token: str | None, search: str, ordering: Ordering) -> list[Col
         raise InvalidParameter(_MALFORMED) from None
     if read.search != search:
         raise InvalidParameter(_FOREIGN)
+    return read.position
+
+
+def behind(end: Position, ordering: Ordering) -> list[ColumnElement[bool]]:
+    """What rows behind a token's position satisfy; raises InvalidParameter if there are none."""
     try:
-        return [ordering.after(read.position)]
+        return [ordering.after(end)]
     except ValueError:
         raise InvalidParameter(_MALFORMED) from None
 

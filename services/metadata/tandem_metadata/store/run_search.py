@@ -1,11 +1,12 @@
 """Searching runs."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, select, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, select, type_coerce
 
 from tandem_metadata.messages.runs import Run, RunInfo
+from tandem_metadata.search import indexes, run_pages
 from tandem_metadata.search import page_token as tokens
 from tandem_metadata.search.compile import run_clauses
 from tandem_metadata.search.fields import is_id
@@ -14,6 +15,7 @@ from tandem_metadata.search.limits import STAGES, check_max_results
 from tandem_metadata.search.order import order_runs
 from tandem_metadata.search.parser import parse_filter
 from tandem_metadata.search.run_fields import RUNS
+from tandem_metadata.search.run_pages import Search
 from tandem_metadata.store import enums, run_data
 from tandem_metadata.tables.tracking import runs
 from tandem_shared.errors import InvalidParameter
@@ -67,25 +69,56 @@ def find(
     ordering = order_runs(order_by)
     ids = _numbers(experiment_ids)
     this_search = tokens.fingerprint("runs", ids, filter or "", stages, list(order_by))
-    behind = tokens.continuation(page_token, this_search, ordering)
-    if not ids:
-        return [], None
-    statement = (
-        select(*runs.c, *ordering.columns())
-        .select_from(ordering.source)
-        .where(
-            type_coerce(runs.c.experiment_id, BigInteger).in_(ids),
+    end = tokens.position(page_token, this_search)
+    wanted = Search(
+        experiment_ids=ids,
+        clauses=[
             runs.c.lifecycle_stage.in_(stages),
             *run_clauses(conditions, conn.dialect.name),
-            *behind,
-        )
-        .order_by(*ordering.clauses())
-        .limit(limit + 1)
+        ],
+        ordering=ordering,
+        end=end,
+        behind=[] if end is None else tokens.behind(end, ordering),
+        limit=limit + 1,
     )
-    rows = conn.execute(statement).all()
+    if not ids:
+        return [], None
+    rows = _first(conn, wanted)
     page = rows[:limit]
     token = tokens.write(this_search, ordering.position(page[-1])) if len(rows) > limit else None
     return [run_data.info(row) for row in page], token
+
+
+def _first(conn: Connection, search: Search) -> Sequence[Row[Any]]:
+    """The first runs that the search finds, in its order."""
+    experiment_id = type_coerce(runs.c.experiment_id, BigInteger)
+    mine = experiment_id.in_(search.experiment_ids)
+    latest = run_pages.latest(search)
+    if latest is not None and indexes.is_there(conn, indexes.STARTED):
+        return _rows(conn, search, latest)
+    walked: int | None = run_pages.stride(search)
+    if search.ordering.metric is None or not indexes.is_there(conn, indexes.BEST):
+        walked = None
+    # No index of the experiment is to tempt the planner while few runs are to be looked at.
+    mine_of_few = (experiment_id + 0).in_(search.experiment_ids)
+    while walked and (best := run_pages.best(search, walked)) is not None:
+        found = _rows(conn, search, best, mine_of_few, *search.clauses, *search.behind)
+        if len(found) == search.limit:
+            return found
+        walked = run_pages.farther(search, walked, len(found))
+    return _rows(conn, search, mine, *search.clauses, *search.behind)
+
+
+def _rows(conn: Connection, search: Search, *clauses: ColumnElement[bool]) -> Sequence[Row[Any]]:
+    ordering = search.ordering
+    statement = (
+        select(*runs.c, *ordering.columns())
+        .select_from(ordering.source)
+        .where(*clauses)
+        .order_by(*ordering.clauses())
+        .limit(run_pages.rows(search.limit))
+    )
+    return conn.execute(statement).all()
 
 
 def _numbers(experiment_ids: Sequence[str]) -> list[int]:
