@@ -264,7 +264,7 @@ def test_many_runs_are_read_by_as_many_statements_as_one(api: Api, database: Dat
         assert [run.info.run_id for run in found] == list(reversed(wanted))
         assert all(len(run.data.metrics) == 3 for run in found)
         assert [run.inputs.dataset_inputs[0].dataset.name for run in found] == wanted[::-1]
-    assert counts == [3, 3]
+    assert counts == [4, 4] if database.dialect == "sqlite" else [3, 3]
 
 
 def test_tags_set_at_once_in_any_order_never_wait_for_each_other(

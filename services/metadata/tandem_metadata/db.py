@@ -31,7 +31,11 @@ _BACKOFF = 0.01  # seconds, doubled at each attempt
 _SERIALIZATION_FAILURE = "40001"
 _DEADLOCK_DETECTED = "40P01"
 _READ_ONLY_TRANSACTION = "25006"  # the primary has become a replica
+BINARY = "tandem_binary"
+"""Execution option of a statement whose rows PostgreSQL is to send as they are, not as text."""
+
 _ANNOUNCED = "tandem_announced"
+_IDLE_SECONDS = 1.0
 _SQLITE_UNAVAILABLE = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -330,12 +334,14 @@ def _engine(url: URL, dialect: Dialect, settings: DatabaseSettings, size: int) -
         max_overflow=0,
         pool_timeout=settings.pool_timeout,
         pool_recycle=settings.pool_recycle,
-        pool_pre_ping=dialect == "postgresql",
         hide_parameters=True,
         **options,
     )
     if dialect == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
+    else:
+        event.listen(engine, "checkout", _check_idle)
+        event.listen(engine, "before_cursor_execute", _choose_format)
     event.listen(engine, "checkout", _count_checkout)
     event.listen(engine, "checkin", _count_checkin)
     return engine
@@ -349,12 +355,37 @@ def _configure_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA case_sensitive_like = ON")
 
 
+def _check_idle(
+    connection: psycopg.Connection[Any], record: Any, __: PoolProxiedConnection
+) -> None:
+    """Have a connection replaced that the server has closed while nobody used it.
+
+    Asking costs as much as a small query, so not when it was in use a moment ago.
+    """
+    used = record.info.get("tandem_used")  # None for a new one
+    if used is None or time.monotonic() - used < _IDLE_SECONDS:
+        return
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except psycopg.OperationalError as error:
+        raise exc.InvalidatePoolError from error
+
+
+def _choose_format(
+    _: Connection, cursor: psycopg.Cursor[Any], __: str, ___: object, context: Any, ____: bool
+) -> None:
+    if context is not None and context.execution_options.get(BINARY):
+        cursor.format = psycopg.pq.Format.BINARY
+
+
 def _count_checkout(_: object, record: Any, __: PoolProxiedConnection) -> None:
     record.info["tandem_in_use"] = True
     IN_USE.inc()
 
 
 def _count_checkin(_: object, record: Any) -> None:
+    record.info["tandem_used"] = time.monotonic()
     if record.info.pop("tandem_in_use", False):
         IN_USE.dec()
 

@@ -1,11 +1,15 @@
-"""Messages of metrics: logging them one by one, reading their history."""
+"""Messages of metrics: logging them one by one, reading their history.
+
+Of these there are thousands in a message. They hold text and numbers only, so they are kept from
+Python's garbage collector, which would look through them again and again.
+"""
 
 from msgspec import Struct
 
 from tandem_shared.wire import Int32, Int64, Required
 
 
-class Metric(Struct, omit_defaults=True):
+class Metric(Struct, omit_defaults=True, gc=False):
     """A metric in an answer; `value` is "NaN" for NaN, `timestamp` counts milliseconds."""
 
     key: str
@@ -14,7 +18,7 @@ class Metric(Struct, omit_defaults=True):
     step: int
 
 
-class MetricWithRunId(Struct, omit_defaults=True):
+class MetricWithRunId(Struct, omit_defaults=True, gc=False):
     """A metric in an answer about several runs."""
 
     key: str
@@ -24,7 +28,7 @@ class MetricWithRunId(Struct, omit_defaults=True):
     run_id: str
 
 
-class LoggedMetric(Struct):
+class LoggedMetric(Struct, gc=False):
     """A metric as a client logs it; `step` counts as 0 when it is not given.
 
     `model_id` and the dataset's fields are accepted from current clients.
@@ -39,7 +43,7 @@ class LoggedMetric(Struct):
     dataset_digest: str | None = None
 
 
-class LogMetric(LoggedMetric, kw_only=True):
+class LogMetric(LoggedMetric, kw_only=True, gc=False):
     """Request of `runs/log-metric`; older clients name the run by `run_uuid`."""
 
     run_id: str | None = None
@@ -54,13 +58,6 @@ class GetMetricHistory(Struct):
     run_uuid: str | None = None
     page_token: str | None = None
     max_results: Int32 | None = None
-
-
-class GetMetricHistoryResponse(Struct, omit_defaults=True):
-    """Answer of `metrics/get-history`."""
-
-    metrics: list[Metric] = []
-    next_page_token: str | None = None
 
 
 class GetMetricHistoryBulk(Struct):

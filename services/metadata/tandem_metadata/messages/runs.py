@@ -8,21 +8,21 @@ from tandem_metadata.messages.metrics import Metric
 from tandem_shared.wire import Int32, Int64, Required
 
 
-class Param(Struct):
+class Param(Struct, gc=False):
     """A param; a missing value counts as an empty one."""
 
     key: str = ""
     value: str = ""
 
 
-class RunTag(Struct):
+class RunTag(Struct, gc=False):
     """A tag of a run; a missing value counts as an empty one."""
 
     key: str = ""
     value: str = ""
 
 
-class RunInfo(Struct, omit_defaults=True):
+class RunInfo(Struct, omit_defaults=True, gc=False):
     """What a run is, without what it logged; times count milliseconds since 1970.
 
     `run_uuid` repeats `run_id` for old clients.

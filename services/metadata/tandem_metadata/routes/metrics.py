@@ -9,12 +9,12 @@ from tandem_metadata.messages.metrics import (
     GetMetricHistoryBulkInterval,
     GetMetricHistoryBulkIntervalResponse,
     GetMetricHistoryBulkResponse,
-    GetMetricHistoryResponse,
     LogMetric,
 )
 from tandem_metadata.routes.endpoint import Context, Endpoint
 from tandem_metadata.routes.runs import named
 from tandem_metadata.store import batch, metric_history
+from tandem_shared import wire
 
 
 async def log(context: Context, request: LogMetric) -> Empty:
@@ -24,14 +24,17 @@ async def log(context: Context, request: LogMetric) -> Empty:
     return Empty()
 
 
-def get_history(context: Context, request: GetMetricHistory) -> GetMetricHistoryResponse:
+def get_history(context: Context, request: GetMetricHistory) -> bytes:
     """Read the values of a metric of one run, by pages."""
     run_id = named(request.run_id, request.run_uuid)
     with context.db.read() as conn:
         values, token = metric_history.page(
             conn, run_id, request.metric_key, request.max_results, request.page_token
         )
-    return GetMetricHistoryResponse(values, token)
+    parts = [b'"metrics":[' + values + b"]"] if values else []
+    if token:
+        parts.append(b'"next_page_token":' + wire.encode_json(token))
+    return b"{" + b",".join(parts) + b"}"
 
 
 def get_history_bulk(

@@ -1,12 +1,14 @@
 """All values of a metric: of one run by pages, of several runs whole or sampled."""
 
 import base64
+import math
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
 
 from tandem_metadata.messages.metrics import Metric, MetricWithRunId
 from tandem_metadata.search.page_token import fingerprint
@@ -36,33 +38,83 @@ class _Token(msgspec.Struct, array_like=True):
 
 def page(
     conn: Connection, run_id: str, key: str, max_results: int | None, page_token: str | None
-) -> tuple[list[Metric], str | None]:
+) -> tuple[bytes, str | None]:
     """Values by timestamp, step and value, and the token of the next page if there is one.
 
-    All values without `max_results`; none for a run that does not exist. A page begins after the
-    last value of the one before, so values logged meanwhile shift nothing. Raises InvalidParameter
-    for a `max_results` below 1 and for a token that is malformed or of another history.
+    The values are messages of type Metric in JSON, with commas between them. All values without
+    `max_results`; none for a run that does not exist. A page begins after the last value of the one
+    before, so values logged meanwhile shift nothing. Raises InvalidParameter for a `max_results`
+    below 1 and for a token that is malformed or of another history.
     """
     if max_results is not None and max_results < 1:
         raise InvalidParameter(
             f"Invalid value {max_results} for parameter 'max_results': it must be 1 or more."
         )
     history = fingerprint("metric history", run_id, key)
-    statement: Select[Any] = (
-        select(*_BY_TIME)
-        .where(_COLUMNS.run_uuid == run_id, _COLUMNS.key == key)
-        .order_by(*_BY_TIME)
-    )
-    if page_token:
-        statement = statement.where(_after(_read(page_token, history)))
+    after = _read(page_token, history) if page_token else None
+    head = f'{{"key":{msgspec.json.encode(key).decode()},"value":'
+    text, count = _texts(conn, head, run_id, key, after, max_results)
+    if max_results is None or count <= max_results:
+        return text.encode(), None
+    text = text[: text.rindex(f",{head}")]
+    return text.encode(), _write(_token(history, text[text.rindex(head) :]))
+
+
+def _texts(
+    conn: Connection,
+    head: str,
+    run_id: str,
+    key: str,
+    after: "_Token | None",
+    max_results: int | None,
+) -> tuple[str, int]:
+    """The values, one more than asked for if there is one, and how many they are."""
+    given: dict[str, Any] = {"run_id": run_id, "key": key}
+    if after:
+        given |= {f"after_{name}": getattr(after, name) for name in after.__struct_fields__[1:]}
     if max_results is not None:
-        statement = statement.limit(max_results + 1)
-    rows = conn.execute(statement).all()
-    token = None
-    if max_results is not None and len(rows) > max_results:
-        rows = rows[:max_results]
-        token = _write(_Token(history, *rows[-1]))
-    return [Metric(key, _value(row), row.timestamp, row.step) for row in rows], token
+        given["limit"] = max_results + 1
+    statement = _PAGE.format(
+        after=_AFTER if after else "", limit="" if max_results is None else "LIMIT :limit"
+    )
+    if conn.dialect.name == "postgresql":
+        # Where the values are is where they become text: rows cost more on the way.
+        statement = _PARAMETER.sub(r"%(\1)s", _AS_TEXT.format(page=statement))
+        count, text = conn.exec_driver_sql(statement, {**given, "head": head}).one()
+        return text or "", count
+    rows = conn.exec_driver_sql(statement, given).cursor.fetchall()
+    return ",".join(
+        f'{head}{_json(value, is_nan)},"timestamp":{timestamp},"step":{step}}}'
+        for timestamp, step, value, is_nan in rows
+    ), len(rows)
+
+
+_PARAMETER = re.compile(r"(?<!:):(\w+)")
+_PAGE = """
+SELECT timestamp, step, value, is_nan FROM metrics WHERE run_uuid = :run_id AND key = :key {after}
+ORDER BY timestamp, step, value, is_nan {limit}"""
+_AFTER = """AND (timestamp, step, value, is_nan)
+  > (:after_timestamp, :after_step, :after_value, :after_is_nan)"""
+# Doubles that JSON has no numbers for are strings in to_json, as in the answers.
+_AS_TEXT = """
+SELECT count(*), string_agg(:head::text
+  || CASE WHEN is_nan THEN '"NaN"' ELSE to_json(value)::text END
+  || ',"timestamp":' || timestamp || ',"step":' || step || '}}', ',')
+FROM ({page}) page"""
+
+
+def _json(value: float, is_nan: bool) -> str:
+    if is_nan:
+        return '"NaN"'
+    return repr(value) if math.isfinite(value) else f'"{json_double(value)}"'
+
+
+def _token(history: str, text: str) -> "_Token":
+    """The token of a page that ends with the value that has this text."""
+    last = msgspec.json.decode(text, type=Metric)
+    is_nan = last.value == "NaN"
+    value = 0.0 if is_nan else float(last.value)
+    return _Token(history, last.timestamp, last.step, value, is_nan)
 
 
 def bulk(
@@ -146,7 +198,7 @@ def _samples(within: Sequence[ColumnElement[bool]], size: int) -> Select[Any]:
         .c
     )
     return (
-        select(ranked.run_uuid, ranked.step, ranked.timestamp, ranked.value, ranked.is_nan)
+        select(ranked.run_uuid, ranked.timestamp, ranked.step, ranked.value, ranked.is_nan)
         .where(or_(ranked.place == 1, ranked.number == ranked.total))
         .order_by(ranked.run_uuid, ranked.number)
     )
@@ -172,18 +224,9 @@ def _check_run_count(run_ids: Sequence[str], field: str) -> None:
         )
 
 
-def _value(row: Row[Any]) -> float | str:
-    return "NaN" if row.is_nan else json_double(row.value)
-
-
 def _of_run(row: Row[Any], key: str) -> MetricWithRunId:
-    return MetricWithRunId(key, _value(row), row.timestamp, row.step, row.run_uuid)
-
-
-def _after(token: _Token) -> ColumnElement[bool]:
-    position = (token.timestamp, token.step, token.value, token.is_nan)
-    bound = [literal(value, column.type) for column, value in zip(_BY_TIME, position, strict=True)]
-    return tuple_(*_BY_TIME) > tuple_(*bound)
+    run_id, timestamp, step, value, is_nan = tuple(row)
+    return MetricWithRunId(key, "NaN" if is_nan else json_double(value), timestamp, step, run_id)
 
 
 def _write(token: _Token) -> str:

@@ -1,11 +1,11 @@
 """What runs have logged, read for many runs at once."""
 
+import math
 import operator
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
-import msgspec
 from sqlalchemy import Connection, FromClause, Row, Select, select
 
 from tandem_metadata.messages.datasets import (
@@ -27,6 +27,7 @@ from tandem_metadata.tables.tracking import (
     inputs,
     latest_metrics,
     params,
+    runs,
     tags,
 )
 from tandem_shared.wire import json_double
@@ -35,6 +36,9 @@ T = TypeVar("T")
 ByRun = defaultdict[str, list[T]]
 
 _by_key = operator.attrgetter("key")
+_info_columns = operator.itemgetter(
+    *([*runs.c.keys()].index(name) for name in ("run_uuid", *run_rows.INFO_COLUMNS))
+)
 
 
 def load(conn: Connection, infos: Sequence[RunInfo]) -> list[Run]:
@@ -44,58 +48,49 @@ def load(conn: Connection, infos: Sequence[RunInfo]) -> list[Run]:
     """
     if not infos:
         return []
-    rows = run_rows.logged(conn, [info.run_id for info in infos])
-    return _assembled(conn, {info.run_id: info for info in infos}, rows)
+    found = get(conn, [info.run_id for info in infos])
+    return [found[info.run_id] for info in infos if info.run_id in found]
 
 
 def get(conn: Connection, run_ids: Collection[str]) -> dict[str, Run]:
     """The runs that there are, be they active or deleted, as `load` has them, by id."""
-    infos: dict[str, RunInfo] = {}
-    logged = []
-    for row in run_rows.whole(conn, run_ids):
-        if row[0] == run_rows.INFO:
-            infos[row[1]] = _info(row[1], *msgspec.json.decode(row[3] or "[]"))
-        else:
-            logged.append(row)
-    return {run.info.run_id: run for run in _assembled(conn, infos, logged)}
-
-
-def _assembled(
-    conn: Connection, infos: Mapping[str, RunInfo], rows: Iterable[run_rows.LoggedRow]
-) -> list[Run]:
-    data = {run_id: RunData([], [], []) for run_id in infos}
-    uses: tuple[set[str], set[str]] = (set(), set())
-    for kind, run_id, key, text, number, timestamp, step, is_nan in rows:
-        if kind == run_rows.METRIC:
-            value = "NaN" if is_nan else json_double(number)  # type: ignore[arg-type]
-            data[run_id].metrics.append(Metric(key, value, timestamp, step))  # type: ignore[arg-type]
-        elif kind == run_rows.PARAM:
-            data[run_id].params.append(Param(key, text))  # type: ignore[arg-type]
-        elif kind == run_rows.TAG:
-            data[run_id].tags.append(RunTag(key, text or ""))
-        else:
-            uses[kind - run_rows.DATASET].add(run_id)
-    for each in data.values():
-        each.metrics.sort(key=_by_key)
-        each.params.sort(key=_by_key)
-        each.tags.sort(key=_by_key)
-    with_datasets, with_models = (sorted(ids) for ids in uses)
+    rows = run_rows.read(conn, run_ids)
+    with_datasets = [row.run_id for row in rows if row.has_datasets]
+    with_models = [row.run_id for row in rows if row.has_models]
     datasets = datasets_of(conn, with_datasets) if with_datasets else {}
     models_in, models_out = models_of(conn, with_models) if with_models else ({}, {})
-    return [
-        Run(
-            info=info,
-            data=data[run_id],
-            inputs=RunInputs(datasets.get(run_id, []), models_in.get(run_id, [])),
-            outputs=RunOutputs(models_out.get(run_id, [])),
+    return {
+        row.run_id: Run(
+            info=_info(row.run_id, *row.info),
+            data=_data(row),
+            inputs=RunInputs(datasets.get(row.run_id, []), models_in.get(row.run_id, [])),
+            outputs=RunOutputs(models_out.get(row.run_id, [])),
         )
-        for run_id, info in infos.items()
-    ]
+        for row in rows
+    }
+
+
+def _data(row: run_rows.RunRow) -> RunData:
+    keys, values, timestamps, steps = row.metrics
+    if row.nans or not math.isfinite(sum(values)):
+        nans = set(row.nans)
+        values = [
+            "NaN" if key in nans else json_double(value)
+            for key, value in zip(keys, values, strict=True)
+        ]
+    metrics = [*map(Metric, keys, values, timestamps, steps)]
+    params = [*map(Param, *row.params)]
+    tags = [*map(RunTag, *row.tags)]
+    for tag in tags:
+        tag.value = tag.value or ""
+    for each in (metrics, params, tags):
+        each.sort(key=_by_key)
+    return RunData(metrics, params, tags)
 
 
 def info(row: Row[Any]) -> RunInfo:
-    """What a row of the runs table says of the run."""
-    return _info(row.run_uuid, *(getattr(row, name) for name in run_rows.INFO_COLUMNS))
+    """What a row says of the run; it begins with the columns of the runs table."""
+    return _info(*_info_columns(row))
 
 
 def _info(

@@ -1,25 +1,16 @@
-"""All that runs logged, read by one statement; each database's own, as what a row costs counts."""
+"""Runs with all that they logged, read by one statement.
+
+It is each database's own: here, what one row costs counts.
+"""
 
 import json
-from collections.abc import Collection, Iterable
-from typing import Any, Final, Literal
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 
-METRIC: Final = 0
-PARAM: Final = 1
-TAG: Final = 2
-DATASET: Final = 3
-MODEL: Final = 4
-INFO: Final = 5
-
-Kind = Literal[0, 1, 2, 3, 4, 5]
-LoggedRow = tuple[Kind, str, str, str | None, float | None, int | None, int | None, bool | None]
-"""Kind, run, key, text, number, timestamp, step, whether the number stands for NaN.
-
-The text is a param's or tag's value, or for INFO an array in JSON of the columns `INFO_COLUMNS`.
-Rows DATASET and MODEL only say that the run has some.
-"""
+from tandem_metadata.db import BINARY
 
 INFO_COLUMNS: Final = (
     "experiment_id",
@@ -33,59 +24,111 @@ INFO_COLUMNS: Final = (
 )
 
 
-def logged(conn: Connection, run_ids: Collection[str]) -> Iterable[LoggedRow]:
-    """What runs logged, without their own rows; in no order."""
-    return _rows(conn, run_ids, _LOGGED)
+class RunRow(NamedTuple):
+    """A run; what it logged is in columns, each in an order of its own."""
+
+    run_id: str
+    info: Sequence[Any]
+    """The values of `INFO_COLUMNS`."""
+    metrics: Sequence[Sequence[Any]]
+    """Keys, values, timestamps and steps of the latest metrics."""
+    nans: Collection[str]
+    """Keys of the metrics whose value stands for NaN."""
+    params: Sequence[Sequence[str]]
+    """Keys and values."""
+    tags: Sequence[Sequence[Any]]
+    """Keys and values; a value may be None."""
+    has_datasets: bool
+    has_models: bool
 
 
-def whole(conn: Connection, run_ids: Collection[str]) -> Iterable[LoggedRow]:
-    """What runs are and what they logged; in no order."""
-    return _rows(conn, run_ids, _WHOLE)
+def read(conn: Connection, run_ids: Collection[str]) -> list[RunRow]:
+    """The runs that there are, in no order."""
+    if conn.dialect.name == "postgresql":
+        return _read_postgresql(conn, run_ids)
+    return _read_sqlite(conn, run_ids)
 
 
-def _rows(
-    conn: Connection, run_ids: Collection[str], statements: dict[str, str]
-) -> Iterable[LoggedRow]:
-    # A list of parameters has a limit on both databases, and each length would be a statement.
-    given: Any = [*run_ids] if conn.dialect.name == "postgresql" else json.dumps([*run_ids])
-    found = conn.exec_driver_sql(statements[conn.dialect.name], {"ids": given})
-    rows: Iterable[LoggedRow] = found.cursor.fetchall()  # as tuples, without a Row around each
-    return rows
+def _read_postgresql(conn: Connection, run_ids: Collection[str]) -> list[RunRow]:
+    found = conn.exec_driver_sql(
+        _POSTGRESQL, {"ids": [*run_ids]}, execution_options={BINARY: True}
+    ).cursor.fetchall()  # as tuples, without a Row around each
+    return [
+        RunRow(
+            row[0],
+            row[1 : 1 + len(INFO_COLUMNS)],
+            [column or () for column in row[-11:-7]],
+            row[-7] or (),
+            (row[-6] or (), row[-5] or ()),
+            (row[-4] or (), row[-3] or ()),
+            row[-2],
+            row[-1],
+        )
+        for row in found
+    ]
 
 
-_PARTS: Final = (
-    f"SELECT {METRIC}, run_uuid, key, NULL, value, timestamp, step, is_nan "
-    "FROM latest_metrics WHERE run_uuid {among}",
-    f"SELECT {PARAM}, run_uuid, key, value, NULL, NULL, NULL, NULL "
-    "FROM params WHERE run_uuid {among}",
-    f"SELECT {TAG}, run_uuid, key, value, NULL, NULL, NULL, NULL "
-    "FROM tags WHERE run_uuid {among}",
-    f"SELECT {DATASET}, destination_id, NULL, NULL, NULL, NULL, NULL, NULL FROM inputs "
-    "WHERE destination_type = 'RUN' AND source_type = 'DATASET' AND destination_id {among}",
-    f"SELECT {MODEL}, source_id, NULL, NULL, NULL, NULL, NULL, NULL FROM inputs "
-    "WHERE source_type IN ('RUN_INPUT', 'RUN_OUTPUT') AND source_id {among}",
+_HAS_DATASETS: Final = (
+    "EXISTS (SELECT 1 FROM inputs WHERE destination_id = r.run_uuid "
+    "AND destination_type = 'RUN' AND source_type = 'DATASET')"
 )
-_INFO: Final = (
-    f"SELECT {INFO}, run_uuid, NULL, {{array}}({', '.join(INFO_COLUMNS)}){{cast}}, "
-    "NULL, NULL, NULL, NULL FROM runs WHERE run_uuid {among}"
+_HAS_MODELS: Final = (
+    "EXISTS (SELECT 1 FROM inputs WHERE source_id = r.run_uuid "
+    "AND source_type IN ('RUN_INPUT', 'RUN_OUTPUT'))"
 )
-_WORDS: Final = {
-    "postgresql": {
-        "among": "= ANY(%(ids)s::text[])",
-        "array": "json_build_array",
-        "cast": "::text",
-    },
-    "sqlite": {
-        "among": "IN (SELECT value FROM json_each(:ids))",
-        "array": "json_array",
-        "cast": "",
-    },
-}
+_INFO: Final = ", ".join(f"r.{name}" for name in INFO_COLUMNS)
+# Arrays: a row for each metric would cost more on the way than its making does.
+_POSTGRESQL: Final = f"""
+SELECT r.run_uuid, {_INFO}, m.*, p.*, t.*, {_HAS_DATASETS}, {_HAS_MODELS}
+FROM runs r
+CROSS JOIN LATERAL (
+  SELECT array_agg(key), array_agg(value), array_agg(timestamp), array_agg(step),
+    array_agg(key) FILTER (WHERE is_nan)
+  FROM latest_metrics WHERE run_uuid = r.run_uuid) m
+CROSS JOIN LATERAL (
+  SELECT array_agg(key), array_agg(value) FROM params WHERE run_uuid = r.run_uuid) p
+CROSS JOIN LATERAL (
+  SELECT array_agg(key), array_agg(value) FROM tags WHERE run_uuid = r.run_uuid) t
+WHERE r.run_uuid = ANY(%(ids)s::text[])"""
 
 
-def _statements(*parts: str) -> dict[str, str]:
-    return {dialect: " UNION ALL ".join(parts).format(**words) for dialect, words in _WORDS.items()}
+def _read_sqlite(conn: Connection, run_ids: Collection[str]) -> list[RunRow]:
+    # Not as arrays: they would be JSON, and SQLite's JSON has 15 digits of a double.
+    given = json.dumps([*run_ids])
+    rows = conn.exec_driver_sql(_SQLITE, {"ids": given}).cursor.fetchall()
+    logged: defaultdict[tuple[str, int], list[tuple[Any, ...]]] = defaultdict(list)
+    for kind, run_id, *values in rows:
+        logged[run_id, kind].append(tuple(values))
+    runs = conn.exec_driver_sql(_SQLITE_RUNS, {"ids": given}).cursor.fetchall()
+    return [
+        RunRow(
+            run_id,
+            info,
+            _columns(logged[run_id, _METRIC], 4),
+            [row[0] for row in logged[run_id, _METRIC] if row[4]],
+            _columns(logged[run_id, _PARAM], 2),
+            _columns(logged[run_id, _TAG], 2),
+            bool(has_datasets),
+            bool(has_models),
+        )
+        for run_id, *info, has_datasets, has_models in runs
+    ]
 
 
-_LOGGED: Final = _statements(*_PARTS)
-_WHOLE: Final = _statements(*_PARTS, _INFO)
+def _columns(rows: Sequence[tuple[Any, ...]], count: int) -> Sequence[Sequence[Any]]:
+    return [*zip(*rows, strict=True)][:count] if rows else [()] * count
+
+
+_METRIC: Final = 0
+_PARAM: Final = 1
+_TAG: Final = 2
+_AMONG: Final = "run_uuid IN (SELECT value FROM json_each(:ids))"
+_SQLITE: Final = f"""
+SELECT {_METRIC}, run_uuid, key, value, timestamp, step, is_nan FROM latest_metrics WHERE {_AMONG}
+UNION ALL
+SELECT {_PARAM}, run_uuid, key, value, NULL, NULL, NULL FROM params WHERE {_AMONG}
+UNION ALL
+SELECT {_TAG}, run_uuid, key, value, NULL, NULL, NULL FROM tags WHERE {_AMONG}"""
+_SQLITE_RUNS: Final = (
+    f"SELECT r.run_uuid, {_INFO}, {_HAS_DATASETS}, {_HAS_MODELS} FROM runs r WHERE r.{_AMONG}"
+)
