@@ -17,7 +17,7 @@ export BACKEND_STORE_URI ?= sqlite:///mlflow.db
 export ARTIFACTS_DESTINATION ?= ./mlartifacts
 export UI_DIR ?= .cache/ui/$(shell sed -n 's/^mlflow==\([^ ]*\).*/\1/p' deploy/ui.txt)
 
-.PHONY: help setup setup-dev ui run test test-cluster browser tools picture check isolate clean
+.PHONY: help setup setup-dev ui run test test-cluster browser tools picture bench load-tools check isolate clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -68,6 +68,18 @@ tools: # what runs in front of and beside Tandem, for tests; without it they are
 picture: setup-dev ## docs/images/web-ui.png afresh, as the tests see it
 	TANDEM_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -q tests/browser/test_readme.py
 	cp .cache/screenshots/two-hosts/readme.png docs/images/web-ui.png
+
+bench: setup-dev load-tools ## the same load on Tandem, its peers and the limits, to docs/benchmarks.md; takes half an hour
+	$(PIP) install --quiet -c constraints.txt --group bench
+	$(BIN)/python -m tests.benchmark
+
+load-tools: # wrk, and nginx to compare with; there is no benchmark without them
+	@PATH="$$PATH:/usr/sbin"; for each in wrk nginx:nginx-light; do \
+	  command -v $${each%:*} >/dev/null || echo $${each#*:}; done | { mapfile -t missing; \
+	  [ $${#missing[@]} = 0 ] \
+	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	       && apt-get update -qq && apt-get install -qq -y --no-install-recommends $${missing[@]}; } \
+	  || { echo "no $${missing[@]}, and it cannot be installed from here: apt-get install $${missing[@]}"; exit 1; }; }
 
 check: setup-dev ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff format --check .

@@ -29,6 +29,8 @@ class Figure:
 class Results:
     """All of one benchmark."""
 
+    seconds: int = 0
+    """Of load for each row."""
     machine: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
