@@ -61,15 +61,16 @@ def of_s3(server: S3Server, source: Path, chosen: Chosen) -> Iterator[Figure]:
     wanted = [limit.name for limit in FILES.values() if chosen(limit)]
     if "s3-upload" not in wanted and "s3-download" not in wanted:
         return
-    ups, downs = [], []
+    ups: list[float] = []
+    downs: list[float] = []
     with closing(server.client()) as client:
-        for _ in range(files.REPEATS):
+        while not files.enough(ups):
             client.delete_object(Bucket=BUCKET, Key=_KEY)
             os.sync()
             begun = time.monotonic()
             client.upload_file(str(source), BUCKET, _KEY)
             ups.append(time.monotonic() - begun)
-        for _ in range(files.REPEATS):
+        while not files.enough(downs):
             begun = time.monotonic()
             body = client.get_object(Bucket=BUCKET, Key=_KEY)["Body"]
             while body.read(1 << 20):

@@ -1,5 +1,6 @@
 """What a benchmark ran on, and with."""
 
+import importlib.util
 import os
 import platform
 import re
@@ -36,6 +37,8 @@ def load() -> str:
 def versions(postgresql: str) -> dict[str, str]:
     """Of all that takes part."""
     packages = ("mlflow", "hypercorn", "uvicorn", "psycopg", "sqlalchemy", "boto3")
+    # Uvicorn takes them when they are there, MLflow's as well.
+    packages += tuple(name for name in ("httptools", "uvloop") if importlib.util.find_spec(name))
     return {
         "Tandem": f"{metadata.version('tandem-metadata')}, commit {_commit()}",
         "FastTrackML": FASTTRACKML.partition("==")[2],

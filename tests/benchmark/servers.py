@@ -149,7 +149,8 @@ def _fasttrackml(
         str(_fml()),
         "server",
         f"--listen-address=127.0.0.1:{port}",
-        f"--database-uri={database.uri('postgres')}",
+        # An absolute path has a slash less here than in SQLAlchemy's addresses.
+        f"--database-uri={database.uri('postgres').replace('sqlite:////', 'sqlite:///')}",
         f"--default-artifact-root={directory / 'fasttrackml'}",
     ]
     with serve(directory, command, port) as process:
