@@ -226,7 +226,7 @@ def refuses(service: Process) -> bool:
 
 def test_an_upload_that_outlasts_the_stop_stores_nothing(tmp_path: Path, server: list[str]) -> None:
     with process(tmp_path, "--graceful-timeout", "0.5", *server) as service:
-        upload = begin(service, "up", b"Content-Length: 10\r\n", b"hello")
+        upload = begin(service, "up", b"Content-Length: 3000000\r\n", bytes(2_500_000))
         wait_until(lambda: stored(tmp_path / "store") != [])
         service.terminate()
         assert service.popen.wait(20) == 0

@@ -1,6 +1,7 @@
 """What goes around any driver: checks of paths, and metrics."""
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -32,6 +33,10 @@ TRANSFERS = Gauge(
 )
 
 _IN, _OUT = "in", "out"
+# Finding a metric's child costs more than counting; label values are from fixed sets.
+_duration = functools.cache(DURATION.labels)
+_bytes = functools.cache(BYTES.labels)
+_transfers = functools.cache(TRANSFERS.labels)
 _log = logging.getLogger(__name__)
 
 
@@ -61,12 +66,12 @@ class Guard(Driver):
     async def read(
         self, path: str, start: int = 0, length: int | None = None, *, etag: str | None = None
     ) -> AsyncIterator[Reading]:
-        with _timed("read"), TRANSFERS.labels(_OUT).track_inprogress():
+        with _timed("read"), _transfers(_OUT).track_inprogress():
             async with self._driver.read(paths.check(path), start, length, etag=etag) as reading:
                 yield Reading(reading.stat, _counted(reading.chunks, _OUT))
 
     async def write(self, path: str, chunks: AsyncIterator[bytes]) -> None:
-        with _timed("write") as timing, TRANSFERS.labels(_IN).track_inprogress():
+        with _timed("write") as timing, _transfers(_IN).track_inprogress():
             await self._driver.write(paths.check(path), _counted(timing.watch(chunks), _IN))
 
     async def list(self, path: str) -> AsyncIterator[Entry]:
@@ -99,7 +104,7 @@ class Guard(Driver):
 
 
 async def _counted(chunks: AsyncIterator[bytes], direction: str) -> AsyncIterator[bytes]:
-    moved = BYTES.labels(direction)
+    moved = _bytes(direction)
     async for chunk in chunks:
         moved.inc(len(chunk))
         yield chunk
@@ -146,4 +151,4 @@ def _timed(operation: str) -> Iterator[_Timing]:
         outcome = "cancelled" if timing.broken_off else "failed"
         raise
     finally:
-        DURATION.labels(operation, outcome).observe(time.perf_counter() - started)
+        _duration(operation, outcome).observe(time.perf_counter() - started)

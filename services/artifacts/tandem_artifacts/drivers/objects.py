@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from tandem_artifacts.drivers.base import Driver, Entry, MultipartUpload, Part, Reading, Stat
+from tandem_artifacts.drivers.base import (
+    CHUNK_BYTES,
+    Driver,
+    Entry,
+    MultipartUpload,
+    Part,
+    Reading,
+    Stat,
+)
 from tandem_artifacts.drivers.threads import ReadAhead, Threads, certainly
 from tandem_artifacts.drivers.upload import MAX_PARTS, PartStore, upload
 from tandem_shared.errors import (
@@ -152,10 +160,11 @@ class ObjectStore(Driver):
             await self._threads.run(self._open, opening, path, start, length, etag)
             opened = opening.opened
             assert opened is not None
-            chunks = ReadAhead(self._threads, opened.read, opened.length)
+            chunks = ReadAhead(self._threads, opened.read, opened.length, opening.first)
             yield Reading(opened.stat, chunks)
         finally:
-            await certainly(self._close(opening, chunks))
+            if opening.opened is not None and not opening.closed:
+                await certainly(self._close(opening.opened, chunks))
 
     async def write(self, path: str, chunks: AsyncIterator[bytes]) -> None:
         await upload(self._bucket, self._threads, self._key(path), chunks)
@@ -215,25 +224,30 @@ class ObjectStore(Driver):
     def _open(
         self, opening: "_Opening", path: str, start: int, length: int | None, etag: str | None
     ) -> None:
+        """Open an object and read its first chunk; close it again when that is all."""
         try:
             if length == 0:
                 raise BeyondEnd
-            opening.opened = self._bucket.get(self._key(path), start, length, etag)
+            opened = opening.opened = self._bucket.get(self._key(path), start, length, etag)
         except BeyondEnd:
             stat = self._bucket.head(self._key(path))
             if etag is not None and stat.etag != etag:
                 raise NotFound(f"'{path}' has been replaced.") from None
-            opening.opened = Opened(stat, 0, lambda _: b"", lambda: None)
+            opened = opening.opened = Opened(stat, 0, lambda _: b"", lambda: None)
         except NotFound:
             if etag is None:
                 self._refuse_directory(path)
             raise
+        if opened.length:
+            opening.first = opened.read(min(opened.length, CHUNK_BYTES))
+        if len(opening.first) == opened.length:
+            opened.close()
+            opening.closed = True
 
-    async def _close(self, opening: "_Opening", chunks: ReadAhead | None) -> None:
+    async def _close(self, opened: Opened, chunks: ReadAhead | None) -> None:
         if chunks is not None:
             await chunks.aclose()
-        if opening.opened is not None:
-            await self._threads.run(opening.opened.close)
+        await self._threads.run(opened.close)
 
     def _delete(self, path: str) -> None:
         if path:
@@ -266,6 +280,8 @@ class _Opening:
     """Where a thread leaves what it opened, also when nobody waits for its answer any more."""
 
     opened: Opened | None = None
+    first: bytes = b""
+    closed: bool = False
 
 
 def content_type(key: str) -> str:

@@ -67,22 +67,28 @@ async def certainly(work: Coroutine[Any, Any, T]) -> T:
 class ReadAhead(AsyncIterator[bytes]):
     """What a blocking `read(size)` yields, `length` bytes in all, always one chunk ahead.
 
-    Raises Unavailable when `read` comes to an end early.
+    `first` has been read already, and counts. Raises Unavailable when `read` comes to an end early.
     """
 
-    def __init__(self, threads: Threads, read: Callable[[int], bytes], length: int) -> None:
+    def __init__(
+        self, threads: Threads, read: Callable[[int], bytes], length: int, first: bytes = b""
+    ) -> None:
         self._threads = threads
         self._read = read
         self._left = length
+        self._first = first
         self._next: asyncio.Future[bytes] | None = None
 
     async def __anext__(self) -> bytes:
         if not self._left:
             raise StopAsyncIteration
-        if self._next is None:
-            self._next = self._begin(self._left)
-        chunk = await finish(self._next)
-        self._next = None
+        if self._first:
+            chunk, self._first = self._first, b""
+        else:
+            if self._next is None:
+                self._next = self._begin(self._left)
+            chunk = await finish(self._next)
+            self._next = None
         if not chunk:
             raise Unavailable("The artifact store ended an object early; try again.")
         self._left -= len(chunk)

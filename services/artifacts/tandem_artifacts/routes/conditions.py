@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
+from functools import lru_cache
 
 from starlette.datastructures import Headers
 
@@ -56,6 +57,11 @@ def select(headers: Headers, stat: Stat, *, ranges: bool = True) -> Selection:
 
 def http_date(seconds: float) -> str:
     """Seconds since the epoch as HTTP writes a date."""
+    return _http_date(int(seconds))
+
+
+@lru_cache
+def _http_date(seconds: int) -> str:
     return formatdate(seconds, usegmt=True)
 
 

@@ -1,6 +1,7 @@
 """The headers that say what an artifact is, and keep a browser from running it."""
 
 import mimetypes
+from functools import lru_cache
 
 from tandem_artifacts.drivers.base import Stat
 from tandem_artifacts.routes.conditions import http_date
@@ -50,7 +51,11 @@ def validators(stat: Stat) -> dict[str, str]:
 
 def content_type(path: str) -> str:
     """The type that the name says, without a charset: nobody knows it."""
-    name = path.rpartition("/")[2]
+    return _content_type(path.rpartition("/")[2])
+
+
+@lru_cache
+def _content_type(name: str) -> str:
     ending = name.rpartition(".")[2].lower()
     if ending in _TEXT:
         return "text/plain"

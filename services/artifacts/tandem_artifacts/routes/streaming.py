@@ -1,5 +1,6 @@
 """Bytes in and out in constant memory, all or nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 
 import anyio
@@ -26,7 +27,7 @@ async def sent_by(
     body = request.stream()
     while True:
         try:
-            with anyio.fail_after(idle_timeout):
+            async with asyncio.timeout(idle_timeout):
                 chunk = await anext(body, None)
         except TimeoutError:
             raise BadRequest(
@@ -67,10 +68,32 @@ async def send_out(
 ) -> None:
     """Send an answer whose body is `chunks`; stop reading them when the client leaves.
 
-    With a Content-Length among the headers exactly so many bytes must come. When they do not, or
+    The answer begins when the first chunk is there: until then an error can still be answered. With
+    a Content-Length among the headers exactly so many bytes must come. When they do not, or
     `chunks` raises, so does this, and the server cuts the connection: the client sees that its copy
     is not whole.
     """
+    left = int(headers["Content-Length"]) if "Content-Length" in headers else None
+    first = await anext(chunks, b"")
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (name.lower().encode("latin-1"), value.encode("latin-1"))
+                for name, value in headers.items()
+            ],
+        }
+    )
+    if len(first) == left:
+        await send({"type": "http.response.body", "body": first})
+    else:
+        await _send_more(receive, send, first, chunks, left)
+
+
+async def _send_more(
+    receive: Receive, send: Send, first: bytes, chunks: AsyncIterator[bytes], left: int | None
+) -> None:
     failure: Exception | None = None
     ending = False
 
@@ -81,24 +104,15 @@ async def send_out(
             tasks.cancel_scope.cancel()
 
     async def pump() -> None:
-        nonlocal ending
-        await send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [
-                    (name.lower().encode("latin-1"), value.encode("latin-1"))
-                    for name, value in headers.items()
-                ],
-            }
-        )
-        left = int(headers["Content-Length"]) if "Content-Length" in headers else None
-        async for chunk in chunks:
+        nonlocal ending, left
+        chunk = first
+        while chunk:
             if left is not None:
                 left -= len(chunk)
                 if left < 0:
                     break
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            chunk = await anext(chunks, b"")
         if left:
             raise Unavailable("The artifact changed while it was sent.")
         ending = True

@@ -1,0 +1,243 @@
+"""Files and directories on a disk, as a driver needs them; every call blocks."""
+
+import errno
+import os
+import shutil
+import stat as mode_of
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from tandem_artifacts.drivers.base import Stat
+from tandem_shared.errors import InvalidParameter, NotFound, PermissionDenied, Unavailable
+
+READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOOPS_OR_LONG = frozenset({errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL})
+_ABANDONED_SECONDS = 24 * 3600
+_WRITEBACK_BYTES = 8 * 1024 * 1024
+
+
+class Source:
+    """A file being read, one call at a time."""
+
+    def __init__(self, descriptor: int, path: str) -> None:
+        """Takes the descriptor over. Raises, and closes it, when it is no regular file's."""
+        self._path = path
+        self._descriptor: int | None = descriptor
+        try:
+            self.stat = stat_of(os.fstat(descriptor), path)
+        except BaseException:
+            self.close()
+            raise
+
+    def seek(self, start: int) -> None:
+        assert self._descriptor is not None
+        os.lseek(self._descriptor, start, os.SEEK_SET)
+
+    def read(self, size: int) -> bytes:
+        assert self._descriptor is not None
+        with translated(self._path):
+            return os.read(self._descriptor, size)
+
+    @property
+    def is_open(self) -> bool:
+        return self._descriptor is not None
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            os.close(descriptor)
+
+
+class Temporary:
+    """An upload that grows, one call at a time."""
+
+    def __init__(self, directory: str, name: str) -> None:
+        """Nothing has the name, in a directory that is made if need be."""
+        self._directory = directory
+        self._path: str | None = os.path.join(directory, name)
+        self._descriptor: int | None = None
+        self._size = 0
+        self._leaving = 0
+        """How many bytes the system was told to bring to disk."""
+
+    def open(self) -> None:
+        assert self._path is not None
+        with translated(""):
+            try:
+                self._descriptor = os.open(self._path, _WRITE_FLAGS, 0o666)
+            except FileNotFoundError:
+                os.makedirs(self._directory, exist_ok=True)
+                self._descriptor = os.open(self._path, _WRITE_FLAGS, 0o666)
+
+    def write(self, data: bytearray) -> None:
+        assert self._descriptor is not None
+        with translated(""), memoryview(data) as rest:
+            done = 0
+            while done < len(rest):
+                done += os.write(self._descriptor, rest[done:])
+            self._size += done
+            if self._size - self._leaving >= _WRITEBACK_BYTES:
+                self._begin_writeback(self._descriptor)
+
+    def _begin_writeback(self, descriptor: int) -> None:
+        """While the next bytes come in; the last sync would have to wait for all of it.
+
+        What Linux does with pages that are not needed: it writes the dirty ones, and forgets the
+        others, of which a range that was just written has none.
+        """
+        if hasattr(os, "posix_fadvise"):
+            length = self._size - self._leaving
+            os.posix_fadvise(descriptor, self._leaving, length, os.POSIX_FADV_DONTNEED)
+        self._leaving = self._size
+
+    def seal(self) -> None:
+        """Bring the bytes to disk. The time is set because the file system's own clock is coarse.
+
+        Two replacements within one of its ticks could otherwise have the same ETag.
+        """
+        assert self._descriptor is not None
+        with translated(""):
+            now = time.time_ns()
+            os.utime(self._descriptor, ns=(now, now))
+            os.fsync(self._descriptor)
+            self._close()
+
+    def move(self, target: str, directory: int | None = None) -> None:
+        """To a path, or to a name in an open directory; replaces a file that is there."""
+        assert self._path is not None
+        os.replace(self._path, target, dst_dir_fd=directory)
+        self._path = None
+
+    def discard(self) -> None:
+        self._close()
+        if self._path is not None:
+            with suppress(FileNotFoundError):
+                os.unlink(self._path)
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            os.close(descriptor)
+
+
+@contextmanager
+def opened_directory(path: str) -> Iterator[tuple[int, str] | None]:
+    """A directory's descriptor and its real path, by three system calls; None if there is none."""
+    descriptor: int | None = None
+    try:
+        try:
+            descriptor = os.open(path, _DIRECTORY_FLAGS)
+            found = descriptor, real_path(descriptor)
+        except OSError:
+            found = None
+        yield found
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def real_path(descriptor: int) -> str:
+    """Where an open file or directory is. Raises OSError where the system does not tell."""
+    return os.readlink(f"/proc/self/fd/{descriptor}")
+
+
+def is_free(name: str, directory: int) -> bool:
+    """Whether nothing but a regular file has the name in an open directory."""
+    try:
+        return mode_of.S_ISREG(os.lstat(name, dir_fd=directory).st_mode)
+    except FileNotFoundError:
+        return True
+
+
+def stat_of(found: os.stat_result, path: str) -> Stat:
+    """Raises InvalidParameter for a directory, NotFound for what is no regular file."""
+    if mode_of.S_ISDIR(found.st_mode):
+        raise InvalidParameter(f"'{path}' is a directory.")
+    if not mode_of.S_ISREG(found.st_mode):
+        raise NotFound(f"There is no artifact '{path}'.")
+    etag = f"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}"
+    return Stat(found.st_size, etag, found.st_mtime)
+
+
+def remove(target: str) -> None:
+    """Delete a file, a link, or a directory with all below it. Raises FileNotFoundError."""
+    while os.path.isdir(target) and not os.path.islink(target):
+        # It gives up when somebody else deletes something below at this moment; the rest stays.
+        with suppress(FileNotFoundError):
+            shutil.rmtree(target)
+            return
+    os.unlink(target)
+
+
+def make_directories(directory: str) -> Sequence[str]:
+    """Make a directory and those above it; the ones that were missing, innermost last."""
+    missing = []
+    while not os.path.isdir(directory):
+        missing.append(directory)
+        directory = os.path.dirname(directory)
+    made: list[str] = []
+    for each in reversed(missing):
+        try:
+            os.mkdir(each)
+        except FileExistsError:
+            if not os.path.isdir(each):
+                remove_empty(made)
+                raise
+            continue
+        except OSError:
+            remove_empty(made)
+            raise
+        made.append(each)
+    return made
+
+
+def remove_empty(directories: Sequence[str]) -> None:
+    """Remove directories, innermost last, up to the first that is not empty."""
+    with suppress(OSError):
+        for each in reversed(directories):
+            os.rmdir(each)
+
+
+def sync_directory(directory: str) -> None:
+    """Bring the names in a directory to disk; one that is gone meanwhile is no error."""
+    with suppress(FileNotFoundError):
+        descriptor = os.open(directory, _DIRECTORY_FLAGS)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def remove_abandoned(uploads: str) -> None:
+    """Delete the files that were written last more than a day ago."""
+    with suppress(FileNotFoundError), os.scandir(uploads) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                if entry.stat(follow_symlinks=False).st_mtime < time.time() - _ABANDONED_SECONDS:
+                    os.unlink(entry.path)
+
+
+@contextmanager
+def translated(path: str) -> Iterator[None]:
+    """The errors of `tandem_shared.errors` for those of the system, about an artifact's path."""
+    try:
+        yield
+    except FileNotFoundError as failure:
+        raise NotFound(f"There is no artifact '{path}'.") from failure
+    except NotADirectoryError as failure:
+        raise NotFound(f"There is no artifact '{path}'.") from failure
+    except (IsADirectoryError, FileExistsError) as failure:
+        raise InvalidParameter(f"'{path}' is taken by an artifact of another kind.") from failure
+    except PermissionError as failure:
+        raise PermissionDenied(
+            "The service may not do this in the artifact directory."
+        ) from failure
+    except OSError as failure:
+        if failure.errno in _LOOPS_OR_LONG:
+            raise InvalidParameter(f"'{path}' is no usable path.") from failure
+        if failure.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Unavailable("The artifact directory is full.", status=507) from failure
+        raise Unavailable("The artifact directory does not answer; try again.") from failure
