@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 from tests.benchmark.databases import Database
@@ -79,15 +78,11 @@ def _both(
         "MLFLOW_BACKEND_STORE_URI": database.uri("postgresql"),
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": f"mlflow-artifacts://127.0.0.1:{ports[0]}/",
     }
-    # Workers of a bare ASGI server would all want to make the tables at once.
-    make_tables(metadata_variables)
     with ExitStack() as stack:
 
         def start(name: str, port: int, variables: dict[str, str]) -> Process:
             command = _tandem_command(name, asgi_server, port)
-            return stack.enter_context(
-                serve(directory, command, port, variables={**variables, "MLFLOW_PORT": str(port)})
-            )
+            return stack.enter_context(serve(directory, command, port, variables=variables))
 
         # Both at once, as an operator starts them.
         with ThreadPoolExecutor() as threads:
@@ -109,21 +104,8 @@ def make_tables(variables: Mapping[str, str]) -> None:
 
 
 def _tandem_command(name: str, asgi_server: str, port: int) -> list[str]:
-    command = [str(_BIN / name), "serve", "--port", str(port), "--workers", str(WORKERS)]
-    if asgi_server == "hypercorn":
-        return command
-    if _knows_asgi_servers():
-        return [*command, "--asgi-server", asgi_server]
-    factory = f"{name.replace('-', '_')}.app:create_app"
-    options = ["--port", str(port), "--workers", str(WORKERS), "--no-access-log"]
-    return [str(_BIN / "uvicorn"), "--factory", factory, *options]
-
-
-@cache
-def _knows_asgi_servers() -> bool:
-    command = [_BIN / "tandem-metadata", "serve", "--help"]
-    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return "--asgi-server" in shown
+    options = ["--port", str(port), "--workers", str(WORKERS), "--asgi-server", asgi_server]
+    return [str(_BIN / name), "serve", *options]
 
 
 @contextmanager
@@ -182,7 +164,7 @@ SERVERS = {
         Server(
             "tandem-uvicorn",
             "Tandem, Uvicorn",
-            f"the same with {WORKERS} workers each, under Uvicorn",
+            "the same with `--asgi-server uvicorn`",
             _tandem_uvicorn,
         ),
         Server("mlflow", "MLflow", "`mlflow server`: 4 workers of Uvicorn", _mlflow),
