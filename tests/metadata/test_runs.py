@@ -9,7 +9,7 @@ from sqlalchemy import event, insert, update
 
 from tandem_metadata.db import Database
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import run_data, run_names, runs, tags
+from tandem_metadata.store import run_data, run_names, tags
 from tandem_metadata.tables import tracking
 from tests.metadata.tracking_api import Api
 
@@ -257,10 +257,10 @@ def test_many_runs_are_read_by_as_many_statements_as_one(api: Api, database: Dat
     for wanted in (ids[:1], ids):
         statements: list[str] = []
         with database.read() as conn:
-            infos = [runs.info(conn, run_id) for run_id in reversed(wanted)]
             event.listen(conn, "before_cursor_execute", lambda *a, s=statements: s.append(a[2]))
-            found = run_data.load(conn, infos)
+            by_id = run_data.get(conn, wanted)
         counts.append(len(statements))
+        found = [by_id[run_id] for run_id in reversed(wanted)]
         assert [run.info.run_id for run in found] == list(reversed(wanted))
         assert all(len(run.data.metrics) == 3 for run in found)
         assert [run.inputs.dataset_inputs[0].dataset.name for run in found] == wanted[::-1]

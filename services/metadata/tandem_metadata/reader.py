@@ -1,36 +1,53 @@
-"""Reads that many clients ask for at once, each by one statement for all of them."""
+"""Reads that many clients ask for at once, by one statement for all of them.
+
+What comes while one is under way goes together in the next, so nobody is shown what was there
+before they asked; and a run that several ask for is read, and written as JSON, once.
+"""
 
 from collections.abc import Sequence
 from typing import Final
 
 from tandem_metadata.db import Database
 from tandem_metadata.lanes import Lane
-from tandem_metadata.messages.runs import Run
 from tandem_metadata.store import run_data, runs
+from tandem_shared import wire
 
-_LIMIT: Final = 64
-"""Runs that are read together."""
+_LIMIT: Final = 1_000
+"""Runs that are read together, unless one request alone asks for more."""
+
+Ids = Sequence[str]
 
 
 class Reader:
-    """Reads runs for many requests at once."""
+    """Reads runs for many requests at once; they come as messages of type Run in JSON."""
 
     def __init__(self, database: Database, timeout: float) -> None:
         """A call that waits for `timeout` seconds fails with Unavailable."""
         self._db = database
-        self._lane: Lane[str, Run] = Lane(
-            "reader", self._read, weigh=lambda _: 1, limit=_LIMIT, timeout=timeout
+        # Two, for single runs are not to wait for whole pages.
+        self._single, self._pages = (
+            Lane[Ids, list[bytes]](name, self._read, weigh=len, limit=_LIMIT, timeout=timeout)
+            for name in ("run", "pages")
         )
 
-    async def run(self, run_id: str) -> Run:
+    async def run(self, run_id: str) -> bytes:
         """The run, be it active or deleted, with all it logged. Raises NotFound."""
-        return await self._lane.run(run_id)
+        found = await self._single.run((run_id,))
+        if not found:
+            raise runs.not_found(run_id)
+        return found[0]
+
+    async def runs(self, run_ids: Ids) -> list[bytes]:
+        """The runs, in the order given, but for those that are gone meanwhile."""
+        return await self._pages.run(run_ids) if run_ids else []
 
     def close(self) -> None:
         """Finish what is running."""
-        self._lane.close()
+        self._single.close()
+        self._pages.close()
 
-    def _read(self, run_ids: Sequence[str]) -> Sequence[Run | BaseException]:
+    def _read(self, calls: Sequence[Ids]) -> Sequence[list[bytes]]:
         with self._db.read() as conn:
-            found = run_data.get(conn, {*run_ids})
-        return [found.get(run_id) or runs.not_found(run_id) for run_id in run_ids]
+            found = run_data.get(conn, {run_id for ids in calls for run_id in ids})
+        written = {run_id: wire.encode_json(run) for run_id, run in found.items()}
+        return [[written[run_id] for run_id in ids if run_id in written] for ids in calls]

@@ -80,12 +80,6 @@ class GetRun(Struct):
     run_uuid: str | None = None
 
 
-class GetRunResponse(Struct):
-    """Answer of `runs/get`."""
-
-    run: Run
-
-
 class UpdateRun(Struct):
     """Request of `runs/update`; what is not given stays as it is."""
 
@@ -123,13 +117,6 @@ class SearchRuns(Struct):
     max_results: Int32 | None = None
     order_by: list[str] = []
     page_token: str | None = None
-
-
-class SearchRunsResponse(Struct, omit_defaults=True):
-    """Answer of `runs/search`."""
-
-    runs: list[Run] = []
-    next_page_token: str | None = None
 
 
 class SetTag(Struct):

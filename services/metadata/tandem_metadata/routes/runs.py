@@ -6,6 +6,7 @@ from tandem_metadata.messages import runs as messages
 from tandem_metadata.messages.experiments import Empty
 from tandem_metadata.routes.endpoint import Context, Endpoint
 from tandem_metadata.store import run_search, runs
+from tandem_shared import wire
 from tandem_shared.errors import InvalidParameter
 
 
@@ -25,10 +26,10 @@ async def create(context: Context, request: messages.CreateRun) -> messages.Crea
     return messages.CreateRunResponse(await context.writer.create(new))
 
 
-async def get(context: Context, request: messages.GetRun) -> messages.GetRunResponse:
+async def get(context: Context, request: messages.GetRun) -> bytes:
     """Read a run with all it logged."""
     run_id = named(request.run_id, request.run_uuid)
-    return messages.GetRunResponse(await context.reader.run(run_id))
+    return b'{"run":' + await context.reader.run(run_id) + b"}"
 
 
 def modify(context: Context, request: messages.UpdateRun) -> messages.UpdateRunResponse:
@@ -52,10 +53,19 @@ def restore(context: Context, request: messages.RestoreRun) -> Empty:
     return Empty()
 
 
-def search(context: Context, request: messages.SearchRuns) -> messages.SearchRunsResponse:
+async def search(context: Context, request: messages.SearchRuns) -> bytes:
     """Find runs of some experiments."""
+    ids, token = await context.threads.run(_find, context, request)
+    found = await context.reader.runs(ids)
+    parts = [b'"runs":[' + b",".join(found) + b"]"] if found else []
+    if token:
+        parts.append(b'"next_page_token":' + wire.encode_json(token))
+    return b"{" + b",".join(parts) + b"}"
+
+
+def _find(context: Context, request: messages.SearchRuns) -> tuple[list[str], str | None]:
     with context.db.read() as conn:
-        found, token = run_search.search(
+        return run_search.find_ids(
             conn,
             experiment_ids=request.experiment_ids,
             filter=request.filter,
@@ -64,7 +74,6 @@ def search(context: Context, request: messages.SearchRuns) -> messages.SearchRun
             order_by=request.order_by,
             page_token=request.page_token,
         )
-    return messages.SearchRunsResponse(found, token)
 
 
 _PATH = "2.0/mlflow/runs"

@@ -34,8 +34,9 @@ _FARTHEST: Final = 12_000
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What runs of a page satisfy, and how many the page has at most."""
+    """What runs of a page satisfy, how many the page has at most, and what is asked of them."""
 
+    columns: Sequence[ColumnElement[Any]]
     experiment_ids: Sequence[int]
     clauses: Sequence[Clause]
     ordering: RunOrdering

@@ -41,19 +41,11 @@ _info_columns = operator.itemgetter(
 )
 
 
-def load(conn: Connection, infos: Sequence[RunInfo]) -> list[Run]:
-    """Runs, in the order given, each with all it logged.
+def get(conn: Connection, run_ids: Collection[str]) -> dict[str, Run]:
+    """The runs that there are, be they active or deleted, by id, each with all it logged.
 
     Metrics, params and tags come by key, datasets by name and digest, models by id.
     """
-    if not infos:
-        return []
-    found = get(conn, [info.run_id for info in infos])
-    return [found[info.run_id] for info in infos if info.run_id in found]
-
-
-def get(conn: Connection, run_ids: Collection[str]) -> dict[str, Run]:
-    """The runs that there are, be they active or deleted, as `load` has them, by id."""
     rows = run_rows.read(conn, run_ids)
     with_datasets = [row.run_id for row in rows if row.has_datasets]
     with_models = [row.run_id for row in rows if row.has_models]

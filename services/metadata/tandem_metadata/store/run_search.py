@@ -24,45 +24,42 @@ DEFAULT_MAX_RESULTS: Final = 1_000
 MAX_EXPERIMENTS: Final = 10_000
 
 
-def search(
-    conn: Connection,
-    *,
-    experiment_ids: Sequence[str],
-    filter: str | None = None,
-    run_view_type: str | int | None = None,
-    max_results: int | None = None,
-    order_by: Sequence[str] = (),
-    page_token: str | None = None,
-) -> tuple[list[Run], str | None]:
-    """As `find`, each run with all it logged."""
-    found, token = find(
-        conn,
-        experiment_ids=experiment_ids,
-        filter=filter,
-        run_view_type=run_view_type,
-        max_results=max_results,
-        order_by=order_by,
-        page_token=page_token,
-    )
-    return run_data.load(conn, found), token
+def search(conn: Connection, **wanted: Any) -> tuple[list[Run], str | None]:
+    """As `find_ids`, with its arguments: the runs, each with all it logged."""
+    ids, token = find_ids(conn, **wanted)
+    found = run_data.get(conn, ids)
+    return [found[run_id] for run_id in ids if run_id in found], token
 
 
-def find(
-    conn: Connection,
-    *,
-    experiment_ids: Sequence[str],
-    filter: str | None = None,
-    run_view_type: str | int | None = None,
-    max_results: int | None = None,
-    order_by: Sequence[str] = (),
-    page_token: str | None = None,
-) -> tuple[list[RunInfo], str | None]:
+def find(conn: Connection, **wanted: Any) -> tuple[list[RunInfo], str | None]:
+    """As `find_ids`, with its arguments: what the runs are, without what they logged."""
+    rows, token = _find(conn, [*runs.c], **wanted)
+    return [run_data.info(row) for row in rows], token
+
+
+def find_ids(conn: Connection, **wanted: Any) -> tuple[list[str], str | None]:
     """One page of the runs of some experiments, and the token of the next page if there is one.
 
-    `run_view_type` is ACTIVE_ONLY (the default), DELETED_ONLY or ALL; a page has 1,000 runs unless
-    `max_results` says otherwise. Without experiment ids nothing is found. Raises InvalidParameter
-    for a filter, an order_by, a token, an id or a number of results that cannot be accepted.
+    Takes `experiment_ids`, and optionally `filter`, `run_view_type`, which is ACTIVE_ONLY (the
+    default), DELETED_ONLY or ALL, `max_results`, else a page has 1,000 runs, `order_by` and
+    `page_token`. Without experiment ids nothing is found. Raises InvalidParameter for a filter, an
+    order_by, a token, an id or a number of results that cannot be accepted.
     """
+    rows, token = _find(conn, [runs.c.run_uuid], **wanted)
+    return [row[0] for row in rows], token
+
+
+def _find(
+    conn: Connection,
+    columns: Sequence[ColumnElement[Any]],
+    *,
+    experiment_ids: Sequence[str],
+    filter: str | None = None,
+    run_view_type: str | int | None = None,
+    max_results: int | None = None,
+    order_by: Sequence[str] = (),
+    page_token: str | None = None,
+) -> tuple[Sequence[Row[Any]], str | None]:
     limit = check_max_results(DEFAULT_MAX_RESULTS if max_results is None else max_results)
     stages = STAGES[enums.name_of("run_view_type", run_view_type or "ACTIVE_ONLY", enums.VIEW_TYPE)]
     conditions = [RUNS.condition(comparison) for comparison in parse_filter(filter)]
@@ -71,6 +68,7 @@ def find(
     this_search = tokens.fingerprint("runs", ids, filter or "", stages, list(order_by))
     end = tokens.position(page_token, this_search)
     wanted = Search(
+        columns=columns,
         experiment_ids=ids,
         clauses=[
             runs.c.lifecycle_stage.in_(stages),
@@ -86,7 +84,7 @@ def find(
     rows = _first(conn, wanted)
     page = rows[:limit]
     token = tokens.write(this_search, ordering.position(page[-1])) if len(rows) > limit else None
-    return [run_data.info(row) for row in page], token
+    return page, token
 
 
 def _first(conn: Connection, search: Search) -> Sequence[Row[Any]]:
@@ -112,7 +110,7 @@ def _first(conn: Connection, search: Search) -> Sequence[Row[Any]]:
 def _rows(conn: Connection, search: Search, *clauses: ColumnElement[bool]) -> Sequence[Row[Any]]:
     ordering = search.ordering
     statement = (
-        select(*runs.c, *ordering.columns())
+        select(*search.columns, *ordering.columns())
         .select_from(ordering.source)
         .where(*clauses)
         .order_by(*ordering.clauses())
