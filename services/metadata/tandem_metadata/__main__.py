@@ -1,4 +1,4 @@
-"""The command `tandem-metadata`: `serve`, `db upgrade`, `db current`."""
+"""The command `tandem-metadata`: `serve`, `db upgrade`, `db current`, `db optimize`."""
 
 import argparse
 import math
@@ -47,11 +47,14 @@ def _prepare(settings: Settings) -> None:
 
 
 def _add_db(subparsers: cli.Subparsers) -> None:
-    db = subparsers.add_parser("db", help="create or inspect the database", allow_abbrev=False)
+    db = subparsers.add_parser(
+        "db", help="create, inspect or speed up the database", allow_abbrev=False
+    )
     actions = db.add_subparsers(dest="action", metavar="action", required=True)
     for name, act, text in (
         ("upgrade", _upgrade, "create the tables that are missing"),
         ("current", _current, "print the database's revision"),
+        ("optimize", _optimize, "add indexes that keep searches fast among many runs"),
     ):
         action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
         action.add_argument("--backend-store-uri", metavar="TEXT", help=_DB_HELP)
@@ -64,6 +67,8 @@ def _add_db(subparsers: cli.Subparsers) -> None:
                 default=0.0,
                 help="how long to wait for a database that does not answer [default 0]",
             )
+        if name == "optimize":
+            action.add_argument("--drop", action="store_true", help="drop them again")
 
 
 def _upgrade(parsed: argparse.Namespace) -> int:
@@ -72,6 +77,10 @@ def _upgrade(parsed: argparse.Namespace) -> int:
 
 def _current(parsed: argparse.Namespace) -> int:
     return database_command.current(_settings(parsed))
+
+
+def _optimize(parsed: argparse.Namespace) -> int:
+    return database_command.optimize(_settings(parsed), drop=parsed.drop)
 
 
 def _settings(parsed: argparse.Namespace) -> Settings:

@@ -1,11 +1,11 @@
-"""The commands `tandem-metadata db upgrade` and `db current`."""
+"""The commands `tandem-metadata db upgrade`, `db current` and `db optimize`."""
 
 import contextlib
 import sys
 import time
 from collections.abc import Iterator
 
-from tandem_metadata import revisions
+from tandem_metadata import optimization, revisions
 from tandem_metadata.db import Database, cause
 from tandem_metadata.settings import Settings
 from tandem_shared.errors import ApiError, Unavailable
@@ -64,6 +64,22 @@ def current(settings: Settings) -> int:
     return 1
 
 
+def optimize(settings: Settings, *, drop: bool = False) -> int:
+    """Add the indexes that speed up searches among many runs, or drop them; returns 0.
+
+    The service may run meanwhile. Raises SettingsError for a database that does not answer or is
+    not of a supported revision, for a role that does not own the tables, and while another process
+    does the same.
+    """
+    with _opened(settings, spare=1) as database:  # one holds a lock while another builds
+        (optimization.drop if drop else optimization.add)(database, _say)
+    return 0
+
+
+def _say(sentence: str) -> None:
+    print(sentence, flush=True)
+
+
 def _wait(database: Database, seconds: float) -> None:
     """Return once the database answers; raise Unavailable when it does not within the seconds."""
     deadline = time.monotonic() + seconds
@@ -83,8 +99,8 @@ def _wait(database: Database, seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def _opened(settings: Settings) -> Iterator[Database]:
-    database = Database(settings)
+def _opened(settings: Settings, *, spare: int = 0) -> Iterator[Database]:
+    database = Database(settings, spare=spare)
     try:
         yield database
     except ApiError as error:

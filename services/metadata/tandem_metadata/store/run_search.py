@@ -94,16 +94,18 @@ def _first(conn: Connection, search: Search) -> Sequence[Row[Any]]:
     latest = run_pages.latest(search)
     if latest is not None and indexes.is_there(conn, indexes.STARTED):
         return _rows(conn, search, latest)
-    walked: int | None = run_pages.stride(search)
-    if search.ordering.metric is None or not indexes.is_there(conn, indexes.BEST):
-        walked = None
-    # No index of the experiment is to tempt the planner while few runs are to be looked at.
-    mine_of_few = (experiment_id + 0).in_(search.experiment_ids)
-    while walked and (best := run_pages.best(search, walked)) is not None:
-        found = _rows(conn, search, best, mine_of_few, *search.clauses, *search.behind)
-        if len(found) == search.limit:
-            return found
-        walked = run_pages.farther(search, walked, len(found))
+    if search.ordering.metric is not None and indexes.is_there(conn, indexes.BEST):
+        walked: int | None = run_pages.stride(search)
+        seen = -1
+        while walked and (best := run_pages.best(search, walked)) is not None:
+            # No index of the experiment is to tempt the planner: few runs are to be looked at.
+            few = (experiment_id + 0).in_(search.experiment_ids)
+            found = _rows(conn, search, best, few, *search.clauses, *search.behind)
+            if len(found) == search.limit:
+                return found
+            # Nothing more among more of them: there are no more.
+            walked = run_pages.farther(search, walked, len(found)) if len(found) > seen else None
+            seen = len(found)
     return _rows(conn, search, mine, *search.clauses, *search.behind)
 
 

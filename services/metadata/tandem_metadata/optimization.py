@@ -1,0 +1,142 @@
+"""What `db optimize` does: adds indexes beside MLflow's, or drops them.
+
+On PostgreSQL nobody waits for it: indexes are built and dropped concurrently, outside any
+transaction. On SQLite each is a transaction of its own, for which other writers wait. What was cut
+is taken up again by the next call.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from sqlalchemy import Connection, exc, inspect, text
+
+from tandem_metadata import revisions
+from tandem_metadata.db import Database, sqlstate
+from tandem_metadata.search import indexes
+from tandem_metadata.search.indexes import Index
+from tandem_shared.settings import SettingsError
+
+Say = Callable[[str], None]
+
+_LOCK: Final = 0x7461_6E64_656E  # next to that of the migration
+_SEARCHED: Final = ("runs", "latest_metrics", "params", "tags", "experiments")
+_SAMPLED: Final = 1_000  # entries that SQLite reads of an index for its statistics
+
+# Without parameters: a statement that has some keeps its snapshot until the next one, and an index
+# that is built concurrently waits for that.
+_TRY_LOCK: Final = f"SELECT pg_try_advisory_xact_lock({_LOCK})"
+_SIZE: Final = text("SELECT pg_relation_size(to_regclass(:name))")
+
+
+def add(database: Database, say: Say) -> None:
+    """Add the indexes that are missing, and gather statistics for the planner.
+
+    `say` is told what is done, as sentences. Raises SettingsError for a database that is not of a
+    supported revision, for a role that may not do it, and while another process does it.
+    """
+    with _alone(database):
+        for index in indexes.ALL:
+            _add(database, index, say)
+        began = time.monotonic()
+        with _changing(database) as conn:
+            _gather(conn)
+        say(f"Gathered statistics in {_since(began)}.")
+
+
+def drop(database: Database, say: Say) -> None:
+    """Drop the indexes that are there; tells and raises as `add` does."""
+    with _alone(database):
+        for index in indexes.ALL:
+            if not _exists(database, index):
+                say(f"{index.name} is not there; nothing to do.")
+                continue
+            _drop(database, index)
+            say(f"Dropped {index.name}.")
+
+
+def _add(database: Database, index: Index, say: Say) -> None:
+    with database.read() as conn:
+        if indexes.is_there(conn, index):
+            say(f"{index.name} is there already; nothing to do.")
+            return
+    if _exists(database, index):
+        _drop(database, index)
+        say(f"Dropped {index.name}, which an earlier attempt left unfinished.")
+    say(f"Adding {index.name} to {index.table} ...")
+    began = time.monotonic()
+    with _changing(database) as conn:
+        concurrently = "" if conn.dialect.name == "sqlite" else "CONCURRENTLY "
+        conn.exec_driver_sql(f"CREATE INDEX {concurrently}{index.definition(conn.dialect.name)}")
+    say(f"Added {index.name} in {_since(began)}{_size(database, index)}.")
+
+
+def _drop(database: Database, index: Index) -> None:
+    with _changing(database) as conn:
+        concurrently = "" if conn.dialect.name == "sqlite" else "CONCURRENTLY "
+        conn.exec_driver_sql(f"DROP INDEX {concurrently}IF EXISTS {index.name}")
+
+
+def _gather(conn: Connection) -> None:
+    if conn.dialect.name == "sqlite":
+        conn.exec_driver_sql(f"PRAGMA analysis_limit = {_SAMPLED}")
+        for table in _SEARCHED:
+            conn.exec_driver_sql(f"ANALYZE {table}")
+        return
+    # What is vacuumed can be read in an index alone.
+    conn.exec_driver_sql("VACUUM (ANALYZE) runs, latest_metrics")
+    conn.exec_driver_sql(f"ANALYZE metrics, {', '.join(_SEARCHED)}")
+
+
+def _exists(database: Database, index: Index) -> bool:
+    """Whether there is an index of that name, complete or not."""
+    with database.read() as conn:
+        found = inspect(conn).get_indexes(index.table)
+    return any(each["name"] == index.name for each in found)
+
+
+def _size(database: Database, index: Index) -> str:
+    if database.dialect == "sqlite":
+        return ""
+    with database.read() as conn:
+        size = conn.execute(_SIZE, {"name": index.name}).scalar_one()
+    return f", {size / 2**20:.0f} MiB"
+
+
+def _since(began: float) -> str:
+    return f"{time.monotonic() - began:.1f} s"
+
+
+@contextlib.contextmanager
+def _changing(database: Database) -> Iterator[Connection]:
+    """A connection whose statements change indexes: the databases want it in opposite ways."""
+    opened = database.write() if database.dialect == "sqlite" else database.read()
+    try:
+        with opened as conn:
+            yield conn
+    except exc.ProgrammingError as error:
+        if sqlstate(error) != revisions.INSUFFICIENT_PRIVILEGE:
+            raise
+        raise SettingsError(
+            "The role of --backend-store-uri may not add or drop indexes: run `tandem-metadata db "
+            "optimize` with the role that owns the tables."
+        ) from error
+
+
+@contextlib.contextmanager
+def _alone(database: Database) -> Iterator[None]:
+    """Let one process at a time do this on PostgreSQL, where half an index may be another's work.
+
+    The lock is tried, not waited for: an index that is built concurrently waits for statements that
+    began before it, and so for one that waits for the lock.
+    """
+    with database.read() as conn:
+        revisions.check(revisions.current(conn), conn)
+    if database.dialect == "sqlite":
+        yield
+        return
+    with database.write() as conn:
+        if not conn.exec_driver_sql(_TRY_LOCK).scalar_one():
+            raise SettingsError("Another `db optimize` is at work on this database; let it end.")
+        yield

@@ -1,0 +1,187 @@
+"""`db optimize`: the indexes beside MLflow's come, stay through MLflow's migrations, and go."""
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import mlflow.store.db_migrations
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, create_engine, insert, text
+
+from tandem_metadata import database_command, optimization
+from tandem_metadata.db import Database, parse_url
+from tandem_metadata.revisions import SUPPORTED
+from tandem_metadata.search import indexes
+from tandem_metadata.settings import Settings
+from tandem_metadata.store import run_search
+from tandem_metadata.tables.tracking import runs
+from tandem_shared.settings import SettingsError
+from tests.metadata.database import catalog, mlflow_tables
+from tests.postgresql import PostgreSQL
+
+SECONDS = 120
+
+
+def _there(database: Database) -> list[bool]:
+    with database.read() as conn:
+        return [indexes.is_there(conn, index) for index in indexes.ALL]
+
+
+def _start(conn: Connection, number: int) -> str:
+    """A run of experiment 0, and its id."""
+    run_id = f"{number:032x}"
+    row = {"experiment_id": 0, "lifecycle_stage": "active", "status": "RUNNING"}
+    conn.execute(insert(runs), [{**row, "run_uuid": run_id, "start_time": number}])
+    return run_id
+
+
+def _optimize(uri: str, *arguments: str) -> str:
+    """What the command says, as a process that is ended when it hangs."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "tandem_metadata",
+            "db",
+            "optimize",
+            "--backend-store-uri",
+            uri,
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_it_adds_the_indexes_once_and_drops_them(database: Database, prepared_uri: str) -> None:
+    with database.read() as conn:
+        before = catalog.describe(conn)
+    assert _there(database) == [False, False]
+    said = _optimize(prepared_uri)
+    assert [line.split()[0] for line in said.splitlines()] == [*["Adding", "Added"] * 2, "Gathered"]
+    assert _there(database) == [True, True]
+    assert _optimize(prepared_uri).count("there already") == 2
+    assert _optimize(prepared_uri, "--drop").count("Dropped") == 2
+    assert _there(database) == [False, False]
+    assert _optimize(prepared_uri, "--drop").count("is not there") == 2
+    with database.read() as conn:
+        assert catalog.describe(conn) == before
+
+
+def test_an_unfinished_index_is_built_again(
+    postgresql: PostgreSQL, postgresql_template: str
+) -> None:
+    name = postgresql.create(template=postgresql_template)
+    uri = postgresql.uri(name)
+    _optimize(uri)
+    database = Database(Settings(backend_store_uri=uri))
+    with database.write() as conn:  # as PostgreSQL leaves one that was cut
+        conn.execute(
+            text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass(:name)"),
+            {"name": indexes.BEST.name},
+        )
+    assert _there(database) == [True, False]
+    said = _optimize(uri)
+    assert f"Dropped {indexes.BEST.name}, which an earlier attempt left unfinished." in said
+    assert _there(database) == [True, True]
+    database.close()
+    postgresql.drop(name)
+
+
+def test_one_at_a_time_works_on_postgresql(
+    postgresql: PostgreSQL, postgresql_template: str
+) -> None:
+    name = postgresql.create(template=postgresql_template)
+    settings = Settings(backend_store_uri=postgresql.uri(name))
+    database = Database(settings)
+    with database.write() as conn:
+        conn.exec_driver_sql(optimization._TRY_LOCK)
+        with pytest.raises(SettingsError, match="Another `db optimize` is at work"):
+            database_command.optimize(settings)
+    assert database_command.optimize(settings) == 0
+    database.close()
+    postgresql.drop(name)
+
+
+def test_a_role_that_does_not_own_the_tables_is_told(
+    postgresql: PostgreSQL, postgresql_template: str
+) -> None:
+    name = postgresql.create(template=postgresql_template)
+    role = f"guest_{name}"
+    postgresql.execute(f"CREATE ROLE {role} LOGIN")
+    owner = create_engine(parse_url(postgresql.uri(name)))
+    with owner.begin() as conn:
+        conn.exec_driver_sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+    owner.dispose()
+    uri = postgresql.uri(name).replace("postgres@", f"{role}@")
+    with pytest.raises(SettingsError, match="the role that owns the tables"):
+        database_command.optimize(Settings(backend_store_uri=uri))
+    postgresql.drop(name)
+    postgresql.execute(f"DROP ROLE {role}")
+
+
+def test_a_database_that_is_not_mlflows_is_refused(backend_store_uri: str) -> None:
+    with pytest.raises(SettingsError, match="no revision"):
+        database_command.optimize(Settings(backend_store_uri=backend_store_uri))
+
+
+def test_the_service_goes_on_meanwhile(database: Database, prepared_uri: str) -> None:
+    ended = threading.Event()
+    written: list[str] = []
+
+    def write() -> None:
+        while not ended.is_set():
+            with database.write() as conn:
+                written.append(_start(conn, len(written)))
+            time.sleep(0.005)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        _optimize(prepared_uri)
+        _optimize(prepared_uri, "--drop")
+        _optimize(prepared_uri)
+    finally:
+        ended.set()
+        writer.join()
+    with database.read() as conn:
+        found, _ = run_search.find(conn, experiment_ids=["0"], max_results=50_000)
+    assert [info.run_id for info in found] == written[::-1]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_mlflow_upgrades_a_database_with_them(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """To MLflow 3.17.2's last revision, through every one between; what is lost comes again."""
+    if kind == "sqlite":
+        uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    else:
+        server: PostgreSQL = request.getfixturevalue("postgresql")
+        uri = server.uri(server.create())
+    mlflow_tables.load(uri)
+    _optimize(uri)
+    config = Config()
+    config.set_main_option("script_location", str(Path(mlflow.store.db_migrations.__file__).parent))
+    address = parse_url(uri).render_as_string(hide_password=False)
+    config.set_main_option("sqlalchemy.url", address)
+    database = Database(Settings(backend_store_uri=uri))
+    for revision in SUPPORTED[1:]:
+        command.upgrade(config, revision)
+    assert database.revision() == SUPPORTED[-1]
+    assert _there(database) == [True, True]
+    _optimize(uri)
+    database.prepare("mlflow-artifacts:/")
+    with database.write() as conn:
+        run_id = _start(conn, 1)
+    with database.read() as conn:
+        found, _ = run_search.find(conn, experiment_ids=["0"], order_by=["metrics.m"])
+    assert [info.run_id for info in found] == [run_id]
+    database.close()
