@@ -70,20 +70,18 @@ async def read_json_body(request: Request, limit: int) -> bytes:
     if declared.isdecimal() and int(declared) > limit:
         raise too_large(limit)
     body = bytearray()
-    chunks = request.stream()
-    while True:
-        try:
-            async with asyncio.timeout(IDLE_SECONDS):
-                chunk = await anext(chunks, None)
-        except TimeoutError:
-            raise BadRequest(
-                f"Nothing of the request body came for {IDLE_SECONDS:g} seconds.", status=408
-            ) from None
-        if chunk is None:
-            break
-        body += chunk
-        if len(body) > limit:
-            raise too_large(limit)
+    clock = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(IDLE_SECONDS) as idle:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise too_large(limit)
+                idle.reschedule(clock.time() + IDLE_SECONDS)
+    except TimeoutError:
+        raise BadRequest(
+            f"Nothing of the request body came for {IDLE_SECONDS:g} seconds.", status=408
+        ) from None
     if body and content_type != "application/json":
         raise InvalidParameter(f"Content-Type must be application/json, not '{content_type}'.")
     return bytes(body)

@@ -8,6 +8,7 @@ under a name of the allow-list may: the web UI needs no further setting.
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from starlette.datastructures import Headers
@@ -15,7 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tandem_shared.errors import PermissionDenied
-from tandem_shared.exchange import Exchange, with_headers
+from tandem_shared.exchange import Exchange, Header, with_headers
 from tandem_shared.http import error_response
 from tandem_shared.settings import CommonSettings
 
@@ -56,14 +57,23 @@ def secure(app: ASGIApp, settings: CommonSettings, *, framed: str | None = None)
             allow_headers=["*"],
             expose_headers=["Content-Disposition", "Content-Range", "ETag", "X-Request-Id"],
         )
-    return Guard(cors, settings, framed)
+    return Guard(cors, settings, framed, without_origin=app)
 
 
 class Guard:
     """ASGI middleware that checks Host and Origin and adds the security headers."""
 
-    def __init__(self, app: ASGIApp, settings: CommonSettings, framed: str | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: CommonSettings,
+        framed: str | None = None,
+        *,
+        without_origin: ASGIApp | None = None,
+    ) -> None:
+        """`without_origin` is what `app` passes requests on to, for those of no page's."""
         self._app = app
+        self._without_origin = without_origin or app
         self._framed = None if framed is None else settings.static_prefix + framed
         hosts = settings.allowed_hosts
         self._any_host = "*" in (hosts or ())
@@ -91,26 +101,30 @@ class Guard:
 
         framed = self._framed is not None and scope["path"].startswith(self._framed)
         headers = self._framed_headers if framed else self._headers
+        asked = Headers(scope=scope)
+        origin = asked.get("origin")
 
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = with_headers(message["headers"], headers)
+                own = headers if origin else [*headers, _varying(message["headers"])]
+                message["headers"] = with_headers(message["headers"], own)
             await send(message)
 
-        if error := self._refusal(scope):
+        if error := self._refusal(scope, asked, origin):
             await Exchange(receive, send_secured).refuse(error_response(error), scope)
         else:
-            await self._app(scope, receive, send_secured)
+            app = self._app if origin else self._without_origin
+            await app(scope, receive, send_secured)
 
-    def _refusal(self, scope: Scope) -> PermissionDenied | None:
-        headers = Headers(scope=scope)
+    def _refusal(
+        self, scope: Scope, headers: Headers, origin: str | None
+    ) -> PermissionDenied | None:
         if not self._any_host and scope["path"] not in self._always_answered:
             if not self._host_allowed(headers.get("host", "")):
                 return PermissionDenied(
                     "The Host header is not one that this server accepts; "
                     "the server's --allowed-hosts must name it."
                 )
-        origin = headers.get("origin")
         if origin and scope["method"] in _CHANGING and not self._any_origin:
             if not self._origins.fullmatch(origin):
                 # Browsers say over TLS where a request comes from: so not from plain HTTP there.
@@ -137,6 +151,12 @@ class Guard:
             return False
         default = _DEFAULT_PORTS[page["scheme"]]
         return (page["name"], page["port"] or default) == (asked["name"], asked["port"] or default)
+
+
+def _varying(headers: Iterable[Header]) -> Header:
+    """The header that keeps caches from answering a page with what another one was answered."""
+    names = [value for name, value in headers if name == b"vary"]
+    return b"vary", b", ".join([*names, b"Origin"])
 
 
 def _is_any_of(host: str, hosts: re.Pattern[str] | None) -> bool:

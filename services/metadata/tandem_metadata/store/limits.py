@@ -7,6 +7,7 @@ lets through, the tables': so a request is answered alike on every database.
 import posixpath
 import re
 from collections.abc import Sized
+from functools import lru_cache
 
 from tandem_shared.errors import InvalidParameter
 
@@ -54,18 +55,27 @@ def check_key(field: str, key: str) -> None:
     Clients of old kept a key as a file of that name, so a key may hold `/` but not be absolute,
     nor have an empty, `.` or `..` segment; MLflow also refuses every key that begins with `..`.
     """
+    if _is_sound(key):
+        return
     check_length(field, key, KEY)
     if not _KEY_CHARACTERS.fullmatch(key):
         raise InvalidParameter(
             f"Invalid value {_shown(key)} for parameter '{field}': use letters, digits, spaces "
             "and the characters _ - . : / only."
         )
+    raise InvalidParameter(
+        f"Invalid value {_shown(key)} for parameter '{field}': a key must not begin or end "
+        "with '/', begin with '..', nor hold an empty, '.' or '..' segment."
+    )
+
+
+@lru_cache(maxsize=4096)
+def _is_sound(key: str) -> bool:
+    """Whether a key can be logged. A training loop logs the same few again and again."""
+    if len(key) > KEY or not _KEY_CHARACTERS.fullmatch(key):
+        return False
     normal = posixpath.normpath(key)
-    if normal != key or normal == "." or normal.startswith(("..", "/")):
-        raise InvalidParameter(
-            f"Invalid value {_shown(key)} for parameter '{field}': a key must not begin or end "
-            "with '/', begin with '..', nor hold an empty, '.' or '..' segment."
-        )
+    return normal == key and normal != "." and not normal.startswith(("..", "/"))
 
 
 def check_free_key(field: str, key: str) -> None:
