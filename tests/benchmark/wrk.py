@@ -17,6 +17,7 @@ _MARK = "RESULT "
 _FEW = 6 * CONNECTIONS
 """Of fewer answers, those on their way when the time is up would be too large a part."""
 _LONGER = 4
+_LONG_SECONDS = 20
 _PHASE = 100_000_000
 """Requests of one phase count from here on, so that those of two never repeat each other."""
 
@@ -61,7 +62,7 @@ def drive(url: str, kind: str, seconds: int, data: Mapping[str, Any]) -> list[Lo
     loads.append(_run(url, {**data, "kind": kind, "first": 2 * _PHASE}, seconds))
     last = loads[-1]
     if not last.requests or (not last.fault and last.requests < _FEW):
-        longer = seconds * _LONGER
+        longer = max(seconds * _LONGER, _LONG_SECONDS)
         loads.append(_run(url, {**data, "kind": kind, "first": 3 * _PHASE}, longer))
     return loads
 
