@@ -1,0 +1,1 @@
+"""How requests keep their rate while a database grows: `make bench-growth`."""
