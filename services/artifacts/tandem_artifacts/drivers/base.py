@@ -17,7 +17,10 @@ from tandem_shared.errors import NotSupported
 _NOT_HERE = "This artifact destination has no multipart uploads and no presigned URLs."
 
 CHUNK_BYTES = 1024 * 1024
-"""The size of the pieces in which bytes travel."""
+"""The size of the pieces in which bytes travel; what is no longer is stored and read at once."""
+
+LONG_CHUNK_BYTES = 4 * 1024 * 1024
+"""The size of further pieces of what is long: each costs a turn of a thread."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,14 @@ from itertools import islice
 from pathlib import Path
 
 from tandem_artifacts.drivers import disk
-from tandem_artifacts.drivers.base import CHUNK_BYTES, Driver, Entry, Reading, Stat
+from tandem_artifacts.drivers.base import (
+    CHUNK_BYTES,
+    LONG_CHUNK_BYTES,
+    Driver,
+    Entry,
+    Reading,
+    Stat,
+)
 from tandem_artifacts.drivers.threads import ReadAhead, Threads, certainly, finish
 from tandem_shared.errors import InvalidParameter, NotFound, Unavailable
 
@@ -86,7 +93,7 @@ class Local(Driver):
         try:
             await self._threads.run(file.open)
             async for chunk in chunks:
-                if len(data) >= CHUNK_BYTES:
+                if len(data) >= LONG_CHUNK_BYTES:
                     if writing is not None:
                         await finish(writing)
                     writing = ensure_future(self._threads.run(file.write, data))

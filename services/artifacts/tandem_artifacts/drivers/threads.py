@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import anyio
 
-from tandem_artifacts.drivers.base import CHUNK_BYTES
+from tandem_artifacts.drivers.base import CHUNK_BYTES, LONG_CHUNK_BYTES
 from tandem_shared.errors import Unavailable
 
 T = TypeVar("T")
@@ -67,7 +67,8 @@ async def certainly(work: Coroutine[Any, Any, T]) -> T:
 class ReadAhead(AsyncIterator[bytes]):
     """What a blocking `read(size)` yields, `length` bytes in all, always one chunk ahead.
 
-    `first` has been read already, and counts. Raises Unavailable when `read` comes to an end early.
+    Chunks grow up to `LONG_CHUNK_BYTES`; two are held at most. `first` has been read already, and
+    counts. Raises Unavailable when `read` comes to an end early.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class ReadAhead(AsyncIterator[bytes]):
         self._read = read
         self._left = length
         self._first = first
+        self._size = CHUNK_BYTES
         self._next: asyncio.Future[bytes] | None = None
 
     async def __anext__(self) -> bytes:
@@ -106,4 +108,5 @@ class ReadAhead(AsyncIterator[bytes]):
         self._left = 0
 
     def _begin(self, left: int) -> "asyncio.Future[bytes]":
-        return asyncio.ensure_future(self._threads.run(self._read, min(CHUNK_BYTES, left)))
+        size, self._size = self._size, min(2 * self._size, LONG_CHUNK_BYTES)
+        return asyncio.ensure_future(self._threads.run(self._read, min(size, left)))
