@@ -62,7 +62,8 @@ def measure(
 def _stored(row: Row, database: Database) -> Iterator[list[wrk.Load]]:
     """Raise Wrong when the database has not what the answers say.
 
-    Requests that were on their way when wrk ended may be stored, and were not counted.
+    Requests that were on their way when wrk ended may be stored, and were not counted; so may be
+    what was refused, which is a fault of its own.
     """
     if not row.table:
         yield []
@@ -73,7 +74,7 @@ def _stored(row: Row, database: Database) -> Iterator[list[wrk.Load]]:
     found = database.count(row.table) - before
     samples = 2 * row.each
     promised = sum(load.good for load in loads) * row.each + samples
-    unseen = sum(wrk.CONNECTIONS + load.broken for load in loads) * row.each
+    unseen = sum(wrk.CONNECTIONS + load.broken + load.refused for load in loads) * row.each
     if not promised <= found <= promised + unseen:
         raise Wrong(f"{promised} rows of {row.table} were acknowledged, {found} are there")
 
