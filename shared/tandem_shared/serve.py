@@ -6,7 +6,6 @@ seconds, and the process exits with 0.
 """
 
 import asyncio
-import contextlib
 import gc
 import importlib
 import importlib.util
@@ -19,11 +18,11 @@ import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tandem_shared import logs, prometheus, supervisor
+from tandem_shared import logs, prometheus
 from tandem_shared import settings as settings_table
 from tandem_shared.exchange import with_headers
 from tandem_shared.health import READINESS
@@ -72,22 +71,29 @@ def run(service: Service, settings: CommonSettings) -> int:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     print(f"{service.name} listens on http://{shown}:{port}", file=sys.stderr, flush=True)
-    if settings.workers == 1:
-        return run_worker(service, listener)
-    with contextlib.ExitStack() as stack:
-        directory = settings.expose_prometheus or stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="tandem-metrics-")
-        )
-        os.makedirs(directory, exist_ok=True)
-        for stale in os.scandir(directory):
-            if stale.name.endswith(".db"):
-                os.unlink(stale)
-        os.environ[prometheus.MULTIPROCESS_DIRECTORY] = directory
-        if _STOP_WANTED.is_set():
-            return 0
-        return supervisor.Supervisor(
-            [service.name, service.settings, service.factory], settings.workers, listener
-        ).run()
+    if settings.workers > 1:
+        _supervise(service, settings, listener)
+    return run_worker(service, listener)
+
+
+def _supervise(service: Service, settings: CommonSettings, listener: socket.socket) -> NoReturn:
+    """Become the supervisor of workers, which needs nothing of what was imported to get here."""
+    # A signal waits until the supervisor listens for it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    if _STOP_WANTED.is_set():
+        sys.exit(0)
+    temporary = "" if settings.expose_prometheus else tempfile.mkdtemp(prefix="tandem-metrics-")
+    directory = settings.expose_prometheus or temporary
+    os.makedirs(directory, exist_ok=True)
+    for stale in os.scandir(directory):
+        if stale.name.endswith(".db"):
+            os.unlink(stale)
+    os.environ[prometheus.MULTIPROCESS_DIRECTORY] = directory
+    listener.set_inheritable(True)
+    names = [service.name, service.settings, service.factory]
+    numbers = [str(settings.workers), str(listener.fileno())]
+    command = [sys.executable, "-P", "-m", "tandem_shared.supervisor", *names, *numbers, temporary]
+    os.execv(sys.executable, command)
 
 
 def run_worker(service: Service, listener: socket.socket, lifeline: int | None = None) -> int:

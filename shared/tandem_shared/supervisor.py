@@ -1,15 +1,19 @@
-"""Keeps a number of worker processes on one listening socket."""
+"""Keeps a number of worker processes on one listening socket: a process that imports little.
+
+`python -m tandem_shared.supervisor` is what `serve` becomes when there are several workers.
+"""
 
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 
-from prometheus_client import multiprocess
+from tandem_shared import logs
 
 _CRASHED_AT_START_SECONDS = 10.0
 _RESTART_SECONDS = 1.0
@@ -33,6 +37,8 @@ class Supervisor:
         """Work until stopped or until a worker cannot start; returns the exit status."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        # What came while there was nobody to hear it is heard now; workers inherit the mask.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))
         for _ in range(self._wanted):
             self._spawn()
         status = 0
@@ -47,7 +53,7 @@ class Supervisor:
         """Replace a worker, or stop; returns the exit status that its end stands for."""
         process, started = self._workers.pop(pid)
         process.returncode = code
-        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+        _forget_metrics(pid)
         age = time.monotonic() - started
         if self._stopping:
             # SIGTERM ends a worker that has not come as far as to listen for it.
@@ -83,3 +89,27 @@ class Supervisor:
             # Not Popen.terminate(), which may reap a worker that run() waits for.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
+
+
+def _forget_metrics(pid: int) -> None:
+    """Drop what a dead worker was doing from the metrics; what it has done stays counted."""
+    from prometheus_client import multiprocess  # Rarely needed, and large.
+
+    multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
+def main() -> int:
+    """Supervise the workers of the service that the arguments name; returns the exit status."""
+    *service, workers, descriptor, temporary = sys.argv[1:]
+    logs.configure(service[0], os.environ["TANDEM_LOG_LEVEL"])
+    listener = socket.socket(fileno=int(descriptor))
+    listener.set_inheritable(False)
+    try:
+        return Supervisor(service, int(workers), listener).run()
+    finally:
+        if temporary:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
