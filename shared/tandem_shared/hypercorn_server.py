@@ -9,7 +9,7 @@ from typing import Any
 
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.asyncio import tcp_server
-from hypercorn.config import Config
+from hypercorn.config import Config, Sockets
 from starlette.types import ASGIApp
 
 # Hypercorn takes 64 KiB at a time, and each piece of an upload costs it a quarter of a millisecond.
@@ -34,7 +34,7 @@ async def serve(
     caller after `graceful_seconds`.
     """
     config = _config(
-        bind=[f"fd://{listener.detach()}"],
+        listener,
         graceful_timeout=graceful_seconds + clean_up_seconds,
         keep_alive_timeout=keep_alive_seconds,
         keep_alive_max_requests=1_000_000,
@@ -49,9 +49,20 @@ async def serve(
         await hypercorn_serve(app, config, shutdown_trigger=until)  # type: ignore[arg-type]
 
 
-def _config(**values: Any) -> Config:
+class _Config(Config):
+    """Has a socket that listens already."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        super().__init__()
+        self._listener = listener
+
+    def create_sockets(self) -> Sockets:
+        return Sockets(secure_sockets=[], insecure_sockets=[self._listener], quic_sockets=[])
+
+
+def _config(listener: socket.socket, **values: Any) -> Config:
     """Hypercorn takes unknown names in silence; this does not."""
-    config = Config()
+    config = _Config(listener)
     for name, value in values.items():
         if not hasattr(config, name):
             raise AttributeError(f"Hypercorn has no setting {name}")

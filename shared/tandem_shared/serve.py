@@ -26,6 +26,7 @@ from tandem_shared import logs, prometheus
 from tandem_shared import settings as settings_table
 from tandem_shared.exchange import with_headers
 from tandem_shared.health import READINESS
+from tandem_shared.listener import Listener
 from tandem_shared.settings import CommonSettings, SettingsError
 
 BACKLOG = 1024
@@ -168,7 +169,7 @@ async def _serve(
     server = importlib.import_module(f"tandem_shared.{settings.asgi_server}_server")
     await server.serve(
         cuttable,
-        listener,
+        Listener(fileno=listener.detach()),
         until=stopped,
         graceful_seconds=settings.graceful_timeout,
         clean_up_seconds=_CLEAN_UP_SECONDS,
