@@ -53,7 +53,8 @@ CASE WHEN {_MARK} THEN 0.0 WHEN k = 1 THEN {_NUMBER} % 1000 / 1000.0 ELSE {_NUMB
 """
 _LATEST: Final = f"""
 INSERT INTO latest_metrics (key, value, timestamp, step, is_nan, run_uuid)
-SELECT 'metric_' || k, {_VALUE}, start_time + 1000 * ({{steps}} - 1), {{steps}} - 1, {_MARK}, run_uuid
+SELECT 'metric_' || k, {_VALUE}, start_time + 1000 * ({{steps}} - 1), {{steps}} - 1, {_MARK},
+  run_uuid
 FROM numbered, {_KEYED} WHERE k <> 2 OR n % 10 = 0
 """
 _METRICS: Final = f"""

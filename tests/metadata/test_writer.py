@@ -49,7 +49,7 @@ def _together(
     """The outcomes of calls that wait for the same transaction."""
 
     async def main() -> list[Run | BaseException | None]:
-        writer = Writer(database, Threads(settings.pool_size, 10), 10)
+        writer = Writer(database, database, Threads(settings.pool_size, 10), 10)
         busy, go = threading.Event(), threading.Event()
         transact = database.transact
 
@@ -59,7 +59,8 @@ def _together(
             return transact(function)
 
         database.transact = wait_first  # type: ignore[method-assign]
-        first = asyncio.create_task(writer.log(_metric(new_run(database), "first")))
+        tag = batch.tag(new_run(database), RunTag("first", "x"), truncate=True)
+        first = asyncio.create_task(writer.log(tag))
         assert await asyncio.to_thread(busy.wait, 10)
         tasks = [
             asyncio.create_task(
@@ -113,7 +114,7 @@ def test_calls_that_wait_are_committed_together(database: Database, settings: Se
         latest = {metric.key: metric.step for metric in _run(database, run_id).data.metrics}
         assert latest["a"] == 4
     with database.read() as conn:
-        assert conn.execute(select(func.count()).select_from(tracking.metrics)).scalar() == 17
+        assert conn.execute(select(func.count()).select_from(tracking.metrics)).scalar() == 16
 
 
 def test_each_call_that_fails_fails_alone(database: Database, settings: Settings) -> None:
@@ -150,6 +151,32 @@ def test_each_call_that_fails_fails_alone(database: Database, settings: Settings
     assert {metric.key for metric in data.metrics} == {"before", "m", "after"}
     assert {param.key: param.value for param in data.params} == {"p": "old", "r": "1"}
     assert not _run(database, deleted).data.metrics
+
+
+def test_metrics_alone_are_logged_by_one_statement_on_postgresql(
+    database: Database, settings: Settings
+) -> None:
+    good, deleted = new_run(database), new_run(database)
+    with database.write() as conn:
+        where = tracking.runs.c.run_uuid == deleted
+        conn.execute(update(tracking.runs).where(where).values(lifecycle_stage="deleted"))
+    entries = [_metric(good, step=1), _metric(deleted), _metric("f" * 32), _metric(good, "b")]
+    statements: list[str] = []
+    listener = (database._engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
+    event.listen(*listener)
+    left = database.at_once(lambda conn: groups.log_metrics(conn, entries))
+    event.remove(*listener)
+    assert left == {1, 2}
+    assert len(statements) == (1 if database.dialect == "postgresql" else 4)
+    assert [metric.step for metric in _run(database, good).data.metrics] == [1, 0]
+    assert not _run(database, deleted).data.metrics
+    outcomes = _together(database, settings, entries)
+    assert [type(outcome) for outcome in outcomes] == [
+        type(None),
+        InvalidParameter,
+        NotFound,
+        type(None),
+    ]
 
 
 def test_of_two_values_of_a_param_in_one_group_the_first_wins(
@@ -208,16 +235,21 @@ def test_a_group_leaves_what_single_calls_leave(database: Database, order: tuple
         for value, timestamp, step in (logged[index] for index in order)
     ]
     left = []
-    for log in (_by_group, _one_by_one):
+    for log in (_by_group, _at_once, _one_by_one):
         run_id = new_run(database)
         log(database, [batch.Entry(run_id, metrics=entry.metrics) for entry in entries])
         left.append(_run(database, run_id).data)
-    assert left[0] == left[1]
+    assert left[0] == left[1] == left[2]
 
 
 def _by_group(database: Database, entries: Sequence[batch.Entry]) -> None:
     with database.write() as conn:
         assert groups.log(conn, entries) == set()
+
+
+def _at_once(database: Database, entries: Sequence[batch.Entry]) -> None:
+    assert groups.only_metrics(entries)
+    assert database.at_once(lambda conn: groups.log_metrics(conn, entries)) == set()
 
 
 def _one_by_one(database: Database, entries: Sequence[batch.Entry]) -> None:

@@ -37,9 +37,15 @@ GROUP = Histogram(
 class Writer:
     """Logs and creates runs for many requests at once; an answer follows the commit."""
 
-    def __init__(self, database: Database, threads: Threads, timeout: float) -> None:
-        """A call that waits for `timeout` seconds fails with Unavailable."""
+    def __init__(
+        self, database: Database, together: Database, threads: Threads, timeout: float
+    ) -> None:
+        """Groups go to `together`; a call that stands alone takes one of `threads`.
+
+        A call that waits for `timeout` seconds fails with Unavailable.
+        """
         self._db = database
+        self._together = together
         self._threads = threads
         self._lane: Lane[Call, object] = Lane(
             "writer", self._commit, weigh=_rows, limit=_LIMIT, timeout=timeout
@@ -69,7 +75,7 @@ class Writer:
         while left:
             chosen = [calls[index] for index in left]
             try:
-                done = self._db.transact(partial(_write, calls=chosen))
+                done = self._write(chosen)
             except groups.Contradicted as error:
                 left = [index for place, index in enumerate(left) if place not in error.indexes]
                 continue
@@ -80,6 +86,13 @@ class Writer:
             GROUP.observe(len(chosen))
             break
         return outcomes
+
+    def _write(self, calls: Sequence[Call]) -> list[object]:
+        entries = [call for call in calls if isinstance(call, batch.Entry)]
+        if len(entries) < len(calls) or not groups.only_metrics(entries):
+            return self._together.transact(partial(_write, calls=calls))
+        left = self._together.at_once(partial(groups.log_metrics, entries=entries))
+        return [_ALONE if index in left else _DONE for index in range(len(calls))]
 
 
 def _rows(call: Call) -> int:

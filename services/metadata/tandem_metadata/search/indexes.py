@@ -3,6 +3,7 @@
 MLflow's migrations know nothing of them and need not: an index has no meaning but speed.
 """
 
+import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,6 +38,8 @@ BEST: Final = Index("tandem_latest_metrics_best", "latest_metrics", "key, is_nan
 
 ALL: Final = (STARTED, BEST)
 
+_SECONDS: Final = 10.0
+
 _VALID: Final = {
     "postgresql": text(
         "SELECT indisvalid FROM pg_catalog.pg_index WHERE indexrelid = to_regclass(:name)"
@@ -46,8 +49,18 @@ _VALID: Final = {
 
 
 def is_there(conn: Connection, index: Index) -> bool:
-    """Whether the database has the index, complete.
-
-    It is looked up each time, which costs less than a page: it may come and go while Tandem runs.
-    """
+    """Whether the database has the index, complete."""
     return bool(conn.execute(_VALID[conn.dialect.name], {"name": index.name}).scalar())
+
+
+def seems_there(conn: Connection, index: Index) -> bool:
+    """As `is_there`, as a connection has found it within the last seconds.
+
+    It may come and go while Tandem runs; until that is seen, a search is as right as ever, and only
+    slower than it could be.
+    """
+    found: tuple[float, bool] | None = conn.info.get(index.name)
+    now = time.monotonic()
+    if found is None or now - found[0] > _SECONDS:
+        found = conn.info[index.name] = (now, is_there(conn, index))
+    return found[1]

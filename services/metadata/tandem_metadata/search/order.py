@@ -8,6 +8,7 @@ whose ranks only have null values last is sorted by NULLS LAST, so that an index
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -37,6 +38,8 @@ MAX_CLAUSES: Final = 32
 
 LATEST_FIRST: Final = RUNS.order(parse_sort_key("start_time DESC"))
 """How runs are sorted where nothing else is asked for."""
+
+_KEPT: Final = 1_000  # characters
 
 _RANKS: Final = range(-1, 3)
 _INT64: Final = 2**63
@@ -146,6 +149,18 @@ def order_runs(clauses: Sequence[str]) -> RunOrdering:
     NaN comes behind numbers, and what has no value behind NaN, in either direction. Raises
     InvalidParameter for a clause that names no field of runs or names one again.
     """
+    if sum(map(len, clauses)) > _KEPT:
+        return _order_runs(clauses)
+    return _kept_order_of_runs(tuple(clauses))
+
+
+@lru_cache(maxsize=256)
+def _kept_order_of_runs(clauses: tuple[str, ...]) -> RunOrdering:
+    """Searches are ordered in few ways, and making an ordering costs as much as a small query."""
+    return _order_runs(clauses)
+
+
+def _order_runs(clauses: Sequence[str]) -> RunOrdering:
     source: FromClause = runs
     terms: list[Term] = []
     seen = set()

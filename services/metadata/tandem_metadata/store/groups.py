@@ -40,6 +40,25 @@ def groupable(entry: Entry) -> bool:
     return not entry.renames and not any(metric.model_id for metric in entry.metrics)
 
 
+def only_metrics(entries: Sequence[Entry]) -> bool:
+    """Whether `log_metrics` takes the entries."""
+    return not any(entry.params or entry.tags for entry in entries)
+
+
+def log_metrics(conn: Connection, entries: Sequence[Entry]) -> set[int]:
+    """As `log`, for entries of nothing but metrics; on PostgreSQL it is one statement."""
+    if not _is_postgresql(conn):
+        return log(conn, entries)
+    run_ids = {entry.run_id for entry in entries}
+    rows, latest = _metric_rows(entries)
+    if not rows:
+        active = _active(conn, run_ids)
+    else:
+        given = (_texts([*run_ids]), *_columns(rows), *_columns(latest))
+        active = {row[0] for row in conn.exec_driver_sql(_POSTGRESQL_AT_ONCE, given)}
+    return {index for index, entry in enumerate(entries) if entry.run_id not in active}
+
+
 def log(conn: Connection, entries: Sequence[Entry]) -> set[int]:
     """Add entries to active runs, as `batch.log` does; returns the indexes of those left out.
 
@@ -59,8 +78,9 @@ def log(conn: Connection, entries: Sequence[Entry]) -> set[int]:
     taken = [entry for index, entry in enumerate(entries) if index not in left]
     if params:
         _log_params(conn, params, entries)
-    if rows := [_metric_row(entry.run_id, each) for entry in taken for each in entry.metrics]:
-        _log_metrics(conn, rows)
+    rows, latest = _metric_rows(taken)
+    if rows:
+        _log_metrics(conn, rows, latest)
     if tags := {(e.run_id, key): value for e in taken for key, value in e.tags.items()}:
         _put_tags(conn, {place: tags[place] for place in tags if place[1] != runs.NAME_TAG})
     return left
@@ -111,18 +131,24 @@ def _metric_row(run_id: str, logged: Any) -> MetricRow:
     return run_id, logged.key, logged.step or 0, logged.timestamp, value, is_nan
 
 
-def _log_metrics(conn: Connection, rows: list[MetricRow]) -> None:
+def _metric_rows(entries: Sequence[Entry]) -> tuple[list[MetricRow], list[MetricRow]]:
+    """The metrics of entries, and the latest of each key of each run, in order."""
+    rows = [_metric_row(entry.run_id, each) for entry in entries for each in entry.metrics]
     rows.sort(key=lambda row: row[:5])  # of equal ones the first given stays first
     latest: dict[tuple[str, str], MetricRow] = {}
     for row in rows:
         before = latest.get(row[:2])
         if before is None or row[2:5] > before[2:5]:
             latest[row[:2]] = row
+    return rows, [*latest.values()]
+
+
+def _log_metrics(conn: Connection, rows: Sequence[MetricRow], latest: Sequence[MetricRow]) -> None:
     if _is_postgresql(conn):
-        conn.exec_driver_sql(_POSTGRESQL_METRICS, (*_columns(rows), *_columns([*latest.values()])))
+        conn.exec_driver_sql(_POSTGRESQL_METRICS, (*_columns(rows), *_columns(latest)))
     else:
         conn.exec_driver_sql(_SQLITE_METRICS, rows)
-        conn.exec_driver_sql(_SQLITE_LATEST, [*latest.values()])
+        conn.exec_driver_sql(_SQLITE_LATEST, latest)
 
 
 _UNNESTED_METRICS: Final = (
@@ -133,6 +159,19 @@ _POSTGRESQL_METRICS: Final = f"""
 WITH logged AS (
   INSERT INTO metrics ({_METRIC_COLUMNS}) {_UNNESTED_METRICS} ON CONFLICT DO NOTHING)
 INSERT INTO latest_metrics AS old ({_METRIC_COLUMNS}) {_UNNESTED_METRICS} {_NEWER}"""
+_GIVEN: Final = (
+    f"SELECT {_METRIC_COLUMNS} FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], "
+    f"%s::float8[], %s::bool[]) WITH ORDINALITY AS g ({_METRIC_COLUMNS}, place) "
+    "WHERE run_uuid IN (SELECT run_uuid FROM active) ORDER BY place"
+)
+_POSTGRESQL_AT_ONCE: Final = f"""
+WITH active AS (
+  SELECT run_uuid FROM runs WHERE run_uuid = ANY(%s::text[]) AND lifecycle_stage = 'active'),
+logged AS (
+  INSERT INTO metrics ({_METRIC_COLUMNS}) {_GIVEN} ON CONFLICT DO NOTHING),
+latest AS (
+  INSERT INTO latest_metrics AS old ({_METRIC_COLUMNS}) {_GIVEN} {_NEWER})
+SELECT run_uuid FROM active"""
 _SQLITE_METRICS: Final = (
     f"INSERT INTO metrics ({_METRIC_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )

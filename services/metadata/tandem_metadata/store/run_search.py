@@ -92,9 +92,9 @@ def _first(conn: Connection, search: Search) -> Sequence[Row[Any]]:
     experiment_id = type_coerce(runs.c.experiment_id, BigInteger)
     mine = experiment_id.in_(search.experiment_ids)
     latest = run_pages.latest(search)
-    if latest is not None and indexes.is_there(conn, indexes.STARTED):
+    if latest is not None and indexes.seems_there(conn, indexes.STARTED):
         return _rows(conn, search, latest)
-    if search.ordering.metric is not None and indexes.is_there(conn, indexes.BEST):
+    if search.ordering.metric is not None and indexes.seems_there(conn, indexes.BEST):
         walked: int | None = run_pages.stride(search)
         seen = -1
         while walked and (best := run_pages.best(search, walked)) is not None:
