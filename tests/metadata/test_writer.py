@@ -49,7 +49,7 @@ def _together(
     """The outcomes of calls that wait for the same transaction."""
 
     async def main() -> list[Run | BaseException | None]:
-        writer = Writer(database, database, Threads(settings.pool_size, 10), 10)
+        writer = Writer(database, Threads(settings.pool_size, 10), 10)
         busy, go = threading.Event(), threading.Event()
         transact = database.transact
 

@@ -64,7 +64,7 @@ def create_app() -> ASGIApp:
     """
     settings = load(Settings, os.environ)
     root = settings.artifact_root()
-    database = Database(settings, spare=1)  # deliveries
+    database = Database(settings, spare=4)  # deliveries, the writer, and two of the reader
     if settings.migrate:
         database.prepare(root)
     context = Context(settings, database)

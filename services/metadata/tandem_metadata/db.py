@@ -97,44 +97,19 @@ class Database:
     `pool_timeout` seconds, or has no connection free for as long; no message holds the address.
     """
 
-    def __init__(
-        self,
-        settings: DatabaseSettings,
-        *,
-        spare: int = 0,
-        size: int | None = None,
-        plan_once: bool = False,
-    ) -> None:
-        """`spare` connections come on top of the settings' for what is not a request.
-
-        Or `size` says how many there are. With `plan_once` PostgreSQL plans a prepared statement
-        for any parameters, not for those of each execution: where one plan is right, and the
-        planning half the cost.
-        """
-        self._settings = settings
-        self._siblings: list[Database] = []
+    def __init__(self, settings: DatabaseSettings, *, spare: int = 0) -> None:
+        """`spare` connections come on top of the settings' for what is not one request's."""
         self.url = parse_url(settings.backend_store_uri)
         self.dialect: Dialect = "sqlite" if self.url.drivername == "sqlite" else "postgresql"
         self._timeout = settings.pool_timeout
         # SQLite has one writer at a time and lets the others poll. Writers of this process queue
         # here instead, before they take a connection that a reader could use.
         self._writer = threading.Lock() if self.dialect == "sqlite" else None
-        size = settings.pool_size + spare if size is None else size
-        self._engine = _engine(self.url, self.dialect, settings, size, plan_once=plan_once)
+        self._size = settings.pool_size + spare
+        self._engine = _engine(self.url, self.dialect, settings, self._size)
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._size = size
         POOL_SIZE.inc(self._size)
         self._listeners: dict[str, Callable[[], None]] = {}
-
-    def sibling(self, size: int) -> "Database":
-        """The same database by as many connections of its own, which plan once.
-
-        It is closed with this one. SQLite has no use for it: there it is this one.
-        """
-        if self.dialect == "sqlite":
-            return self
-        self._siblings.append(Database(self._settings, size=size, plan_once=True))
-        return self._siblings[-1]
 
     def prepare(self, artifact_root: str) -> None:
         """Make the tables of an empty database, or check that Tandem can use those it finds.
@@ -158,8 +133,6 @@ class Database:
 
     def close(self) -> None:
         """Close the connections; the database opens new ones if it is used again."""
-        for sibling in self._siblings:
-            sibling.close()
         POOL_SIZE.dec(self._size)
         self._size = 0
         self._engine.dispose()
@@ -360,9 +333,7 @@ def _sqlite_url(url: URL) -> URL:
     return url
 
 
-def _engine(
-    url: URL, dialect: Dialect, settings: DatabaseSettings, size: int, *, plan_once: bool
-) -> Engine:
+def _engine(url: URL, dialect: Dialect, settings: DatabaseSettings, size: int) -> Engine:
     options: dict[str, Any] = {}
     if dialect == "sqlite":
         options["connect_args"] = {"timeout": settings.pool_timeout, "check_same_thread": False}
@@ -392,8 +363,6 @@ def _engine(
     else:
         event.listen(engine, "checkout", _check_idle)
         event.listen(engine, "before_cursor_execute", _choose_format)
-        if plan_once and settings.db_prepared_statements:
-            event.listen(engine, "connect", _plan_once)
     event.listen(engine, "checkout", _count_checkout)
     event.listen(engine, "checkin", _count_checkin)
     return engine
@@ -405,11 +374,6 @@ def _configure_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     # LIKE then tells upper from lower case, as on PostgreSQL; searches rely on it.
     connection.execute("PRAGMA case_sensitive_like = ON")
-
-
-def _plan_once(connection: psycopg.Connection[Any], _: object) -> None:
-    connection.execute("SET plan_cache_mode = force_generic_plan")
-    connection.commit()
 
 
 def _check_idle(

@@ -37,15 +37,12 @@ GROUP = Histogram(
 class Writer:
     """Logs and creates runs for many requests at once; an answer follows the commit."""
 
-    def __init__(
-        self, database: Database, together: Database, threads: Threads, timeout: float
-    ) -> None:
-        """Groups go to `together`; a call that stands alone takes one of `threads`.
+    def __init__(self, database: Database, threads: Threads, timeout: float) -> None:
+        """A call that stands alone takes one of `threads`.
 
         A call that waits for `timeout` seconds fails with Unavailable.
         """
         self._db = database
-        self._together = together
         self._threads = threads
         self._lane: Lane[Call, object] = Lane(
             "writer", self._commit, weigh=_rows, limit=_LIMIT, timeout=timeout
@@ -90,8 +87,8 @@ class Writer:
     def _write(self, calls: Sequence[Call]) -> list[object]:
         entries = [call for call in calls if isinstance(call, batch.Entry)]
         if len(entries) < len(calls) or not groups.only_metrics(entries):
-            return self._together.transact(partial(_write, calls=calls))
-        left = self._together.at_once(partial(groups.log_metrics, entries=entries))
+            return self._db.transact(partial(_write, calls=calls))
+        left = self._db.at_once(partial(groups.log_metrics, entries=entries))
         return [_ALONE if index in left else _DONE for index in range(len(calls))]
 
 

@@ -17,9 +17,6 @@ from tandem_metadata.writer import Writer
 from tandem_shared import wire
 from tandem_shared.http import Route, api_routes, json_response, read_json_body
 
-LANES = 3
-"""Runs of grouped calls at a time: the writer's, single runs', pages'."""
-
 R = TypeVar("R", bound=Struct)
 
 
@@ -36,9 +33,8 @@ class Context:
     def __post_init__(self) -> None:
         timeout = self.settings.pool_timeout
         self.threads = Threads(self.settings.pool_size, timeout)
-        together = self.db.sibling(LANES)
-        self.writer = Writer(self.db, together, self.threads, timeout)
-        self.reader = Reader(together, timeout)
+        self.writer = Writer(self.db, self.threads, timeout)
+        self.reader = Reader(self.db, timeout)
 
     def close(self) -> None:
         """Let go of the threads; blocks until what they do is done."""

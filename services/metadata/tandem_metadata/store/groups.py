@@ -19,6 +19,9 @@ MetricRow = tuple[str, str, int, int, float, bool]
 """Run, key, step, timestamp, value as stored, whether it is NaN."""
 
 _METRIC_COLUMNS: Final = "run_uuid, key, step, timestamp, value, is_nan"
+_AMONG: Final = "= ANY(ARRAY(SELECT unnest(%s::text[])))"
+"""One plan for any number, which PostgreSQL then keeps: making it takes longer than the reading."""
+
 _NEWER: Final = """
 ON CONFLICT (key, run_uuid) DO UPDATE SET
   step = excluded.step, timestamp = excluded.timestamp,
@@ -116,7 +119,7 @@ def _is_postgresql(conn: Connection) -> bool:
 
 def _active(conn: Connection, run_ids: Collection[str]) -> set[str]:
     if _is_postgresql(conn):
-        chosen, given = "= ANY(%s::text[])", _texts([*run_ids])
+        chosen, given = _AMONG, _texts([*run_ids])
     else:
         chosen, given = "IN (SELECT value FROM json_each(?))", json.dumps([*run_ids])
     found = conn.exec_driver_sql(
@@ -160,13 +163,14 @@ WITH logged AS (
   INSERT INTO metrics ({_METRIC_COLUMNS}) {_UNNESTED_METRICS} ON CONFLICT DO NOTHING)
 INSERT INTO latest_metrics AS old ({_METRIC_COLUMNS}) {_UNNESTED_METRICS} {_NEWER}"""
 _GIVEN: Final = (
-    f"SELECT {_METRIC_COLUMNS} FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], "
-    f"%s::float8[], %s::bool[]) WITH ORDINALITY AS g ({_METRIC_COLUMNS}, place) "
+    f"SELECT {_METRIC_COLUMNS} FROM unnest((SELECT %s::text[]), (SELECT %s::text[]), "
+    "(SELECT %s::bigint[]), (SELECT %s::bigint[]), (SELECT %s::float8[]), (SELECT %s::bool[])) "
+    f"WITH ORDINALITY AS g ({_METRIC_COLUMNS}, place) "
     "WHERE run_uuid IN (SELECT run_uuid FROM active) ORDER BY place"
 )
 _POSTGRESQL_AT_ONCE: Final = f"""
 WITH active AS (
-  SELECT run_uuid FROM runs WHERE run_uuid = ANY(%s::text[]) AND lifecycle_stage = 'active'),
+  SELECT run_uuid FROM runs WHERE run_uuid {_AMONG} AND lifecycle_stage = 'active'),
 logged AS (
   INSERT INTO metrics ({_METRIC_COLUMNS}) {_GIVEN} ON CONFLICT DO NOTHING),
 latest AS (

@@ -50,8 +50,9 @@ def read(conn: Connection, run_ids: Collection[str]) -> list[RunRow]:
 
 
 def _read_postgresql(conn: Connection, run_ids: Collection[str]) -> list[RunRow]:
+    statement = _POSTGRESQL_FEW if len(run_ids) <= _FEW else _POSTGRESQL_MANY
     found = conn.exec_driver_sql(
-        _POSTGRESQL, {"ids": [*run_ids]}, execution_options={BINARY: True}
+        statement, {"ids": [*run_ids]}, execution_options={BINARY: True}
     ).cursor.fetchall()  # as tuples, without a Row around each
     return [
         RunRow(
@@ -89,7 +90,12 @@ CROSS JOIN LATERAL (
   SELECT array_agg(key), array_agg(value) FROM params WHERE run_uuid = r.run_uuid) p
 CROSS JOIN LATERAL (
   SELECT array_agg(key), array_agg(value) FROM tags WHERE run_uuid = r.run_uuid) t
-WHERE r.run_uuid = ANY(%(ids)s::text[])"""
+WHERE r.run_uuid = ANY({{ids}})"""
+_FEW: Final = 32
+# How many ids there are is hidden from the planner, which then keeps a plan instead of making one
+# for each number, and that takes longer than to read a few runs. Many are worth their own.
+_POSTGRESQL_FEW: Final = _POSTGRESQL.format(ids="ARRAY(SELECT unnest(%(ids)s::text[]))")
+_POSTGRESQL_MANY: Final = _POSTGRESQL.format(ids="%(ids)s::text[]")
 
 
 def _read_sqlite(conn: Connection, run_ids: Collection[str]) -> list[RunRow]:
