@@ -42,7 +42,7 @@ def test_transactions_that_change_connections_all_succeed(
     options = ("--no-db-prepared-statements", "--no-migrate", "--workers", "2")
     with services.metadata_service(tmp_path, uri, ROOT, *options) as service:
         assert _failures(service.url) == []
-        assert len(_serving(direct)) == POOL
+        assert 1 < len(_serving(direct)) <= POOL
         errors = [line for line in service.log_lines() if line["level"] in ("WARNING", "ERROR")]
         assert errors == []
 

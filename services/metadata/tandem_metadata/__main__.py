@@ -6,9 +6,8 @@ import os
 import sys
 
 from tandem_metadata import database_command
-from tandem_metadata.app import NAME
 from tandem_metadata.artifact_roots import Roots
-from tandem_metadata.settings import ACCEPTED_SWITCHES, REFUSED_FLAGS, Settings
+from tandem_metadata.settings import ACCEPTED_SWITCHES, NAME, REFUSED_FLAGS, Settings
 from tandem_metadata.ui.assets import Assets
 from tandem_shared import cli
 from tandem_shared.serve import Service

@@ -30,15 +30,13 @@ from tandem_metadata.routes import (
     webhooks,
 )
 from tandem_metadata.routes.endpoint import Context, Endpoint, bind
-from tandem_metadata.settings import Settings
+from tandem_metadata.settings import NAME, Settings
 from tandem_metadata.webhooks.delivery import Delivery
 from tandem_metadata.webhooks.sender import Sender
 from tandem_shared.http import Router
 from tandem_shared.observe import Observe
 from tandem_shared.security import ALWAYS_ANSWERED, secure
 from tandem_shared.settings import load
-
-NAME = "tandem-metadata"
 
 _ENDPOINTS: list[Endpoint[Any]] = [
     *experiments.ENDPOINTS,

@@ -148,14 +148,16 @@ def lack(conn: Connection) -> str | None:
     The sentence names the revision that was found, and holds neither an address nor a password.
     """
     found = _found(conn)
+    if not found:
+        if is_empty(conn):
+            return f"It has no tables yet; {UPGRADE} creates them."
+        found = _found(conn)  # tables and revision may have come together since
     if len(found) > 1:
         return (
             "It names several revisions in its table alembic_version: a migration of MLflow's is "
             "under way, or did not end."
         )
     revision = found[0] if found else None
-    if revision is None and is_empty(conn):
-        return f"It has no tables yet; {UPGRADE} creates them."
     if revision is None:
         return "It has tables but no revision (no alembic_version), so it is not MLflow's."
     if revision in OLDER:

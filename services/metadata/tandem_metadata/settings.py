@@ -8,6 +8,10 @@ from urllib.parse import urlsplit
 
 from tandem_shared.settings import CommonSettings, SettingsError, setting
 
+NAME = "tandem-metadata"
+
+_SERVER = "choose the ASGI server by --asgi-server; see serve --help for what can be set."
+
 REFUSED_FLAGS = {
     "--serve-artifacts": "this is the metadata service and carries no artifacts; "
     "run tandem-artifacts for them.",
@@ -17,9 +21,9 @@ REFUSED_FLAGS = {
     "--registry-store-uri": "the registry lives in the database of --backend-store-uri.",
     "--read-replica-backend-store-uri": "reads go to the database of --backend-store-uri.",
     "--app-name": "Tandem has no such application; authenticate at the ingress.",
-    "--gunicorn-opts": "Tandem runs under Hypercorn; see serve --help for what can be set.",
-    "--waitress-opts": "Tandem runs under Hypercorn; see serve --help for what can be set.",
-    "--uvicorn-opts": "Tandem runs under Hypercorn; see serve --help for what can be set.",
+    "--gunicorn-opts": _SERVER,
+    "--waitress-opts": _SERVER,
+    "--uvicorn-opts": _SERVER,
     "--enable-workspaces": "Tandem has no workspaces.",
     "--dev": "set --log-level DEBUG instead.",
 }
