@@ -190,11 +190,10 @@ def test_of_two_values_of_a_param_in_one_group_the_first_wins(
     assert params == {"p": "1"}
 
 
+@pytest.mark.parametrize("prepared_uri", ["postgresql"], indirect=True)  # SQLite refuses no length
 def test_a_row_that_the_database_refuses_costs_the_others_nothing(
     database: Database, settings: Settings
 ) -> None:
-    if database.dialect == "sqlite":
-        pytest.skip("SQLite stores values of any length")
     with database.write() as conn:
         where = tracking.experiments.c.experiment_id == 0
         location = "mlflow-artifacts://" + "x" * 200

@@ -18,7 +18,7 @@ from mlflow.entities.webhook import WebhookEvent
 from mlflow.exceptions import MlflowException
 from sqlalchemy import create_engine, update
 
-from tandem_metadata.db import parse_url
+from tandem_metadata.connections import parse_url
 from tandem_metadata.tables.deliveries import deliveries
 from tests.receiver import Receiver, receiving
 from tests.system import services

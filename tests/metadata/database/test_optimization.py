@@ -13,7 +13,8 @@ from alembic.config import Config
 from sqlalchemy import Connection, create_engine, insert, text
 
 from tandem_metadata import database_command, optimization
-from tandem_metadata.db import Database, parse_url
+from tandem_metadata.connections import parse_url
+from tandem_metadata.db import Database
 from tandem_metadata.revisions import SUPPORTED
 from tandem_metadata.search import indexes
 from tandem_metadata.settings import Settings

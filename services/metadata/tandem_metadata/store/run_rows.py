@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 
-from tandem_metadata.db import BINARY
+from tandem_metadata.connections import BINARY
 
 INFO_COLUMNS: Final = (
     "experiment_id",

@@ -1,0 +1,181 @@
+"""The database's address, and the pool of connections to it."""
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import psycopg
+from prometheus_client import Gauge
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
+from sqlalchemy.pool import PoolProxiedConnection
+
+from tandem_shared.settings import SettingsError
+
+Dialect = Literal["sqlite", "postgresql"]
+
+_CONNECT_TIMEOUT = 10  # seconds
+_IDLE_SECONDS = 1.0
+
+BINARY = "tandem_binary"
+"""Execution option of a statement whose rows PostgreSQL is to send as they are, not as text."""
+
+POOL_SIZE = Gauge(
+    "tandem_db_pool_size",
+    "Database connections that the pools may hold.",
+    multiprocess_mode="livesum",
+)
+IN_USE = Gauge(
+    "tandem_db_pool_connections_in_use",
+    "Database connections in use now.",
+    multiprocess_mode="livesum",
+)
+
+
+class DatabaseSettings(Protocol):
+    """The settings that a database is opened with."""
+
+    @property
+    def backend_store_uri(self) -> str: ...
+    @property
+    def pool_size(self) -> int: ...
+    @property
+    def pool_timeout(self) -> float: ...
+    @property
+    def pool_recycle(self) -> int: ...
+    @property
+    def db_prepared_statements(self) -> bool: ...
+
+
+def parse_url(text: str) -> URL:
+    """The address in SQLAlchemy's form, with the driver that Tandem uses.
+
+    Raises SettingsError, without repeating the address, if it is not a usable one.
+    """
+    try:
+        url = make_url(text)
+    except (exc.ArgumentError, ValueError):
+        raise SettingsError(
+            "--backend-store-uri is not a database URL; write sqlite:///path or "
+            "postgresql://user:password@host/name, with special characters percent-encoded."
+        ) from None
+    name = url.drivername.partition("+")[0]
+    if name in ("postgresql", "postgres"):
+        _check_parameters(url)
+        return url.set(drivername="postgresql+psycopg")
+    if name != "sqlite":
+        raise SettingsError(
+            "--backend-store-uri must begin with sqlite:/// or postgresql://; "
+            f"'{name}' is not supported."
+        )
+    return _sqlite_url(url.set(drivername="sqlite"))
+
+
+def _check_parameters(url: URL) -> None:
+    """The driver would find these out only when it connects, which may be much later."""
+    try:
+        psycopg.conninfo.make_conninfo(**dict.fromkeys(url.query, ""))
+        int(str(url.query.get("connect_timeout", 0)))
+    except (psycopg.ProgrammingError, ValueError) as error:
+        raise SettingsError(
+            "--backend-store-uri has a parameter that PostgreSQL's library does not take: "
+            f"{str(error).strip()}."
+        ) from None
+
+
+def _sqlite_url(url: URL) -> URL:
+    if url.host:
+        raise SettingsError(
+            "--backend-store-uri: write sqlite:///relative/path or sqlite:////absolute/path."
+        )
+    path = url.database or ":memory:"
+    if ":memory:" in path or url.query.get("mode") == "memory":
+        raise SettingsError(
+            "--backend-store-uri: an SQLite database in memory would be empty for every worker "
+            "and at every start; write sqlite:///path."
+        )
+    if not path.startswith("file:") and not Path(path).parent.is_dir():
+        raise SettingsError(
+            f"--backend-store-uri: the directory of the SQLite database, {Path(path).parent}, "
+            "does not exist; create it."
+        )
+    return url
+
+
+def open_engine(url: URL, dialect: Dialect, settings: DatabaseSettings, size: int) -> Engine:
+    """A pool of at most `size` connections, which connects to nothing yet."""
+    options: dict[str, Any] = {}
+    if dialect == "sqlite":
+        options["connect_args"] = {"timeout": settings.pool_timeout, "check_same_thread": False}
+    else:
+        options["isolation_level"] = "READ COMMITTED"
+        options["connect_args"] = {
+            name: value
+            for name, value in (
+                ("application_name", "tandem-metadata"),
+                ("connect_timeout", _CONNECT_TIMEOUT),
+            )
+            if name not in url.query
+        }
+        if not settings.db_prepared_statements:
+            options["connect_args"]["prepare_threshold"] = None
+    engine = create_engine(
+        url,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=settings.pool_timeout,
+        pool_recycle=settings.pool_recycle,
+        hide_parameters=True,
+        **options,
+    )
+    if dialect == "sqlite":
+        event.listen(engine, "connect", _configure_sqlite)
+    else:
+        event.listen(engine, "checkout", _check_idle)
+        event.listen(engine, "before_cursor_execute", _choose_format)
+    event.listen(engine, "checkout", _count_checkout)
+    event.listen(engine, "checkin", _count_checkin)
+    return engine
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+    # A commit is on the disk before it is acknowledged, also in WAL mode.
+    connection.execute("PRAGMA synchronous = FULL")
+    # LIKE then tells upper from lower case, as on PostgreSQL; searches rely on it.
+    connection.execute("PRAGMA case_sensitive_like = ON")
+
+
+def _check_idle(
+    connection: psycopg.Connection[Any], record: Any, __: PoolProxiedConnection
+) -> None:
+    """Have a connection replaced that the server has closed while nobody used it.
+
+    Asking costs as much as a small query, so not when it was in use a moment ago.
+    """
+    used = record.info.get("tandem_used")  # None for a new one
+    if used is None or time.monotonic() - used < _IDLE_SECONDS:
+        return
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except psycopg.OperationalError as error:
+        raise exc.InvalidatePoolError from error
+
+
+def _choose_format(
+    _: Connection, cursor: psycopg.Cursor[Any], __: str, ___: object, context: Any, ____: bool
+) -> None:
+    if context is not None and context.execution_options.get(BINARY):
+        cursor.format = psycopg.pq.Format.BINARY
+
+
+def _count_checkout(_: object, record: Any, __: PoolProxiedConnection) -> None:
+    record.info["tandem_in_use"] = True
+    IN_USE.inc()
+
+
+def _count_checkin(_: object, record: Any) -> None:
+    record.info["tandem_used"] = time.monotonic()
+    if record.info.pop("tandem_in_use", False):
+        IN_USE.dec()
