@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import Connection, exc, select, text, update
 
-from tandem_metadata import tables
+from tandem_metadata import connections, tables
 from tandem_metadata.db import Database, announce, parse_url
 from tandem_metadata.settings import Settings
 from tandem_metadata.tables.tracking import experiments
@@ -248,10 +248,20 @@ def test_statements_are_prepared_unless_the_settings_say_otherwise(
 
 
 @only_postgresql
-def test_connections_lost_while_idle_are_replaced(database: Database) -> None:
-    database.ping()
+@pytest.mark.parametrize("idle", [True, False])
+def test_a_connection_lost_while_idle_is_replaced(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, idle: bool
+) -> None:
+    if idle:
+        monkeypatch.setattr(connections, "_IDLE_SECONDS", 0.0)
+    other = Database(replace(settings, pool_size=1))
+    other.ping()
     _terminate_others(database)
-    database.ping()
+    if not idle:  # used a moment ago, it is not asked: the first request meets the loss
+        with pytest.raises(Unavailable, match="does not answer"):
+            other.ping()
+    other.ping()
+    other.close()
 
 
 @only_postgresql
