@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from tandem_metadata.db import Database
 from tandem_metadata.lanes import Lane
 from tandem_metadata.messages.runs import Run
-from tandem_metadata.store import batch, groups, runs
+from tandem_metadata.store import batch, groups, run_creation, runs
 from tandem_metadata.threads import Threads
 from tandem_shared.errors import InvalidParameter
 
@@ -26,6 +26,9 @@ _ALONE: Final = object()
 _DONE: Final = object()
 _LIMIT: Final = 10_000
 """Rows after which a transaction takes no more calls: those that wait behind it wait for all."""
+
+_PLACES: Final = 10_000
+"""Experiments whose places are remembered."""
 
 GROUP = Histogram(
     "tandem_db_group_calls",
@@ -44,6 +47,8 @@ class Writer:
         """
         self._db = database
         self._threads = threads
+        # Where experiments were when their last runs were created; looked at again with each run.
+        self._places: dict[str, run_creation.Place] = {}
         self._lane: Lane[Call, object] = Lane(
             "writer", self._commit, weigh=_rows, limit=_LIMIT, timeout=timeout
         )
@@ -86,10 +91,23 @@ class Writer:
 
     def _write(self, calls: Sequence[Call]) -> list[object]:
         entries = [call for call in calls if isinstance(call, batch.Entry)]
-        if len(entries) < len(calls) or not groups.only_metrics(entries):
-            return self._db.transact(partial(_write, calls=calls))
-        left = self._db.at_once(partial(groups.log_metrics, entries=entries))
-        return [_ALONE if index in left else _DONE for index in range(len(calls))]
+        new = [call for call in calls if isinstance(call, runs.NewRun)]
+        if not new and groups.only_metrics(entries):
+            left = self._db.at_once(partial(groups.log_metrics, entries=entries))
+            return [_ALONE if index in left else _DONE for index in range(len(calls))]
+        if not entries and self._db.dialect == "postgresql" and self._know(new):
+            create = partial(run_creation.create_at_once, new=new, places=self._places)
+            created = self._db.at_once(create)
+            for run, made in zip(new, created, strict=True):
+                if made is None:
+                    self._places.pop(run.experiment_id, None)
+            return [made or _ALONE for made in created]
+        if len(self._places) > _PLACES:
+            self._places.clear()
+        return self._db.transact(partial(_write, calls=calls, places=self._places))
+
+    def _know(self, new: Sequence[runs.NewRun]) -> bool:
+        return all(run.experiment_id in self._places for run in new)
 
 
 def _rows(call: Call) -> int:
@@ -98,13 +116,15 @@ def _rows(call: Call) -> int:
     return 1 + len(call.metrics) + len(call.params) + len(call.tags)
 
 
-def _write(conn: Connection, calls: Sequence[Call]) -> list[object]:
+def _write(
+    conn: Connection, calls: Sequence[Call], places: dict[str, run_creation.Place]
+) -> list[object]:
     outcomes: list[object] = [_ALONE] * len(calls)
     created = [index for index, call in enumerate(calls) if isinstance(call, runs.NewRun)]
     logged = [index for index, call in enumerate(calls) if isinstance(call, batch.Entry)]
     if created:
         new = [call for call in calls if isinstance(call, runs.NewRun)]
-        for index, run in zip(created, groups.create(conn, new), strict=True):
+        for index, run in zip(created, run_creation.create(conn, new, places), strict=True):
             outcomes[index] = run or _ALONE
     if logged:
         entries = [call for call in calls if isinstance(call, batch.Entry)]

@@ -1,4 +1,4 @@
-"""What many requests log and create, in as many statements as one request takes.
+"""What many requests log, in as many statements as one request takes.
 
 The statements are each database's own: what one row costs counts here. Rows of a table are written
 in an order that all transactions share, so that none waits for one that waits for it.
@@ -10,10 +10,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from tandem_metadata.messages.runs import Run
-from tandem_metadata.store import experiments, metrics, runs
+from tandem_metadata.store import metrics, runs
+from tandem_metadata.store.arrays import UNNESTED_TEXTS, is_postgresql, text_columns, texts
 from tandem_metadata.store.batch import Entry
-from tandem_shared.errors import ApiError
 
 MetricRow = tuple[str, str, int, int, float, bool]
 """Run, key, step, timestamp, value as stored, whether it is NaN."""
@@ -50,14 +49,14 @@ def only_metrics(entries: Sequence[Entry]) -> bool:
 
 def log_metrics(conn: Connection, entries: Sequence[Entry]) -> set[int]:
     """As `log`, for entries of nothing but metrics; on PostgreSQL it is one statement."""
-    if not _is_postgresql(conn):
+    if not is_postgresql(conn):
         return log(conn, entries)
     run_ids = {entry.run_id for entry in entries}
     rows, latest = _metric_rows(entries)
     if not rows:
         active = _active(conn, run_ids)
     else:
-        given = (_texts([*run_ids]), *_columns(rows), *_columns(latest))
+        given = (texts([*run_ids]), *_columns(rows), *_columns(latest))
         active = {row[0] for row in conn.exec_driver_sql(_POSTGRESQL_AT_ONCE, given)}
     return {index for index, entry in enumerate(entries) if entry.run_id not in active}
 
@@ -85,41 +84,13 @@ def log(conn: Connection, entries: Sequence[Entry]) -> set[int]:
     if rows:
         _log_metrics(conn, rows, latest)
     if tags := {(e.run_id, key): value for e in taken for key, value in e.tags.items()}:
-        _put_tags(conn, {place: tags[place] for place in tags if place[1] != runs.NAME_TAG})
+        put_tags(conn, {place: tags[place] for place in tags if place[1] != runs.NAME_TAG})
     return left
 
 
-def create(conn: Connection, new: Sequence[runs.NewRun]) -> list[Run | None]:
-    """Create runs in active experiments, as `runs.create` does; None for each that is left out.
-
-    Left out is a run whose experiment is unknown or deleted.
-    """
-    locations = _active_experiments(conn, {each.experiment_id for each in new})
-    created: list[Run | None] = []
-    rows: list[tuple[Any, ...]] = []
-    tags: dict[tuple[str, str], str] = {}
-    for run in new:
-        if run.experiment_id not in locations:
-            created.append(None)
-            continue
-        number, location = locations[run.experiment_id]
-        uri = runs.artifact_uri_in(location, run.run_id)
-        rows.append((run.run_id, run.name, run.user_id, run.start_time, uri, number))
-        tags |= {(run.run_id, key): value for key, value in run.tags.items()}
-        created.append(run.created(number, uri))
-    if rows:
-        _insert_runs(conn, rows)
-        _put_tags(conn, tags)
-    return created
-
-
-def _is_postgresql(conn: Connection) -> bool:
-    return conn.dialect.name == "postgresql"
-
-
 def _active(conn: Connection, run_ids: Collection[str]) -> set[str]:
-    if _is_postgresql(conn):
-        chosen, given = _AMONG, _texts([*run_ids])
+    if is_postgresql(conn):
+        chosen, given = _AMONG, texts([*run_ids])
     else:
         chosen, given = "IN (SELECT value FROM json_each(?))", json.dumps([*run_ids])
     found = conn.exec_driver_sql(
@@ -147,7 +118,7 @@ def _metric_rows(entries: Sequence[Entry]) -> tuple[list[MetricRow], list[Metric
 
 
 def _log_metrics(conn: Connection, rows: Sequence[MetricRow], latest: Sequence[MetricRow]) -> None:
-    if _is_postgresql(conn):
+    if is_postgresql(conn):
         conn.exec_driver_sql(_POSTGRESQL_METRICS, (*_columns(rows), *_columns(latest)))
     else:
         conn.exec_driver_sql(_SQLITE_METRICS, rows)
@@ -191,20 +162,13 @@ def _columns(rows: Sequence[MetricRow]) -> tuple[str, ...]:
     """
     run_ids, keys, steps, timestamps, values, nans = zip(*rows, strict=True)
     return (
-        _texts(run_ids),
-        _texts(keys),
+        texts(run_ids),
+        texts(keys),
         f"{{{','.join(map(str, steps))}}}",
         f"{{{','.join(map(str, timestamps))}}}",
         f"{{{','.join(map(repr, values))}}}",
         f"{{{','.join(map(str, nans))}}}",
     )
-
-
-def _texts(values: Sequence[str]) -> str:
-    joined = '","'.join(values)
-    if "\\" in joined or joined.count('"') != 2 * (len(values) - 1):
-        joined = '","'.join(text.replace("\\", "\\\\").replace('"', '\\"') for text in values)
-    return f'{{"{joined}"}}'
 
 
 def _log_params(
@@ -216,14 +180,14 @@ def _log_params(
     """
     places = sorted(params)
     rows = [(*place, params[place]) for place in places]
-    if _is_postgresql(conn):
-        added = conn.exec_driver_sql(_POSTGRESQL_PARAMS, _text_columns(rows)).rowcount
+    if is_postgresql(conn):
+        added = conn.exec_driver_sql(_POSTGRESQL_PARAMS, text_columns(rows)).rowcount
     else:
         added = conn.exec_driver_sql(_SQLITE_PARAMS, rows).rowcount
     if added == len(rows):
         return
-    if _is_postgresql(conn):
-        found = conn.exec_driver_sql(_POSTGRESQL_FIND_PARAMS, _text_columns(places))
+    if is_postgresql(conn):
+        found = conn.exec_driver_sql(_POSTGRESQL_FIND_PARAMS, text_columns(places))
     else:
         found = conn.exec_driver_sql(_SQLITE_FIND_PARAMS, (json.dumps(places),))
     stored = {(run_id, key): value for run_id, key, value in found}
@@ -238,9 +202,8 @@ def _log_params(
         raise Contradicted(contradicted)
 
 
-_UNNESTED_TEXTS: Final = "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[])"
 _POSTGRESQL_PARAMS: Final = (
-    f"INSERT INTO params (run_uuid, key, value) {_UNNESTED_TEXTS} ON CONFLICT DO NOTHING"
+    f"INSERT INTO params (run_uuid, key, value) {UNNESTED_TEXTS} ON CONFLICT DO NOTHING"
 )
 _SQLITE_PARAMS: Final = (
     "INSERT INTO params (run_uuid, key, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
@@ -255,72 +218,17 @@ _SQLITE_FIND_PARAMS: Final = (
 )
 
 
-def _put_tags(conn: Connection, tags: Mapping[tuple[str, str], str]) -> None:
+def put_tags(conn: Connection, tags: Mapping[tuple[str, str], str]) -> None:
+    """Set tags, given by run and key, over what they were before; none is checked."""
     rows = [(*place, tags[place]) for place in sorted(tags)]
     if not rows:
         return
-    if _is_postgresql(conn):
-        conn.exec_driver_sql(_POSTGRESQL_TAGS, _text_columns(rows))
+    if is_postgresql(conn):
+        conn.exec_driver_sql(_POSTGRESQL_TAGS, text_columns(rows))
     else:
         conn.exec_driver_sql(_SQLITE_TAGS, rows)
 
 
 _REPLACE: Final = "ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value"
-_POSTGRESQL_TAGS: Final = f"INSERT INTO tags (run_uuid, key, value) {_UNNESTED_TEXTS} {_REPLACE}"
+_POSTGRESQL_TAGS: Final = f"INSERT INTO tags (run_uuid, key, value) {UNNESTED_TEXTS} {_REPLACE}"
 _SQLITE_TAGS: Final = f"INSERT INTO tags (run_uuid, key, value) VALUES (?, ?, ?) {_REPLACE}"
-
-
-def _text_columns(rows: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    return tuple(_texts(column) for column in zip(*rows, strict=True))
-
-
-def _active_experiments(
-    conn: Connection, experiment_ids: Collection[str]
-) -> dict[str, tuple[int, str | None]]:
-    """Number and artifact location of the experiments that are active, and stay so."""
-    numbers: dict[str, int] = {}
-    for experiment_id in experiment_ids:
-        try:
-            numbers[experiment_id] = experiments.parse_id(experiment_id)
-        except ApiError:
-            continue  # `runs.create` says what is wrong with it
-    wanted = sorted(set(numbers.values()))
-    given: Any = wanted
-    if _is_postgresql(conn):
-        chosen = "= ANY(%s::int[]) ORDER BY experiment_id FOR SHARE"
-    else:
-        chosen, given = "IN (SELECT value FROM json_each(?))", json.dumps(wanted)
-    found = conn.exec_driver_sql(
-        "SELECT experiment_id, artifact_location FROM experiments "
-        f"WHERE lifecycle_stage = 'active' AND experiment_id {chosen}",
-        (given,),
-    )
-    locations = {row[0]: row[1] for row in found}
-    return {
-        experiment_id: (number, locations[number])
-        for experiment_id, number in numbers.items()
-        if number in locations
-    }
-
-
-def _insert_runs(conn: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    if _is_postgresql(conn):
-        columns = [[*column] for column in zip(*rows, strict=True)]
-        texts, numbers = [_texts(columns[index]) for index in (0, 1, 2, 4)], columns[3::2]
-        conn.exec_driver_sql(_POSTGRESQL_RUNS, (*texts, *numbers))
-    else:
-        conn.exec_driver_sql(_SQLITE_RUNS, rows)
-
-
-_CONSTANT_COLUMNS: Final = ", ".join(runs.CONSTANT)
-_CONSTANTS: Final = ", ".join(f"'{value}'" for value in runs.CONSTANT.values())
-_RUN_COLUMNS: Final = "run_uuid, name, user_id, start_time, artifact_uri, experiment_id"
-_POSTGRESQL_RUNS: Final = f"""
-INSERT INTO runs ({_CONSTANT_COLUMNS}, {_RUN_COLUMNS})
-SELECT {_CONSTANTS}, g.run_uuid, g.name, g.user_id, g.start_time, g.artifact_uri, g.experiment_id
-FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::int[])
-  AS g (run_uuid, name, user_id, artifact_uri, start_time, experiment_id)"""
-_SQLITE_RUNS: Final = (
-    f"INSERT INTO runs ({_CONSTANT_COLUMNS}, {_RUN_COLUMNS}) "
-    f"VALUES ({_CONSTANTS}, ?, ?, ?, ?, ?, ?)"
-)
