@@ -1,6 +1,10 @@
 import json
 import logging
+import re
+import time
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -91,6 +95,34 @@ def lines() -> Iterator[list[str]]:
     yield written
     root.removeHandler(handler)
     root.setLevel(before)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("é\n\u2028", "é\n\u2028"),
+        ("not Unicode: \udc80", "not Unicode: \udc80"),
+        (Path("a"), "a"),
+        ({"b": [1, None]}, {"b": [1, None]}),
+    ],
+)
+def test_a_line_is_one_object_whatever_it_tells(
+    lines: list[str], value: object, shown: object
+) -> None:
+    logging.getLogger("inside").warning("said %s", "so", extra={"value": value})
+    (line,) = lines
+    assert "\n" not in line
+    told = json.loads(line)
+    when = told.pop("time")
+    assert abs(datetime.fromisoformat(when).timestamp() - time.time()) < 60
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", when)
+    assert told == {
+        "level": "WARNING",
+        "service": "tiny",
+        "logger": "inside",
+        "message": "said so",
+        "value": shown,
+    }
 
 
 @pytest.mark.parametrize("given", ["abc-123", "a.b:c/d+e=f@g_", "x" * 128])
