@@ -10,6 +10,8 @@ from typing import Any
 import urllib3
 
 RUNS = 16
+BATCHED_RUNS = 256
+"""So many more than connections that no two requests are ever at one run: peers refuse one of them."""
 SEARCHED_RUNS = 1000
 FIELDS = 10
 """Metrics, and params, of a run."""
@@ -50,6 +52,12 @@ class Content:
         """Runs to log to."""
         experiment = self._experiment("logged")
         return self._each(lambda number: self._run(experiment, number), range(RUNS))
+
+    @cached_property
+    def batched(self) -> list[str]:
+        """Runs to log batches to."""
+        experiment = self._experiment("batched")
+        return self._each(lambda number: self._run(experiment, number), range(BATCHED_RUNS))
 
     @cached_property
     def created(self) -> str:

@@ -37,6 +37,7 @@ def render(results: Results) -> str:
             connections=wrk.CONNECTIONS,
             seconds=results.seconds,
             runs=f"{content.SEARCHED_RUNS:,}",
+            batched=content.BATCHED_RUNS,
             models=f"{content.MODELS:,}",
             repeats=files.REPEATS,
         )

@@ -209,7 +209,7 @@ ROWS = {
             "log-batch",
             f"log-batch of {BATCH} metrics",
             "log-batch",
-            lambda of: {"runs": of.logged, "size": BATCH},
+            lambda of: {"runs": of.batched, "size": BATCH},
             _sample_log_batch,
             "metrics",
             BATCH,
