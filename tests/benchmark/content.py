@@ -11,7 +11,7 @@ import urllib3
 
 RUNS = 16
 BATCHED_RUNS = 256
-"""So many more than connections that no two requests are ever at one run: peers refuse one of them."""
+"""So many more than connections that no two requests meet at one run: peers refuse one of them."""
 SEARCHED_RUNS = 1000
 FIELDS = 10
 """Metrics, and params, of a run."""
