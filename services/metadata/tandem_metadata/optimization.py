@@ -1,4 +1,4 @@
-"""What `db optimize` does: adds indexes beside MLflow's, or drops them, and makes room for updates.
+"""What `db optimize` does: adds indexes beside MLflow's, or drops them.
 
 On PostgreSQL nobody waits for it: indexes are built and dropped concurrently, outside any
 transaction. On SQLite each is a transaction of its own, for which other writers wait. What was cut
@@ -27,15 +27,11 @@ _SAMPLED: Final = 1_000  # entries that SQLite reads of an index for its statist
 # Without parameters: a statement that has some keeps its snapshot until the next one, and an index
 # that is built concurrently waits for that.
 _TRY_LOCK: Final = f"SELECT pg_try_advisory_xact_lock({_LOCK})"
-_HAS_ROOM: Final = text(
-    "SELECT coalesce(reloptions::text, '') LIKE '%fillfactor%' FROM pg_catalog.pg_class "
-    "WHERE oid = to_regclass('latest_metrics')"
-)
 _SIZE: Final = text("SELECT pg_relation_size(to_regclass(:name))")
 
 
 def add(database: Database, say: Say) -> None:
-    """Add the indexes that are missing, make room for updates, gather statistics for the planner.
+    """Add the indexes that are missing, and gather statistics for the planner.
 
     `say` is told what is done, as sentences. Raises SettingsError for a database that is not of a
     supported revision, for a role that may not do it, and while another process does it.
@@ -43,7 +39,6 @@ def add(database: Database, say: Say) -> None:
     with _alone(database):
         for index in indexes.ALL:
             _add(database, index, say)
-        _make_room(database, say)
         began = time.monotonic()
         with _changing(database) as conn:
             _gather(conn)
@@ -75,18 +70,6 @@ def _add(database: Database, index: Index, say: Say) -> None:
         concurrently = "" if conn.dialect.name == "sqlite" else "CONCURRENTLY "
         conn.exec_driver_sql(f"CREATE INDEX {concurrently}{index.definition(conn.dialect.name)}")
     say(f"Added {index.name} in {_since(began)}{_size(database, index)}.")
-
-
-def _make_room(database: Database, say: Say) -> None:
-    """As new databases have it from the beginning."""
-    if database.dialect == "sqlite":
-        return
-    with database.read() as conn:
-        if conn.execute(_HAS_ROOM).scalar_one():
-            return
-    with _changing(database) as conn:
-        conn.exec_driver_sql(revisions.ROOM)
-    say("Made room for updates on the pages of latest_metrics that are written from now on.")
 
 
 def _drop(database: Database, index: Index) -> None:

@@ -15,12 +15,10 @@ from sqlalchemy import Connection, create_engine, insert, text
 from tandem_metadata import database_command, optimization
 from tandem_metadata.connections import parse_url
 from tandem_metadata.db import Database
-from tandem_metadata.messages.batch import LogBatch
-from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.revisions import SUPPORTED
 from tandem_metadata.search import indexes
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import batch, run_search
+from tandem_metadata.store import run_search
 from tandem_metadata.tables.tracking import runs
 from tandem_shared.settings import SettingsError
 from tests.metadata.database import catalog, mlflow_tables
@@ -34,28 +32,12 @@ def _there(database: Database) -> list[bool]:
         return [indexes.is_there(conn, index) for index in indexes.ALL]
 
 
-def _has_room(database: Database) -> bool:
-    """Whether updates of metrics find room on their pages, where the database has such a thing."""
-    with database.read() as conn:
-        if conn.dialect.name == "sqlite":
-            return True
-        found = conn.exec_driver_sql(
-            "SELECT reloptions FROM pg_class WHERE oid = 'latest_metrics'::regclass"
-        ).scalar_one()
-    return bool(found and "fillfactor=50" in found)
-
-
 def _start(conn: Connection, number: int) -> str:
     """A run of experiment 0, and its id."""
     run_id = f"{number:032x}"
     row = {"experiment_id": 0, "lifecycle_stage": "active", "status": "RUNNING"}
     conn.execute(insert(runs), [{**row, "run_uuid": run_id, "start_time": number}])
     return run_id
-
-
-def _log_many(conn: Connection, run_id: str, step: int) -> None:
-    metrics = [LoggedMetric(f"metric {number}", 1.0, 1, step) for number in range(500)]
-    batch.log(conn, batch.many(LogBatch(run_id, metrics=metrics), truncate=True))
 
 
 def _optimize(uri: str, *arguments: str) -> str:
@@ -92,26 +74,6 @@ def test_it_adds_the_indexes_once_and_drops_them(database: Database, prepared_ur
     assert _optimize(prepared_uri, "--drop").count("is not there") == 2
     with database.read() as conn:
         assert catalog.describe(conn) == before
-
-
-def test_metrics_logged_again_stay_on_their_pages(
-    postgresql: PostgreSQL, postgresql_template: str
-) -> None:
-    name = postgresql.create(template=postgresql_template)
-    database = Database(Settings(backend_store_uri=postgresql.uri(name)))
-    assert _has_room(database)
-    with database.write() as conn:
-        run_id = _start(conn, 1)
-        _log_many(conn, run_id, 0)
-    with database.write() as conn:
-        _log_many(conn, run_id, 1)
-        counts = conn.exec_driver_sql(
-            "SELECT pg_stat_get_xact_tuples_updated(oid), pg_stat_get_xact_tuples_hot_updated(oid) "
-            "FROM pg_class WHERE oid = 'latest_metrics'::regclass"
-        ).one()
-    assert tuple(counts) == (500, 500)
-    database.close()
-    postgresql.drop(name)
 
 
 def test_an_unfinished_index_is_built_again(
@@ -206,19 +168,17 @@ def test_mlflow_upgrades_a_database_with_them(
         server: PostgreSQL = request.getfixturevalue("postgresql")
         uri = server.uri(server.create())
     mlflow_tables.load(uri)
-    database = Database(Settings(backend_store_uri=uri))
-    assert _has_room(database) == (kind == "sqlite")
-    assert ("Made room" in _optimize(uri)) == (kind == "postgresql")
+    _optimize(uri)
     config = Config()
     config.set_main_option("script_location", str(Path(mlflow.store.db_migrations.__file__).parent))
     address = parse_url(uri).render_as_string(hide_password=False)
     config.set_main_option("sqlalchemy.url", address)
+    database = Database(Settings(backend_store_uri=uri))
     for revision in SUPPORTED[1:]:
         command.upgrade(config, revision)
     assert database.revision() == SUPPORTED[-1]
     assert _there(database) == [True, True]
-    assert _has_room(database)
-    assert "Made room" not in _optimize(uri)
+    _optimize(uri)
     database.prepare("mlflow-artifacts:/")
     with database.write() as conn:
         run_id = _start(conn, 1)
