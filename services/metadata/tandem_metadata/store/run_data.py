@@ -3,7 +3,7 @@
 import math
 import operator
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, FromClause, Row, Select, select
@@ -46,38 +46,43 @@ def get(conn: Connection, run_ids: Collection[str]) -> dict[str, Run]:
 
     Metrics, params and tags come by key, datasets by name and digest, models by id.
     """
-    rows = run_rows.read(conn, run_ids)
-    with_datasets = [row.run_id for row in rows if row.has_datasets]
-    with_models = [row.run_id for row in rows if row.has_models]
-    datasets = datasets_of(conn, with_datasets) if with_datasets else {}
-    models_in, models_out = models_of(conn, with_models) if with_models else ({}, {})
-    return {
-        row.run_id: Run(
-            info=_info(row.run_id, *row.info),
-            data=_data(row),
-            inputs=RunInputs(datasets.get(row.run_id, []), models_in.get(row.run_id, [])),
-            outputs=RunOutputs(models_out.get(row.run_id, [])),
-        )
-        for row in rows
-    }
+    found: dict[str, Run] = {}
+    for part in run_rows.read(conn, run_ids):
+        with_datasets = [row.run_id for row in part.runs if row.has_datasets]
+        with_models = [row.run_id for row in part.runs if row.has_models]
+        datasets = datasets_of(conn, with_datasets) if with_datasets else {}
+        models_in, models_out = models_of(conn, with_models) if with_models else ({}, {})
+        metrics, params, tags = _logged(part)
+        for run_id, info, *_ in part.runs:
+            found[run_id] = Run(
+                info=_info(run_id, *info),
+                data=RunData(metrics[run_id], params[run_id], tags[run_id]),
+                inputs=RunInputs(datasets.get(run_id, []), models_in.get(run_id, [])),
+                outputs=RunOutputs(models_out.get(run_id, [])),
+            )
+    return found
 
 
-def _data(row: run_rows.RunRow) -> RunData:
-    keys, values, timestamps, steps = row.metrics
-    if row.nans or not math.isfinite(sum(values)):
-        nans = set(row.nans)
-        values = [
-            "NaN" if key in nans else json_double(value)
-            for key, value in zip(keys, values, strict=True)
-        ]
-    metrics = [*map(Metric, keys, values, timestamps, steps)]
-    params = [*map(Param, *row.params)]
-    tags = [*map(RunTag, *row.tags)]
-    for tag in tags:
-        tag.value = tag.value or ""
-    for each in (metrics, params, tags):
+def _logged(part: run_rows.Rows) -> tuple[ByRun[Metric], ByRun[Param], ByRun[RunTag]]:
+    ids, keys, values, timestamps, steps = part.metrics
+    if not math.isfinite(sum(values)):
+        values = [*map(json_double, values)]
+    metrics = _by_run(ids, map(Metric, keys, values, timestamps, steps))
+    ids, keys, values = part.params
+    params = _by_run(ids, map(Param, keys, values))
+    ids, keys, values = part.tags
+    tags = _by_run(ids, map(RunTag, keys, [value or "" for value in values]))
+    return metrics, params, tags
+
+
+def _by_run(ids: Iterable[str], items: Iterable[T]) -> ByRun[T]:
+    """The items of each run, by key."""
+    found: ByRun[T] = defaultdict(list)
+    for run_id, item in zip(ids, items, strict=True):
+        found[run_id].append(item)
+    for each in found.values():
         each.sort(key=_by_key)
-    return RunData(metrics, params, tags)
+    return found
 
 
 def info(row: Row[Any]) -> RunInfo:

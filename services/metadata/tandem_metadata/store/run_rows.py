@@ -1,16 +1,18 @@
-"""Runs with all that they logged, read by one statement.
+"""Runs with all that they logged, in as few statements as there can be.
 
-It is each database's own: here, what one row costs counts.
+They are each database's own: here, what one row costs counts.
 """
 
 import json
-from collections import defaultdict
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 
 from tandem_metadata.connections import BINARY
+from tandem_metadata.store.arrays import texts
 
 INFO_COLUMNS: Final = (
     "experiment_id",
@@ -25,49 +27,46 @@ INFO_COLUMNS: Final = (
 
 
 class RunRow(NamedTuple):
-    """A run; what it logged is in columns, each in an order of its own."""
+    """A run without what it logged."""
 
     run_id: str
     info: Sequence[Any]
     """The values of `INFO_COLUMNS`."""
-    metrics: Sequence[Sequence[Any]]
-    """Keys, values, timestamps and steps of the latest metrics."""
-    nans: Collection[str]
-    """Keys of the metrics whose value stands for NaN."""
-    params: Sequence[Sequence[str]]
-    """Keys and values."""
-    tags: Sequence[Sequence[Any]]
-    """Keys and values; a value may be None."""
     has_datasets: bool
     has_models: bool
 
 
-def read(conn: Connection, run_ids: Collection[str]) -> list[RunRow]:
-    """The runs that there are, in no order."""
-    if conn.dialect.name == "postgresql":
-        return _read_postgresql(conn, run_ids)
-    return _read_sqlite(conn, run_ids)
+Column = Sequence[Any]
 
 
-def _read_postgresql(conn: Connection, run_ids: Collection[str]) -> list[RunRow]:
-    statement = _POSTGRESQL_FEW if len(run_ids) <= _FEW else _POSTGRESQL_MANY
-    found = conn.exec_driver_sql(
-        statement, {"ids": [*run_ids]}, execution_options={BINARY: True}
-    ).cursor.fetchall()  # as tuples, without a Row around each
-    return [
-        RunRow(
-            row[0],
-            row[1 : 1 + len(INFO_COLUMNS)],
-            [column or () for column in row[-11:-7]],
-            row[-7] or (),
-            (row[-6] or (), row[-5] or ()),
-            (row[-4] or (), row[-3] or ()),
-            row[-2],
-            row[-1],
-        )
-        for row in found
-    ]
+class Rows(NamedTuple):
+    """Some runs and all that they logged, as columns, in no order but that of each column."""
 
+    runs: Sequence[RunRow]
+    metrics: Sequence[Column]
+    """Run ids, keys, values, NaN among them, timestamps and steps of the latest metrics."""
+    params: Sequence[Column]
+    """Run ids, keys and values."""
+    tags: Sequence[Column]
+    """Run ids, keys and values; a value may be None."""
+
+
+def read(conn: Connection, run_ids: Collection[str]) -> Iterator[Rows]:
+    """The runs that there are, in parts: a run, and all that it logged, is in one of them."""
+    if conn.dialect.name != "postgresql":
+        yield _read_sqlite(conn, run_ids)
+    elif len(run_ids) < _MANY:
+        yield _read_few(conn, run_ids)
+    else:
+        ids = [*run_ids]
+        for start in range(0, len(ids), _PART):
+            yield _read_part(conn, ids[start : start + _PART])
+
+
+_MANY: Final = 16
+"""Runs from which on it is cheaper to collect what all of them logged in one array a column."""
+_PART: Final = 128
+"""Runs whose arrays are made together: PostgreSQL makes none of more than 1 GiB."""
 
 _HAS_DATASETS: Final = (
     "EXISTS (SELECT 1 FROM inputs WHERE destination_id = r.run_uuid "
@@ -77,64 +76,126 @@ _HAS_MODELS: Final = (
     "EXISTS (SELECT 1 FROM inputs WHERE source_id = r.run_uuid "
     "AND source_type IN ('RUN_INPUT', 'RUN_OUTPUT'))"
 )
-_INFO: Final = ", ".join(f"r.{name}" for name in INFO_COLUMNS)
+_RUN: Final = ", ".join(
+    ("r.run_uuid", *(f"r.{name}" for name in INFO_COLUMNS), _HAS_DATASETS, _HAS_MODELS)
+)
+_RUN_WIDTH: Final = len(INFO_COLUMNS) + 3
+
+# How many ids there are is hidden from the planner, which then keeps a plan instead of making one
+# for each number, and that takes longer than to read the runs. It might read a small table of runs
+# from end to end, and compare each with every id, were they not joined.
+_THEM: Final = "unnest(%(ids)s::text[]) AS of (id) JOIN runs r ON r.run_uuid = of.id"
+_AMONG: Final = "run_uuid = ANY(ARRAY(SELECT unnest(%(ids)s::text[])))"
+_VALUE: Final = "CASE WHEN is_nan THEN 'NaN' ELSE value END"
 # Arrays: a row for each metric would cost more on the way than its making does.
-_POSTGRESQL: Final = f"""
-SELECT r.run_uuid, {_INFO}, m.*, p.*, t.*, {_HAS_DATASETS}, {_HAS_MODELS}
-FROM runs r
+_FEW: Final = f"""
+SELECT {_RUN}, m.*, p.*, t.*
+FROM {_THEM}
 CROSS JOIN LATERAL (
-  SELECT array_agg(key), array_agg(value), array_agg(timestamp), array_agg(step),
-    array_agg(key) FILTER (WHERE is_nan)
+  SELECT array_agg(key), array_agg({_VALUE}), array_agg(timestamp), array_agg(step)
   FROM latest_metrics WHERE run_uuid = r.run_uuid) m
 CROSS JOIN LATERAL (
   SELECT array_agg(key), array_agg(value) FROM params WHERE run_uuid = r.run_uuid) p
 CROSS JOIN LATERAL (
-  SELECT array_agg(key), array_agg(value) FROM tags WHERE run_uuid = r.run_uuid) t
-WHERE r.run_uuid = ANY({{ids}})"""
-_FEW: Final = 32
-# How many ids there are is hidden from the planner, which then keeps a plan instead of making one
-# for each number, and that takes longer than to read a few runs. Many are worth their own.
-_POSTGRESQL_FEW: Final = _POSTGRESQL.format(ids="ARRAY(SELECT unnest(%(ids)s::text[]))")
-_POSTGRESQL_MANY: Final = _POSTGRESQL.format(ids="%(ids)s::text[]")
-
-
-def _read_sqlite(conn: Connection, run_ids: Collection[str]) -> list[RunRow]:
-    # Not as arrays: they would be JSON, and SQLite's JSON has 15 digits of a double.
-    given = json.dumps([*run_ids])
-    rows = conn.exec_driver_sql(_SQLITE, {"ids": given}).cursor.fetchall()
-    logged: defaultdict[tuple[str, int], list[tuple[Any, ...]]] = defaultdict(list)
-    for kind, run_id, *values in rows:
-        logged[run_id, kind].append(tuple(values))
-    runs = conn.exec_driver_sql(_SQLITE_RUNS, {"ids": given}).cursor.fetchall()
-    return [
-        RunRow(
-            run_id,
-            info,
-            _columns(logged[run_id, _METRIC], 4),
-            [row[0] for row in logged[run_id, _METRIC] if row[4]],
-            _columns(logged[run_id, _PARAM], 2),
-            _columns(logged[run_id, _TAG], 2),
-            bool(has_datasets),
-            bool(has_models),
-        )
-        for run_id, *info, has_datasets, has_models in runs
-    ]
-
-
-def _columns(rows: Sequence[tuple[Any, ...]], count: int) -> Sequence[Sequence[Any]]:
-    return [*zip(*rows, strict=True)][:count] if rows else [()] * count
-
+  SELECT array_agg(key), array_agg(value) FROM tags WHERE run_uuid = r.run_uuid) t"""
 
 _METRIC: Final = 0
 _PARAM: Final = 1
 _TAG: Final = 2
-_AMONG: Final = "run_uuid IN (SELECT value FROM json_each(:ids))"
+_NO_RUN: Final = "NULL, " * _RUN_WIDTH
+_POSTGRESQL_PART: Final = f"""
+SELECT NULL::int, {_RUN}, NULL::text[], NULL::text[], NULL::text[], NULL::float8[], NULL::bigint[],
+  NULL::bigint[]
+FROM {_THEM}
+UNION ALL
+SELECT {_METRIC}, {_NO_RUN} array_agg(run_uuid), array_agg(key), NULL, array_agg({_VALUE}),
+  array_agg(timestamp), array_agg(step)
+FROM latest_metrics WHERE {_AMONG}
+UNION ALL
+SELECT {_PARAM}, {_NO_RUN} array_agg(run_uuid), array_agg(key), array_agg(value), NULL, NULL, NULL
+FROM params WHERE {_AMONG}
+UNION ALL
+SELECT {_TAG}, {_NO_RUN} array_agg(run_uuid), array_agg(key), array_agg(value), NULL, NULL, NULL
+FROM tags WHERE {_AMONG}"""
+
+
+def _fetch(conn: Connection, statement: str, run_ids: Collection[str]) -> Sequence[Any]:
+    """Rows as tuples, without a Row around each."""
+    found = conn.exec_driver_sql(
+        statement, {"ids": texts([*run_ids])}, execution_options={BINARY: True}
+    )
+    rows: Sequence[Any] = found.cursor.fetchall()
+    return rows
+
+
+def _run(row: Sequence[Any]) -> RunRow:
+    return RunRow(row[0], row[1:-2], bool(row[-2]), bool(row[-1]))
+
+
+def _read_few(conn: Connection, run_ids: Collection[str]) -> Rows:
+    found = _fetch(conn, _FEW, run_ids)
+
+    def columns(first: int, last: int | None) -> Sequence[Column]:
+        parts = [[column or () for column in row[first:last]] for row in found]
+        of = [row[0] for row, part in zip(found, parts, strict=True) for _ in part[0]]
+        return [of, *([*chain.from_iterable(column)] for column in zip(*parts, strict=True))]
+
+    if not found:
+        return _NOTHING
+    return Rows(
+        [_run(row[:_RUN_WIDTH]) for row in found],
+        columns(-8, -4),
+        columns(-4, -2),
+        columns(-2, None),
+    )
+
+
+def _read_part(conn: Connection, run_ids: Collection[str]) -> Rows:
+    runs, logged = [], {}
+    for kind, *row in _fetch(conn, _POSTGRESQL_PART, run_ids):
+        if kind is None:
+            runs.append(_run(row[:_RUN_WIDTH]))
+        else:
+            logged[kind] = [column or () for column in row[_RUN_WIDTH:]]
+    of, keys, _, values, timestamps, steps = logged[_METRIC]
+    return Rows(
+        runs,
+        (of, keys, values, timestamps, steps),
+        logged[_PARAM][:3],
+        logged[_TAG][:3],
+    )
+
+
+_NOTHING: Final = Rows([], ((),) * 5, ((),) * 3, ((),) * 3)
+
+
+def _read_sqlite(conn: Connection, run_ids: Collection[str]) -> Rows:
+    # Not as arrays: they would be JSON, and SQLite's JSON has 15 digits of a double.
+    given = json.dumps([*run_ids])
+    logged: list[list[tuple[Any, ...]]] = [[], [], []]
+    for kind, *row in conn.exec_driver_sql(_SQLITE, {"ids": given}).cursor.fetchall():
+        logged[kind].append(tuple(row))
+    of, keys, values, timestamps, steps, nans = _columns(logged[_METRIC])
+    if any(nans):
+        values = [math.nan if nan else value for nan, value in zip(nans, values, strict=True)]
+    found = conn.exec_driver_sql(_SQLITE_RUNS, {"ids": given}).cursor.fetchall()
+    return Rows(
+        [_run(row) for row in found],
+        (of, keys, values, timestamps, steps),
+        _columns(logged[_PARAM])[:3],
+        _columns(logged[_TAG])[:3],
+    )
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> Sequence[Column]:
+    return [*zip(*rows, strict=True)] if rows else [()] * 6
+
+
+_GIVEN: Final = "run_uuid IN (SELECT value FROM json_each(:ids))"
 _SQLITE: Final = f"""
-SELECT {_METRIC}, run_uuid, key, value, timestamp, step, is_nan FROM latest_metrics WHERE {_AMONG}
+SELECT {_METRIC}, run_uuid, key, value, timestamp, step, is_nan FROM latest_metrics WHERE {_GIVEN}
 UNION ALL
-SELECT {_PARAM}, run_uuid, key, value, NULL, NULL, NULL FROM params WHERE {_AMONG}
+SELECT {_PARAM}, run_uuid, key, value, NULL, NULL, NULL FROM params WHERE {_GIVEN}
 UNION ALL
-SELECT {_TAG}, run_uuid, key, value, NULL, NULL, NULL FROM tags WHERE {_AMONG}"""
-_SQLITE_RUNS: Final = (
-    f"SELECT r.run_uuid, {_INFO}, {_HAS_DATASETS}, {_HAS_MODELS} FROM runs r WHERE r.{_AMONG}"
-)
+SELECT {_TAG}, run_uuid, key, value, NULL, NULL, NULL FROM tags WHERE {_GIVEN}"""
+_SQLITE_RUNS: Final = f"SELECT {_RUN} FROM runs r WHERE r.{_GIVEN}"
