@@ -117,3 +117,45 @@ def test_a_caller_that_is_cancelled_leaves_the_others_alone() -> None:
         assert await first == 20
 
     asyncio.run(main())
+
+
+def test_what_is_expected_is_waited_for() -> None:
+    work = _Work()
+
+    async def main() -> None:
+        lane = _lane(work)
+        calls = [lane.submit(2)]
+        await _began(work)
+        with lane.expected():
+            calls.append(lane.submit(4))
+            await asyncio.sleep(1)  # as long as the first run, which may be waited for again
+            work.go.set()
+            await calls[0]
+            await asyncio.sleep(0.05)
+            calls.append(lane.submit(6))
+        await asyncio.gather(*calls)
+        await asyncio.to_thread(lane.close)
+
+    asyncio.run(main())
+    assert work.runs == [[2], [4, 6]]
+
+
+def test_what_is_expected_and_does_not_come_is_waited_for_not_much_longer_than_a_run_takes() -> (
+    None
+):
+    work = _Work()
+
+    async def main() -> None:
+        lane = _lane(work)
+        first = lane.submit(2)
+        await _began(work)
+        with lane.expected():
+            second = lane.submit(4)
+            await asyncio.sleep(0.1)
+            work.go.set()
+            await first
+            assert await asyncio.wait_for(second, 10) == 40
+        await asyncio.to_thread(lane.close)
+
+    asyncio.run(main())
+    assert work.runs == [[2], [4]]

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 from sqlalchemy import event
 
 from tandem_metadata.db import Database
+from tandem_metadata.messages.batch import LogBatch, LoggedEntry
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.reader import Reader
 from tandem_metadata.store import batch
@@ -20,27 +21,32 @@ def _ids(outcome: object) -> list[str]:
     return [json.loads(run)["info"]["run_id"] for run in outcome]
 
 
+async def _given(ids: Sequence[str]) -> tuple[Sequence[str], str]:
+    return ids, f"after {len(ids)}"
+
+
 def test_what_many_ask_for_at_once_is_read_by_one_statement(database: Database) -> None:
     a, b, c = (new_run(database) for _ in range(3))
     with database.write() as conn:
         batch.log(conn, batch.metric(b, LoggedMetric("m", float("nan"), 1)))
 
-    async def main() -> tuple[list[Any], list[str]]:
+    async def main() -> tuple[list[tuple[list[bytes], str]], list[str]]:
         reader = Reader(database, 10)
         statements: list[str] = []
         engine = database._engine
         listener = (engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
         event.listen(*listener)
         calls = [(a, b), (b, c, a), (c, "f" * 32), ()]
-        tasks = [asyncio.create_task(reader.runs(ids)) for ids in calls]
+        tasks = [asyncio.create_task(reader.page(_given(ids))) for ids in calls]
         outcomes = await asyncio.gather(*tasks)
         event.remove(*listener)
         await asyncio.to_thread(reader.close)
         return outcomes, statements
 
     outcomes, statements = asyncio.run(main())
-    assert [_ids(outcome) for outcome in outcomes] == [[a, b], [b, c, a], [c], []]
-    assert json.loads(outcomes[1][0])["data"]["metrics"] == [
+    assert [_ids(found) for found, _ in outcomes] == [[a, b], [b, c, a], [c], []]
+    assert [rest for _, rest in outcomes] == ["after 2", "after 3", "after 2", "after 0"]
+    assert json.loads(outcomes[1][0][0])["data"]["metrics"] == [
         {"key": "m", "value": "NaN", "timestamp": 1, "step": 0}
     ]
     assert len(statements) < 3 * (2 if database.dialect == "sqlite" else 1)
@@ -58,6 +64,54 @@ def test_a_run_that_is_not_there_is_said_to_be_missing_and_the_others_come(
         assert [type(outcome) for outcome in outcomes] == [NotFound, bytes, NotFound]
         with pytest.raises(NotFound, match="ffff"):
             await reader.run("f" * 32)
+        await asyncio.to_thread(reader.close)
+
+    asyncio.run(main())
+
+
+def test_what_cannot_be_found_fails_alone(database: Database) -> None:
+    run_id = new_run(database)
+
+    async def fail() -> tuple[Sequence[str], str]:
+        raise NotFound("no such experiment")
+
+    async def main() -> None:
+        reader = Reader(database, 10)
+        pages = [reader.page(_given((run_id,))), reader.page(fail()), reader.page(_given(()))]
+        good, bad, empty = await asyncio.gather(*pages, return_exceptions=True)
+        assert isinstance(good, tuple)
+        assert _ids(good[0]) == [run_id]
+        assert isinstance(bad, NotFound)
+        assert empty == ([], "after 0")
+        await asyncio.to_thread(reader.close)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("count", [15, 16, 129])
+def test_many_runs_come_as_they_come_alone(database: Database, count: int) -> None:
+    """Each number of runs has a statement of its own; what they logged is never mixed up."""
+    run_ids = [new_run(database) for _ in range(count)]
+    for number, run_id in enumerate(run_ids[::3]):
+        metrics = [
+            LoggedMetric(key, value, number, step)
+            for step, (key, value) in enumerate(
+                [("b", number / 7), ("a", float("nan")), ("c", float("inf"))]
+            )
+        ]
+        entries = [LoggedEntry(key, f"{key} of {number}") for key in ("z", "y")]
+        request = LogBatch(run_id, metrics=metrics, params=entries, tags=entries)
+        with database.write() as conn:
+            batch.log(conn, batch.many(request, truncate=True))
+
+    async def main() -> None:
+        reader = Reader(database, 10)
+        found, _ = await reader.page(_given(run_ids))
+        assert found == [await reader.run(run_id) for run_id in run_ids]
+        data = [json.loads(run)["data"] for run in found]
+        assert [metric["key"] for metric in data[0]["metrics"]] == ["a", "b", "c"]
+        assert data[3]["params"] == [{"key": k, "value": f"{k} of 1"} for k in ("y", "z")]
+        assert not {"metrics", "params"} & data[1].keys()
         await asyncio.to_thread(reader.close)
 
     asyncio.run(main())

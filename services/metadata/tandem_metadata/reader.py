@@ -4,8 +4,8 @@ What comes while one is under way goes together in the next, so nobody is shown 
 before they asked; and a run that several ask for is read, and written as JSON, once.
 """
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Sequence
+from typing import Final, TypeVar
 
 from tandem_metadata.db import Database
 from tandem_metadata.lanes import Lane
@@ -15,6 +15,7 @@ from tandem_shared import wire
 _LIMIT: Final = 1_000
 """Runs that are read together, unless one request alone asks for more."""
 
+T = TypeVar("T")
 Ids = Sequence[str]
 
 
@@ -37,9 +38,15 @@ class Reader:
             raise runs.not_found(run_id)
         return found[0]
 
-    async def runs(self, run_ids: Ids) -> list[bytes]:
-        """The runs, in the order given, but for those that are gone meanwhile."""
-        return await self._pages.run(run_ids) if run_ids else []
+    async def page(self, finding: Awaitable[tuple[Ids, T]]) -> tuple[list[bytes], T]:
+        """The runs whose ids `finding` gives, but for those that are gone meanwhile; and the rest.
+
+        Pages that are found at the same time are read together.
+        """
+        with self._pages.expected():
+            run_ids, rest = await finding
+            reading = self._pages.submit(run_ids) if run_ids else None
+        return await reading if reading else [], rest
 
     def close(self) -> None:
         """Finish what is running."""

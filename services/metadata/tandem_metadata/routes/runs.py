@@ -55,8 +55,7 @@ def restore(context: Context, request: messages.RestoreRun) -> Empty:
 
 async def search(context: Context, request: messages.SearchRuns) -> bytes:
     """Find runs of some experiments."""
-    ids, token = await context.threads.run(_find, context, request)
-    found = await context.reader.runs(ids)
+    found, token = await context.reader.page(context.threads.run(_find, context, request))
     parts = [b'"runs":[' + b",".join(found) + b"]"] if found else []
     if token:
         parts.append(b'"next_page_token":' + wire.encode_json(token))
