@@ -61,8 +61,13 @@ def run_clauses(conditions: Sequence[Condition], dialect: str) -> list[Clause]:
 
     Raises InvalidParameter for too many conditions.
     """
-    check_lookups(_lookups(conditions))
+    check_run_conditions(conditions)
     return [_run_clause(condition, dialect) for condition in conditions]
+
+
+def check_run_conditions(conditions: Sequence[Condition]) -> None:
+    """Raise InvalidParameter for more conditions on runs than a statement takes."""
+    check_lookups(_lookups(conditions))
 
 
 def experiment_clauses(conditions: Sequence[Condition], dialect: str) -> list[Clause]:

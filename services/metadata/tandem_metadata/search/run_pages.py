@@ -7,6 +7,7 @@ after: what is walked is bounded by a LIMIT, written out, below everything else.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -20,6 +21,9 @@ from sqlalchemy import (
     union_all,
 )
 
+from tandem_metadata.search import page_token as tokens
+from tandem_metadata.search.compile import run_clauses
+from tandem_metadata.search.fields import Condition
 from tandem_metadata.search.order import Position, RunOrdering
 from tandem_metadata.tables.tracking import latest_metrics, runs
 
@@ -32,19 +36,32 @@ _FARTHEST: Final = 12_000
 """Runs looked at one by one: for more it is cheaper to look at all of an experiment's at once."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Search:
     """What runs of a page satisfy, how many the page has at most, and what is asked of them."""
 
-    columns: Sequence[ColumnElement[Any]]
+    columns: tuple[ColumnElement[Any], ...]
     experiment_ids: Sequence[int]
-    clauses: Sequence[Clause]
+    stages: tuple[str, ...]
+    conditions: Sequence[Condition]
+    order_by: tuple[str, ...]
     ordering: RunOrdering
+    """What `order_by` says."""
     end: Position | None
     """Where the page before ended."""
-    behind: Sequence[Clause]
-    """What that asks of a run."""
     limit: int
+    dialect: str
+
+    @cached_property
+    def clauses(self) -> Sequence[Clause]:
+        """What stages and conditions ask of a run."""
+        stage = runs.c.lifecycle_stage.in_(self.stages)
+        return [stage, *run_clauses(self.conditions, self.dialect)]
+
+    @cached_property
+    def behind(self) -> Sequence[Clause]:
+        """What the page before asks of a run. Raises InvalidParameter where none can satisfy it."""
+        return [] if self.end is None else tokens.behind(self.end, self.ordering)
 
 
 def rows(number: int) -> Any:

@@ -6,9 +6,9 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, ColumnElement, Connection, Row, select, type_coerce
 
 from tandem_metadata.messages.runs import Run, RunInfo
-from tandem_metadata.search import indexes, run_pages
+from tandem_metadata.search import indexes, kept_statements, run_pages
 from tandem_metadata.search import page_token as tokens
-from tandem_metadata.search.compile import run_clauses
+from tandem_metadata.search.compile import check_run_conditions
 from tandem_metadata.search.fields import is_id
 from tandem_metadata.search.lexer import shown
 from tandem_metadata.search.limits import STAGES, check_max_results
@@ -68,17 +68,18 @@ def _find(
     this_search = tokens.fingerprint("runs", ids, filter or "", stages, list(order_by))
     end = tokens.position(page_token, this_search)
     wanted = Search(
-        columns=columns,
+        columns=tuple(columns),
         experiment_ids=ids,
-        clauses=[
-            runs.c.lifecycle_stage.in_(stages),
-            *run_clauses(conditions, conn.dialect.name),
-        ],
+        stages=tuple(stages),
+        conditions=conditions,
+        order_by=tuple(order_by),
         ordering=ordering,
         end=end,
-        behind=[] if end is None else tokens.behind(end, ordering),
         limit=limit + 1,
+        dialect=conn.dialect.name,
     )
+    check_run_conditions(conditions)
+    _ = wanted.behind  # a token that fits no search is refused, wherever it is given
     if not ids:
         return [], None
     rows = _first(conn, wanted)
@@ -90,7 +91,6 @@ def _find(
 def _first(conn: Connection, search: Search) -> Sequence[Row[Any]]:
     """The first runs that the search finds, in its order."""
     experiment_id = type_coerce(runs.c.experiment_id, BigInteger)
-    mine = experiment_id.in_(search.experiment_ids)
     latest = run_pages.latest(search)
     if latest is not None and indexes.seems_there(conn, indexes.STARTED):
         return _rows(conn, search, latest)
@@ -106,6 +106,9 @@ def _first(conn: Connection, search: Search) -> Sequence[Row[Any]]:
             # Nothing more among more of them: there are no more.
             walked = run_pages.farther(search, walked, len(found)) if len(found) > seen else None
             seen = len(found)
+    if kept := kept_statements.find(search):
+        return conn.execute(*kept).all()
+    mine = experiment_id.in_(search.experiment_ids)
     return _rows(conn, search, mine, *search.clauses, *search.behind)
 
 

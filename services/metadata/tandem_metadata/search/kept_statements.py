@@ -1,0 +1,92 @@
+"""Statements of first pages, kept by the form of the search, without its values.
+
+To make one anew, and to find it among those that SQLAlchemy has compiled, takes as long as to run
+it on an experiment of a thousand runs.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Float,
+    Select,
+    String,
+    bindparam,
+    select,
+    type_coerce,
+)
+from sqlalchemy.types import TypeEngine
+
+from tandem_metadata.search.compile import run_clauses
+from tandem_metadata.search.fields import Condition, Field
+from tandem_metadata.search.order import order_runs
+from tandem_metadata.search.run_pages import Search, rows
+from tandem_metadata.tables.tracking import runs
+
+_COMPARISONS: Final = frozenset({"=", "!=", "<", "<=", ">", ">="})
+"""The operators whose value goes into the statement as it is."""
+
+_TYPES: Final[Mapping[type, TypeEngine[Any]]] = {
+    int: BigInteger(),
+    float: Float(53),
+    str: String(),
+}
+
+_CONDITIONS: Final = 8
+_CHARACTERS: Final = 1_000
+"""Of the keys that a form names: what is kept is to stay small."""
+
+
+def find(search: Search) -> tuple[Select[Any], dict[str, Any]] | None:
+    """The statement of a search and its parameters; None for one whose form is not kept."""
+    conditions = search.conditions
+    if (
+        search.end is not None
+        or len(conditions) > _CONDITIONS
+        or any(
+            condition.operator not in _COMPARISONS or type(condition.value) not in _TYPES
+            for condition in conditions
+        )
+        or sum(len(condition.field.key) for condition in conditions) > _CHARACTERS
+        or sum(map(len, search.order_by)) > _CHARACTERS
+    ):
+        return None
+    form = tuple(
+        (condition.field, condition.operator, type(condition.value)) for condition in conditions
+    )
+    statement = _statement(
+        search.columns, search.stages, form, search.order_by, search.limit, search.dialect
+    )
+    values = {f"given_{index}": condition.value for index, condition in enumerate(conditions)}
+    return statement, {"given_ids": search.experiment_ids, **values}
+
+
+@lru_cache(256)
+def _statement(
+    columns: tuple[ColumnElement[Any], ...],
+    stages: tuple[str, ...],
+    form: tuple[tuple[Field, str, type], ...],
+    order_by: tuple[str, ...],
+    limit: int,
+    dialect: str,
+) -> Select[Any]:
+    ordering = order_runs(order_by)
+    experiment_id = type_coerce(runs.c.experiment_id, BigInteger)
+    conditions = [
+        Condition(field, operator, bindparam(f"given_{index}", type_=_TYPES[of]))  # type: ignore[arg-type]
+        for index, (field, operator, of) in enumerate(form)
+    ]
+    return (
+        select(*columns, *ordering.columns())
+        .select_from(ordering.source)
+        .where(
+            experiment_id.in_(bindparam("given_ids", expanding=True)),
+            runs.c.lifecycle_stage.in_(stages),
+            *run_clauses(conditions, dialect),
+        )
+        .order_by(*ordering.clauses())
+        .limit(rows(limit))
+    )
