@@ -17,7 +17,7 @@ export BACKEND_STORE_URI ?= sqlite:///mlflow.db
 export ARTIFACTS_DESTINATION ?= ./mlartifacts
 export UI_DIR ?= .cache/ui/$(shell sed -n 's/^mlflow==\([^ ]*\).*/\1/p' deploy/ui.txt)
 
-.PHONY: help setup setup-dev ui run test test-cluster browser tools picture bench load-tools check isolate clean
+.PHONY: help setup setup-dev ui run test test-cluster browser tools picture bench bench-growth load-tools check isolate clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -72,6 +72,10 @@ picture: setup-dev ## docs/images/web-ui.png afresh, as the tests see it
 bench: setup-dev load-tools ## the same load on Tandem, its peers and the limits, to docs/benchmarks.md; takes half an hour
 	$(PIP) install --quiet -c constraints.txt --group bench
 	$(BIN)/python -m tests.benchmark
+
+bench-growth: setup-dev load-tools ## the same load on 1,000 and on 100,000 runs, to docs/benchmarks-growth.md; takes a quarter of an hour
+	$(PIP) install --quiet -c constraints.txt --group bench
+	$(BIN)/python -m tests.growth
 
 load-tools: # wrk, and nginx to compare with; there is no benchmark without them
 	@PATH="$$PATH:/usr/sbin"; for each in wrk nginx:nginx-light; do \

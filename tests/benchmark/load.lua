@@ -92,6 +92,11 @@ make["get-file"] = function()
   return wrk.format("GET", pick(data.paths))
 end
 
+make["prepared"] = function()
+  local each = pick(data.requests)
+  return wrk.format(each.method, each.path, nil, each.body)
+end
+
 function init(args)
   data = dofile(args[1])
   if data.length then

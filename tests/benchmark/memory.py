@@ -25,18 +25,29 @@ class Memory:
 
 def of(roots: Iterable[int]) -> list[Memory]:
     """The processes, and all that they have started."""
+    return list(by_process(roots).values())
+
+
+def by_process(roots: Iterable[int]) -> dict[int, Memory]:
+    """As `of`, by the process's number."""
     children = defaultdict(list)
     for pid in (int(entry) for entry in os.listdir(_PROC) if entry.isdigit()):
         children[_parent(pid)].append(pid)
-    found, waiting = [], list(roots)
+    found, waiting = {}, list(roots)
     while waiting:
         pid = waiting.pop()
         waiting += children[pid]
         try:
-            found.append(_memory(pid))
+            found[pid] = _memory(pid)
         except (OSError, LookupError):  # ended meanwhile, or has ended and not been waited for
             continue
     return found
+
+
+def forget_peaks(processes: Iterable[int]) -> None:
+    """Let the peak of each process be what it has now."""
+    for pid in processes:
+        (_PROC / str(pid) / "clear_refs").write_text("5")
 
 
 def _memory(pid: int) -> Memory:

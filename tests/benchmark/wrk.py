@@ -18,7 +18,7 @@ _FEW = 6 * CONNECTIONS
 """Of fewer answers, those on their way when the time is up would be too large a part."""
 _LONGER = 4
 _LONG_SECONDS = 20
-_PHASE = 100_000_000
+PHASE = 100_000_000
 """Requests of one phase count from here on, so that those of two never repeat each other."""
 
 
@@ -58,13 +58,18 @@ def drive(url: str, kind: str, seconds: int, data: Mapping[str, Any]) -> list[Lo
 
     A server that is too slow to be measured in that time is given more.
     """
-    loads = [_run(url, {**data, "kind": kind, "first": _PHASE}, WARM_UP_SECONDS)]
-    loads.append(_run(url, {**data, "kind": kind, "first": 2 * _PHASE}, seconds))
+    loads = [once(url, kind, WARM_UP_SECONDS, data)]
+    loads.append(once(url, kind, seconds, data, 2))
     last = loads[-1]
     if not last.requests or (not last.fault and last.requests < _FEW):
         longer = max(seconds * _LONGER, _LONG_SECONDS)
-        loads.append(_run(url, {**data, "kind": kind, "first": 3 * _PHASE}, longer))
+        loads.append(once(url, kind, longer, data, 3))
     return loads
+
+
+def once(url: str, kind: str, seconds: int, data: Mapping[str, Any], phase: int = 1) -> Load:
+    """One load without any before or after; requests of no two phases are the same."""
+    return _run(url, {**data, "kind": kind, "first": phase * PHASE}, seconds)
 
 
 def parse(output: str) -> Load:
