@@ -123,7 +123,7 @@ class Driver(ABC):
         The order is that of code points. An object store sorts names as if a directory's ended in
         `/`; beyond one page of the store (1,000 names) its order shows. A directory that does not
         exist, and the path of a file, are empty. Memory does not grow with the number of entries
-        beyond one page of the store, or beyond the bare names on disk.
+        beyond one page of the store; on disk beyond 10,000 names, or a twentieth of them.
         """
 
     @abstractmethod

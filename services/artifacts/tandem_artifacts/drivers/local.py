@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
-from tandem_artifacts.drivers import disk
+from tandem_artifacts.drivers import disk, names
 from tandem_artifacts.drivers.base import (
     CHUNK_BYTES,
     LONG_CHUNK_BYTES,
@@ -113,8 +113,8 @@ class Local(Driver):
         await self._threads.run(file.discard)
 
     async def list(self, path: str) -> AsyncIterator[Entry]:
-        names = iter(await self._threads.run(self._names, path))
-        while page := await self._threads.run(self._page, path, names):
+        found = self._names(path)
+        while page := await self._threads.run(self._page, path, found):
             for entry in page:
                 yield entry
 
@@ -264,25 +264,30 @@ class Local(Driver):
             for directory in {os.path.dirname(each) for each in (target, *made)}:
                 disk.sync_directory(directory)
 
-    def _names(self, path: str) -> Sequence[str]:
-        try:
-            with disk.translated(path), os.scandir(self._inside(path)) as entries:
-                names = [entry.name for entry in entries if _is_text(entry.name)]
-        except (NotFound, InvalidParameter):
-            self._inside(path)
-            return []
-        return sorted(name for name in names if path or name != UPLOADS)
+    def _names(self, path: str) -> Iterator[str]:
+        """Names that may be artifacts', in their order; none where no directory is."""
+        directory = self._inside(path)
+        with suppress(NotFound, InvalidParameter), disk.translated(path):
+            yield from (name for name in names.in_order(directory) if path or name != UPLOADS)
 
-    def _page(self, path: str, names: Iterator[str]) -> Sequence[Entry]:
-        for page in iter(lambda: [*islice(names, _PAGE_ENTRIES)], []):
-            if entries := [entry for name in page if (entry := self._entry(path, name))]:
-                return entries
+    def _page(self, path: str, found: Iterator[str]) -> Sequence[Entry]:
+        for page in iter(lambda: [*islice(found, _PAGE_ENTRIES)], []):
+            with disk.opened_directory(f"{self._root}/{path}") as opened:
+                directory = opened[0] if opened and self._holds(opened[1]) else None
+                entries = [self._entry(path, name, directory) for name in page]
+            if listed := [entry for entry in entries if entry is not None]:
+                return listed
         return []
 
-    def _entry(self, directory: str, name: str) -> Entry | None:
-        """None for what is no artifact: a link that leads out, a pipe, a name gone meanwhile."""
+    def _entry(self, path: str, name: str, directory: int | None) -> Entry | None:
+        """None for what is no artifact: a link that leads out, a pipe, a name gone meanwhile.
+
+        What is in an open directory is inside as that is, unless it is a link.
+        """
         try:
-            found = os.lstat(self._inside(f"{directory}/{name}" if directory else name))
+            found = os.lstat(name, dir_fd=directory) if directory is not None else None
+            if found is None or mode_of.S_ISLNK(found.st_mode):
+                found = os.lstat(self._inside(f"{path}/{name}" if path else name))
         except (OSError, InvalidParameter):
             return None
         if mode_of.S_ISDIR(found.st_mode):
@@ -323,8 +328,3 @@ def _but_missing(path: str) -> Iterator[None]:
     except OSError:
         with disk.translated(path):
             raise
-
-
-def _is_text(name: str) -> bool:
-    """Whether the name is UTF-8, as every path of the API."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
