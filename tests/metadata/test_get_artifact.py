@@ -1,5 +1,6 @@
 """Artifacts passed on from another HTTP server: what goes there, and what comes from there."""
 
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,9 +186,14 @@ def _chunked(handler: Handler) -> None:
     handler.send_response(200)
     handler.send_header("Transfer-Encoding", "chunked")
     handler.end_headers()
-    entry = b'{"path":"x","is_dir":false},' * 4096
-    while True:
-        handler.wfile.write(b"%x\r\n%s\r\n" % (len(entry), entry))
+    entries = b'{"path":"%s","is_dir":false},' % (b"x" * 80) * 1024
+    for chunk in itertools.chain([b'{"files":['], itertools.repeat(entries)):
+        handler.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+
+
+_MANY = b'{"files": [' + b'{"path": "x", "is_dir": false}, ' * 9_999
+_MANY += b'{"path": "x", "is_dir": false}]}'
+"""A listing that is not read at once."""
 
 
 @pytest.mark.parametrize(
@@ -197,6 +203,9 @@ def _chunked(handler: Handler) -> None:
         (answer(b"<html>"), 503),
         (answer(b"[]"), 503),
         (answer(b'{"files": [{"path": 7}]}'), 503),
+        (answer(_MANY.replace(b"false", b"7", 1)), 503),
+        (answer(_MANY[:-1]), 503),
+        (answer(b'{"more": 1, ' + _MANY[1:]), 503),
         (answer(b"\x1f\x8b\x08\x00", Content_Encoding="gzip"), 503),
         (answer(b"<html>no such page", 404), 503),
         (answer(b"x" * 10, length=20), 503),
@@ -261,7 +270,11 @@ def test_the_path_of_a_listing_is_sent_as_a_parameter(
 def test_a_listing_of_many_files_is_whole(service: Metadata, host: ArtifactsHost) -> None:
     files = ",".join(f'{{"path":"{i:040}","is_dir":false,"file_size":1}}' for i in range(100_000))
     host.answer = answer(f'{{"files":[{files}]}}'.encode())
-    assert len(service.http.get(service.urls(LIST, "d")[0]).json()["files"]) == 100_000
+    for url in service.urls(LIST, "d"):
+        given = service.http.get(url)
+        names = [file["path"] for file in given.json()["files"]]
+        assert names == [f"d/{i:040}" for i in range(100_000)]
+        assert given.headers["content-type"] == "application/json"
 
 
 def test_credentials_are_passed_on_and_nothing_else(service: Metadata, host: ArtifactsHost) -> None:

@@ -6,12 +6,13 @@ no longer than the settings and the bounds below say, whatever is there.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import httpx
 import msgspec
 from msgspec import Struct
 
+from tandem_metadata.artifact_listings import FileInfo, NoListing, Packed, Reader
 from tandem_metadata.artifact_roots import Location, Roots
 from tandem_metadata.settings import Settings
 from tandem_metadata.turns import Turns
@@ -38,18 +39,6 @@ _HEADER_ENCODING = "latin-1"  # Starlette's: bytes go through this service as th
 _log = logging.getLogger(__name__)
 
 
-class FileInfo(Struct, omit_defaults=True):
-    """One entry of a listing; `path` is relative to the artifact root."""
-
-    path: str
-    is_dir: bool
-    file_size: int | None = None
-
-
-class _Listing(Struct):
-    files: list[FileInfo] = []
-
-
 class _Error(Struct):
     error_code: str = ""
 
@@ -72,9 +61,7 @@ class ArtifactClient:
         """Where an artifact URI leads; raises as `Roots.locate` does."""
         return self._roots.locate(artifact_uri)
 
-    async def list(
-        self, location: Location, path: str, headers: Mapping[str, str]
-    ) -> list[FileInfo]:
+    async def list(self, location: Location, path: str, headers: Mapping[str, str]) -> Packed:
         """Entries one level below `path`, each with its path from the artifact root.
 
         Nothing for a path that is a file or does not exist. Raises InvalidParameter for more than
@@ -92,24 +79,35 @@ class ArtifactClient:
             async with asyncio.timeout(self._timeout):
                 response = await self._listings.send(request, stream=True)
                 try:
-                    body = await _bounded(response)
+                    if response.status_code == httpx.codes.OK:
+                        return await self._entries(response, path)
+                    body = b"".join([chunk async for chunk in _bounded(response)])
                 finally:
                     await response.aclose()
         except (httpx.HTTPError, TimeoutError) as error:
             raise _unreachable(location, error) from error
+        except NoListing as error:
+            raise Unavailable("The artifacts service answered with something else.") from error
         if response.status_code == httpx.codes.NOT_FOUND and _says_missing(body):
-            return []
+            return Packed()
         if response.status_code == httpx.codes.NOT_FOUND:
             raise _unexpected(response.status_code)
-        if response.status_code != httpx.codes.OK:
-            raise _refusal(response.status_code, path)
-        try:
-            files = msgspec.json.decode(body, type=_Listing).files
-        except msgspec.DecodeError as error:
-            raise Unavailable("The artifacts service answered with something else.") from error
-        for file in files:
-            file.path = f"{path}/{file.path}" if path else file.path
-        return files
+        raise _refusal(response.status_code, path)
+
+    async def _entries(self, response: httpx.Response, path: str) -> Packed:
+        """What a listing has, packed as it comes."""
+        reader, found = Reader(), Packed()
+        async for chunk in _bounded(response):
+            await self._turns.wait()
+            found.add(_below(path, reader.feed(chunk)))
+        found.add(_below(path, reader.end()))
+        return found
+
+    async def unpacked(self, listing: Packed) -> AsyncIterator[bytes]:
+        """All that `list` gave, in small parts that leave the event loop to others between."""
+        for part in listing.unpacked():
+            await self._turns.wait()
+            yield part
 
     async def open(
         self, location: Location, path: str, headers: Mapping[str, str]
@@ -166,15 +164,22 @@ def _pool(connections: int, timeout: float) -> httpx.AsyncClient:
     )
 
 
-async def _bounded(response: httpx.Response) -> bytes:
-    body = bytearray()
+async def _bounded(response: httpx.Response) -> AsyncIterator[bytes]:
+    size = 0
     async for chunk in response.aiter_raw():  # as it comes: what is packed has no bound
-        body += chunk
-        if len(body) > MAX_LISTING_BYTES:
+        size += len(chunk)
+        if size > MAX_LISTING_BYTES:
             raise InvalidParameter(
                 "This directory has too many files to list them here; use the MLflow client."
             )
-    return bytes(body)
+        yield chunk
+
+
+def _below(path: str, files: Sequence[FileInfo]) -> Sequence[FileInfo]:
+    """The entries of a directory with their paths from where that has its own."""
+    for file in files if path else ():
+        file.path = f"{path}/{file.path}"
+    return files
 
 
 def _says_missing(body: bytes) -> bool:

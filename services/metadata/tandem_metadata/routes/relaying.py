@@ -6,15 +6,14 @@ runs in the name of this host.
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 import httpx
-from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from tandem_metadata.artifact_client import ArtifactClient, FileInfo
+from tandem_metadata.artifact_client import ArtifactClient
 from tandem_metadata.artifact_roots import Location
 from tandem_shared import wire
 from tandem_shared.artifact_http import SANDBOX, disposition
@@ -33,13 +32,6 @@ _TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
 _SCRIPT = re.compile(r"script|wasm")
 
 
-class Listing(Struct, omit_defaults=True):
-    """Answer of `artifacts/list`, and of the listing of a logged model's artifacts."""
-
-    root_uri: str
-    files: list[FileInfo] = []
-
-
 async def listing(client: ArtifactClient, request: Request, uri: str, path: str) -> Response:
     """What is one level below a path of an artifact root, as the artifacts service lists it.
 
@@ -48,7 +40,20 @@ async def listing(client: ArtifactClient, request: Request, uri: str, path: str)
     """
     location = client.locate(uri)
     files = await client.list(location, path, _headers(request, location))
-    return json_response(wire.encode_json(Listing(uri, files)))
+    head = b'{"root_uri":' + wire.encode_json(uri)
+    if not files.size:
+        return json_response(head + b"}")
+    head, tail = head + b',"files":[', b"]}"
+
+    async def body() -> AsyncIterator[bytes]:
+        yield head
+        async for part in client.unpacked(files):
+            yield part
+        yield tail
+
+    length = len(head) + files.size + len(tail)
+    headers = {"content-length": str(length), "content-type": "application/json"}
+    return StreamingResponse(body(), headers=headers)
 
 
 async def fetch(client: ArtifactClient, request: Request, uri: str, path: str) -> Response:
