@@ -42,6 +42,7 @@ def _measured(options: argparse.Namespace) -> Found:
         databases.maker(Path(name), [options.database]) as maker,
     ):
         versions = machine.versions(maker.version())
+        unused = {*_PEERS, "SQLite" if options.database == "postgresql" else "PostgreSQL"}
         found = Found(
             options.database,
             {
@@ -51,7 +52,7 @@ def _measured(options: argparse.Namespace) -> Found:
                 "server": options.asgi_server,
             },
             machine.describe(),
-            {name: version for name, version in versions.items() if name not in _PEERS},
+            {name: version for name, version in versions.items() if name not in unused},
         )
 
         def say(text: str) -> None:
