@@ -36,7 +36,8 @@ def main() -> int:
 
 def _measured(options: argparse.Namespace) -> Found:
     """Measure, and keep what is known after each round."""
-    kept = _KEPT / f"{options.database}-{options.asgi_server}.json"
+    choice = "-choice" if options.rows else ""
+    kept = _KEPT / f"{options.database}-{options.asgi_server}{choice}.json"
     with (
         tempfile.TemporaryDirectory(prefix="tandem-growth-") as name,
         databases.maker(Path(name), [options.database]) as maker,
