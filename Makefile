@@ -10,6 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 DISTRIBUTIONS := -e shared -e services/metadata -e services/artifacts
 
 TEST_PROCESSES ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 export METADATA_PORT ?= 5000
 export ARTIFACTS_PORT ?= 5500
@@ -17,10 +18,10 @@ export BACKEND_STORE_URI ?= sqlite:///mlflow.db
 export ARTIFACTS_DESTINATION ?= ./mlartifacts
 export UI_DIR ?= .cache/ui/$(shell sed -n 's/^mlflow==\([^ ]*\).*/\1/p' deploy/ui.txt)
 
-.PHONY: help setup setup-dev ui run test test-cluster browser tools picture bench bench-growth load-tools check isolate clean
+.PHONY: help setup setup-dev ui run test test-browser test-cluster browser tools picture bench bench-growth load-tools check isolate clean
 
 help: ## what there is to make
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.installed ui ## .venv with the three distributions, and the web UI
 
@@ -45,8 +46,11 @@ ui: $(VENV)/.installed
 run: setup ## both services, on $(METADATA_PORT) and $(ARTIFACTS_PORT); Ctrl-C stops them
 	@exec $(BIN)/python deploy/run.py
 
-test: setup-dev browser tools ## everything proved, but for what test-cluster does
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder --ignore=tests/cluster tests
+test: setup-dev tools ## everything proved, but for what test-browser and test-cluster do
+	$(PYTEST) --ignore=tests/cluster --ignore=tests/browser tests
+
+test-browser: setup-dev browser tools ## the web UI proved in Chromium; takes minutes
+	$(PYTEST) tests/browser
 
 test-cluster: setup-dev tools ## the Kubernetes manifests proved by running what they say; takes minutes
 	$(BIN)/python -m pytest tests/cluster

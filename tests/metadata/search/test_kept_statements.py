@@ -1,0 +1,71 @@
+"""Statements kept by the form of a search: which are, and that values are never kept with them."""
+
+from typing import Any
+
+import pytest
+
+from tandem_metadata.search import kept_statements
+from tandem_metadata.search.order import order_runs
+from tandem_metadata.search.parser import parse_filter
+from tandem_metadata.search.run_fields import RUNS
+from tandem_metadata.search.run_pages import Search
+from tandem_metadata.tables.tracking import runs
+
+
+def _search(text: str, order_by: tuple[str, ...] = (), **fields: Any) -> Search:
+    given: dict[str, Any] = {"experiment_ids": [1], "end": None, "limit": 11} | fields
+    return Search(
+        columns=(runs.c.run_uuid,),
+        stages=("active",),
+        conditions=[RUNS.condition(comparison) for comparison in parse_filter(text)],
+        order_by=order_by,
+        ordering=order_runs(order_by),
+        dialect="postgresql",
+        **given,
+    )
+
+
+def test_searches_of_one_form_have_one_statement_and_their_own_values() -> None:
+    text = "metrics.loss > {} and params.`p` != '{}' and attributes.start_time <= {}"
+    first = kept_statements.find(_search(text.format("0.5", "a", 7)))
+    second = kept_statements.find(_search(text.format("1.5", "b", 8), experiment_ids=[2, 3]))
+    assert first is not None
+    assert second is not None
+    assert first[0] is second[0]
+    assert first[1] == {"given_ids": [1], "given_0": 0.5, "given_1": "a", "given_2": 7}
+    assert second[1] == {"given_ids": [2, 3], "given_0": 1.5, "given_1": "b", "given_2": 8}
+
+
+@pytest.mark.parametrize(
+    ("other", "fields"),
+    [
+        ("metrics.b > 1", {}),
+        ("metrics.a >= 1", {}),
+        ("params.a = '1'", {}),
+        ("metrics.a > 1 and metrics.a > 1", {}),
+        ("metrics.a > 1", {"limit": 12}),
+        ("metrics.a > 1", {"order_by": ("metrics.a",)}),
+    ],
+)
+def test_another_form_has_another_statement(other: str, fields: dict[str, Any]) -> None:
+    one = kept_statements.find(_search("metrics.a > 1"))
+    another = kept_statements.find(_search(other, **fields))
+    assert one is not None
+    assert another is not None
+    assert one[0] is not another[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("params.a LIKE '%a%'", {}),
+        ("attributes.run_id IN ('a', 'b')", {}),
+        ("tags.a IS NULL", {}),
+        (" and ".join(["metrics.a > 1"] * 9), {}),
+        (f"metrics.`{'a' * 1001}` > 1", {}),
+        ("metrics.a > 1", {"order_by": (f"metrics.`{'a' * 1001}`",)}),
+        ("metrics.a > 1", {"end": [(0, "1"), (0, "a")]}),
+    ],
+)
+def test_what_is_rare_or_large_is_not_kept(text: str, fields: dict[str, Any]) -> None:
+    assert kept_statements.find(_search(text, **fields)) is None
