@@ -7,6 +7,9 @@ from tests.benchmark.rows import BATCH
 
 DATABASE = "postgresql"
 TANDEM = "tandem"
+UVICORN = "tandem-uvicorn"
+HYPERCORNS_PART = 0.6
+"""Of a ratio that Hypercorn's own share keeps a row from, and that it reaches under Uvicorn."""
 LIMITS = "limits"
 
 
@@ -18,6 +21,11 @@ class Target:
     bound: float
     factor: float = 1
     """Units of the limit in one of the row."""
+
+    @property
+    def has_uvicorn(self) -> bool:
+        """Whether it may be reached under Uvicorn instead."""
+        return bool(self.against) and not self.against.startswith("hypercorn")
 
     @property
     def is_limit(self) -> bool:
@@ -56,9 +64,9 @@ TARGETS = (
 )
 
 
-def reached(results: Results, target: Target) -> float | None:
+def reached(results: Results, target: Target, tandem: str = TANDEM) -> float | None:
     """The ratio that was measured, or None when one of its figures is missing or means nothing."""
-    ours = results.value(place(results, TANDEM, target.row), TANDEM, target.row)
+    ours = results.value(place(results, tandem, target.row), tandem, target.row)
     if not target.against or not ours:
         return ours
     server = LIMITS if target.is_limit else target.against
@@ -66,7 +74,7 @@ def reached(results: Results, target: Target) -> float | None:
     theirs = results.value(place(results, server, row), server, row)
     if not theirs:
         return None
-    figure = results.figure(place(results, TANDEM, target.row), TANDEM, target.row)
+    figure = results.figure(place(results, tandem, target.row), tandem, target.row)
     if figure and figure.lower_is_better:
         return theirs / ours
     return ours * target.factor / theirs
@@ -75,6 +83,19 @@ def reached(results: Results, target: Target) -> float | None:
 def met(target: Target, value: float) -> bool:
     """Whether that is enough; a figure that is meant itself must not be more than the bound."""
     return value >= target.bound if target.against else value <= target.bound
+
+
+def verdict(results: Results, target: Target) -> str:
+    """Whether it was met under Hypercorn, or else under Uvicorn and by a part under Hypercorn."""
+    value = reached(results, target)
+    if value is None:
+        return "not measured"
+    if met(target, value):
+        return "met"
+    faster = reached(results, target, UVICORN) if target.has_uvicorn else None
+    if faster is None or not met(target, faster) or value < HYPERCORNS_PART * target.bound:
+        return "**not met**"
+    return "met under Uvicorn"
 
 
 def place(results: Results, server: str, row: str) -> str:

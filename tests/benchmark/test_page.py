@@ -48,6 +48,30 @@ def test_targets_are_compared_with_what_was_measured(
     assert targets.met(target, value) is met
 
 
+@pytest.mark.parametrize(
+    ("hypercorn", "uvicorn", "verdict"),
+    [
+        (1300, 1200, "met"),
+        (800, 1300, "met under Uvicorn"),
+        (800, 1200, "**not met**"),
+        (700, 1300, "**not met**"),
+        (800, None, "**not met**"),
+    ],
+)
+def test_a_target_may_be_met_under_uvicorn(
+    hypercorn: float, uvicorn: float | None, verdict: str
+) -> None:
+    found = _results(
+        ("postgresql", "tandem", "get-run", hypercorn, "1/s"),
+        *([("postgresql", "tandem-uvicorn", "get-run", uvicorn, "1/s")] if uvicorn else []),
+        ("postgresql", "mlflow", "get-run", 50, "1/s"),
+        ("", "limits", "hypercorn-get", 2000, "1/s"),
+    )
+    assert targets.verdict(found, Target("get-run", "mlflow", 25)) == verdict
+    limit = Target("get-run", "hypercorn-get", 0.6)  # which Uvicorn's rate says nothing about
+    assert targets.verdict(found, limit) == ("met" if hypercorn == 1300 else "**not met**")
+
+
 def test_a_row_that_failed_has_no_ratio() -> None:
     failed = Figure("postgresql", "mlflow", "get-run", 50, "1/s", "1 of 9 answers refused")
     found = Results(6, figures=[*FIGURES.figures, failed])
