@@ -5,17 +5,19 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
 
+from tandem_metadata.connections import BINARY
 from tandem_metadata.messages.metrics import Metric, MetricWithRunId
 from tandem_metadata.search.page_token import fingerprint
 from tandem_metadata.store.membership import among
 from tandem_metadata.tables.tracking import metrics
 from tandem_shared.errors import InvalidParameter
-from tandem_shared.wire import Int64, json_double
+from tandem_shared.wire import Int64, encode_json, json_double
 
 MAX_RUNS = 100
 MAX_BULK_RESULTS = 25_000
@@ -52,23 +54,23 @@ def page(
         )
     history = fingerprint("metric history", run_id, key)
     after = _read(page_token, history) if page_token else None
-    head = f'{{"key":{msgspec.json.encode(key).decode()},"value":'
-    text, count = _texts(conn, head, run_id, key, after, max_results)
-    if max_results is None or count <= max_results:
-        return text.encode(), None
-    text = text[: text.rindex(f",{head}")]
-    return text.encode(), _write(_token(history, text[text.rindex(head) :]))
+    found = _columns(conn, run_id, key, after, max_results)
+    more = max_results is not None and len(found[0]) > max_results
+    timestamps, steps, values = [column[:max_results] for column in found] if more else found
+    if not more:
+        return _json(key, timestamps, steps, values), None
+    is_nan = math.isnan(values[-1])
+    last = _Token(history, timestamps[-1], steps[-1], 0.0 if is_nan else values[-1], is_nan)
+    return _json(key, timestamps, steps, values), _write(last)
 
 
-def _texts(
-    conn: Connection,
-    head: str,
-    run_id: str,
-    key: str,
-    after: "_Token | None",
-    max_results: int | None,
-) -> tuple[str, int]:
-    """The values, one more than asked for if there is one, and how many they are."""
+Columns = Sequence[Sequence[Any]]
+
+
+def _columns(
+    conn: Connection, run_id: str, key: str, after: "_Token | None", max_results: int | None
+) -> Columns:
+    """Timestamps, steps and values, NaN among them; one more than asked for if there is one."""
     given: dict[str, Any] = {"run_id": run_id, "key": key}
     if after:
         given |= {f"after_{name}": getattr(after, name) for name in after.__struct_fields__[1:]}
@@ -78,16 +80,36 @@ def _texts(
         after=_AFTER if after else "", limit="" if max_results is None else "LIMIT :limit"
     )
     if conn.dialect.name == "postgresql":
-        # Where the values are is where they become text: rows cost more on the way.
-        statement = _PARAMETER.sub(r"%(\1)s", _AS_TEXT.format(page=statement))
-        count, text = conn.exec_driver_sql(statement, {**given, "head": head}).one()
-        return text or "", count
+        # Arrays: rows cost more on the way, and text more to make.
+        statement = _PARAMETER.sub(r"%(\1)s", _AS_ARRAYS.format(page=statement))
+        found = conn.exec_driver_sql(statement, given, execution_options={BINARY: True})
+        (columns,) = found.cursor.fetchall()
+        return [column or () for column in columns]
     rows = conn.exec_driver_sql(statement, given).cursor.fetchall()
-    return ",".join(
-        f'{head}{_json(value, is_nan)},"timestamp":{timestamp},"step":{step}}}'
-        for timestamp, step, value, is_nan in rows
-    ), len(rows)
+    if not rows:
+        return (), (), ()
+    timestamps, steps, values, nans = zip(*rows, strict=True)
+    if any(nans):
+        values = tuple(math.nan if nan else v for v, nan in zip(values, nans, strict=True))
+    return timestamps, steps, values
 
+
+def _json(
+    key: str, timestamps: Sequence[int], steps: Sequence[int], values: Sequence[float]
+) -> bytes:
+    parts = []
+    for start in range(0, len(values), _WRITTEN):
+        part = slice(start, start + _WRITTEN)
+        shown: Sequence[float | str] = values[part]
+        if not math.isfinite(sum(values[part])):
+            shown = [json_double(value) for value in values[part]]
+        found = map(Metric, repeat(key), shown, timestamps[part], steps[part])
+        parts.append(encode_json([*found])[1:-1])
+    return b",".join(parts)
+
+
+_WRITTEN = 10_000
+"""Values that are objects at a time: a long history is to be no longer in memory than its text."""
 
 _PARAMETER = re.compile(r"(?<!:):(\w+)")
 _PAGE = """
@@ -95,26 +117,9 @@ SELECT timestamp, step, value, is_nan FROM metrics WHERE run_uuid = :run_id AND 
 ORDER BY timestamp, step, value, is_nan {limit}"""
 _AFTER = """AND (timestamp, step, value, is_nan)
   > (:after_timestamp, :after_step, :after_value, :after_is_nan)"""
-# Doubles that JSON has no numbers for are strings in to_json, as in the answers.
-_AS_TEXT = """
-SELECT count(*), string_agg(:head::text
-  || CASE WHEN is_nan THEN '"NaN"' ELSE to_json(value)::text END
-  || ',"timestamp":' || timestamp || ',"step":' || step || '}}', ',')
+_AS_ARRAYS = """
+SELECT array_agg(timestamp), array_agg(step), array_agg(CASE WHEN is_nan THEN 'NaN' ELSE value END)
 FROM ({page}) page"""
-
-
-def _json(value: float, is_nan: bool) -> str:
-    if is_nan:
-        return '"NaN"'
-    return repr(value) if math.isfinite(value) else f'"{json_double(value)}"'
-
-
-def _token(history: str, text: str) -> "_Token":
-    """The token of a page that ends with the value that has this text."""
-    last = msgspec.json.decode(text, type=Metric)
-    is_nan = last.value == "NaN"
-    value = 0.0 if is_nan else float(last.value)
-    return _Token(history, last.timestamp, last.step, value, is_nan)
 
 
 def bulk(
