@@ -11,7 +11,10 @@ Header = tuple[bytes, bytes]
 
 LINGER_BYTES = 64 * 1024 * 1024
 LINGER_SECONDS = 10.0
-"""How much of a refused request's body is still taken in, and for how long."""
+"""How much of a body that no route reads is still taken in, and for how long."""
+
+_ANNOUNCING = (b"content-length", b"transfer-encoding")
+"""A GET with neither has no body; one of HTTP/2 may, but its connection does not close."""
 
 
 def with_headers(headers: Iterable[Header], own: list[Header]) -> list[Header]:
@@ -42,6 +45,15 @@ class Exchange:
         self.answering = True
         await self._send(message)
 
+    async def settle(self, scope: Scope) -> None:
+        """Take in a body that nobody has read, as a GET may have one too.
+
+        A server closes the connection behind an answer that overtakes its request, maybe under the
+        client's next one.
+        """
+        if self._is_awaited(scope):
+            await self._linger()
+
     async def refuse(self, response: Response, scope: Scope) -> None:
         """Send an answer, and end it only when the request's body has arrived.
 
@@ -55,7 +67,7 @@ class Exchange:
                 "headers": response.raw_headers,
             }
         )
-        if self._arrived or scope["method"] in ("GET", "HEAD"):
+        if not self._is_awaited(scope):
             await self.send({"type": "http.response.body", "body": response.body})
         else:
             await self.send(
@@ -63,6 +75,13 @@ class Exchange:
             )
             await self._linger()
             await self.send({"type": "http.response.body", "body": b""})
+
+    def _is_awaited(self, scope: Scope) -> bool:
+        if self._arrived:
+            return False
+        if scope["method"] not in ("GET", "HEAD"):
+            return True
+        return any(name in _ANNOUNCING for name, _ in scope["headers"])
 
     async def _linger(self) -> None:
         rest = LINGER_BYTES

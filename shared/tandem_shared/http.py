@@ -147,6 +147,7 @@ class Router:
             if response.status_code >= 400 and not isinstance(response, StreamingResponse):
                 await exchange.refuse(response, scope)
             else:
+                await exchange.settle(scope)
                 await response(scope, exchange.receive, exchange.send)
         except ClientDisconnect:
             _log.debug("the client left")
