@@ -10,15 +10,17 @@ import prometheus_client
 import pytest
 
 import tandem_artifacts.app
+import tandem_artifacts.settings
 import tandem_metadata.app
+import tandem_metadata.settings
 from tandem_artifacts.settings import Settings as ArtifactsSettings
 from tandem_metadata.settings import Settings as MetadataSettings
 from tandem_shared.settings import CommonSettings, flag
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICES = {
-    tandem_metadata.app.NAME: MetadataSettings,
-    tandem_artifacts.app.NAME: ArtifactsSettings,
+    tandem_metadata.settings.NAME: MetadataSettings,
+    tandem_artifacts.settings.NAME: ArtifactsSettings,
 }
 SETTINGS = [
     pytest.param(item, id=f"{service}-{item.name}")

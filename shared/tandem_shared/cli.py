@@ -9,7 +9,7 @@ from typing import Any
 
 from tandem_shared import MLFLOW_VERSION, __version__
 from tandem_shared import settings as settings_table
-from tandem_shared.serve import Service, command, run
+from tandem_shared.service import Service, command, launch
 from tandem_shared.settings import CommonSettings
 
 Subparsers = Any
@@ -79,6 +79,4 @@ def parser(of: Command) -> argparse.ArgumentParser:
 def _serve(of: Command, parsed: argparse.Namespace) -> int:
     flags = {item.name: getattr(parsed, item.name) for item in fields(of.settings)}
     settings = settings_table.load(of.settings, os.environ, flags)
-    if of.prepare:
-        of.prepare(settings)
-    return run(of.service, settings)
+    return launch(of.service, settings, of.prepare)

@@ -11,23 +11,21 @@ import importlib
 import importlib.util
 import logging
 import os
-import signal
 import socket
 import sys
-import tempfile
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tandem_shared import logs, prometheus
+from tandem_shared import logs, stopping
 from tandem_shared import settings as settings_table
 from tandem_shared.exchange import with_headers
 from tandem_shared.health import READINESS
 from tandem_shared.listener import Listener
+from tandem_shared.service import Service
 from tandem_shared.settings import CommonSettings, SettingsError
+from tandem_shared.supervisor import Supervisor
 
 BACKLOG = 1024
 KEEP_ALIVE_SECONDS = 620.0
@@ -43,28 +41,14 @@ _CLEAN_UP_SECONDS = 5.0
 _GARBAGE_THRESHOLD = 20_000
 """Objects, made and not gone, that the garbage collector waits for."""
 
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_STOP_WANTED = threading.Event()
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """Where the parts of a service are found by name; worker processes import them afresh."""
-
-    name: str
-    settings: str
-    """`module:class` of the settings."""
-    factory: str
-    """`module:function` that makes the ASGI application from the environment."""
-
-
 def run(service: Service, settings: CommonSettings) -> int:
-    """Serve until told to stop; returns the exit status.
+    """Serve until told to stop; returns the exit status, in each worker process as well.
 
     Raises SettingsError when the address cannot be listened on or the ASGI server is missing.
     """
-    _stop_before_serving()
     _check_server(service, settings)
     settings_table.export(settings, os.environ)
     logs.configure(service.name, settings.log_level)
@@ -72,47 +56,21 @@ def run(service: Service, settings: CommonSettings) -> int:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     print(f"{service.name} listens on http://{shown}:{port}", file=sys.stderr, flush=True)
-    if settings.workers > 1:
-        _supervise(service, settings, listener)
-    return run_worker(service, listener)
+    factory = _named(service.factory)
+    server = importlib.import_module(f"tandem_shared.{settings.asgi_server}_server")
 
+    def work(lifeline: int | None) -> int:
+        app: ASGIApp = factory()
+        _settle_garbage()
+        stopping.only_remember_signals()  # a half-made event loop could not end cleanly
+        asyncio.run(_serve(app, server, settings, listener, lifeline))
+        stopping.ignore_signals()  # a second signal must not spoil the exit status
+        return 0
 
-def _supervise(service: Service, settings: CommonSettings, listener: socket.socket) -> NoReturn:
-    """Become the supervisor of workers, which needs nothing of what was imported to get here."""
-    # A signal waits until the supervisor listens for it.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
-    if _STOP_WANTED.is_set():
-        sys.exit(0)
-    temporary = "" if settings.expose_prometheus else tempfile.mkdtemp(prefix="tandem-metrics-")
-    directory = settings.expose_prometheus or temporary
-    os.makedirs(directory, exist_ok=True)
-    for stale in os.scandir(directory):
-        if stale.name.endswith(".db"):
-            os.unlink(stale)
-    os.environ[prometheus.MULTIPROCESS_DIRECTORY] = directory
-    listener.set_inheritable(True)
-    names = [service.name, service.settings, service.factory]
-    numbers = [str(settings.workers), str(listener.fileno())]
-    command = [sys.executable, "-P", "-m", "tandem_shared.supervisor", *names, *numbers, temporary]
-    os.execv(sys.executable, command)
-
-
-def run_worker(service: Service, listener: socket.socket, lifeline: int | None = None) -> int:
-    """Serve in this process on a socket that listens already.
-
-    `lifeline` is a pipe's reading end; its end of file stops the process as SIGTERM does.
-    """
-    _stop_before_serving()
-    settings = settings_table.load(_named(service.settings), os.environ)
-    logs.configure(service.name, settings.log_level)
-    app: ASGIApp = _named(service.factory)()
+    if settings.workers == 1:
+        return work(None)
     _settle_garbage()
-    for number in _STOP_SIGNALS:  # a half-made event loop could not end cleanly
-        signal.signal(number, _remember_stop)
-    asyncio.run(_serve(app, settings, listener, lifeline))
-    for number in _STOP_SIGNALS:  # a second signal must not spoil the exit status
-        signal.signal(number, signal.SIG_IGN)
-    return 0
+    return Supervisor(work, settings.workers, listener).run()
 
 
 def _settle_garbage() -> None:
@@ -120,36 +78,25 @@ def _settle_garbage() -> None:
 
     Code and tables are most of what there is, and a large answer makes thousands of objects that go
     by themselves: with Python's own threshold it would look through all of them again and again.
+    Before a fork, it keeps the collector from writing to pages that workers share.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_THRESHOLD)
 
 
-def _stop_before_serving() -> None:
-    """Until the event loop listens for signals, one ends the process cleanly as well."""
-    for number in _STOP_SIGNALS:
-        signal.signal(number, _stop_at_once)
-
-
-def _remember_stop(_number: int, _frame: object) -> None:
-    _STOP_WANTED.set()
-
-
-def _stop_at_once(_number: int, _frame: object) -> None:
-    # Remembered too: an exception raised while a finalizer runs, as imports have them, is lost.
-    _STOP_WANTED.set()
-    sys.exit(0)
-
-
 async def _serve(
-    app: ASGIApp, settings: CommonSettings, listener: socket.socket, lifeline: int | None
+    app: ASGIApp,
+    server: Any,
+    settings: CommonSettings,
+    listener: socket.socket,
+    lifeline: int | None,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in _STOP_SIGNALS:
+    for number in stopping.SIGNALS:
         loop.add_signal_handler(number, stop.set)
-    if _STOP_WANTED.is_set():
+    if stopping.WANTED.is_set():
         stop.set()
     if lifeline is not None:
         loop.add_reader(lifeline, stop.set)
@@ -166,7 +113,6 @@ async def _serve(
         _bound_the_rest(settings.graceful_timeout + _CLEAN_UP_SECONDS)
 
     loop.set_exception_handler(_report)
-    server = importlib.import_module(f"tandem_shared.{settings.asgi_server}_server")
     await server.serve(
         cuttable,
         Listener(fileno=listener.detach()),
@@ -278,12 +224,3 @@ def _listen(settings: CommonSettings) -> socket.socket:
 def _named(reference: str) -> Any:
     module, _, name = reference.partition(":")
     return getattr(importlib.import_module(module), name)
-
-
-def command(main: Callable[[], int]) -> int:
-    """Run a command's main; a SettingsError becomes one sentence and exit status 2."""
-    try:
-        return main()
-    except SettingsError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2

@@ -1,19 +1,21 @@
-"""Keeps a number of worker processes on one listening socket: a process that imports little.
+"""Keeps a number of worker processes on one listening socket.
 
-`python -m tandem_shared.supervisor` is what `serve` becomes when there are several workers.
+Workers are forks of a process that has imported everything: they start at once, one that dies is
+replaced at once, and they share the memory of all code.
 """
 
 import contextlib
 import logging
 import os
-import shutil
 import signal
 import socket
-import subprocess
-import sys
+import threading
 import time
+from collections.abc import Callable
 
-from tandem_shared import logs
+from prometheus_client import multiprocess
+
+from tandem_shared import stopping
 
 _CRASHED_AT_START_SECONDS = 10.0
 _RESTART_SECONDS = 1.0
@@ -21,95 +23,83 @@ _log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """Starts workers, replaces those that die, and passes SIGTERM and SIGINT on as SIGTERM."""
+    """Forks workers, replaces those that die, and passes SIGTERM and SIGINT on as SIGTERM."""
 
-    def __init__(self, service: list[str], workers: int, listener: socket.socket) -> None:
-        """`service` is what `tandem_shared.worker` takes as its first arguments."""
-        self._service = service
+    def __init__(self, work: Callable[[int], int], workers: int, listener: socket.socket) -> None:
+        """`work` serves in a worker, and returns its exit status.
+
+        It is called with the reading end of a pipe whose end of file says that the supervisor is
+        gone.
+        """
+        self._work = work
         self._wanted = workers
         self._listener = listener
-        self._workers: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
+        self._workers: dict[int, float] = {}  # when each was started
         self._stopping = False
-        # Nobody writes: the end of file tells the workers that the supervisor is gone.
+        # Nobody writes.
         self._lifeline, self._held = os.pipe()
 
     def run(self) -> int:
-        """Work until stopped or until a worker cannot start; returns the exit status."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        """Work until stopped or until a worker cannot start; returns the exit status.
+
+        It returns in each worker as well, with that one's.
+        """
+        for number in stopping.SIGNALS:
             signal.signal(number, self._stop)
-        # What came while there was nobody to hear it is heard now; workers inherit the mask.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))
+        if stopping.WANTED.is_set():
+            return 0
         for _ in range(self._wanted):
-            self._spawn()
+            if self._fork():
+                return self._work(self._lifeline)
         status = 0
         while self._workers:
             pid, wait_status = os.wait()
-            if pid in self._workers:
-                ended = self._ended(pid, os.waitstatus_to_exitcode(wait_status))
-                status = status or ended  # the first reason counts, not what followed from it
+            if pid not in self._workers:
+                continue
+            age = time.monotonic() - self._workers.pop(pid)
+            code = os.waitstatus_to_exitcode(wait_status)
+            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+            if self._stopping:
+                # SIGTERM ends a worker that has not come as far as to listen for it.
+                ended = 0 if code in (0, -signal.SIGTERM) else 1
+            elif code >= 0 and age < _CRASHED_AT_START_SECONDS:
+                # One that cannot start would only fail again: the reason is in its log.
+                self._stop(signal.SIGTERM, None)
+                ended = code or 1
+            else:
+                _log.error("worker %d ended with %d; starting another", pid, code)
+                time.sleep(max(0.0, _RESTART_SECONDS - age))
+                if self._fork():
+                    return self._work(self._lifeline)
+                ended = 0
+            status = status or ended  # the first reason counts, not what followed from it
         return status
 
-    def _ended(self, pid: int, code: int) -> int:
-        """Replace a worker, or stop; returns the exit status that its end stands for."""
-        process, started = self._workers.pop(pid)
-        process.returncode = code
-        _forget_metrics(pid)
-        age = time.monotonic() - started
-        if self._stopping:
-            # SIGTERM ends a worker that has not come as far as to listen for it.
-            return 0 if code in (0, -signal.SIGTERM) else 1
-        if code >= 0 and age < _CRASHED_AT_START_SECONDS:
-            # One that cannot start would only fail again: the reason is in its log.
-            self._stop(signal.SIGTERM, None)
-            return code or 1
-        _log.error("worker %d ended with %d; starting another", pid, code)
-        time.sleep(max(0.0, _RESTART_SECONDS - age))
-        self._spawn()
-        return 0
-
-    def _spawn(self) -> None:
-        if self._stopping:
-            return
-        passed = (self._listener.fileno(), self._lifeline)
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "tandem_shared.worker", *self._service, *map(str, passed)],
-            pass_fds=passed,
+    def _fork(self) -> bool:
+        """Start a worker; whether this process is it."""
+        # A fork has one thread, whatever locks the others held.
+        assert threading.active_count() == 1
+        # Before the worker listens for signals itself, it must not take them as its supervisor.
+        signal.pthread_sigmask(signal.SIG_BLOCK, stopping.SIGNALS)
+        try:
+            if self._stopping:
+                return False
+            pid = os.fork()
+            if pid:
+                self._workers[pid] = time.monotonic()
+                return False
             # A group of its own, so that Ctrl-C reaches the supervisor alone.
-            process_group=0,
-        )
-        self._workers[process.pid] = (process, time.monotonic())
-        if self._stopping:
-            self._stop(signal.SIGTERM, None)
+            os.setpgid(0, 0)
+            os.close(self._held)
+            stopping.exit_on_signals()
+            return True
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, stopping.SIGNALS)
 
     def _stop(self, _number: int, _frame: object) -> None:
         self._stopping = True
         # The workers' copies alone keep the socket open now, and close it when they have drained.
         self._listener.close()
         for pid in list(self._workers):
-            # Not Popen.terminate(), which may reap a worker that run() waits for.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
-
-
-def _forget_metrics(pid: int) -> None:
-    """Drop what a dead worker was doing from the metrics; what it has done stays counted."""
-    from prometheus_client import multiprocess  # Rarely needed, and large.
-
-    multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
-
-
-def main() -> int:
-    """Supervise the workers of the service that the arguments name; returns the exit status."""
-    *service, workers, descriptor, temporary = sys.argv[1:]
-    logs.configure(service[0], os.environ["TANDEM_LOG_LEVEL"])
-    listener = socket.socket(fileno=int(descriptor))
-    listener.set_inheritable(False)
-    try:
-        return Supervisor(service, int(workers), listener).run()
-    finally:
-        if temporary:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,7 +10,7 @@ import pytest
 from tests.shared.conftest import Process, Starter, eventually
 from tests.shared.test_serve import metrics
 
-UVICORN = ("-m", "uvicorn", "--factory", "tests.shared.tiny:create_app", "--port=0")
+UVICORN = ("-m", "uvicorn", "--factory", "tests.shared.tiny_app:create_app", "--port=0")
 HOST = b"Host: localhost\r\n"
 JSON = b"Content-Type: application/json\r\n"
 IN_FLIGHT = "tandem_http_requests_in_flight{service=tiny}"

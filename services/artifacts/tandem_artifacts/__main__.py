@@ -2,10 +2,9 @@
 
 import sys
 
-from tandem_artifacts.app import NAME, driver_of
-from tandem_artifacts.settings import ACCEPTED_SWITCHES, REFUSED_FLAGS, Settings
+from tandem_artifacts.settings import ACCEPTED_SWITCHES, NAME, REFUSED_FLAGS, Settings
 from tandem_shared import cli
-from tandem_shared.serve import Service
+from tandem_shared.service import Service
 
 
 def main() -> int:
@@ -26,6 +25,8 @@ def main() -> int:
 
 def _prepare(settings: Settings) -> None:
     """Refuse a wrong destination once, before workers start."""
+    from tandem_artifacts.app import driver_of  # Late: see `service.launch`.
+
     driver_of(settings)
 
 

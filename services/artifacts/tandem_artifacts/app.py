@@ -8,14 +8,12 @@ from tandem_artifacts.drivers.base import Driver
 from tandem_artifacts.drivers.open import open_driver
 from tandem_artifacts.routes import files, multipart, presigned, service
 from tandem_artifacts.routes.context import Context
-from tandem_artifacts.settings import Settings
+from tandem_artifacts.settings import NAME, Settings
 from tandem_shared import health, prometheus
 from tandem_shared.http import Route, Router
 from tandem_shared.observe import Observe
 from tandem_shared.security import secure
 from tandem_shared.settings import load
-
-NAME = "tandem-artifacts"
 
 
 def create_app() -> ASGIApp:

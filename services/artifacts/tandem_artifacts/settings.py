@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from tandem_shared.settings import CommonSettings, SettingsError, setting
 
+NAME = "tandem-artifacts"
+
 _METADATA = "this is the artifacts service and keeps no metadata; give it to tandem-metadata."
 _SERVER = "choose by --asgi-server; see serve --help for what can be set."
 

@@ -1,16 +1,18 @@
-"""The command `tandem-metadata`: `serve`, `db upgrade`, `db current`, `db optimize`."""
+"""The command `tandem-metadata`: `serve`, `db upgrade`, `db current`, `db optimize`.
+
+What needs the database is imported late, as `service.launch` wants it.
+"""
 
 import argparse
 import math
 import os
 import sys
 
-from tandem_metadata import database_command
 from tandem_metadata.artifact_roots import Roots
 from tandem_metadata.settings import ACCEPTED_SWITCHES, NAME, REFUSED_FLAGS, Settings
 from tandem_metadata.ui.assets import Assets
 from tandem_shared import cli
-from tandem_shared.serve import Service
+from tandem_shared.service import Service
 from tandem_shared.settings import load
 
 _DB_HELP = "database, as for serve [env MLFLOW_BACKEND_STORE_URI; default sqlite:///mlflow.db]"
@@ -35,6 +37,8 @@ def main() -> int:
 
 def _prepare(settings: Settings) -> None:
     """Refuse bad settings, and make the tables if wanted, once, before workers start."""
+    from tandem_metadata import database_command
+
     root = settings.artifact_root()
     Roots(settings)
     if settings.ui_dir:
@@ -71,14 +75,20 @@ def _add_db(subparsers: cli.Subparsers) -> None:
 
 
 def _upgrade(parsed: argparse.Namespace) -> int:
+    from tandem_metadata import database_command
+
     return database_command.upgrade(_settings(parsed), parsed.wait_seconds)
 
 
 def _current(parsed: argparse.Namespace) -> int:
+    from tandem_metadata import database_command
+
     return database_command.current(_settings(parsed))
 
 
 def _optimize(parsed: argparse.Namespace) -> int:
+    from tandem_metadata import database_command
+
     return database_command.optimize(_settings(parsed), drop=parsed.drop)
 
 

@@ -1,0 +1,59 @@
+"""What worker processes have in common, and what they do not."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.shared.conftest import Starter, eventually
+from tests.shared.test_serve import children, request_in_flight
+
+
+@pytest.mark.parametrize(
+    "module", ["tandem_shared.cli", "tandem_artifacts.__main__", "tandem_metadata.__main__"]
+)
+def test_a_command_imports_no_metrics_before_it_knows_of_workers(module: str) -> None:
+    """Metrics that are made before the workers' directory is named count for one process alone."""
+    code = f"import {module}, sys; sys.exit('prometheus_client' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_metrics_that_came_too_early_for_workers_are_refused() -> None:
+    code = (
+        "import sys, prometheus_client\n"
+        "from tests.shared import tiny\n"
+        "sys.argv[1:] = ['--workers=2', '--port=0']\n"
+        "tiny.main()"
+    )
+    root = Path(__file__).parents[2]
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, check=False, capture_output=True, text=True
+    )
+    assert ended.returncode == 1
+    assert "prometheus_client was imported before" in ended.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="Linux alone tells")
+def test_workers_share_what_their_supervisor_imported(start: Starter) -> None:
+    process = start("--workers=2", "--port=0")
+    for pid in children(process):
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        kib = {name: int(size) for name, size in re.findall(r"(\w+): +(\d+) kB", rollup)}
+        assert kib["Private_Dirty"] < kib["Shared_Dirty"]
+
+
+def test_the_workers_directory_for_metrics_goes_with_the_supervisor(
+    start: Starter, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    temporary = tmp_path_factory.mktemp("tmp")
+    process = start("--workers=2", "--port=0", environ={"TMPDIR": str(temporary)})
+    directory = next(temporary.iterdir())
+    with request_in_flight(process, "/slow?seconds=3") as slow:
+        process.stop()
+        eventually(lambda: len(children(process)) == 1, "the idle worker has ended")
+        assert list(directory.glob("*.db"))
+        assert slow.result().status_code == 200
+    assert process.wait() == 0
+    assert list(temporary.iterdir()) == []

@@ -1,0 +1,98 @@
+"""The application of the small service."""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import ASGIApp
+
+from tandem_shared import health, prometheus, security, wire
+from tandem_shared.http import Route, Router, json_response, read_json_body
+from tandem_shared.observe import Observe
+from tandem_shared.settings import SettingsError, load
+from tests.shared.tiny import SERVICE, Settings
+
+
+class StopsWhenFinalized:
+    """An exception raised in a finalizer, here by the handler of the signal, is lost."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+
+
+def stop_with_a_half_made_loop() -> None:
+    """Event loops make a pair of sockets for themselves half-way through their constructor."""
+    make = socket.socketpair
+
+    def stop_first(*arguments: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+        return make(*arguments)
+
+    socket.socketpair = stop_first
+
+
+def create_app() -> ASGIApp:
+    settings = load(Settings, os.environ)
+    if settings.lost_stop:
+        StopsWhenFinalized()
+    if settings.loop_stop:
+        stop_with_a_half_made_loop()
+    if settings.broken:
+        raise SettingsError("--broken was given, so this cannot start.")
+
+    async def greet(_: Request) -> Response:
+        answer = {"greeting": settings.greeting, "pid": os.getpid()}
+        return json_response(wire.encode_json(answer))
+
+    async def slow(request: Request) -> Response:
+        await asyncio.sleep(float(request.query_params["seconds"]))
+        return json_response(b"{}")
+
+    async def block(request: Request) -> Response:
+        await anyio.to_thread.run_sync(time.sleep, float(request.query_params["seconds"]))
+        return json_response(b"{}")
+
+    async def echo(request: Request) -> Response:
+        return json_response(await read_json_body(request, settings.body_limit))
+
+    async def large(_: Request) -> Response:
+        return Response(bytes(32 * 1024 * 1024))
+
+    async def fail(_: Request) -> Response:
+        raise RuntimeError("a secret of the inside")
+
+    async def fail_half_way(request: Request) -> Response:
+        async def chunks() -> AsyncIterator[bytes]:
+            yield b"the first half"
+            raise RuntimeError("no second half")
+
+        length = request.query_params.get("length")
+        return StreamingResponse(chunks(), headers={"Content-Length": length} if length else None)
+
+    async def nothing_to_check() -> None:
+        await asyncio.sleep(0)
+
+    routes = [
+        Route("GET", "/health", health.health),
+        Route("GET", "/ready", health.ready(nothing_to_check)),
+        Route("GET", "/metrics", prometheus.metrics),
+        Route("GET", "/greet", greet),
+        Route("GET", "/greet/{name}", greet),
+        Route("GET", "/slow", slow),
+        Route("GET", "/block", block),
+        Route("POST", "/echo", echo),
+        Route("GET", "/large", large),
+        Route("GET", "/fail", fail),
+        Route("GET", "/fail-half-way", fail_half_way),
+    ]
+    router = Router(routes, prefix=settings.static_prefix)
+    return Observe(security.secure(router, settings), SERVICE.name)
