@@ -1,6 +1,5 @@
 """What a benchmark ran on, and with."""
 
-import importlib.util
 import os
 import platform
 import re
@@ -36,9 +35,7 @@ def load() -> str:
 
 def versions(postgresql: str) -> dict[str, str]:
     """Of all that takes part."""
-    packages = ("mlflow", "hypercorn", "uvicorn", "psycopg", "sqlalchemy", "boto3")
-    # Uvicorn takes them when they are there, MLflow's as well.
-    packages += tuple(name for name in ("httptools", "uvloop") if importlib.util.find_spec(name))
+    packages = ("mlflow", "hypercorn", "uvicorn", "httptools", "psycopg", "sqlalchemy", "boto3")
     return {
         "Tandem": f"{metadata.version('tandem-metadata')}, commit {_commit()}",
         "FastTrackML": FASTTRACKML.partition("==")[2],

@@ -10,12 +10,15 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tandem_shared import MLFLOW_VERSION
 from tests.benchmark.databases import Database
 from tests.benchmark.processes import Process, serve
 from tests.system.services import environment, free_port
 
 WORKERS = 2
 FASTTRACKML = "fasttrackml==0.6.0"
+MLFLOW = f"mlflow=={MLFLOW_VERSION}"
+_MLFLOW_DRIVERS = ("boto3", "psycopg[binary]")
 _ROOT = Path(__file__).resolve().parents[2]
 _CACHE = _ROOT / ".cache" / "bench"
 _BIN = Path(sys.executable).parent
@@ -112,7 +115,7 @@ def _tandem_command(name: str, asgi_server: str, port: int) -> list[str]:
 def _mlflow(directory: Path, database: Database, destination: Destination) -> Iterator[Running]:
     port = free_port()
     command = [
-        str(_BIN / "mlflow"),
+        str(_program("mlflow", MLFLOW, "-c", str(_ROOT / "constraints.txt"), *_MLFLOW_DRIVERS)),
         "server",
         f"--port={port}",
         f"--backend-store-uri={database.uri('postgresql+psycopg')}",
@@ -128,7 +131,7 @@ def _fasttrackml(
 ) -> Iterator[Running]:
     port = free_port()
     command = [
-        str(_fml()),
+        str(_program("fml", FASTTRACKML, "--no-deps")),
         "server",
         f"--listen-address=127.0.0.1:{port}",
         # An absolute path has a slash less here than in SQLAlchemy's addresses.
@@ -139,15 +142,17 @@ def _fasttrackml(
         yield Running(process.url, None, (process,))
 
 
-def _fml() -> Path:
-    """FastTrackML's program; in an environment of its own, since its client wants an old MLflow."""
-    home = _CACHE / FASTTRACKML.replace("==", "-")
-    program = home / "bin" / "fml"
+def _program(name: str, requirement: str, *install: str) -> Path:
+    """A peer's program in an environment of its own: as its users have it, and not its versions but
+    its defaults beside ours.
+    """
+    home = _CACHE / requirement.replace("==", "-")
+    program = home / "bin" / name
     if not program.exists():
         shutil.rmtree(home, ignore_errors=True)
         venv.create(home, with_pip=True)
-        install = [home / "bin" / "pip", "install", "-qq", "--no-deps", FASTTRACKML]
-        subprocess.run(install, check=True)
+        pip = [home / "bin" / "pip", "install", "-qq", *install, requirement]
+        subprocess.run(pip, check=True)
     return program
 
 
