@@ -198,9 +198,11 @@ class Pod:
     # Life.
 
     def _watch(self) -> None:
-        """Note how the container ends; on its own it must not."""
+        """Note how the container ends, before anybody hears of it; on its own it must not."""
         assert self._process is not None
         self.status = self._process.wait()
+        if self.deleted and self.status != 0:
+            self._fault(f"the exit status is {self.status}")
         if not self.deleted and not (self.once and self.status == 0):
             self._fault(f"the container ended with {self.status}")
         if written := [each.name for each in self._root.iterdir()]:
@@ -284,8 +286,6 @@ class Pod:
         if not self.ended.wait(max(0.0, deadline - time.monotonic())):
             self._fault(f"killed after {self.template.grace_seconds} s")
             self.kill()
-        if self.status != 0:
-            self._fault(f"the exit status is {self.status}")
 
     def _run_pre_stop(self, deadline: float) -> None:
         hook = self.container.pre_stop
