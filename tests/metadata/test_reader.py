@@ -33,7 +33,7 @@ def test_what_many_ask_for_at_once_is_read_by_one_statement(database: Database) 
     async def main() -> tuple[list[tuple[list[bytes], str]], list[str]]:
         reader = Reader(database, 10)
         statements: list[str] = []
-        engine = database._engine
+        engine = database._engines[True]
         listener = (engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
         event.listen(*listener)
         calls = [(a, b), (b, c, a), (c, "f" * 32), ()]

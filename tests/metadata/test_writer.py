@@ -53,10 +53,10 @@ def _together(
         busy, go = threading.Event(), threading.Event()
         transact = database.transact
 
-        def wait_first(function: Callable[[Connection], Any]) -> Any:
+        def wait_first(function: Callable[[Connection], Any], *, by_key: bool = False) -> Any:
             busy.set()
             assert go.wait(10)
-            return transact(function)
+            return transact(function, by_key=by_key)
 
         database.transact = wait_first  # type: ignore[method-assign]
         tag = batch.tag(new_run(database), RunTag("first", "x"), truncate=True)
@@ -83,7 +83,7 @@ def _together(
 def _commits(database: Database) -> Iterator[list[int]]:
     """How many transactions were committed within."""
     counted: list[int] = []
-    engine = database._engine
+    engine = database._engines[True]
 
     def count(_: object) -> None:
         counted.append(1)
@@ -162,7 +162,11 @@ def test_metrics_alone_are_logged_by_one_statement_on_postgresql(
         conn.execute(update(tracking.runs).where(where).values(lifecycle_stage="deleted"))
     entries = [_metric(good, step=1), _metric(deleted), _metric("f" * 32), _metric(good, "b")]
     statements: list[str] = []
-    listener = (database._engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
+    listener = (
+        database._engines[True],
+        "before_cursor_execute",
+        lambda *a: statements.append(a[2]),
+    )
     event.listen(*listener)
     left = database.at_once(lambda conn: groups.log_metrics(conn, entries))
     event.remove(*listener)

@@ -62,7 +62,8 @@ def create_app() -> ASGIApp:
     """
     settings = load(Settings, os.environ)
     root = settings.artifact_root()
-    database = Database(settings, spare=4)  # deliveries, the writer, and two of the reader
+    # Deliveries and the reader of pages have one each; so have the writer and the reader of runs.
+    database = Database(settings, spare=2, by_key=2)
     if settings.migrate:
         database.prepare(root)
     context = Context(settings, database)

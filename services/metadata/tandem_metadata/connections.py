@@ -102,8 +102,13 @@ def _sqlite_url(url: URL) -> URL:
     return url
 
 
-def open_engine(url: URL, dialect: Dialect, settings: DatabaseSettings, size: int) -> Engine:
-    """A pool of at most `size` connections, which connects to nothing yet."""
+def open_engine(
+    url: URL, dialect: Dialect, settings: DatabaseSettings, size: int, *, by_key: bool = False
+) -> Engine:
+    """A pool of at most `size` connections, which connects to nothing yet.
+
+    With `by_key` they are for statements that find rows by indexed keys and by nothing else.
+    """
     options: dict[str, Any] = {}
     if dialect == "sqlite":
         options["connect_args"] = {"timeout": settings.pool_timeout, "check_same_thread": False}
@@ -133,6 +138,9 @@ def open_engine(url: URL, dialect: Dialect, settings: DatabaseSettings, size: in
     else:
         event.listen(engine, "checkout", _check_idle)
         event.listen(engine, "before_cursor_execute", _choose_format)
+        # Without prepared statements, a connection of PgBouncer's serves others in between.
+        if by_key and settings.db_prepared_statements:
+            event.listen(engine, "connect", _plan_by_key)
     event.listen(engine, "checkout", _count_checkout)
     event.listen(engine, "checkin", _count_checkin)
     return engine
@@ -144,6 +152,21 @@ def _configure_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     # LIKE then tells upper from lower case, as on PostgreSQL; searches rely on it.
     connection.execute("PRAGMA case_sensitive_like = ON")
+
+
+def _plan_by_key(connection: psycopg.Connection[Any], _: object) -> None:
+    """Have plans go by indexes, however small the tables are.
+
+    PostgreSQL keeps the plans of prepared statements, and of a foreign key's check, as long as the
+    connection and its statistics last. Made in a new database, they would read tables as a whole,
+    and go on to while these grow: until it analyzes them, each new run costs more than the last.
+    """
+    # Scans that are left count as very costly, and would all be compiled.
+    connection.execute(
+        "SELECT set_config(name, 'off', false) FROM pg_settings "
+        "WHERE name IN ('enable_seqscan', 'jit')"
+    )
+    connection.commit()
 
 
 def _check_idle(

@@ -69,17 +69,28 @@ class Database:
     `pool_timeout` seconds, or has no connection free for as long; no message holds the address.
     """
 
-    def __init__(self, settings: DatabaseSettings, *, spare: int = 0) -> None:
-        """`spare` connections come on top of the settings' for what is not one request's."""
+    def __init__(self, settings: DatabaseSettings, *, spare: int = 0, by_key: int = 0) -> None:
+        """`spare` connections come on top of the settings' for what is not one request's.
+
+        So do those `by_key`; without any, what asks for one gets one of the others.
+        """
         self.url = parse_url(settings.backend_store_uri)
         self.dialect: Dialect = "sqlite" if self.url.drivername == "sqlite" else "postgresql"
         self._timeout = settings.pool_timeout
         # SQLite has one writer at a time and lets the others poll. Writers of this process queue
         # here instead, before they take a connection that a reader could use.
         self._writer = threading.Lock() if self.dialect == "sqlite" else None
-        self._size = settings.pool_size + spare
-        self._engine = open_engine(self.url, self.dialect, settings, self._size)
-        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._size = settings.pool_size + spare + by_key
+        apart = by_key if self.dialect == "postgresql" else 0
+        engine = open_engine(self.url, self.dialect, settings, self._size - apart)
+        keyed = engine
+        if apart:
+            keyed = open_engine(self.url, self.dialect, settings, apart, by_key=True)
+        self._engines = {False: engine, True: keyed}
+        self._autocommit = {
+            by_key: each.execution_options(isolation_level="AUTOCOMMIT")
+            for by_key, each in self._engines.items()
+        }
         POOL_SIZE.inc(self._size)
         self._listeners: dict[str, Callable[[], None]] = {}
 
@@ -107,7 +118,8 @@ class Database:
         """Close the connections; the database opens new ones if it is used again."""
         POOL_SIZE.dec(self._size)
         self._size = 0
-        self._engine.dispose()
+        for engine in self._engines.values():
+            engine.dispose()
 
     def ping(self, *, quiet: bool = False) -> None:
         """Return once the database has answered; raise Unavailable if it does not."""
@@ -115,12 +127,14 @@ class Database:
             conn.exec_driver_sql("SELECT 1")
 
     @contextlib.contextmanager
-    def read(self, *, quiet: bool = False) -> Iterator[Connection]:
+    def read(self, *, quiet: bool = False, by_key: bool = False) -> Iterator[Connection]:
         """A connection whose statements are each their own transaction.
 
         With `quiet`, the log does not say why the database does not answer: the caller does.
+        `by_key` is for statements that find all rows by indexed keys: they stay as fast as they
+        are while a new database grows.
         """
-        with _translated(quiet=quiet), self._connect(self._autocommit) as conn:
+        with _translated(quiet=quiet), self._connect(self._autocommit[by_key]) as conn:
             yield conn
 
     @contextlib.contextmanager
@@ -133,42 +147,44 @@ class Database:
         with _translated(), self._transaction() as conn:
             yield conn
 
-    def transact(self, function: Callable[[Connection], T]) -> T:
+    def transact(self, function: Callable[[Connection], T], *, by_key: bool = False) -> T:
         """Run `function` in one transaction as `write` does, and again when it deadlocked.
 
-        `function` may run several times and must have no effect but on its connection.
+        `function` may run several times and must have no effect but on its connection. `by_key` is
+        that of `read`.
         """
-        return self._retried(self._transaction, function)
+        return self._retried(self._transaction, function, by_key)
 
-    def at_once(self, function: Callable[[Connection], T]) -> T:
+    def at_once(self, function: Callable[[Connection], T], *, by_key: bool = False) -> T:
         """Run `function` as `transact` does, when it executes one statement.
 
         On PostgreSQL that is a transaction by itself, and three messages less.
         """
         if self.dialect == "sqlite":
-            return self.transact(function)
-        return self._retried(self._statement, function)
+            return self.transact(function, by_key=by_key)
+        return self._retried(self._statement, function, by_key)
 
     @contextlib.contextmanager
-    def _statement(self) -> Iterator[Connection]:
-        with self._connect(self._autocommit) as conn, COMMIT.time():
+    def _statement(self, by_key: bool) -> Iterator[Connection]:
+        with self._connect(self._autocommit[by_key]) as conn, COMMIT.time():
             yield conn
 
     def _retried(
         self,
-        opened: Callable[[], contextlib.AbstractContextManager[Connection]],
+        opened: Callable[[bool], contextlib.AbstractContextManager[Connection]],
         function: Callable[[Connection], T],
+        by_key: bool,
     ) -> T:
         with _translated():
             for attempt in range(1, _ATTEMPTS):
                 try:
-                    with opened() as conn:
+                    with opened(by_key) as conn:
                         return function(conn)
                 except exc.DBAPIError as error:
                     if sqlstate(error) not in (_SERIALIZATION_FAILURE, _DEADLOCK_DETECTED):
                         raise
                 time.sleep(_BACKOFF * 2**attempt * random.random())
-            with opened() as conn:
+            with opened(by_key) as conn:
                 return function(conn)
 
     def listen(self, subject: str, listener: Callable[[], None]) -> None:
@@ -179,8 +195,8 @@ class Database:
         self._listeners[subject] = listener
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        with self._committed() as conn:
+    def _transaction(self, by_key: bool = False) -> Iterator[Connection]:
+        with self._committed(by_key) as conn:
             yield conn
             announced = conn.info.pop(_ANNOUNCED, ())
         for subject in announced:
@@ -188,8 +204,9 @@ class Database:
                 listener()
 
     @contextlib.contextmanager
-    def _committed(self) -> Iterator[Connection]:
-        with self._turn(), self._connect(self._engine) as conn, conn.begin() as transaction:
+    def _committed(self, by_key: bool) -> Iterator[Connection]:
+        engine = self._engines[by_key]
+        with self._turn(), self._connect(engine) as conn, conn.begin() as transaction:
             conn.info.pop(_ANNOUNCED, None)  # of a transaction that was rolled back
             if self.dialect == "sqlite":
                 # The driver begins nothing by itself before the first change, and then a deferred

@@ -5,6 +5,7 @@ before they asked; and a run that several ask for is read, and written as JSON, 
 """
 
 from collections.abc import Awaitable, Sequence
+from functools import partial
 from typing import Final, TypeVar
 
 from tandem_metadata.db import Database
@@ -25,10 +26,12 @@ class Reader:
     def __init__(self, database: Database, timeout: float) -> None:
         """A call that waits for `timeout` seconds fails with Unavailable."""
         self._db = database
-        # Two, for single runs are not to wait for whole pages.
+        # Two, for single runs are not to wait for whole pages. A page may be much of a table.
         self._single, self._pages = (
-            Lane[Ids, list[bytes]](name, self._read, weigh=len, limit=_LIMIT, timeout=timeout)
-            for name in ("run", "pages")
+            Lane[Ids, list[bytes]](
+                name, partial(self._read, by_key=by_key), weigh=len, limit=_LIMIT, timeout=timeout
+            )
+            for name, by_key in (("run", True), ("pages", False))
         )
 
     async def run(self, run_id: str) -> bytes:
@@ -53,8 +56,8 @@ class Reader:
         self._single.close()
         self._pages.close()
 
-    def _read(self, calls: Sequence[Ids]) -> Sequence[list[bytes]]:
-        with self._db.read() as conn:
+    def _read(self, calls: Sequence[Ids], *, by_key: bool) -> Sequence[list[bytes]]:
+        with self._db.read(by_key=by_key) as conn:
             found = run_data.get(conn, {run_id for ids in calls for run_id in ids})
         written = {run_id: wire.encode_json(run) for run_id, run in found.items()}
         return [[written[run_id] for run_id in ids if run_id in written] for ids in calls]

@@ -93,18 +93,19 @@ class Writer:
         entries = [call for call in calls if isinstance(call, batch.Entry)]
         new = [call for call in calls if isinstance(call, runs.NewRun)]
         if not new and groups.only_metrics(entries):
-            left = self._db.at_once(partial(groups.log_metrics, entries=entries))
+            left = self._db.at_once(partial(groups.log_metrics, entries=entries), by_key=True)
             return [_ALONE if index in left else _DONE for index in range(len(calls))]
         if not entries and self._db.dialect == "postgresql" and self._know(new):
             create = partial(run_creation.create_at_once, new=new, places=self._places)
-            created = self._db.at_once(create)
+            created = self._db.at_once(create, by_key=True)
             for run, made in zip(new, created, strict=True):
                 if made is None:
                     self._places.pop(run.experiment_id, None)
             return [made or _ALONE for made in created]
         if len(self._places) > _PLACES:
             self._places.clear()
-        return self._db.transact(partial(_write, calls=calls, places=self._places))
+        write = partial(_write, calls=calls, places=self._places)
+        return self._db.transact(write, by_key=True)
 
     def _know(self, new: Sequence[runs.NewRun]) -> bool:
         return all(run.experiment_id in self._places for run in new)
