@@ -69,7 +69,13 @@ class Local(Driver):
             await self._threads.run(self._open, opening, path, start, length, etag)
             file = opening.file
             assert file is not None
-            chunks = ReadAhead(self._threads, file.read, opening.size, opening.first)
+            chunks = ReadAhead(
+                self._threads,
+                file.read,
+                opening.size,
+                opening.first,
+                read_cached=file.read_cached,
+            )
             yield Reading(file.stat, chunks)
         finally:
             if opening.file is not None and opening.file.is_open:

@@ -1,0 +1,90 @@
+"""Bytes of a file: from memory while they are there, then by threads that read ahead."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tandem_artifacts.drivers.disk import READ_FLAGS, Source
+from tandem_artifacts.drivers.threads import ReadAhead, Threads
+from tests.artifacts.conformance.content import pattern
+
+pytestmark = pytest.mark.anyio
+CONTENT = pattern(40 * 1024 * 1024)
+
+
+@pytest.fixture
+def threads() -> Iterator[Threads]:
+    threads = Threads("test", 2)
+    yield threads
+    threads.close()
+
+
+class File:
+    """Content of which the first bytes are in memory; counts who read how much."""
+
+    def __init__(self, in_memory: int) -> None:
+        self.at = 0
+        self.in_memory = in_memory
+        self.read_by_threads = 0
+
+    def read(self, size: int) -> bytes:
+        self.read_by_threads += size
+        return self._take(size)
+
+    def read_cached(self, size: int) -> bytes:
+        return self._take(size) if self.at + size <= self.in_memory else b""
+
+    def _take(self, size: int) -> bytes:
+        chunk = CONTENT[self.at : self.at + size]
+        self.at += len(chunk)
+        return chunk
+
+
+@pytest.mark.parametrize("in_memory", [0, 10_000_000, len(CONTENT)])
+@pytest.mark.parametrize("first", [0, 1000])
+async def test_threads_read_what_is_not_in_memory(
+    threads: Threads, in_memory: int, first: int
+) -> None:
+    file = File(in_memory)
+    chunks = ReadAhead(
+        threads, file.read, len(CONTENT), file._take(first), read_cached=file.read_cached
+    )
+    assert b"".join([chunk async for chunk in chunks]) == CONTENT
+    rest = len(CONTENT) - first
+    assert file.read_by_threads == {0: rest, len(CONTENT): 0}.get(in_memory, file.read_by_threads)
+    assert file.read_by_threads >= rest - in_memory
+
+
+async def test_without_memory_to_look_at_a_chunk_is_read_ahead_from_the_first_on(
+    threads: Threads,
+) -> None:
+    file = File(0)
+    chunks = ReadAhead(threads, file.read, len(CONTENT), file._take(1000))
+    assert len(await anext(chunks)) == 1000
+    await chunks.aclose()
+    assert file.read_by_threads > 0
+
+
+def _drop_from_memory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    os.fsync(descriptor)
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(descriptor)
+
+
+def test_the_system_says_what_is_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(CONTENT[:3_000_000])
+    source = Source(os.open(path, READ_FLAGS), "file")
+    if not (begun := source.read_cached(1_000_000)):
+        pytest.skip("the file system of temporary files cannot tell")
+    assert begun == CONTENT[:1_000_000]
+    _drop_from_memory(path)
+    assert source.read_cached(1_000_000) == b""
+    assert source.read(1_000_000) == CONTENT[1_000_000:2_000_000]
+    path.write_bytes(CONTENT[:3_000_000])
+    assert source.read_cached(1_000_000) == CONTENT[2_000_000:3_000_000]
+    assert source.read_cached(1) == b""
+    source.close()
