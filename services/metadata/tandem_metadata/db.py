@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from prometheus_client import Counter, Histogram
-from sqlalchemy import Connection, Engine, exc
+from sqlalchemy import Connection, Engine, event, exc
 
 from tandem_metadata import revisions
 from tandem_metadata.connections import (
@@ -86,6 +86,9 @@ class Database:
         keyed = engine
         if apart:
             keyed = open_engine(self.url, self.dialect, settings, apart, by_key=True)
+            # A database that closed connections of one pool has closed those of the other.
+            event.listen(engine, "invalidate", lambda *_: keyed.dispose())
+            event.listen(keyed, "invalidate", lambda *_: engine.dispose())
         self._engines = {False: engine, True: keyed}
         self._autocommit = {
             by_key: each.execution_options(isolation_level="AUTOCOMMIT")

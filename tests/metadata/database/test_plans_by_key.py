@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -9,6 +10,7 @@ from tandem_metadata.db import Database
 from tandem_metadata.messages.runs import CreateRun, RunTag
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import run_creation, runs
+from tandem_shared.errors import Unavailable
 from tests.metadata.conftest import ARTIFACT_ROOT
 from tests.metadata.logging_client import new_run
 from tests.postgresql import PostgreSQL
@@ -75,5 +77,27 @@ def test_no_setting_stays_on_connections_that_a_pooler_gives_to_others(
             ]
     assert shown[False] == ["on", "on"]
     assert shown[True] == (["off", "off"] if prepared else ["on", "on"])
+    database.close()
+    postgresql.drop(name)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_database_that_came_back_costs_both_pools_one_failure_at_most(
+    postgresql: PostgreSQL, postgresql_template: str, first: bool
+) -> None:
+    name = postgresql.create(template=postgresql_template)
+    database = Database(Settings(backend_store_uri=postgresql.uri(name)), by_key=1)
+    for by_key in (True, False):
+        with database.read(by_key=by_key) as conn:
+            conn.execute(text("SELECT 1"))
+    with psycopg.connect(postgresql.uri(), autocommit=True) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+        )
+    with pytest.raises(Unavailable), database.read(by_key=first) as conn:
+        conn.execute(text("SELECT 1"))
+    for by_key in (not first, first):
+        with database.read(by_key=by_key) as conn:
+            assert conn.execute(text("SELECT 1")).scalar() == 1
     database.close()
     postgresql.drop(name)
