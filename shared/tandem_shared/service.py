@@ -18,11 +18,9 @@ MULTIPROCESS_DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Where the parts of a service are found by name."""
+    """A service, and where its application is found once the settings are known."""
 
     name: str
-    settings: str
-    """`module:class` of the settings."""
     factory: str
     """`module:function` that makes the ASGI application from the environment."""
 

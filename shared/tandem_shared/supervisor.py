@@ -48,37 +48,42 @@ class Supervisor:
             signal.signal(number, self._stop)
         if stopping.WANTED.is_set():
             return 0
-        for _ in range(self._wanted):
-            if self._fork():
-                return self._work(self._lifeline)
+        self._warn_of_threads()
         status = 0
-        while self._workers:
-            pid, wait_status = os.wait()
-            if pid not in self._workers:
-                continue
-            age = time.monotonic() - self._workers.pop(pid)
-            code = os.waitstatus_to_exitcode(wait_status)
-            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
-            if self._stopping:
-                # SIGTERM ends a worker that has not come as far as to listen for it.
-                ended = 0 if code in (0, -signal.SIGTERM) else 1
-            elif code >= 0 and age < _CRASHED_AT_START_SECONDS:
-                # One that cannot start would only fail again: the reason is in its log.
-                self._stop(signal.SIGTERM, None)
-                ended = code or 1
-            else:
-                _log.error("worker %d ended with %d; starting another", pid, code)
-                time.sleep(max(0.0, _RESTART_SECONDS - age))
+        while True:
+            while len(self._workers) < self._wanted and not self._stopping:
                 if self._fork():
                     return self._work(self._lifeline)
-                ended = 0
-            status = status or ended  # the first reason counts, not what followed from it
-        return status
+            if not self._workers:
+                return status
+            pid, wait_status = os.wait()
+            if pid in self._workers:
+                ended = self._ended(pid, os.waitstatus_to_exitcode(wait_status))
+                status = status or ended  # the first reason counts, not what followed from it
+
+    def _ended(self, pid: int, code: int) -> int:
+        """Have a worker replaced, or stop; returns the exit status that its end stands for."""
+        age = time.monotonic() - self._workers.pop(pid)
+        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+        if self._stopping:
+            # SIGTERM ends a worker that has not come as far as to listen for it.
+            return 0 if code in (0, -signal.SIGTERM) else 1
+        if code >= 0 and age < _CRASHED_AT_START_SECONDS:
+            # One that cannot start would only fail again: the reason is in its log.
+            self._stop(signal.SIGTERM, None)
+            return code or 1
+        _log.error("worker %d ended with %d; starting another", pid, code)
+        time.sleep(max(0.0, _RESTART_SECONDS - age))
+        return 0
+
+    def _warn_of_threads(self) -> None:
+        """Such as those of instrumentation, which would send nothing of what workers do."""
+        main = threading.main_thread()
+        if others := ", ".join(each.name for each in threading.enumerate() if each is not main):
+            _log.warning("workers are forks of this process, without its other threads: %s", others)
 
     def _fork(self) -> bool:
         """Start a worker; whether this process is it."""
-        # A fork has one thread, whatever locks the others held.
-        assert threading.active_count() == 1
         # Before the worker listens for signals itself, it must not take them as its supervisor.
         signal.pthread_sigmask(signal.SIG_BLOCK, stopping.SIGNALS)
         try:

@@ -143,9 +143,7 @@ def _fasttrackml(
 
 
 def _program(name: str, requirement: str, *install: str) -> Path:
-    """A peer's program in an environment of its own: as its users have it, and not its versions but
-    its defaults beside ours.
-    """
+    """A peer's program, in an environment of its own that holds what its users have and no more."""
     home = _CACHE / requirement.replace("==", "-")
     program = home / "bin" / name
     if not program.exists():

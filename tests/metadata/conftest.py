@@ -13,6 +13,18 @@ from tests.postgresql import PostgreSQL
 DATABASES = ("sqlite", "postgresql")
 ARTIFACT_ROOT = "mlflow-artifacts://artifacts.example.com/"
 
+only_sqlite = pytest.mark.parametrize("prepared_uri", ["sqlite"], indirect=True)
+only_postgresql = pytest.mark.parametrize("prepared_uri", ["postgresql"], indirect=True)
+
+
+def terminate_others(database: Database) -> None:
+    """Have PostgreSQL close all connections to this database but the one that asks for it."""
+    with database.read() as conn:
+        conn.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
 
 def _prepare(uri: str) -> None:
     database = Database(Settings(backend_store_uri=uri))

@@ -57,3 +57,19 @@ def test_the_workers_directory_for_metrics_goes_with_the_supervisor(
         assert slow.result().status_code == 200
     assert process.wait() == 0
     assert list(temporary.iterdir()) == []
+
+
+def test_threads_that_workers_will_not_have_are_named(start: Starter) -> None:
+    code = (
+        "import sys, threading, time\n"
+        "threading.Thread(target=time.sleep, args=(60,), name='exporter', daemon=True).start()\n"
+        "from tests.shared import tiny\n"
+        "sys.exit(tiny.main())"
+    )
+    process = start("--workers=2", "--port=0", command=("-c", code))
+    assert process.get("/greet").status_code == 200
+    warned = [line for line in process.lines if "exporter" in line]
+    assert len(warned) == 1
+    assert '"WARNING"' in warned[0]
+    process.stop()
+    assert process.wait() == 0

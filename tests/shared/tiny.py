@@ -17,7 +17,7 @@ class Settings(CommonSettings):
     loop_stop: bool = setting(False, "Stop as the loop is made.", env="TINY_LOOP_STOP")
 
 
-SERVICE = Service("tiny", "tests.shared.tiny:Settings", "tests.shared.tiny_app:create_app")
+SERVICE = Service("tiny", "tests.shared.tiny_app:create_app")
 
 
 def main() -> int:

@@ -11,9 +11,7 @@ def main() -> int:
     """Run the command line; returns the exit status."""
     return cli.main(
         cli.Command(
-            service=Service(
-                NAME, "tandem_artifacts.settings:Settings", "tandem_artifacts.app:create_app"
-            ),
+            service=Service(NAME, "tandem_artifacts.app:create_app"),
             settings=Settings,
             about="Tandem's artifacts service: MLflow's artifact proxy over disk, S3 or MinIO.",
             accepted_switches=ACCEPTED_SWITCHES,

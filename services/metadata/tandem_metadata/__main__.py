@@ -22,9 +22,7 @@ def main() -> int:
     """Run the command line; returns the exit status."""
     return cli.main(
         cli.Command(
-            service=Service(
-                NAME, "tandem_metadata.settings:Settings", "tandem_metadata.app:create_app"
-            ),
+            service=Service(NAME, "tandem_metadata.app:create_app"),
             settings=Settings,
             about="Tandem's metadata service: MLflow's tracking API over SQLite or PostgreSQL.",
             accepted_switches=ACCEPTED_SWITCHES,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tandem_artifacts.drivers.disk import READ_FLAGS, Source
+from tandem_artifacts.drivers import disk
 from tandem_artifacts.drivers.threads import ReadAhead, Threads
 from tests.artifacts.conformance.content import pattern
 
@@ -74,10 +74,22 @@ def _drop_from_memory(path: Path) -> None:
     os.close(descriptor)
 
 
+def test_where_the_system_cannot_say_nothing_counts_as_cached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, "_NOWAIT", None)
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    source = disk.Source(os.open(path, disk.READ_FLAGS), "file")
+    assert source.read_cached(7) == b""
+    assert source.read(7) == b"content"
+    source.close()
+
+
 def test_the_system_says_what_is_in_memory(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(CONTENT[:3_000_000])
-    source = Source(os.open(path, READ_FLAGS), "file")
+    source = disk.Source(os.open(path, disk.READ_FLAGS), "file")
     if not (begun := source.read_cached(1_000_000)):
         pytest.skip("the file system of temporary files cannot tell")
     assert begun == CONTENT[:1_000_000]

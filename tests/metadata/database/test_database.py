@@ -16,9 +16,7 @@ from tandem_metadata.settings import Settings
 from tandem_metadata.tables.tracking import experiments
 from tandem_shared.errors import InvalidParameter, Unavailable
 from tandem_shared.settings import SettingsError, replace
-
-only_sqlite = pytest.mark.parametrize("prepared_uri", ["sqlite"], indirect=True)
-only_postgresql = pytest.mark.parametrize("prepared_uri", ["postgresql"], indirect=True)
+from tests.metadata.conftest import only_postgresql, only_sqlite, terminate_others
 
 
 def _sample(name: str) -> float:
@@ -256,7 +254,7 @@ def test_a_connection_lost_while_idle_is_replaced(
         monkeypatch.setattr(connections, "_IDLE_SECONDS", 0.0)
     other = Database(replace(settings, pool_size=1))
     other.ping()
-    _terminate_others(database)
+    terminate_others(database)
     if not idle:  # used a moment ago, it is not asked: the first request meets the loss
         with pytest.raises(Unavailable, match="does not answer"):
             other.ping()
@@ -269,20 +267,12 @@ def test_a_connection_lost_while_in_use_is_unavailable(database: Database) -> No
     def write() -> None:
         with database.write() as conn:
             _add(conn, "lost")
-            _terminate_others(database)
+            terminate_others(database)
             _add(conn, "never")
 
     with pytest.raises(Unavailable, match="does not answer"):
         write()
     assert _count(database) == 1
-
-
-def _terminate_others(database: Database) -> None:
-    with database.read() as conn:
-        conn.exec_driver_sql(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
 
 
 @only_postgresql

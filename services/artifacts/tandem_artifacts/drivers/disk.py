@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from tandem_artifacts.drivers.base import Stat
 from tandem_shared.errors import InvalidParameter, NotFound, PermissionDenied, Unavailable
 
+_NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
+"""Linux alone has it."""
 READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -50,9 +52,11 @@ class Source:
         assert self._descriptor is not None
         start = os.lseek(self._descriptor, 0, os.SEEK_CUR)
         byte = bytearray(1)
+        if _NOWAIT is None:
+            return b""
         try:
             for at in (start, start + size - 1):
-                if not os.preadv(self._descriptor, [byte], at, os.RWF_NOWAIT):
+                if not os.preadv(self._descriptor, [byte], at, _NOWAIT):
                     return b""
         except OSError:  # it is not in memory, or the file system cannot tell
             return b""

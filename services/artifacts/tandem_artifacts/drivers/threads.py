@@ -92,7 +92,6 @@ class ReadAhead(AsyncIterator[bytes]):
         self._left = length
         self._first = first
         self._size = CHUNK_BYTES
-        self._ahead = read_cached is None
         self._next: asyncio.Future[bytes] | None = None
 
     async def __anext__(self) -> bytes:
@@ -100,11 +99,11 @@ class ReadAhead(AsyncIterator[bytes]):
             raise StopAsyncIteration
         if self._first:
             chunk, self._first = self._first, b""
-        elif not self._ahead and (cached := self._cached()):
+        elif self._read_cached and (cached := self._read_cached(min(_CACHED_BYTES, self._left))):
             await asyncio.sleep(0)  # the others' turn: a fast client would leave them none
             chunk = cached
         else:
-            self._ahead = True
+            self._read_cached = None
             if self._next is None:
                 self._next = self._begin(self._left)
             chunk = await finish(self._next)
@@ -112,7 +111,7 @@ class ReadAhead(AsyncIterator[bytes]):
         if not chunk:
             raise Unavailable("The artifact store ended an object early; try again.")
         self._left -= len(chunk)
-        if self._left and self._ahead:
+        if self._left and not self._read_cached:
             self._next = self._begin(self._left)
         return chunk
 
@@ -124,9 +123,6 @@ class ReadAhead(AsyncIterator[bytes]):
             if not pending.cancelled():
                 pending.exception()
         self._left = 0
-
-    def _cached(self) -> bytes:
-        return self._read_cached(min(_CACHED_BYTES, self._left)) if self._read_cached else b""
 
     def _begin(self, left: int) -> "asyncio.Future[bytes]":
         size, self._size = self._size, min(2 * self._size, LONG_CHUNK_BYTES)
