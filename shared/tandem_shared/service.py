@@ -35,12 +35,18 @@ def launch(
     does, when the address cannot be listened on, or when the ASGI server is missing.
     """
     stopping.exit_on_signals()
-    with _metrics_of_workers(settings) if settings.workers > 1 else contextlib.nullcontext():
-        if prepare:
-            prepare(settings)
-        from tandem_shared import serve  # It imports prometheus_client.
+    try:
+        with _metrics_of_workers(settings) if settings.workers > 1 else contextlib.nullcontext():
+            if prepare:
+                prepare(settings)
+            from tandem_shared import serve  # It imports prometheus_client.
 
-        return serve.run(service, settings)
+            return serve.run(service, settings)
+    except Exception:
+        # A stop while classes are made: Python raises an error of its own in place of the exit.
+        if stopping.WANTED.is_set():
+            return 0
+        raise
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from prometheus_client import multiprocess
 
@@ -35,6 +35,7 @@ class Supervisor:
         self._wanted = workers
         self._listener = listener
         self._workers: dict[int, float] = {}  # when each was started
+        self._last_start = 0.0
         self._stopping = False
         # Nobody writes.
         self._lifeline, self._held = os.pipe()
@@ -56,10 +57,13 @@ class Supervisor:
                     return self._work(self._lifeline)
             if not self._workers:
                 return status
-            pid, wait_status = os.wait()
-            if pid in self._workers:
-                ended = self._ended(pid, os.waitstatus_to_exitcode(wait_status))
-                status = status or ended  # the first reason counts, not what followed from it
+            # All that have ended count as dead before a new one can be asked.
+            for pid, code in _reap():
+                if pid in self._workers:
+                    ended = self._ended(pid, code)
+                    status = status or ended  # the first reason counts, not what followed from it
+            if not self._stopping:  # one that crashes at its start would be started on and on
+                time.sleep(max(0.0, self._last_start + _RESTART_SECONDS - time.monotonic()))
 
     def _ended(self, pid: int, code: int) -> int:
         """Have a worker replaced, or stop; returns the exit status that its end stands for."""
@@ -73,7 +77,6 @@ class Supervisor:
             self._stop(signal.SIGTERM, None)
             return code or 1
         _log.error("worker %d ended with %d; starting another", pid, code)
-        time.sleep(max(0.0, _RESTART_SECONDS - age))
         return 0
 
     def _warn_of_threads(self) -> None:
@@ -91,7 +94,7 @@ class Supervisor:
                 return False
             pid = os.fork()
             if pid:
-                self._workers[pid] = time.monotonic()
+                self._last_start = self._workers[pid] = time.monotonic()
                 return False
             # A group of its own, so that Ctrl-C reaches the supervisor alone.
             os.setpgid(0, 0)
@@ -108,3 +111,14 @@ class Supervisor:
         for pid in list(self._workers):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
+
+
+def _reap() -> Iterator[tuple[int, int]]:
+    """Wait until a child has ended; it and others that have, with their exit codes."""
+    pid, status = os.wait()
+    while pid:
+        yield pid, os.waitstatus_to_exitcode(status)
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return

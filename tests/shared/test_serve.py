@@ -110,6 +110,12 @@ def test_a_stop_whose_exception_is_lost_while_starting_still_stops(start: Starte
     eventually(lambda: "ignored in" in process.log(), "the exception is lost")
 
 
+def test_a_stop_that_ends_in_an_error_while_starting_still_stops(start: Starter) -> None:
+    process = start("--port=0", "--spoilt_stop=true", ready=False)
+    assert process.wait() == 0
+    assert "Traceback" not in process.log()
+
+
 @WORKERS
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_fails_readiness_first_and_lets_requests_finish(
@@ -256,7 +262,7 @@ def test_a_dead_worker_s_requests_are_in_flight_no_more_but_stay_counted(start: 
         for pid in children(process):
             os.kill(pid, signal.SIGKILL)
         eventually(process.is_ready, "new workers answer")
-        assert in_flight(process) == 1
+        eventually(lambda: in_flight(process) == 1, "the dead worker's request is forgotten")
     ready = "tandem_http_requests_total{method=GET,route=/ready,service=tiny,status=200}"
     assert metrics(process)[ready] == 2
 

@@ -28,6 +28,15 @@ class StopsWhenFinalized:
         time.sleep(0.01)
 
 
+def fail_from_a_stop() -> None:
+    """As Python 3.11 does when `__set_name__` is interrupted, which a dataclass's fields have."""
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+    except BaseException as error:
+        raise RuntimeError("Error calling __set_name__") from error
+
+
 def stop_with_a_half_made_loop() -> None:
     """Event loops make a pair of sockets for themselves half-way through their constructor."""
     make = socket.socketpair
@@ -44,6 +53,8 @@ def create_app() -> ASGIApp:
     settings = load(Settings, os.environ)
     if settings.lost_stop:
         StopsWhenFinalized()
+    if settings.spoilt_stop:
+        fail_from_a_stop()
     if settings.loop_stop:
         stop_with_a_half_made_loop()
     if settings.broken:
