@@ -50,7 +50,7 @@ def test_a_dataset_opens_beside_the_run(tab: Tab, filled: Content) -> None:
     page = tab.open(f"/experiments/{filled.experiment_id}/runs/{filled.showcase}")
     page.get_by_role("button", name="iris-data").last.click()
     drawer = page.get_by_role("dialog")
-    expect(drawer.get_by_text("150")).to_be_visible()
+    expect(drawer.get_by_text("150", exact=True)).to_be_visible()
     expect(drawer.get_by_text("petal length (cm)")).to_be_visible()
     tab.shot("run-dataset")
 
