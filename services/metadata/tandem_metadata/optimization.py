@@ -1,4 +1,4 @@
-"""What `db optimize` does: adds indexes beside MLflow's, or drops them.
+"""What `db optimize` does: adds indexes beside MLflow's, or drops them, and has statistics kept.
 
 On PostgreSQL nobody waits for it: indexes are built and dropped concurrently, outside any
 transaction. On SQLite each is a transaction of its own, for which other writers wait. What was cut
@@ -84,6 +84,8 @@ def _gather(conn: Connection) -> None:
         for table in _SEARCHED:
             conn.exec_driver_sql(f"ANALYZE {table}")
         return
+    for statement in revisions.CORRELATIONS:
+        conn.exec_driver_sql(statement)
     # What is vacuumed can be read in an index alone.
     conn.exec_driver_sql("VACUUM (ANALYZE) runs, latest_metrics")
     conn.exec_driver_sql(f"ANALYZE metrics, {', '.join(_SEARCHED)}")

@@ -99,6 +99,16 @@ A row that stays on its page costs no entries in the indexes (HOT): a batch is l
 of the time, and the table stays smaller. MLflow's migrations neither know of it nor undo it.
 """
 
+CORRELATIONS: Final = tuple(
+    f"CREATE STATISTICS IF NOT EXISTS tandem_{table} (dependencies) ON key, value FROM {table}"
+    for table in ("params", "tags")
+)
+"""Have PostgreSQL learn, whenever it analyzes such a table, that a value mostly tells its key.
+
+By itself it takes the two for independent, expects a tenth of the runs that a filter finds where
+runs have ten params, and joins them one by one. Neither does MLflow know of these.
+"""
+
 UPGRADE: Final = "`tandem-metadata db upgrade`"
 
 INSUFFICIENT_PRIVILEGE: Final = "42501"
@@ -214,7 +224,8 @@ def create_or_check(conn: Connection) -> bool:
     if revision is None and is_empty(conn):
         _create(conn)
         if conn.dialect.name == "postgresql":
-            conn.exec_driver_sql(ROOM)
+            for statement in (ROOM, *CORRELATIONS):
+                conn.exec_driver_sql(statement)
         return True
     check(revision, conn)
     return False
