@@ -56,10 +56,14 @@ def restore(context: Context, request: messages.RestoreRun) -> Empty:
 async def search(context: Context, request: messages.SearchRuns) -> bytes:
     """Find runs of some experiments."""
     found, token = await context.reader.page(context.threads.run(_find, context, request))
-    parts = [b'"runs":[' + b",".join(found) + b"]"] if found else []
-    if token:
-        parts.append(b'"next_page_token":' + wire.encode_json(token))
-    return b"{" + b",".join(parts) + b"}"
+    if not found:
+        return b"{}"
+    # A page may have megabytes, which are copied once.
+    rest = b',"next_page_token":' + wire.encode_json(token) if token else b""
+    parts = [*found]
+    parts[0] = b'{"runs":[' + parts[0]
+    parts[-1] += b"]" + rest + b"}"
+    return b",".join(parts)
 
 
 def _find(context: Context, request: messages.SearchRuns) -> tuple[list[str], str | None]:
