@@ -56,13 +56,18 @@ def restore(context: Context, request: messages.RestoreRun) -> Empty:
 async def search(context: Context, request: messages.SearchRuns) -> bytes:
     """Find runs of some experiments."""
     found, token = await context.reader.page(context.threads.run(_find, context, request))
+    return _page(found, token)
+
+
+def _page(found: list[bytes], token: str | None) -> bytes:
+    """The answer, of runs in JSON. A page may have megabytes: they are copied once."""
+    rest = [b'"next_page_token":' + wire.encode_json(token)] if token else []
     if not found:
-        return b"{}"
-    # A page may have megabytes, which are copied once.
-    rest = b',"next_page_token":' + wire.encode_json(token) if token else b""
-    parts = [*found]
+        return b"{" + b"".join(rest) + b"}"
+    parts = [*found, *rest]
     parts[0] = b'{"runs":[' + parts[0]
-    parts[-1] += b"]" + rest + b"}"
+    parts[len(found) - 1] += b"]"
+    parts[-1] += b"}"
     return b",".join(parts)
 
 
