@@ -12,6 +12,7 @@ from tandem_metadata.messages.batch import LogBatch, LoggedEntry
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.reader import Reader
 from tandem_metadata.store import batch
+from tandem_metadata.store.run_search import Page
 from tandem_shared.errors import NotFound
 from tests.metadata.logging_client import new_run
 
@@ -21,8 +22,8 @@ def _ids(outcome: object) -> list[str]:
     return [json.loads(run)["info"]["run_id"] for run in outcome]
 
 
-async def _given(ids: Sequence[str]) -> tuple[Sequence[str], str]:
-    return ids, f"after {len(ids)}"
+async def _given(ids: Sequence[str]) -> Page:
+    return Page(ids, f"after {len(ids)}")
 
 
 def test_what_many_ask_for_at_once_is_read_by_one_statement(database: Database) -> None:
@@ -30,7 +31,7 @@ def test_what_many_ask_for_at_once_is_read_by_one_statement(database: Database) 
     with database.write() as conn:
         batch.log(conn, batch.metric(b, LoggedMetric("m", float("nan"), 1)))
 
-    async def main() -> tuple[list[tuple[list[bytes], str]], list[str]]:
+    async def main() -> tuple[list[tuple[list[bytes], str | None]], list[str]]:
         reader = Reader(database, 10)
         statements: list[str] = []
         engine = database._engines[True]
@@ -72,7 +73,7 @@ def test_a_run_that_is_not_there_is_said_to_be_missing_and_the_others_come(
 def test_what_cannot_be_found_fails_alone(database: Database) -> None:
     run_id = new_run(database)
 
-    async def fail() -> tuple[Sequence[str], str]:
+    async def fail() -> Page:
         raise NotFound("no such experiment")
 
     async def main() -> None:

@@ -4,19 +4,21 @@ What comes while one is under way goes together in the next, so nobody is shown 
 before they asked; and a run that several ask for is read, and written as JSON, once.
 """
 
+import asyncio
 from collections.abc import Awaitable, Sequence
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from tandem_metadata.db import Database
+from tandem_metadata.kept_runs import SECONDS, KeptRuns
 from tandem_metadata.lanes import Lane
 from tandem_metadata.store import run_data, runs
+from tandem_metadata.store.run_search import Page
 from tandem_shared import wire
 
 _LIMIT: Final = 1_000
 """Runs that are read together, unless one request alone asks for more."""
 
-T = TypeVar("T")
 Ids = Sequence[str]
 
 
@@ -26,6 +28,8 @@ class Reader:
     def __init__(self, database: Database, timeout: float) -> None:
         """A call that waits for `timeout` seconds fails with Unavailable."""
         self._db = database
+        self._kept = KeptRuns()
+        self._forgetting = False
         # Two, for single runs are not to wait for whole pages. A page may be much of a table.
         self._single, self._pages = (
             Lane[Ids, list[bytes]](
@@ -41,23 +45,43 @@ class Reader:
             raise runs.not_found(run_id)
         return found[0]
 
-    async def page(self, finding: Awaitable[tuple[Ids, T]]) -> tuple[list[bytes], T]:
-        """The runs whose ids `finding` gives, but for those that are gone meanwhile; and the rest.
+    async def page(self, finding: Awaitable[Page]) -> tuple[list[bytes], str | None]:
+        """The runs that `finding` gives, but for those that are gone meanwhile; and the token.
 
-        Pages that are found at the same time are read together.
+        Pages that are found at the same time are read together, and those whose runs were read
+        before are not read again while nothing is written.
         """
         with self._pages.expected():
-            run_ids, rest = await finding
-            reading = self._pages.submit(run_ids) if run_ids else None
-        return await reading if reading else [], rest
+            found = await finding
+            kept = self._kept.find(found.snapshot, found.ids) if found.ids else []
+            reading = self._pages.submit(found.ids) if kept is None else None
+        if reading is None:
+            return kept or [], found.token
+        if not self._forgetting:
+            self._forgetting = True
+            self._forget_later()
+        return await reading, found.token
 
     def close(self) -> None:
         """Finish what is running."""
         self._single.close()
         self._pages.close()
 
+    def _forget_later(self) -> None:
+        asyncio.get_running_loop().call_later(SECONDS, self._forget)
+
+    def _forget(self) -> None:
+        self._forgetting = self._kept.forget()
+        if self._forgetting:
+            self._forget_later()
+
     def _read(self, calls: Sequence[Ids], *, by_key: bool) -> Sequence[list[bytes]]:
+        written: dict[str, bytes] = {}
         with self._db.read(by_key=by_key) as conn:
-            found = run_data.get(conn, {run_id for ids in calls for run_id in ids})
-        written = {run_id: wire.encode_json(run) for run_id, run in found.items()}
+            for found, snapshot in run_data.parts(
+                conn, {run_id for ids in calls for run_id in ids}
+            ):
+                part = {run_id: wire.encode_json(run) for run_id, run in found.items()}
+                self._kept.put(snapshot, part)
+                written.update(part)
         return [[written[run_id] for run_id in ids if run_id in written] for ids in calls]

@@ -55,8 +55,7 @@ def restore(context: Context, request: messages.RestoreRun) -> Empty:
 
 async def search(context: Context, request: messages.SearchRuns) -> bytes:
     """Find runs of some experiments."""
-    found, token = await context.reader.page(context.threads.run(_find, context, request))
-    return _page(found, token)
+    return _page(*await context.reader.page(context.threads.run(_find, context, request)))
 
 
 def _page(found: list[bytes], token: str | None) -> bytes:
@@ -71,7 +70,7 @@ def _page(found: list[bytes], token: str | None) -> bytes:
     return b",".join(parts)
 
 
-def _find(context: Context, request: messages.SearchRuns) -> tuple[list[str], str | None]:
+def _find(context: Context, request: messages.SearchRuns) -> run_search.Page:
     with context.db.read() as conn:
         return run_search.find_ids(
             conn,

@@ -3,7 +3,7 @@
 import math
 import operator
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, FromClause, Row, Select, select
@@ -46,8 +46,15 @@ def get(conn: Connection, run_ids: Collection[str]) -> dict[str, Run]:
 
     Metrics, params and tags come by key, datasets by name and digest, models by id.
     """
-    found: dict[str, Run] = {}
+    return {run_id: run for found, _ in parts(conn, run_ids) for run_id, run in found.items()}
+
+
+def parts(
+    conn: Connection, run_ids: Collection[str]
+) -> Iterator[tuple[dict[str, Run], str | None]]:
+    """As `get`, but in parts, each with the snapshot of the statement that read it, if known."""
     for part in run_rows.read(conn, run_ids):
+        found: dict[str, Run] = {}
         with_datasets = [row.run_id for row in part.runs if row.has_datasets]
         with_models = [row.run_id for row in part.runs if row.has_models]
         datasets = datasets_of(conn, with_datasets) if with_datasets else {}
@@ -60,7 +67,7 @@ def get(conn: Connection, run_ids: Collection[str]) -> dict[str, Run]:
                 inputs=RunInputs(datasets.get(run_id, []), models_in.get(run_id, [])),
                 outputs=RunOutputs(models_out.get(run_id, [])),
             )
-    return found
+        yield found, part.snapshot
 
 
 def _logged(part: run_rows.Rows) -> tuple[ByRun[Metric], ByRun[Param], ByRun[RunTag]]:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from tandem_metadata.connections import BINARY
 from tandem_metadata.store.arrays import texts
+from tandem_metadata.store.snapshots import SNAPSHOT
 
 INFO_COLUMNS: Final = (
     "experiment_id",
@@ -49,6 +50,8 @@ class Rows(NamedTuple):
     """Run ids, keys and values."""
     tags: Sequence[Column]
     """Run ids, keys and values; a value may be None."""
+    snapshot: str | None = None
+    """Of the statement that read them, if it says so; see `snapshots`."""
 
 
 def read(conn: Connection, run_ids: Collection[str]) -> Iterator[Rows]:
@@ -108,8 +111,8 @@ SELECT NULL::int, {_RUN}, NULL::text[], NULL::text[], NULL::text[], NULL::float8
   NULL::bigint[]
 FROM {_THEM}
 UNION ALL
-SELECT {_METRIC}, {_NO_RUN} array_agg(run_uuid), array_agg(key), NULL, array_agg({_VALUE}),
-  array_agg(timestamp), array_agg(step)
+SELECT {_METRIC}, {_NO_RUN} array_agg(run_uuid), array_agg(key), ARRAY[{SNAPSHOT}],
+  array_agg({_VALUE}), array_agg(timestamp), array_agg(step)
 FROM latest_metrics WHERE {_AMONG}
 UNION ALL
 SELECT {_PARAM}, {_NO_RUN} array_agg(run_uuid), array_agg(key), array_agg(value), NULL, NULL, NULL
@@ -151,18 +154,20 @@ def _read_few(conn: Connection, run_ids: Collection[str]) -> Rows:
 
 
 def _read_part(conn: Connection, run_ids: Collection[str]) -> Rows:
-    runs, logged = [], {}
+    runs: list[RunRow] = []
+    logged: dict[int, list[Column]] = {}
     for kind, *row in _fetch(conn, _POSTGRESQL_PART, run_ids):
         if kind is None:
             runs.append(_run(row[:_RUN_WIDTH]))
         else:
             logged[kind] = [column or () for column in row[_RUN_WIDTH:]]
-    of, keys, _, values, timestamps, steps = logged[_METRIC]
+    of, keys, snapshots, values, timestamps, steps = logged[_METRIC]
     return Rows(
         runs,
         (of, keys, values, timestamps, steps),
         logged[_PARAM][:3],
         logged[_TAG][:3],
+        snapshots[0],
     )
 
 

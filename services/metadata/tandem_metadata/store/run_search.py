@@ -1,7 +1,7 @@
 """Searching runs."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Row, select, type_coerce
 
@@ -17,6 +17,8 @@ from tandem_metadata.search.parser import parse_filter
 from tandem_metadata.search.run_fields import RUNS
 from tandem_metadata.search.run_pages import Search
 from tandem_metadata.store import enums, run_data
+from tandem_metadata.store.arrays import is_postgresql
+from tandem_metadata.store.snapshots import SNAPSHOT_COLUMN
 from tandem_metadata.tables.tracking import runs
 from tandem_shared.errors import InvalidParameter
 
@@ -24,11 +26,21 @@ DEFAULT_MAX_RESULTS: Final = 1_000
 MAX_EXPERIMENTS: Final = 10_000
 
 
+class Page(NamedTuple):
+    """The runs of one page, in their order."""
+
+    ids: Sequence[str]
+    token: str | None
+    """Of the next page, if there is one."""
+    snapshot: str | None = None
+    """Of the statement that found them, if it is known; see `snapshots`."""
+
+
 def search(conn: Connection, **wanted: Any) -> tuple[list[Run], str | None]:
     """As `find_ids`, with its arguments: the runs, each with all it logged."""
-    ids, token = find_ids(conn, **wanted)
-    found = run_data.get(conn, ids)
-    return [found[run_id] for run_id in ids if run_id in found], token
+    page = find_ids(conn, **wanted)
+    found = run_data.get(conn, page.ids)
+    return [found[run_id] for run_id in page.ids if run_id in found], page.token
 
 
 def find(conn: Connection, **wanted: Any) -> tuple[list[RunInfo], str | None]:
@@ -37,16 +49,19 @@ def find(conn: Connection, **wanted: Any) -> tuple[list[RunInfo], str | None]:
     return [run_data.info(row) for row in rows], token
 
 
-def find_ids(conn: Connection, **wanted: Any) -> tuple[list[str], str | None]:
-    """One page of the runs of some experiments, and the token of the next page if there is one.
+def find_ids(conn: Connection, **wanted: Any) -> Page:
+    """One page of the runs of some experiments.
 
     Takes `experiment_ids`, and optionally `filter`, `run_view_type`, which is ACTIVE_ONLY (the
     default), DELETED_ONLY or ALL, `max_results`, else a page has 1,000 runs, `order_by` and
     `page_token`. Without experiment ids nothing is found. Raises InvalidParameter for a filter, an
     order_by, a token, an id or a number of results that cannot be accepted.
     """
-    rows, token = _find(conn, [runs.c.run_uuid], **wanted)
-    return [row[0] for row in rows], token
+    if not is_postgresql(conn):
+        rows, token = _find(conn, [runs.c.run_uuid], **wanted)
+        return Page([row[0] for row in rows], token)
+    rows, token = _find(conn, [runs.c.run_uuid, SNAPSHOT_COLUMN], **wanted)
+    return Page([row[0] for row in rows], token, rows[0].snapshot if rows else None)
 
 
 def _find(

@@ -1,0 +1,187 @@
+"""Pages of runs that were read before: not read again, and never older than what is stored."""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event, text
+
+from tandem_metadata import kept_runs
+from tandem_metadata.db import Database
+from tandem_metadata.kept_runs import KeptRuns
+from tandem_metadata.messages.metrics import LoggedMetric
+from tandem_metadata.messages.runs import UpdateRun
+from tandem_metadata.reader import Reader
+from tandem_metadata.store import batch, run_data, run_search, runs
+from tandem_metadata.store.run_search import Page
+from tandem_shared import wire
+from tests.metadata.conftest import only_postgresql
+from tests.metadata.logging_client import new_run
+
+_RUNS = 20
+
+
+def test_runs_are_found_by_the_snapshot_that_they_were_read_with() -> None:
+    kept = KeptRuns()
+    kept.put("1:1:", {"a": b"1", "b": b"2"})
+    kept.put("1:1:", {"c": b"3"})
+    assert kept.find("1:1:", ["c", "a"]) == [b"3", b"1"]
+    assert kept.find("1:1:", ["a", "d"]) is None
+    assert kept.find("1:2:", ["a"]) is None
+    assert kept.find(None, ["a"]) is None
+    kept.put("1:2:", {"a": b"4"})
+    assert kept.find("1:2:", ["a"]) == [b"4"]
+    assert kept.find("1:2:", ["b"]) is None
+    assert kept.find("1:1:", ["a"]) is None
+
+
+def test_runs_of_an_unknown_snapshot_are_not_kept() -> None:
+    kept = KeptRuns()
+    kept.put(None, {"a": b"1"})
+    assert kept.find(None, ["a"]) is None
+    assert not kept.forget()
+
+
+def test_runs_are_not_kept_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = KeptRuns()
+    kept.put("1:1:", {"a": b"1"})
+    assert kept.forget()
+    monkeypatch.setattr(kept_runs, "SECONDS", -1.0)
+    kept.put("1:2:", {"a": b"1"})
+    assert kept.find("1:2:", ["a"]) is None
+    assert not kept.forget()
+
+
+def test_no_more_than_some_megabytes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_runs, "_MAX_BYTES", 3)
+    kept = KeptRuns()
+    kept.put("1:1:", {"a": b"12"})
+    kept.put("1:1:", {"b": b"34"})
+    assert kept.find("1:1:", ["a"]) == [b"12"]
+    assert kept.find("1:1:", ["b"]) is None
+    kept.put("1:2:", {"c": b"1234"})
+    assert kept.find("1:2:", ["c"]) is None
+
+
+@contextmanager
+def _pages(database: Database) -> Iterator[tuple[Callable[[], list[bytes]], list[str]]]:
+    """A function that asks for the runs of experiment 0, and the statements that read any."""
+    reads: list[str] = []
+    reader = Reader(database, 10)
+
+    def note(_: Connection, __: object, statement: str, *___: object) -> None:
+        if "array_agg" in statement:
+            reads.append(statement)
+
+    async def find() -> Page:
+        with database.read() as conn:
+            return run_search.find_ids(conn, experiment_ids=["0"])
+
+    async def ask() -> list[bytes]:
+        found, _ = await reader.page(find())
+        return found
+
+    event.listen(database._engines[False], "before_cursor_execute", note)
+    with asyncio.Runner() as runner:
+        yield lambda: runner.run(ask()), reads
+    event.remove(database._engines[False], "before_cursor_execute", note)
+    reader.close()
+
+
+def _stored(database: Database) -> list[bytes]:
+    with database.read() as conn:
+        found, _ = run_search.search(conn, experiment_ids=["0"])
+    return [wire.encode_json(run) for run in found]
+
+
+def _is_kept(ask: Callable[[], list[bytes]], reads: list[str]) -> bool:
+    """Whether a page comes without reading; what a busy machine took too long for is tried anew."""
+    for _ in range(5):
+        before = len(reads)
+        ask()
+        if len(reads) == before:
+            return True
+    return False
+
+
+@only_postgresql
+def test_a_page_is_read_once_while_nothing_is_written(database: Database) -> None:
+    for _ in range(_RUNS):
+        new_run(database)
+    with _pages(database) as (ask, reads):
+        assert ask() == _stored(database)
+        assert reads
+        assert _is_kept(ask, reads)
+        assert ask() == _stored(database)
+
+
+_WRITES: dict[str, Callable[[Connection, str], object]] = {
+    "metric": lambda conn, run: batch.log(conn, batch.metric(run, LoggedMetric("m", 2.0, 1))),
+    "tag": lambda conn, run: runs.put_tags(conn, run, {"t": "new"}),
+    "name": lambda conn, run: runs.modify(conn, run, UpdateRun(run_name="renamed")),
+    "deletion": runs.delete,
+    "rows": lambda conn, run: conn.execute(
+        text("DELETE FROM tags WHERE run_uuid = :run"), {"run": run}
+    ),
+}
+
+
+@only_postgresql
+@pytest.mark.parametrize("write", _WRITES)
+def test_what_was_written_is_on_the_next_page(database: Database, write: str) -> None:
+    first, *_ = [new_run(database) for _ in range(_RUNS)]
+    with database.write() as conn:
+        runs.put_tags(conn, first, {"t": "old"})
+        batch.log(conn, batch.metric(first, LoggedMetric("m", 1.0, 1)))
+    with _pages(database) as (ask, reads):
+        before = ask()
+        assert _is_kept(ask, reads)
+        with database.write() as conn:
+            _WRITES[write](conn, first)
+            # What is not committed yet is on no page, and pages read meanwhile are not kept longer.
+            assert ask() == before
+        after = ask()
+        assert after != before
+        assert after == _stored(database)
+
+
+@only_postgresql
+def test_pages_are_as_stored_whatever_transactions_do(database: Database) -> None:
+    choose = random.Random(7)
+    ids = [new_run(database) for _ in range(_RUNS)]
+    uncommitted: dict[str, Any] = {}
+    with _pages(database) as (ask, reads):
+        for step in range(150):
+            run_id = choose.choice(ids[:3])
+            if run_id in uncommitted:
+                conn, transaction = uncommitted.pop(run_id)
+                choose.choice([transaction.commit, transaction.rollback])()
+                conn.close()
+            elif choose.random() < 0.5:
+                conn = database._engines[True].connect()
+                uncommitted[run_id] = conn, conn.begin()
+                runs.put_tags(conn, run_id, {"t": str(step)})
+            assert ask() == _stored(database)
+        assert len(reads) < 2 * 150  # those of `_stored` are among them
+    for conn, _ in uncommitted.values():
+        conn.close()
+
+
+@only_postgresql
+def test_nothing_is_kept_of_a_replica(database: Database) -> None:
+    """Its snapshots do not say which transactions are under way on the primary."""
+    ids = [new_run(database) for _ in range(_RUNS)]
+    with database.write() as conn:
+        conn.exec_driver_sql(
+            "CREATE FUNCTION public.pg_is_in_recovery() RETURNS boolean"
+            " LANGUAGE sql STABLE AS 'SELECT true'"
+        )
+    with database.read() as conn:
+        conn.exec_driver_sql("SET search_path = public, pg_catalog")
+        assert run_search.find_ids(conn, experiment_ids=["0"]).snapshot is None
+        assert [snapshot for _, snapshot in run_data.parts(conn, ids)] == [None]
+        conn.exec_driver_sql("RESET search_path")
+        assert run_search.find_ids(conn, experiment_ids=["0"]).snapshot
