@@ -1,6 +1,8 @@
-"""Requests that wait for a database connection, and for how long."""
+"""Functions in threads: what waits for one, for how long, and what becomes of the cancelled."""
 
+import asyncio
 import threading
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 
@@ -11,6 +13,7 @@ from prometheus_client import REGISTRY
 from tandem_metadata.db import Database
 from tandem_metadata.routes.endpoint import Context
 from tandem_metadata.settings import Settings
+from tandem_metadata.threads import Threads
 from tandem_shared.errors import Unavailable
 
 
@@ -40,3 +43,107 @@ def test_a_request_waits_for_a_connection_no_longer_than_the_setting_says(
 
 def _timeouts() -> float:
     return REGISTRY.get_sample_value("tandem_db_pool_timeouts_total") or 0.0
+
+
+_NAME: ContextVar[str] = ContextVar("name", default="")
+
+
+def test_a_function_sees_the_context_of_its_caller_and_raises_into_it() -> None:
+    def fail() -> None:
+        raise StopIteration
+
+    async def main() -> None:
+        threads = Threads(1, 5)
+        _NAME.set("caller")
+        assert await threads.run(_NAME.get) == "caller"
+        with pytest.raises(ValueError, match="invalid literal"):
+            await threads.run(int, "x")
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await threads.run(fail)
+        assert await threads.run(int, "7", base=8) == 7
+        threads.close()
+
+    asyncio.run(main())
+
+
+def test_functions_wait_in_the_order_in_which_they_came() -> None:
+    done: list[int] = []
+
+    async def main() -> None:
+        threads = Threads(2, 5)
+        both = threading.Barrier(3, timeout=5)
+        held = [asyncio.create_task(threads.run(both.wait)) for _ in range(2)]
+        await asyncio.sleep(0)
+        waiting = [asyncio.create_task(threads.run(done.append, number)) for number in range(9)]
+        await asyncio.sleep(0)
+        waiting[4].cancel()
+        await asyncio.to_thread(both.wait)
+        await asyncio.wait([*held, *waiting])
+        assert waiting[4].cancelled()
+        # All threads are free again.
+        held = [asyncio.create_task(threads.run(both.wait)) for _ in range(2)]
+        await asyncio.to_thread(both.wait)
+        await asyncio.gather(*held)
+        threads.close()
+
+    asyncio.run(main())
+    assert sorted(done) == [0, 1, 2, 3, 5, 6, 7, 8]
+    # Two threads do them, so neighbours may change places.
+    assert all(abs(place - number) <= 2 for place, number in enumerate(done))
+
+
+def test_a_cancelled_caller_waits_for_its_function_and_lets_its_thread_go_then() -> None:
+    begun, end = threading.Event(), threading.Event()
+    ended: list[bool] = []
+
+    def hold() -> None:
+        begun.set()
+        end.wait(5)
+        ended.append(True)
+
+    async def main() -> None:
+        threads = Threads(1, 0.05)
+        task = asyncio.create_task(threads.run(hold))
+        await asyncio.to_thread(begun.wait, 5)
+        for _ in range(2):
+            task.cancel()
+            await asyncio.sleep(0.01)
+        assert not task.done()
+        with pytest.raises(Unavailable):
+            await threads.run(int)
+        end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ended
+        assert await threads.run(int) == 0
+        threads.close()
+
+    asyncio.run(main())
+
+
+def test_a_caller_cancelled_as_its_turn_comes_gives_it_to_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main() -> None:
+        threads = Threads(1, 5)
+        end = threading.Event()
+        held = asyncio.create_task(threads.run(end.wait, 5))
+        await asyncio.sleep(0)
+        first, second = (asyncio.create_task(threads.run(int)) for _ in range(2))
+        await asyncio.sleep(0)
+        release = threads._release
+
+        def release_and_cancel() -> None:
+            monkeypatch.undo()
+            release()
+            first.cancel()
+
+        monkeypatch.setattr(threads, "_release", release_and_cancel)
+        end.set()
+        assert await asyncio.wait_for(second, 5) == 0
+        await held
+        assert first.cancelled()
+        assert await asyncio.wait_for(threads.run(int), 5) == 0
+        threads.close()
+
+    asyncio.run(main())

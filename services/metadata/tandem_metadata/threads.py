@@ -1,10 +1,14 @@
 """Blocking functions in threads, bounded by the database's connections."""
 
+import asyncio
+import contextvars
+from collections import deque
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, ParamSpec, TypeVar
 
 import anyio
-import anyio.to_thread
 
 from tandem_metadata.db import connections_in_use
 
@@ -15,36 +19,94 @@ V = TypeVar("V")
 class Threads:
     """Runs blocking functions in threads, as many at once as the pool has connections.
 
-    One more would only wait for a connection, and hold a thread meanwhile.
+    One more would only wait for a connection, and hold a thread meanwhile. Not anyio's threads: to
+    hand a function to one of them takes longer than a small query.
     """
 
     def __init__(self, size: int, timeout: float) -> None:
-        self._size = size
         self._timeout = timeout
-        self._limiter: anyio.CapacityLimiter | None = None
-        self._free: anyio.Semaphore | None = None
+        self._executor = ThreadPoolExecutor(size, thread_name_prefix="database")
+        self._free = size
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def run(self, function: Callable[P, V], *args: P.args, **_: P.kwargs) -> V:
-        """The function's result, or what it raises.
+    async def run(self, function: Callable[P, V], *args: P.args, **kwargs: P.kwargs) -> V:
+        """The function's result, or what it raises; it sees the caller's context.
 
-        Raises Unavailable when no thread, and so no connection, was free for `timeout` seconds.
+        A caller that is cancelled goes on once the function has ended. Raises Unavailable when no
+        thread, and so no connection, was free for `timeout` seconds.
         """
-        if self._limiter is None or self._free is None:  # they belong to the loop that runs them
-            self._limiter = anyio.CapacityLimiter(self._size)
-            self._free = anyio.Semaphore(self._size, fast_acquire=True)
-        free = self._free
-        try:
-            free.acquire_nowait()
-        except anyio.WouldBlock:
-            await self._wait(free)
-        try:
-            return await anyio.to_thread.run_sync(function, *args, limiter=self._limiter)
-        finally:
-            free.release()
+        loop = asyncio.get_running_loop()
+        if self._free:
+            self._free -= 1
+        else:
+            await self._turn(loop)
+        outcome: asyncio.Future[V] = loop.create_future()
+        over: asyncio.Future[None] = loop.create_future()
+        context = contextvars.copy_context()
 
-    async def _wait(self, free: anyio.Semaphore) -> None:
+        def work() -> None:
+            try:
+                result, error = context.run(function, *args, **kwargs), None
+            except BaseException as raised:
+                result, error = None, raised
+            loop.call_soon_threadsafe(self._finish, outcome, over, result, error)
+
+        self._executor.submit(work)
         try:
-            with anyio.fail_after(self._timeout):
-                await free.acquire()
-        except TimeoutError:
-            raise connections_in_use() from None
+            return await outcome
+        except asyncio.CancelledError:
+            with anyio.CancelScope(shield=True):
+                while not over.done():
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.wait([over])
+            raise
+
+    def close(self) -> None:
+        """Wait for what is running, and let the threads go."""
+        self._executor.shutdown()
+
+    def _finish(
+        self,
+        outcome: "asyncio.Future[Any]",
+        over: "asyncio.Future[None]",
+        result: object,
+        error: BaseException | None,
+    ) -> None:
+        self._release()
+        over.set_result(None)
+        if outcome.done():  # its caller was cancelled
+            return
+        if isinstance(error, StopIteration):  # which a future refuses
+            outcome.set_exception(RuntimeError("a function in a thread raised StopIteration"))
+        elif error is not None:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(result)
+
+    def _release(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+    async def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wait for a free thread; nobody is overtaken."""
+        turn: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(turn)
+        timer = loop.call_later(self._timeout, self._give_up, turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # it came, and was not taken
+                self._release()
+            raise
+        finally:
+            timer.cancel()
+
+    def _give_up(self, turn: "asyncio.Future[None]") -> None:
+        if not turn.done():
+            turn.set_exception(connections_in_use())
+        while self._waiting and self._waiting[0].done():
+            self._waiting.popleft()

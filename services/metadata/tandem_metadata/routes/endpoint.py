@@ -38,6 +38,7 @@ class Context:
 
     def close(self) -> None:
         """Let go of the threads; blocks until what they do is done."""
+        self.threads.close()
         self.writer.close()
         self.reader.close()
 
