@@ -28,17 +28,27 @@ def _search(text: str, order_by: tuple[str, ...] = (), **fields: Any) -> Search:
 def test_searches_of_one_form_have_one_statement_and_their_own_values() -> None:
     text = "metrics.loss > {} and params.`p` != '{}' and attributes.start_time <= {}"
     first = kept_statements.find(_search(text.format("0.5", "a", 7)))
-    second = kept_statements.find(_search(text.format("1.5", "b", 8), experiment_ids=[2, 3]))
+    second = kept_statements.find(_search(text.format("1.5", "b", 8), experiment_ids=[2]))
     assert first is not None
     assert second is not None
     assert first[0] is second[0]
-    assert first[1] == {"given_ids": [1], "given_0": 0.5, "given_1": "a", "given_2": 7}
-    assert second[1] == {"given_ids": [2, 3], "given_0": 1.5, "given_1": "b", "given_2": 8}
+    assert first[1] == {"given_ids": 1, "given_0": 0.5, "given_1": "a", "given_2": 7}
+    assert second[1] == {"given_ids": 2, "given_0": 1.5, "given_1": "b", "given_2": 8}
+
+
+def test_searches_of_several_experiments_have_one_statement_whatever_their_number() -> None:
+    first = kept_statements.find(_search("", experiment_ids=[1, 2]))
+    second = kept_statements.find(_search("", experiment_ids=[3, 4, 5]))
+    assert first is not None
+    assert second is not None
+    assert first[0] is second[0]
+    assert second[1] == {"given_ids": [3, 4, 5]}
 
 
 @pytest.mark.parametrize(
     ("other", "fields"),
     [
+        ("metrics.a > 1", {"experiment_ids": [1, 2]}),
         ("metrics.b > 1", {}),
         ("metrics.a >= 1", {}),
         ("params.a = '1'", {}),

@@ -12,9 +12,12 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Float,
+    Integer,
     Select,
     String,
     bindparam,
+    literal_column,
+    or_,
     select,
     type_coerce,
 )
@@ -23,7 +26,7 @@ from sqlalchemy.types import TypeEngine
 from tandem_metadata.search.compile import run_clauses
 from tandem_metadata.search.fields import Condition, Field
 from tandem_metadata.search.order import order_runs
-from tandem_metadata.search.run_pages import Search, rows
+from tandem_metadata.search.run_pages import Search
 from tandem_metadata.tables.tracking import runs
 
 _COMPARISONS: Final = frozenset({"=", "!=", "<", "<=", ">", ">="})
@@ -57,16 +60,24 @@ def find(search: Search) -> tuple[Select[Any], dict[str, Any]] | None:
     form = tuple(
         (condition.field, condition.operator, type(condition.value)) for condition in conditions
     )
+    ids = search.experiment_ids
     statement = _statement(
-        search.columns, search.stages, form, search.order_by, search.limit, search.dialect
+        search.columns,
+        len(ids) == 1,
+        search.stages,
+        form,
+        search.order_by,
+        search.limit,
+        search.dialect,
     )
     values = {f"given_{index}": condition.value for index, condition in enumerate(conditions)}
-    return statement, {"given_ids": search.experiment_ids, **values}
+    return statement, {"given_ids": ids[0] if len(ids) == 1 else ids, **values}
 
 
 @lru_cache(256)
 def _statement(
     columns: tuple[ColumnElement[Any], ...],
+    of_one: bool,
     stages: tuple[str, ...],
     form: tuple[tuple[Field, str, type], ...],
     order_by: tuple[str, ...],
@@ -75,6 +86,11 @@ def _statement(
 ) -> Select[Any]:
     ordering = order_runs(order_by)
     experiment_id = type_coerce(runs.c.experiment_id, BigInteger)
+    # No list where there need be none: SQLAlchemy writes them anew for each search.
+    if of_one:
+        among = experiment_id == bindparam("given_ids", type_=BigInteger())
+    else:
+        among = experiment_id.in_(bindparam("given_ids", expanding=True))
     conditions = [
         Condition(field, operator, bindparam(f"given_{index}", type_=_TYPES[of]))  # type: ignore[arg-type]
         for index, (field, operator, of) in enumerate(form)
@@ -83,10 +99,10 @@ def _statement(
         select(*columns, *ordering.columns())
         .select_from(ordering.source)
         .where(
-            experiment_id.in_(bindparam("given_ids", expanding=True)),
-            runs.c.lifecycle_stage.in_(stages),
+            among,
+            or_(*(runs.c.lifecycle_stage == stage for stage in stages)),
             *run_clauses(conditions, dialect),
         )
         .order_by(*ordering.clauses())
-        .limit(rows(limit))
+        .limit(literal_column(str(limit), Integer()))
     )
