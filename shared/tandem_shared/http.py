@@ -73,10 +73,15 @@ async def read_json_body(request: Request, limit: int) -> bytes:
     clock = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(IDLE_SECONDS) as idle:
-            async for chunk in request.stream():
-                body += chunk
+            while True:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                body += message.get("body", b"")
                 if len(body) > limit:
                     raise too_large(limit)
+                if not message.get("more_body"):
+                    break
                 idle.reschedule(clock.time() + IDLE_SECONDS)
     except TimeoutError:
         raise BadRequest(
