@@ -1,6 +1,7 @@
 """What a service is, and how one begins: it imports little until its settings are known."""
 
 import contextlib
+import gc
 import os
 import shutil
 import sys
@@ -14,6 +15,13 @@ from tandem_shared.settings import CommonSettings, SettingsError
 
 MULTIPROCESS_DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that makes workers count together; prometheus_client reads it when imported."""
+
+_GARBAGE_THRESHOLD: Final = 20_000
+"""Objects, made and not gone, that Python's garbage collector waits for.
+
+Imports make many that stay, and a large answer thousands that go by themselves: with Python's own
+threshold it would look through all of them again and again.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,7 @@ def launch(
     does, when the address cannot be listened on, or when the ASGI server is missing.
     """
     stopping.exit_on_signals()
+    gc.set_threshold(_GARBAGE_THRESHOLD)
     try:
         with _metrics_of_workers(settings) if settings.workers > 1 else contextlib.nullcontext():
             if prepare:
