@@ -1,8 +1,8 @@
 """The servers under load, each with the settings that its makers chose."""
 
+import hashlib
 import shutil
 import subprocess
-import sys
 import venv
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +20,9 @@ FASTTRACKML = "fasttrackml==0.6.0"
 MLFLOW = f"mlflow=={MLFLOW_VERSION}"
 _MLFLOW_DRIVERS = ("boto3", "psycopg[binary]")
 _ROOT = Path(__file__).resolve().parents[2]
+_PINNED = ("-c", str(_ROOT / "constraints.txt"))
 _CACHE = _ROOT / ".cache" / "bench"
-_BIN = Path(sys.executable).parent
+_PARTS = ("shared", "services/metadata", "services/artifacts")
 
 
 @dataclass(frozen=True)
@@ -81,23 +82,28 @@ def _both(
         "MLFLOW_BACKEND_STORE_URI": database.uri("postgresql"),
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": f"mlflow-artifacts://127.0.0.1:{ports[0]}/",
     }
+    commands = [
+        _tandem_command(name, asgi_server, port)
+        for name, port in zip(("tandem-artifacts", "tandem-metadata"), ports, strict=True)
+    ]
     with ExitStack() as stack:
 
-        def start(name: str, port: int, variables: dict[str, str]) -> Process:
-            command = _tandem_command(name, asgi_server, port)
-            return stack.enter_context(serve(directory, command, port, variables=variables))
+        def start(number: int, variables: dict[str, str]) -> Process:
+            return stack.enter_context(
+                serve(directory, commands[number], ports[number], variables=variables)
+            )
 
         # Both at once, as an operator starts them.
         with ThreadPoolExecutor() as threads:
-            artifacts = threads.submit(start, "tandem-artifacts", ports[0], artifacts_variables)
-            metadata = start("tandem-metadata", ports[1], metadata_variables)
+            artifacts = threads.submit(start, 0, artifacts_variables)
+            metadata = start(1, metadata_variables)
         yield Running(metadata.url, artifacts.result().url, (metadata, artifacts.result()))
 
 
 def make_tables(variables: Mapping[str, str]) -> None:
     """Tandem's tables in an empty database."""
     done = subprocess.run(
-        [_BIN / "tandem-metadata", "db", "upgrade"],
+        [_tandem_program("tandem-metadata"), "db", "upgrade"],
         env=environment(**variables),
         capture_output=True,
         text=True,
@@ -108,14 +114,24 @@ def make_tables(variables: Mapping[str, str]) -> None:
 
 def _tandem_command(name: str, asgi_server: str, port: int) -> list[str]:
     options = ["--port", str(port), "--workers", str(WORKERS), "--asgi-server", asgi_server]
-    return [str(_BIN / name), "serve", *options]
+    return [str(_tandem_program(name)), "serve", *options]
+
+
+def _tandem_program(name: str) -> Path:
+    """A program of Tandem's, in an environment that has what its users have, and no tools."""
+    told = hashlib.sha256((_ROOT / "constraints.txt").read_bytes())
+    for part in _PARTS:
+        told.update((_ROOT / part / "pyproject.toml").read_bytes())
+    parts = [word for part in _PARTS for word in ("-e", f"{_ROOT / part}[uvicorn]")]
+    home = _CACHE / f"tandem-{told.hexdigest()[:12]}"
+    return _installed(home, name, *_PINNED, *parts)
 
 
 @contextmanager
 def _mlflow(directory: Path, database: Database, destination: Destination) -> Iterator[Running]:
     port = free_port()
     command = [
-        str(_program("mlflow", MLFLOW, "-c", str(_ROOT / "constraints.txt"), *_MLFLOW_DRIVERS)),
+        str(_program("mlflow", MLFLOW, *_PINNED, *_MLFLOW_DRIVERS)),
         "server",
         f"--port={port}",
         f"--backend-store-uri={database.uri('postgresql+psycopg')}",
@@ -144,13 +160,15 @@ def _fasttrackml(
 
 def _program(name: str, requirement: str, *install: str) -> Path:
     """A peer's program, in an environment of its own that holds what its users have and no more."""
-    home = _CACHE / requirement.replace("==", "-")
+    return _installed(_CACHE / requirement.replace("==", "-"), name, *install, requirement)
+
+
+def _installed(home: Path, name: str, *install: str) -> Path:
     program = home / "bin" / name
     if not program.exists():
         shutil.rmtree(home, ignore_errors=True)
         venv.create(home, with_pip=True)
-        pip = [home / "bin" / "pip", "install", "-qq", *install, requirement]
-        subprocess.run(pip, check=True)
+        subprocess.run([home / "bin" / "pip", "install", "-qq", *install], check=True)
     return program
 
 
