@@ -1,11 +1,11 @@
 """The rows of the metadata API: the load of each, and the proof that its answers were good ones."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tests.benchmark import content, wrk
+from tests.benchmark import beside, content, wrk
 from tests.benchmark.content import Content
 from tests.benchmark.databases import Database
 from tests.benchmark.results import Figure
@@ -34,6 +34,8 @@ class Row:
     unit: str = "1/s"
     absent: tuple[str, ...] = ()
     """Servers that have no such thing."""
+    beside: Callable[[Content], AbstractContextManager[None]] = lambda _: nullcontext()
+    """What else goes on meanwhile."""
 
 
 def measure(
@@ -55,7 +57,8 @@ def _measure(
     try:
         with _stored(row, database) as loads:
             row.sample(of)
-            loads += wrk.drive(url, row.kind, seconds, data)
+            with row.beside(of):
+                loads += wrk.drive(url, row.kind, seconds, data)
             row.sample(of)
         fault = next((load.fault for load in loads if load.fault), None)
         last = loads[-1]
@@ -181,6 +184,15 @@ def _sample_registry_search(of: Content) -> None:
         _expect(len({model["name"] for model in found}) == PAGE, len(found))
 
 
+def _logging(of: Content) -> AbstractContextManager[None]:
+    def log(number: int) -> None:
+        run = of.logged[number % len(of.logged)]
+        metric = {"key": "beside", "value": 0.5, "timestamp": 1_700_000_000_000, "step": number}
+        of.api.post("runs/log-metric", run_id=run, **metric)
+
+    return beside.repeated(log)
+
+
 def _full(run: Any) -> None:
     for part in ("metrics", "params"):
         _expect(len(_values(run, part)) == content.FIELDS, run)
@@ -252,6 +264,14 @@ ROWS = {
             "search-filtered",
             lambda of: {"experiment": of.searched},
             _sample_search_filtered,
+        ),
+        Row(
+            "search-beside",
+            f"search-runs, 100 of 1,000, while {beside.RATE} metrics a second are logged",
+            "search",
+            lambda of: {"experiment": of.searched},
+            _sample_search,
+            beside=_logging,
         ),
         Row(
             "history",
