@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tests.benchmark import content, files, limits, rows, targets, wrk
+from tests.benchmark import beside, content, files, limits, rows, targets, wrk
 from tests.benchmark.measure import LIMITS, PROCESS_TITLES, TITLES
 from tests.benchmark.results import Figure, Results
 from tests.benchmark.servers import SERVERS
@@ -38,6 +38,7 @@ def render(results: Results) -> str:
             seconds=results.seconds,
             runs=f"{content.SEARCHED_RUNS:,}",
             batched=content.BATCHED_RUNS,
+            beside=beside.RATE,
             models=f"{content.MODELS:,}",
             repeats=files.REPEATS,
         )

@@ -267,7 +267,7 @@ ROWS = {
         ),
         Row(
             "search-beside",
-            f"search-runs, 100 of 1,000, while {beside.RATE} metrics a second are logged",
+            "search-runs, 100 of 1,000, while others log",
             "search",
             lambda of: {"experiment": of.searched},
             _sample_search,
