@@ -82,21 +82,17 @@ def _both(
         "MLFLOW_BACKEND_STORE_URI": database.uri("postgresql"),
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": f"mlflow-artifacts://127.0.0.1:{ports[0]}/",
     }
-    commands = [
-        _tandem_command(name, asgi_server, port)
-        for name, port in zip(("tandem-artifacts", "tandem-metadata"), ports, strict=True)
-    ]
+    _tandem_program("tandem-metadata")  # installed once, before two threads ask for programs
     with ExitStack() as stack:
 
-        def start(number: int, variables: dict[str, str]) -> Process:
-            return stack.enter_context(
-                serve(directory, commands[number], ports[number], variables=variables)
-            )
+        def start(name: str, port: int, variables: dict[str, str]) -> Process:
+            command = _tandem_command(name, asgi_server, port)
+            return stack.enter_context(serve(directory, command, port, variables=variables))
 
         # Both at once, as an operator starts them.
         with ThreadPoolExecutor() as threads:
-            artifacts = threads.submit(start, 0, artifacts_variables)
-            metadata = start(1, metadata_variables)
+            artifacts = threads.submit(start, "tandem-artifacts", ports[0], artifacts_variables)
+            metadata = start("tandem-metadata", ports[1], metadata_variables)
         yield Running(metadata.url, artifacts.result().url, (metadata, artifacts.result()))
 
 

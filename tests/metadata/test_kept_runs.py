@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from tandem_metadata import kept_runs
+from tandem_metadata import reader as reading
 from tandem_metadata.db import Database
 from tandem_metadata.kept_runs import KeptRuns
 from tandem_metadata.messages.metrics import LoggedMetric
@@ -116,6 +117,30 @@ def test_a_page_is_read_once_while_nothing_is_written(database: Database) -> Non
         assert reads
         assert _is_kept(ask, reads)
         assert ask() == _stored(database)
+
+
+@only_postgresql
+def test_an_idle_service_lets_go_of_what_it_kept(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (kept_runs, reading):
+        monkeypatch.setattr(module, "SECONDS", 0.05)
+    ids = [new_run(database) for _ in range(_RUNS)]
+
+    async def main() -> None:
+        reader = Reader(database, 10)
+
+        async def find() -> Page:
+            return Page(ids, None)
+
+        for _ in range(2):  # the second time after all was forgotten
+            assert len((await reader.page(find()))[0]) == _RUNS
+            assert reader._kept._kept.runs
+            await asyncio.sleep(0.5)
+            assert not reader._kept._kept.runs
+        await asyncio.to_thread(reader.close)
+
+    asyncio.run(main())
 
 
 _WRITES: dict[str, Callable[[Connection, str], object]] = {

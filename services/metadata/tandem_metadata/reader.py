@@ -54,9 +54,9 @@ class Reader:
         with self._pages.expected():
             found = await finding
             kept = self._kept.find(found.snapshot, found.ids) if found.ids else []
-            reading = self._pages.submit(found.ids) if kept is None else None
-        if reading is None:
-            return kept or [], found.token
+            if kept is not None:
+                return kept, found.token
+            reading = self._pages.submit(found.ids)
         if not self._forgetting:
             self._forgetting = True
             self._forget_later()

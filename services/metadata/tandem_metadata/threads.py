@@ -5,12 +5,10 @@ import contextvars
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
-import anyio
-
 from tandem_metadata.db import connections_in_use
+from tandem_shared.finishing import finish
 
 P = ParamSpec("P")
 V = TypeVar("V")
@@ -41,7 +39,6 @@ class Threads:
         else:
             await self._turn(loop)
         outcome: asyncio.Future[V] = loop.create_future()
-        over: asyncio.Future[None] = loop.create_future()
         context = contextvars.copy_context()
 
         def work() -> None:
@@ -49,33 +46,19 @@ class Threads:
                 result, error = context.run(function, *args, **kwargs), None
             except BaseException as raised:
                 result, error = None, raised
-            loop.call_soon_threadsafe(self._finish, outcome, over, result, error)
+            loop.call_soon_threadsafe(self._settle, outcome, result, error)
 
         self._executor.submit(work)
-        try:
-            return await outcome
-        except asyncio.CancelledError:
-            with anyio.CancelScope(shield=True):
-                while not over.done():
-                    with suppress(asyncio.CancelledError):
-                        await asyncio.wait([over])
-            raise
+        return await finish(outcome)
 
     def close(self) -> None:
         """Wait for what is running, and let the threads go."""
         self._executor.shutdown()
 
-    def _finish(
-        self,
-        outcome: "asyncio.Future[Any]",
-        over: "asyncio.Future[None]",
-        result: object,
-        error: BaseException | None,
+    def _settle(
+        self, outcome: "asyncio.Future[Any]", result: object, error: BaseException | None
     ) -> None:
         self._release()
-        over.set_result(None)
-        if outcome.done():  # its caller was cancelled
-            return
         if isinstance(error, StopIteration):  # which a future refuses
             outcome.set_exception(RuntimeError("a function in a thread raised StopIteration"))
         elif error is not None:

@@ -19,8 +19,9 @@ from tandem_artifacts.drivers.base import (
     Reading,
     Stat,
 )
-from tandem_artifacts.drivers.threads import ReadAhead, Threads, certainly, finish
+from tandem_artifacts.drivers.threads import ReadAhead, Threads, certainly
 from tandem_shared.errors import InvalidParameter, NotFound, Unavailable
+from tandem_shared.finishing import finish
 
 UPLOADS = ".tandem-uploads"
 """The directory below the root where uploads grow until they are whole; not part of any listing."""

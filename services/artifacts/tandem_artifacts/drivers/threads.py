@@ -3,13 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
-
-import anyio
 
 from tandem_artifacts.drivers.base import CHUNK_BYTES, LONG_CHUNK_BYTES
 from tandem_shared.errors import Unavailable
+from tandem_shared.finishing import finish
 
 _CACHED_BYTES = 2 * CHUNK_BYTES
 """What is copied in one go while nothing else goes on, in a fraction of a millisecond."""
@@ -41,25 +39,6 @@ class Threads:
     def close(self) -> None:
         """Let the threads end once they have done what they were given; it is not waited for."""
         self._pool.shutdown(wait=False)
-
-
-async def finish(future: "asyncio.Future[T]", cancel: Callable[[], bool] | None = None) -> T:
-    """The result of `future`, which goes on to its end even when the caller is cancelled.
-
-    CancelledError is raised only when `future` is done, or when `cancel` called it off.
-    """
-    try:
-        return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        if cancel is None or not cancel():
-            # The scope holds off anyio, which cancels again and again; the loop, task.cancel().
-            with anyio.CancelScope(shield=True):
-                while not future.done():
-                    with suppress(asyncio.CancelledError):
-                        await asyncio.wait([future])
-            if not future.cancelled():
-                future.exception()  # Looked at, or asyncio complains that nobody did.
-        raise
 
 
 async def certainly(work: Coroutine[Any, Any, T]) -> T:

@@ -1,0 +1,29 @@
+"""Work that goes on to its end whatever becomes of who waits for it."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+import anyio
+
+T = TypeVar("T")
+
+
+async def finish(future: "asyncio.Future[T]", cancel: Callable[[], bool] | None = None) -> T:
+    """The result of `future`, which goes on to its end even when the caller is cancelled.
+
+    CancelledError is raised only when `future` is done, or when `cancel` called it off.
+    """
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        if cancel is None or not cancel():
+            # The scope holds off anyio, which cancels again and again; the loop, task.cancel().
+            with anyio.CancelScope(shield=True):
+                while not future.done():
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.wait([future])
+            if not future.cancelled():
+                future.exception()  # Looked at, or asyncio complains that nobody did.
+        raise
