@@ -4,8 +4,11 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from functools import lru_cache
+from typing import TextIO
 
 import msgspec
 
@@ -25,22 +28,72 @@ class JsonLines(logging.Formatter):
         self._service = service
 
     def format(self, record: logging.LogRecord) -> str:
+        fields = {k: v for k, v in record.__dict__.items() if k not in _PLAIN}
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        return self.line(record.created, record.levelname, record.name, record.getMessage(), fields)
+
+    def line(
+        self, created: float, level: str, logger: str, message: str, fields: Mapping[str, object]
+    ) -> str:
+        """The object that tells of all this; `created` is in seconds since 1970."""
+        seconds = int(created)
         line: dict[str, object] = {
-            "time": f"{_to_the_second(int(record.created))}.{int(record.msecs):03d}Z",
-            "level": record.levelname,
+            "time": f"{_to_the_second(seconds)}.{int((created - seconds) * 1000):03d}Z",
+            "level": level,
             "service": self._service,
-            "logger": record.name,
-            "message": record.getMessage(),
+            "logger": logger,
+            "message": message,
         }
         if request_id := REQUEST_ID.get():
             line["request_id"] = request_id
-        line.update({k: v for k, v in record.__dict__.items() if k not in _PLAIN})
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+        line.update(fields)
         try:
             return _JSON.encode(line).decode()
         except UnicodeEncodeError:  # the name of a file need not be Unicode
             return json.dumps(line, default=str)
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Takes lines besides records, where nobody else would see the records."""
+
+    def __init__(self, lines: JsonLines) -> None:
+        super().__init__(sys.stderr)
+        self.setFormatter(lines)
+        self._lines = lines
+
+    def has_to_itself(self, logger: logging.Logger) -> bool:
+        """Whether records of a logger would come here as they were made, and to no one else."""
+        while logger.parent:
+            if logger.handlers or logger.filters or not logger.propagate:
+                return False
+            logger = logger.parent
+        alone = logger.handlers == [self] and not self.filters and self.level <= logging.INFO
+        return alone and logging.getLogRecordFactory() is logging.LogRecord
+
+    def tell(self, logger: str, message: str, fields: Mapping[str, object]) -> None:
+        """Write a line of level INFO; raises OSError or ValueError when it cannot be written."""
+        line = self._lines.line(time.time(), "INFO", logger, message, fields)
+        with self.lock or nullcontext():
+            self.stream.write(line + self.terminator)
+            self.stream.flush()
+
+
+_standard_error: _StandardError | None = None
+
+
+def info(logger: logging.Logger, message: str, fields: Mapping[str, object]) -> None:
+    """As `logger.info(message, extra=fields)`, at less than half the cost: it makes no record.
+
+    The message is taken as it is. Who added handlers, filters or records of their own gets records.
+    """
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    if _standard_error and _standard_error.has_to_itself(logger):
+        with suppress(OSError, ValueError):
+            _standard_error.tell(logger.name, message, fields)
+            return
+    logger.info(message, extra=fields)
 
 
 @lru_cache(2)
@@ -55,8 +108,8 @@ def configure(service: str, level: str) -> None:
     logging._srcfile = None
     for name in ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks"):
         setattr(logging, name, False)
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines(service))
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    global _standard_error
+    _standard_error = _StandardError(JsonLines(service))
+    logging.basicConfig(level=level.upper(), handlers=[_standard_error], force=True)
     for library in ("hypercorn.error", "botocore", "boto3", "urllib3", "httpx", "httpcore"):
         logging.getLogger(library).setLevel(logging.WARNING)

@@ -8,7 +8,7 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tandem_shared import __version__, prometheus
+from tandem_shared import __version__, logs, prometheus
 from tandem_shared.exchange import with_headers
 from tandem_shared.http import ROUTE
 from tandem_shared.logs import REQUEST_ID
@@ -84,7 +84,7 @@ class Observe:
                 "duration_ms": round(seconds * 1000, 3),
                 "client": client[0] if client else None,
             }
-            _log.info("request", extra=fields)
+            logs.info(_log, "request", fields)
 
 
 def _request_id(scope: Scope) -> str:

@@ -1,0 +1,142 @@
+"""Lines that are written without a record: like others, and only where nobody misses one."""
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tandem_shared import logs
+
+_log = logging.getLogger("tandem.test")
+_FIELDS = {"path": "/a\n", "status": 200, "client": None, "name_of": "\udc80"}
+
+
+@contextmanager
+def _service() -> Iterator[io.StringIO]:
+    """Standard error of a service that logs from level INFO on, and of nobody else."""
+    root = logging.getLogger()
+    before, handlers = root.level, root.handlers[:]
+    root.handlers[:] = []  # pytest's, which are there while a test runs
+    written = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stderr", written)
+        for name in ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing"):
+            patch.setattr(logging, name, getattr(logging, name))
+        logs.configure("tiny", "info")
+        try:
+            yield written
+        finally:
+            root.handlers[:] = handlers
+            root.setLevel(before)
+
+
+def _told(line: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(line)
+    assert told.pop("time").endswith("Z")
+    return told
+
+
+def test_a_line_is_the_same_with_a_record_and_without() -> None:
+    with _service() as output:
+        token = logs.REQUEST_ID.set("an id")
+        logs.info(_log, "request", _FIELDS)
+        _log.info("request", extra=_FIELDS)
+        logs.REQUEST_ID.reset(token)
+        without, record = output.getvalue().splitlines()
+        assert _told(without) == _told(record)
+        assert _told(record)["request_id"] == "an id"
+
+
+def test_no_record_is_made_where_nobody_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with _service() as output:
+        monkeypatch.setattr(logging.Logger, "makeRecord", None)
+        logs.info(_log, "request", _FIELDS)
+        assert _told(output.getvalue())["message"] == "request"
+
+
+def test_a_level_that_leaves_it_out_leaves_it_out() -> None:
+    with _service() as output:
+        logging.getLogger().setLevel("WARNING")
+        logs.info(_log, "request", _FIELDS)
+        assert not output.getvalue()
+
+
+class _Ear(logging.Handler):
+    heard = 0
+
+    def emit(self, _: logging.LogRecord) -> None:
+        self.heard += 1
+
+
+@pytest.mark.parametrize("name", ["", "tandem", "tandem.test"])
+def test_who_listens_besides_hears_it(name: str) -> None:
+    with _service() as output:
+        ear, logger = _Ear(), logging.getLogger(name)
+        logger.addHandler(ear)
+        logs.info(_log, "request", _FIELDS)
+        logger.removeHandler(ear)
+        assert ear.heard == 1
+        assert len(output.getvalue().splitlines()) == 1
+
+
+def _filter_logger(refuse: Callable[[Any], bool]) -> Callable[[], None]:
+    _log.addFilter(refuse)
+    return lambda: _log.removeFilter(refuse)
+
+
+def _filter_handler(refuse: Callable[[Any], bool]) -> Callable[[], None]:
+    logging.getLogger().handlers[0].addFilter(refuse)
+    return lambda: None
+
+
+def _keep_apart(_: Callable[[Any], bool]) -> Callable[[], None]:
+    ear = _Ear()
+    _log.addHandler(ear)
+    _log.propagate = False
+
+    def undo() -> None:
+        _log.removeHandler(ear)
+        _log.propagate = True
+
+    return undo
+
+
+def _raise_level(_: Callable[[Any], bool]) -> Callable[[], None]:
+    logging.getLogger().handlers[0].setLevel("ERROR")
+    return lambda: None
+
+
+@pytest.mark.parametrize("apply", [_filter_logger, _filter_handler, _keep_apart, _raise_level])
+def test_who_keeps_it_out_keeps_it_out(
+    apply: Callable[[Callable[[Any], bool]], Callable[[], None]],
+) -> None:
+    with _service() as output:
+        undo = apply(lambda _: False)
+        logs.info(_log, "request", _FIELDS)
+        undo()
+        assert not output.getvalue()
+
+
+def test_records_of_another_kind_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    with _service() as output:
+
+        class Record(logging.LogRecord):
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                super().__init__(*args, **kwargs)
+                self.trace_id = "7"
+
+        monkeypatch.setattr(logging, "_logRecordFactory", Record)
+        logs.info(_log, "request", _FIELDS)
+        assert _told(output.getvalue())["trace_id"] == "7"
+
+
+def test_a_standard_error_that_is_gone_fails_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    with _service() as output:
+        monkeypatch.setattr(logging, "raiseExceptions", False)
+        output.close()
+        logs.info(_log, "request", _FIELDS)
