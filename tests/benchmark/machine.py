@@ -5,6 +5,7 @@ import platform
 import re
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -39,7 +40,7 @@ def versions(postgresql: str) -> dict[str, str]:
     return {
         "Tandem": f"{metadata.version('tandem-metadata')}, commit {_commit()}",
         "FastTrackML": FASTTRACKML.partition("==")[2],
-        "Python": platform.python_version(),
+        "Python": " ".join(sys.version.split()),
         **{_NAMES.get(name, name): metadata.version(name) for name in packages},
         "PostgreSQL": postgresql,
         "SQLite": sqlite3.sqlite_version,

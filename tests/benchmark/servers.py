@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import subprocess
+import sys
 import venv
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ _MLFLOW_DRIVERS = ("boto3", "psycopg[binary]")
 _ROOT = Path(__file__).resolve().parents[2]
 _PINNED = ("-c", str(_ROOT / "constraints.txt"))
 _CACHE = _ROOT / ".cache" / "bench"
+_PYTHON = f"python-{hashlib.sha256((sys.base_prefix + sys.version).encode()).hexdigest()[:12]}"
 _PARTS = ("shared", "services/metadata", "services/artifacts")
 
 
@@ -119,8 +121,7 @@ def _tandem_program(name: str) -> Path:
     for part in _PARTS:
         told.update((_ROOT / part / "pyproject.toml").read_bytes())
     parts = [word for part in _PARTS for word in ("-e", f"{_ROOT / part}[uvicorn]")]
-    home = _CACHE / f"tandem-{told.hexdigest()[:12]}"
-    return _installed(home, name, *_PINNED, *parts)
+    return _installed(f"tandem-{told.hexdigest()[:12]}", name, *_PINNED, *parts)
 
 
 @contextmanager
@@ -156,10 +157,12 @@ def _fasttrackml(
 
 def _program(name: str, requirement: str, *install: str) -> Path:
     """A peer's program, in an environment of its own that holds what its users have and no more."""
-    return _installed(_CACHE / requirement.replace("==", "-"), name, *install, requirement)
+    return _installed(requirement.replace("==", "-"), name, *install, requirement)
 
 
-def _installed(home: Path, name: str, *install: str) -> Path:
+def _installed(named: str, name: str, *install: str) -> Path:
+    """A program in an environment of this Python, made when it is first asked for."""
+    home = _CACHE / f"{named}-{_PYTHON}"
     program = home / "bin" / name
     if not program.exists():
         shutil.rmtree(home, ignore_errors=True)
