@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from tandem_metadata.messages.batch import LogBatch, LoggedEntry
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.messages.runs import CreateRun, Run, RunTag
 from tandem_metadata.settings import Settings
+from tandem_metadata.single import Single, Statements
 from tandem_metadata.store import batch, groups, run_data, runs
 from tandem_metadata.tables import tracking
 from tandem_metadata.threads import Threads
@@ -162,16 +163,22 @@ def test_metrics_alone_are_logged_by_one_statement_on_postgresql(
         conn.execute(update(tracking.runs).where(where).values(lifecycle_stage="deleted"))
     entries = [_metric(good, step=1), _metric(deleted), _metric("f" * 32), _metric(good, "b")]
     statements: list[str] = []
-    listener = (
-        database._engines[True],
-        "before_cursor_execute",
-        lambda *a: statements.append(a[2]),
-    )
-    event.listen(*listener)
-    left = database.at_once(lambda conn: groups.log_metrics(conn, entries))
-    event.remove(*listener)
-    assert left == {1, 2}
-    assert len(statements) == (1 if database.dialect == "postgresql" else 4)
+
+    class Noting:
+        def __init__(self, conn: Statements) -> None:
+            self.dialect = conn.dialect
+            self._conn = conn
+
+        def exec_driver_sql(self, statement: str, parameters: Any = None, /) -> Iterable[Any]:
+            statements.append(statement)
+            return self._conn.exec_driver_sql(statement, parameters)
+
+    def log(conn: Connection | Single) -> set[int]:
+        given = Noting(conn) if database.dialect == "postgresql" else conn
+        return groups.log_metrics(given, entries)
+
+    assert database.at_once(log) == {1, 2}
+    assert len(statements) == (1 if database.dialect == "postgresql" else 0)
     assert [metric.step for metric in _run(database, good).data.metrics] == [1, 0]
     assert not _run(database, deleted).data.metrics
     outcomes = _together(database, settings, entries)

@@ -2,8 +2,9 @@
 
 import sqlite3
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import psycopg
 from prometheus_client import Gauge
@@ -19,6 +20,16 @@ _IDLE_SECONDS = 1.0
 
 BINARY = "tandem_binary"
 """Execution option of a statement whose rows PostgreSQL is to send as they are, not as text."""
+
+OTHER_LEVELS: Final[Mapping[Dialect, tuple[str | None, str | None]]] = {
+    "sqlite": ("AUTOCOMMIT", None),
+    "postgresql": (None, "READ COMMITTED"),
+}
+"""What connections of the pool are set to for single statements, and for transactions.
+
+None leaves them as they are opened. Another level, and back, costs as much as the driver's part of
+a small statement; PostgreSQL gets more of single ones.
+"""
 
 POOL_SIZE = Gauge(
     "tandem_db_pool_size",
@@ -113,7 +124,8 @@ def open_engine(
     if dialect == "sqlite":
         options["connect_args"] = {"timeout": settings.pool_timeout, "check_same_thread": False}
     else:
-        options["isolation_level"] = "READ COMMITTED"
+        options["isolation_level"] = "AUTOCOMMIT"
+        options["skip_autocommit_rollback"] = True
         options["connect_args"] = {
             name: value
             for name, value in (

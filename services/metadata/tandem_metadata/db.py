@@ -9,7 +9,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from prometheus_client import Counter, Histogram
@@ -17,12 +17,14 @@ from sqlalchemy import Connection, Engine, event, exc
 
 from tandem_metadata import revisions
 from tandem_metadata.connections import (
+    OTHER_LEVELS,
     POOL_SIZE,
     DatabaseSettings,
     Dialect,
     open_engine,
     parse_url,
 )
+from tandem_metadata.single import Refused, Single, borrowed
 from tandem_shared.errors import ApiError, InvalidParameter, Unavailable
 
 T = TypeVar("T")
@@ -90,10 +92,9 @@ class Database:
             event.listen(engine, "invalidate", lambda *_: keyed.dispose())
             event.listen(keyed, "invalidate", lambda *_: engine.dispose())
         self._engines = {False: engine, True: keyed}
-        self._autocommit = {
-            by_key: each.execution_options(isolation_level="AUTOCOMMIT")
-            for by_key, each in self._engines.items()
-        }
+        statements, transactions = OTHER_LEVELS[self.dialect]
+        self._single = _at_level(self._engines, statements)
+        self._transacting = _at_level(self._engines, transactions)
         POOL_SIZE.inc(self._size)
         self._listeners: dict[str, Callable[[], None]] = {}
 
@@ -137,7 +138,7 @@ class Database:
         `by_key` is for statements that find all rows by indexed keys: they stay as fast as they
         are while a new database grows.
         """
-        with _translated(quiet=quiet), self._connect(self._autocommit[by_key]) as conn:
+        with _translated(quiet=quiet), self._connect(self._single[by_key]) as conn:
             yield conn
 
     @contextlib.contextmanager
@@ -158,18 +159,33 @@ class Database:
         """
         return self._retried(self._transaction, function, by_key)
 
-    def at_once(self, function: Callable[[Connection], T], *, by_key: bool = False) -> T:
-        """Run `function` as `transact` does, when it executes one statement.
+    def at_once(self, function: Callable[[Connection | Single], T], *, by_key: bool = False) -> T:
+        """Run `function` as `transact` does, when it executes one statement that returns rows.
 
         On PostgreSQL that is a transaction by itself, and three messages less.
         """
         if self.dialect == "sqlite":
             return self.transact(function, by_key=by_key)
-        return self._retried(self._statement, function, by_key)
+        try:
+            with _translated(), self._direct(by_key) as single:
+                return function(single)
+        except Refused:  # SQLAlchemy tells why, and what is worth another attempt
+            return self._retried(self._statement, function, by_key)
+
+    @contextlib.contextmanager
+    def _direct(self, by_key: bool) -> Iterator[Single]:
+        began = time.perf_counter()
+        try:
+            with borrowed(self._single[by_key]) as single:
+                POOL_WAIT.observe(time.perf_counter() - began)
+                with COMMIT.time():
+                    yield single
+        except exc.TimeoutError:
+            raise connections_in_use() from None
 
     @contextlib.contextmanager
     def _statement(self, by_key: bool) -> Iterator[Connection]:
-        with self._connect(self._autocommit[by_key]) as conn, COMMIT.time():
+        with self._connect(self._single[by_key]) as conn, COMMIT.time():
             yield conn
 
     def _retried(
@@ -208,7 +224,7 @@ class Database:
 
     @contextlib.contextmanager
     def _committed(self, by_key: bool) -> Iterator[Connection]:
-        engine = self._engines[by_key]
+        engine = self._transacting[by_key]
         with self._turn(), self._connect(engine) as conn, conn.begin() as transaction:
             conn.info.pop(_ANNOUNCED, None)  # of a transaction that was rolled back
             if self.dialect == "sqlite":
@@ -257,6 +273,12 @@ class Database:
                     time.sleep(_BACKOFF)
                 else:
                     return
+
+
+def _at_level(engines: Mapping[bool, Engine], level: str | None) -> dict[bool, Engine]:
+    if level is None:
+        return dict(engines)
+    return {name: each.execution_options(isolation_level=level) for name, each in engines.items()}
 
 
 def announce(conn: Connection, subject: str) -> None:

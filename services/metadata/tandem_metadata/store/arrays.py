@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection
+from tandem_metadata.single import Statements
 
 UNNESTED_TEXTS: Final = "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[])"
 
 
-def is_postgresql(conn: Connection) -> bool:
+def is_postgresql(conn: Statements) -> bool:
     """Whether the connection leads to PostgreSQL, not to SQLite."""
     return conn.dialect.name == "postgresql"
 

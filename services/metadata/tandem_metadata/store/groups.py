@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from tandem_metadata.single import Statements
 from tandem_metadata.store import metrics, runs
 from tandem_metadata.store.arrays import UNNESTED_TEXTS, is_postgresql, text_columns, texts
 from tandem_metadata.store.batch import Entry
@@ -47,9 +48,9 @@ def only_metrics(entries: Sequence[Entry]) -> bool:
     return not any(entry.params or entry.tags for entry in entries)
 
 
-def log_metrics(conn: Connection, entries: Sequence[Entry]) -> set[int]:
+def log_metrics(conn: Statements, entries: Sequence[Entry]) -> set[int]:
     """As `log`, for entries of nothing but metrics; on PostgreSQL it is one statement."""
-    if not is_postgresql(conn):
+    if isinstance(conn, Connection) and not is_postgresql(conn):
         return log(conn, entries)
     run_ids = {entry.run_id for entry in entries}
     rows, latest = _metric_rows(entries)
@@ -88,7 +89,7 @@ def log(conn: Connection, entries: Sequence[Entry]) -> set[int]:
     return left
 
 
-def _active(conn: Connection, run_ids: Collection[str]) -> set[str]:
+def _active(conn: Statements, run_ids: Collection[str]) -> set[str]:
     if is_postgresql(conn):
         chosen, given = _AMONG, texts([*run_ids])
     else:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from tandem_metadata.messages.runs import Run
+from tandem_metadata.single import Statements
 from tandem_metadata.store import experiments, groups, runs
 from tandem_metadata.store.arrays import is_postgresql, text_columns, texts
 from tandem_shared.errors import ApiError
@@ -37,7 +38,7 @@ def create(
 
 
 def create_at_once(
-    conn: Connection, new: Sequence[runs.NewRun], places: Mapping[str, Place]
+    conn: Statements, new: Sequence[runs.NewRun], places: Mapping[str, Place]
 ) -> list[Run | None]:
     """As `create`, by one statement, for PostgreSQL and where `places` has all experiments.
 
@@ -54,7 +55,7 @@ def create_at_once(
         [*numbers],
         *text_columns(tags),
     )
-    found = conn.exec_driver_sql(_POSTGRESQL_CREATE, given).cursor.fetchall()
+    found = conn.exec_driver_sql(_POSTGRESQL_CREATE, given)
     made = {row[0] for row in found}
     return [
         run.created(row[-1], row[3]) if run.run_id in made else None
