@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from tandem_shared import wire
 from tandem_shared.errors import ApiError, BadRequest, EndpointNotFound, Internal, InvalidParameter
-from tandem_shared.exchange import Exchange
+from tandem_shared.exchange import Exchange, request_header
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -65,8 +65,8 @@ async def read_json_body(request: Request, limit: int) -> bytes:
     origin could send such a request without asking), and BadRequest when the body is longer than
     `limit` bytes (413) or nothing of it comes for `IDLE_SECONDS` (408).
     """
-    content_type = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
-    declared = request.headers.get("content-length", "")
+    content_type = request_header(request.scope, b"content-type").split(";", 1)[0].strip().lower()
+    declared = request_header(request.scope, b"content-length")
     if declared.isdecimal() and int(declared) > limit:
         raise too_large(limit)
     body = bytearray()

@@ -1,4 +1,4 @@
-"""What wraps every request of a service: its id, its log line and its metrics."""
+"""What wraps every request of a service: its id, its log line, its metrics, and its parting."""
 
 import functools
 import logging
@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tandem_shared import __version__, logs, prometheus
 from tandem_shared.exchange import with_headers
+from tandem_shared.health import READINESS
 from tandem_shared.http import ROUTE
 from tandem_shared.logs import REQUEST_ID
 
@@ -18,6 +19,7 @@ _USABLE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _UNMATCHED = "unmatched"
 _CLIENT_CLOSED = 499
 _FAILED = 500
+_PARTING = (b"connection", b"close")
 _log = logging.getLogger("tandem.access")
 
 
@@ -26,6 +28,10 @@ class Observe:
 
     The status it records is the answer's own, but 499 when the client left before the answer was
     complete, and 500 when the service broke it off.
+
+    Once the process is to stop, each answer closes its connection. Otherwise a client that has not
+    heard of the stop sends requests until the connection is closed under one of them. Clients of a
+    Kubernetes Service are such: it keeps connections to a pod that no new ones are led to.
     """
 
     def __init__(self, app: ASGIApp, service: str) -> None:
@@ -44,6 +50,7 @@ class Observe:
         request_id = _request_id(scope)
         token = REQUEST_ID.set(request_id)
         header = [(b"x-request-id", request_id.encode("ascii"))]
+        parts = scope["http_version"].startswith("1")  # HTTP/2 knows no such header
         status = 0
         complete = False
         started = time.perf_counter()
@@ -52,7 +59,8 @@ class Observe:
             nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = with_headers(message["headers"], header)
+                own = [*header, _PARTING] if READINESS.draining and parts else header
+                message["headers"] = with_headers(message["headers"], own)
             await send(message)
             complete = not message.get("more_body") and message["type"] == "http.response.body"
 
@@ -74,17 +82,16 @@ class Observe:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         self._requests(route, method, status).inc()
         self._latency(route, method).observe(seconds)
-        if _log.isEnabledFor(logging.INFO):
-            client = scope.get("client")
-            fields = {
-                "method": scope["method"],
-                "path": scope["path"],
-                "route": route,
-                "status": status,
-                "duration_ms": round(seconds * 1000, 3),
-                "client": client[0] if client else None,
-            }
-            logs.info(_log, "request", fields)
+        client = scope.get("client")
+        fields = {
+            "method": scope["method"],
+            "path": scope["path"],
+            "route": route,
+            "status": status,
+            "duration_ms": round(seconds * 1000, 3),
+            "client": client[0] if client else None,
+        }
+        logs.info(_log, "request", fields)
 
 
 def _request_id(scope: Scope) -> str:

@@ -11,12 +11,11 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tandem_shared.errors import PermissionDenied
-from tandem_shared.exchange import Exchange, Header, with_headers
+from tandem_shared.exchange import Exchange, Header, request_header, with_headers
 from tandem_shared.http import error_response
 from tandem_shared.settings import CommonSettings
 
@@ -101,8 +100,7 @@ class Guard:
 
         framed = self._framed is not None and scope["path"].startswith(self._framed)
         headers = self._framed_headers if framed else self._headers
-        asked = Headers(scope=scope)
-        origin = asked.get("origin")
+        origin = request_header(scope, b"origin")
 
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -110,17 +108,15 @@ class Guard:
                 message["headers"] = with_headers(message["headers"], own)
             await send(message)
 
-        if error := self._refusal(scope, asked, origin):
+        if error := self._refusal(scope, origin):
             await Exchange(receive, send_secured).refuse(error_response(error), scope)
         else:
             app = self._app if origin else self._without_origin
             await app(scope, receive, send_secured)
 
-    def _refusal(
-        self, scope: Scope, headers: Headers, origin: str | None
-    ) -> PermissionDenied | None:
+    def _refusal(self, scope: Scope, origin: str) -> PermissionDenied | None:
         if not self._any_host and scope["path"] not in self._always_answered:
-            if not self._host_allowed(headers.get("host", "")):
+            if not self._host_allowed(request_header(scope, b"host")):
                 return PermissionDenied(
                     "The Host header is not one that this server accepts; "
                     "the server's --allowed-hosts must name it."
@@ -128,8 +124,8 @@ class Guard:
         if origin and scope["method"] in _CHANGING and not self._any_origin:
             if not self._origins.fullmatch(origin):
                 # Browsers say over TLS where a request comes from: so not from plain HTTP there.
-                own = headers.get("sec-fetch-site", "same-origin") == "same-origin"
-                if not own or not self._same_origin(origin, headers.get("host", "")):
+                own = request_header(scope, b"sec-fetch-site") in ("", "same-origin")
+                if not own or not self._same_origin(origin, request_header(scope, b"host")):
                     return PermissionDenied(
                         "Pages of this origin may not change anything here. The server's "
                         "--cors-allowed-origins must name it; for the server's own web UI, it is "

@@ -16,11 +16,10 @@ import sys
 import threading
 from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tandem_shared import logs, stopping
 from tandem_shared import settings as settings_table
-from tandem_shared.exchange import with_headers
 from tandem_shared.health import READINESS
 from tandem_shared.listener import Listener
 from tandem_shared.service import Service
@@ -95,7 +94,7 @@ async def _serve(
     if lifeline is not None:
         loop.add_reader(lifeline, stop.set)
 
-    cuttable = _Cuttable(_Parting(app))
+    cuttable = _Cuttable(app)
 
     async def stopped() -> None:
         await stop.wait()
@@ -116,28 +115,6 @@ async def _serve(
         keep_alive_seconds=KEEP_ALIVE_SECONDS,
         backlog=BACKLOG,
     )
-
-
-class _Parting:
-    """Closes kept connections with the next answer once the process is to stop.
-
-    Otherwise a client that has not heard of the stop sends requests until the connection is closed
-    under one of them. Clients of a Kubernetes Service are such: it keeps connections to a pod that
-    new ones are not led to any more.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_parting(message: Message) -> None:
-            if message["type"] == "http.response.start" and READINESS.draining:
-                message["headers"] = with_headers(message["headers"], [(b"connection", b"close")])
-            await send(message)
-
-        # HTTP/2 knows no such header.
-        parts = scope["type"] == "http" and scope["http_version"].startswith("1")
-        await self._app(scope, receive, send_parting if parts else send)
 
 
 class _Cuttable:

@@ -5,9 +5,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from tandem_metadata.db import connections_in_use
@@ -53,10 +53,13 @@ class Lane(Generic[C, R]):
         self._weigh = weigh
         self._limit = limit
         self._timeout = timeout
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+        # Not an executor: to hand it a function takes longer than the rest of a call.
+        self._starts: SimpleQueue[bool] = SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._lock = threading.Lock()
         self._calls: deque[_Waiting[C, R]] = deque()
         self._running = False
+        self._closed = False
         self._expected = 0
         self._all_came = threading.Event()
         self._took = 0.0
@@ -86,18 +89,30 @@ class Lane(Generic[C, R]):
         future: asyncio.Future[R] = loop.create_future()
         waiting = _Waiting(call, future, loop.time())
         with self._lock:
+            if self._closed:
+                raise RuntimeError("the lane is closed")
             self._calls.append(waiting)
             start, self._running = not self._running, True
+            if start and not self._thread.ident:
+                self._thread.start()
         if start:
-            self._executor.submit(self._drain)
+            self._starts.put(True)
         if not self._sweeping:
             self._sweeping = True
             loop.call_later(_SWEEP_SECONDS, self._sweep, loop)
         return future
 
     def close(self) -> None:
-        """Finish what is running, and let the thread go."""
-        self._executor.shutdown()
+        """Finish what was submitted, and let the thread go."""
+        with self._lock:
+            self._closed = True
+        self._starts.put(False)
+        if self._thread.ident:
+            self._thread.join()
+
+    def _serve(self) -> None:
+        while self._starts.get():
+            self._drain()
 
     def _drain(self) -> None:
         while calls := self._take():
