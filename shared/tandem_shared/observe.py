@@ -50,7 +50,6 @@ class Observe:
         request_id = _request_id(scope)
         token = REQUEST_ID.set(request_id)
         header = [(b"x-request-id", request_id.encode("ascii"))]
-        parts = scope["http_version"].startswith("1")  # HTTP/2 knows no such header
         status = 0
         complete = False
         started = time.perf_counter()
@@ -59,7 +58,9 @@ class Observe:
             nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
-                own = [*header, _PARTING] if READINESS.draining and parts else header
+                own = header
+                if READINESS.draining and scope["http_version"].startswith("1"):
+                    own = [*header, _PARTING]  # HTTP/2 knows no such header
                 message["headers"] = with_headers(message["headers"], own)
             await send(message)
             complete = not message.get("more_body") and message["type"] == "http.response.body"
