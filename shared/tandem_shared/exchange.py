@@ -23,13 +23,13 @@ def with_headers(headers: Iterable[Header], own: list[Header]) -> list[Header]:
     return [header for header in headers if header[0] not in names] + own
 
 
-def request_header(scope: Scope, name: bytes) -> str:
-    """The first request header of a name, which is given in lower case; empty without any."""
+def request_header(scope: Scope, name: bytes, default: str = "") -> str:
+    """The first request header of a name, which is given in lower case."""
     for each, value in scope["headers"]:
         if each == name:
             text: str = value.decode("latin-1")
             return text
-    return ""
+    return default
 
 
 class Exchange:

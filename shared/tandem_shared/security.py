@@ -124,8 +124,10 @@ class Guard:
         if origin and scope["method"] in _CHANGING and not self._any_origin:
             if not self._origins.fullmatch(origin):
                 # Browsers say over TLS where a request comes from: so not from plain HTTP there.
-                own = request_header(scope, b"sec-fetch-site") in ("", "same-origin")
-                if not own or not self._same_origin(origin, request_header(scope, b"host")):
+                site = request_header(scope, b"sec-fetch-site", "same-origin")
+                if site != "same-origin" or not self._same_origin(
+                    origin, request_header(scope, b"host")
+                ):
                     return PermissionDenied(
                         "Pages of this origin may not change anything here. The server's "
                         "--cors-allowed-origins must name it; for the server's own web UI, it is "

@@ -238,7 +238,8 @@ def test_a_page_of_this_server_under_a_name_of_the_list_may_change_things(
 
 
 @pytest.mark.parametrize(
-    ("site", "passes"), [("same-origin", True), ("same-site", False), ("cross-site", False)]
+    ("site", "passes"),
+    [("same-origin", True), ("same-site", False), ("cross-site", False), ("", False)],
 )
 def test_a_browser_that_knows_better_is_believed(site: str, passes: bool) -> None:
     """As with a page that plain HTTP brought, under the name of a server that speaks TLS."""
