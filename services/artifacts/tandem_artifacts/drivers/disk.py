@@ -18,7 +18,7 @@ _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOPS_OR_LONG = frozenset({errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL})
 _ABANDONED_SECONDS = 24 * 3600
-_WRITEBACK_BYTES = 8 * 1024 * 1024
+_sync_data = getattr(os, "fdatasync", os.fsync)
 
 
 class Source:
@@ -80,9 +80,6 @@ class Temporary:
         self._directory = directory
         self._path: str | None = os.path.join(directory, name)
         self._descriptor: int | None = None
-        self._size = 0
-        self._leaving = 0
-        """How many bytes the system was told to bring to disk."""
 
     def open(self) -> None:
         assert self._path is not None
@@ -99,20 +96,12 @@ class Temporary:
             done = 0
             while done < len(rest):
                 done += os.write(self._descriptor, rest[done:])
-            self._size += done
-            if self._size - self._leaving >= _WRITEBACK_BYTES:
-                self._begin_writeback(self._descriptor)
 
-    def _begin_writeback(self, descriptor: int) -> None:
-        """While the next bytes come in; the last sync would have to wait for all of it.
-
-        What Linux does with pages that are not needed: it writes the dirty ones, and forgets the
-        others, of which a range that was just written has none.
-        """
-        if hasattr(os, "posix_fadvise"):
-            length = self._size - self._leaving
-            os.posix_fadvise(descriptor, self._leaving, length, os.POSIX_FADV_DONTNEED)
-        self._leaving = self._size
+    def sync(self) -> None:
+        """Bring to disk what was written before; more may be written meanwhile."""
+        assert self._descriptor is not None
+        with translated(""):
+            _sync_data(self._descriptor)
 
     def seal(self) -> None:
         """Bring the bytes to disk. The time is set because the file system's own clock is coarse.

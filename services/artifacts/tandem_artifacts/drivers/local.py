@@ -4,7 +4,6 @@ import itertools
 import os
 import secrets
 import stat as mode_of
-from asyncio import Future, ensure_future
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import islice
@@ -19,14 +18,15 @@ from tandem_artifacts.drivers.base import (
     Reading,
     Stat,
 )
+from tandem_artifacts.drivers.growing import Growing
 from tandem_artifacts.drivers.threads import ReadAhead, Threads, certainly
 from tandem_shared.errors import InvalidParameter, NotFound, Unavailable
-from tandem_shared.finishing import finish
 
 UPLOADS = ".tandem-uploads"
 """The directory below the root where uploads grow until they are whole; not part of any listing."""
 
 _THREADS = 32
+_SYNC_THREADS = 8
 _PAGE_ENTRIES = 1000
 _RACES = 5
 
@@ -50,6 +50,7 @@ class Local(Driver):
         self._seed = secrets.token_hex(16)
         self._numbers = itertools.count()
         self._threads = Threads("local", _THREADS)
+        self._sync_threads = Threads("sync", _SYNC_THREADS)
         # Transfers may take all the others for long, and the disk is well all the same.
         self._check_thread = Threads("check", 1)
         disk.remove_abandoned(self._uploads)
@@ -92,32 +93,22 @@ class Local(Driver):
         await self._threads.run(self._write_short, path, data)
 
     async def _write_long(self, path: str, data: bytearray, chunks: AsyncIterator[bytes]) -> None:
-        """One chunk goes to the file while the next comes in."""
+        """Chunk by chunk, without waiting for any before the next has come."""
         # Before the other bytes are taken: a refusal comes early. What counts is the check after.
         await self._threads.run(self._target, path)
-        file = self._temporary()
-        writing: Future[None] | None = None
+        growing = Growing(self._temporary(), self._threads, self._sync_threads)
         try:
-            await self._threads.run(file.open)
+            await self._threads.run(growing.file.open)
             async for chunk in chunks:
                 if len(data) >= LONG_CHUNK_BYTES:
-                    if writing is not None:
-                        await finish(writing)
-                    writing = ensure_future(self._threads.run(file.write, data))
+                    await growing.append(data)
                     data = bytearray()
                 data += chunk
-            if writing is not None:
-                await finish(writing)
-            await self._threads.run(self._commit, file, data, path)
+            await growing.settle()
+            await self._threads.run(self._commit, growing.file, data, path)
         except BaseException:
-            await certainly(self._discard(file, writing))
+            await certainly(growing.discard())
             raise
-
-    async def _discard(self, file: disk.Temporary, writing: "Future[None] | None") -> None:
-        if writing is not None:
-            with suppress(Exception):
-                await writing
-        await self._threads.run(file.discard)
 
     async def list(self, path: str) -> AsyncIterator[Entry]:
         found = self._names(path)
@@ -130,6 +121,7 @@ class Local(Driver):
 
     async def close(self) -> None:
         self._threads.close()
+        self._sync_threads.close()
         self._check_thread.close()
 
     def _check(self) -> None:
