@@ -84,8 +84,8 @@ def of_s3(server: S3Server, source: Path, chosen: Chosen) -> Iterator[Figure]:
 
 def _synced(url: str, source: Path, stored: Path) -> Figure:
     """As Tandem's answer promises it: the file is on the disk, not in the page cache alone."""
-    seconds = []
-    for _ in range(files.REPEATS):
+    seconds: list[float] = []
+    while not files.enough(seconds):
         os.sync()
         taken = transfer.upload(url, source)
         begun = time.monotonic()

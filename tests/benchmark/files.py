@@ -22,6 +22,8 @@ SMALL = 10_000
 LARGE = 1 << 30
 DIRECTORY = 1000
 REPEATS = 3
+SECONDS = 4
+"""Transfers are repeated at least so often and so long in all."""
 PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 TITLES = {
     "artifact-put": "artifact PUT of 10 kB, 16 clients",
@@ -118,13 +120,11 @@ def large(
     downs: list[float] = []
     fault = None
     try:
-        for number in range(REPEATS):
-            if number:
+        while not enough(ups):
+            if ups:
                 remove()
             os.sync()  # what is still to be written would take the disk from this one
             ups.append(transfer.upload(url, source))
-            if enough(ups):
-                break
         while not enough(downs):
             downs.append(transfer.download(url, LARGE))
         remove()
@@ -136,8 +136,9 @@ def large(
 
 
 def enough(seconds: list[float]) -> bool:
-    """Whether a transfer has been measured as often as it should be, or for long enough."""
-    return len(seconds) >= REPEATS or sum(seconds) > _LONG_SECONDS
+    """Whether a transfer has been measured often and long enough, or for very long."""
+    often = len(seconds) >= REPEATS and sum(seconds) >= SECONDS
+    return often or sum(seconds) > _LONG_SECONDS
 
 
 def speed(server: str, row: str, seconds: list[float], fault: str | None = None) -> Figure:

@@ -1,5 +1,6 @@
 """The limits: what the parts that a server is made of can do with the same load."""
 
+import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -58,17 +59,22 @@ ASGI = {
 
 
 def database_limits(
-    maker: Maker, chosen: Callable[[Limit], bool], seconds: int
+    maker: Maker, chosen: Callable[[Limit], bool], seconds: int, before: Mapping[str, list[float]]
 ) -> Iterator[Figure]:
-    """Rows a second, committed to PostgreSQL without any server."""
+    """Rows a second, committed to PostgreSQL without any server.
+
+    `before` holds what was measured earlier, to which this adds: the median counts.
+    """
     wanted = [limit for limit in DATABASE.values() if chosen(limit)]
     if not wanted:
         return
     with maker.make("postgresql") as database:
         runs = raw.prepare(database)
         for limit in wanted:
-            rate = raw.rate(limit.name, database, runs, seconds)
-            yield Figure(database.kind, NAME, limit.name, rate, "rows/s")
+            rates = before[limit.name]
+            rates.append(raw.rate(limit.name, database, runs, seconds))
+            value, detail = statistics.median(rates), {"rates": list(rates)}
+            yield Figure(database.kind, NAME, limit.name, value, "rows/s", None, detail)
 
 
 def asgi_limits(directory: Path, chosen: Callable[[Limit], bool], seconds: int) -> Iterator[Figure]:

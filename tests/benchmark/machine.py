@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from tests import debian, seaweedfs
-from tests.benchmark.servers import FASTTRACKML
+from tests.benchmark.servers import FASTTRACKML, MLFLOW
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,9 +36,10 @@ def load() -> str:
 
 def versions(postgresql: str) -> dict[str, str]:
     """Of all that takes part."""
-    packages = ("mlflow", "hypercorn", "uvicorn", "httptools", "psycopg", "sqlalchemy", "boto3")
+    packages = ("hypercorn", "uvicorn", "httptools", "psycopg", "sqlalchemy", "boto3")
     return {
         "Tandem": f"{metadata.version('tandem-metadata')}, commit {_commit()}",
+        "MLflow": MLFLOW.partition("==")[2],
         "FastTrackML": FASTTRACKML.partition("==")[2],
         "Python": " ".join(sys.version.split()),
         **{_NAMES.get(name, name): metadata.version(name) for name in packages},
@@ -51,7 +52,6 @@ def versions(postgresql: str) -> dict[str, str]:
 
 
 _NAMES = {
-    "mlflow": "MLflow",
     "hypercorn": "Hypercorn",
     "uvicorn": "Uvicorn",
     "sqlalchemy": "SQLAlchemy",

@@ -41,6 +41,7 @@ def render(results: Results) -> str:
             beside=beside.RATE,
             models=f"{content.MODELS:,}",
             repeats=files.REPEATS,
+            transfers=files.SECONDS,
         )
     )
     parts.append(_about("Servers", results.settings))
@@ -138,11 +139,10 @@ def _cell(figure: Figure) -> str:
 def _limits(results: Results) -> str:
     lines = []
     for name, limit in LIMITS.items():
-        for figure in results.figures:
-            if figure.server == limits.NAME and figure.row == name:
-                unit = "requests/s" if figure.unit == "1/s" else figure.unit
-                shown = "failed" if figure.fault else f"{number(figure.value)} {unit}"
-                lines.append((limit.title, shown))
+        if figure := results.figure(targets.place(results, limits.NAME, name), limits.NAME, name):
+            unit = "requests/s" if figure.unit == "1/s" else figure.unit
+            shown = "failed" if figure.fault else f"{number(figure.value)} {unit}"
+            lines.append((limit.title, shown))
     return "## Limits\n\n" + _table(("", "rate"), lines) if lines else ""
 
 

@@ -52,7 +52,8 @@ def text(results: Results) -> str:
                     times = ratio(results, database, peer, row)
                     cells.append(f"{'' if times is None else number(times):>17}")
                 lines.append(f"{row:<24}" + "".join(cells))
-    for figure in results.figures:
-        if figure.server == limits.NAME:
-            lines.append(f"{figure.row:<28}{number(figure.value):>11} {figure.unit}")
+    last = {figure.row: figure for figure in results.figures if figure.server == limits.NAME}
+    lines += [
+        f"{figure.row:<28}{number(figure.value):>11} {figure.unit}" for figure in last.values()
+    ]
     return "\n".join(lines)

@@ -92,6 +92,15 @@ def test_the_page_shows_figures_ratios_and_targets() -> None:
     assert "registry" not in shown.partition("## Metadata")[2].partition("## How")[0]
 
 
+def test_a_limit_that_was_measured_again_counts_as_it_was_last() -> None:
+    again = Figure("postgresql", "limits", "raw-unnest", 30_000, "rows/s")
+    found = Results(6, figures=[*FIGURES.figures, again])
+    assert targets.reached(found, Target("log-batch", "raw-unnest", 0.5, 100)) == 0.4
+    for shown in (page.render(found), table.text(found)):
+        assert "30,000 rows/s" in shown
+        assert "20,000" not in shown
+
+
 def test_kept_figures_are_the_same_when_read_again(tmp_path: Path) -> None:
     FIGURES.save(tmp_path / "kept" / "results.json")
     assert results.load(tmp_path / "kept" / "results.json") == FIGURES
