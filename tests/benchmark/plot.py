@@ -47,7 +47,15 @@ def draw(results: Results, path: Path) -> None:
 
 def _bar(axes: Axes, height: float, times: float, server: str) -> None:
     axes.barh(height, times - 1, _HEIGHT, left=1, color=_COLORS[server])
-    axes.text(max(times, 1) * 1.04, height, f"{number(times)}×", va="center", fontsize=7)
+    axes.text(
+        max(times, 1) * 1.04,
+        height,
+        f"{number(times)}×",
+        va="center",
+        fontsize=7,
+        zorder=4,  # above the marks, which may stand where the number does
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+    )
 
 
 def _marks(axes: Axes, shown: list[str]) -> None:
