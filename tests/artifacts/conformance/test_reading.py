@@ -12,6 +12,8 @@ from tests.artifacts.conformance.content import pattern
 
 pytestmark = pytest.mark.anyio
 CONTENT = pattern(40 * 1024 * 1024)
+_ATTEMPTS = 5
+"""To be asked is enough for Linux to read from the disk, now and then before it answers."""
 
 
 @pytest.fixture
@@ -93,8 +95,12 @@ def test_the_system_says_what_is_in_memory(tmp_path: Path) -> None:
     if not (begun := source.read_cached(1_000_000)):
         pytest.skip("the file system of temporary files cannot tell")
     assert begun == CONTENT[:1_000_000]
-    _drop_from_memory(path)
-    assert source.read_cached(1_000_000) == b""
+    for _ in range(_ATTEMPTS):
+        _drop_from_memory(path)
+        if not (cached := source.read_cached(1_000_000)):
+            break
+        source.seek(1_000_000)
+    assert cached == b""
     assert source.read(1_000_000) == CONTENT[1_000_000:2_000_000]
     path.write_bytes(CONTENT[:3_000_000])
     assert source.read_cached(1_000_000) == CONTENT[2_000_000:3_000_000]
