@@ -18,7 +18,7 @@ export BACKEND_STORE_URI ?= sqlite:///mlflow.db
 export ARTIFACTS_DESTINATION ?= ./mlartifacts
 export UI_DIR ?= .cache/ui/$(shell sed -n 's/^mlflow==\([^ ]*\).*/\1/p' deploy/ui.txt)
 
-.PHONY: help setup setup-dev ui run test test-browser test-cluster browser tools picture bench bench-growth load-tools check isolate clean
+.PHONY: help setup setup-dev ui run test test-faults test-browser test-cluster browser tools picture bench bench-growth load-tools check isolate clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ run: setup ## both services, on $(METADATA_PORT) and $(ARTIFACTS_PORT); Ctrl-C s
 
 test: setup-dev tools ## everything proved, but for what test-browser and test-cluster do
 	$(PYTEST) --ignore=tests/cluster --ignore=tests/browser tests
+
+test-faults: setup-dev tools ## attacks and broken parts in their long form, of which `make test` has the short one; takes minutes
+	TANDEM_FAULTS=long $(PYTEST) tests/faults
 
 test-browser: setup-dev browser tools ## the web UI proved in Chromium; takes minutes
 	$(PYTEST) tests/browser
