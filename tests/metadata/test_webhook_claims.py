@@ -53,6 +53,16 @@ def test_workers_that_claim_at_once_share_without_waiting(database: Database) ->
     assert sorted(claimed) == sorted(ids)
 
 
+def test_delivery_is_not_hastened_while_its_pause_can_be_meant(database: Database) -> None:
+    subscribe(database, "http://127.0.0.1/")
+    record(database, "x")
+    (row,) = waiting(database)
+    for latest, due_at in ((row.due_at, row.due_at), (row.due_at - 1, 7)):
+        with database.write() as conn:
+            webhook_deliveries.hasten(conn, now=7, latest=latest)
+        assert [each.due_at for each in waiting(database)] == [due_at]
+
+
 def test_waiting_times_double_up_to_a_bound_and_a_receivers_wish_counts() -> None:
     backoff = Backoff(first=1.0, longest=8.0, longest_asked=100.0)
     for attempt, most in ((1, 1), (2, 2), (3, 4), (4, 8), (5, 8), (2000, 8)):

@@ -15,6 +15,7 @@ from tandem_metadata.routes.webhooks import policy
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import webhook_deliveries
 from tandem_metadata.tables import webhooks as tables
+from tandem_metadata.tables.deliveries import deliveries
 from tandem_metadata.webhooks.backoff import Backoff
 from tandem_metadata.webhooks.delivery import Delivery
 from tandem_metadata.webhooks.sender import Sender
@@ -346,6 +347,22 @@ def test_what_a_worker_that_died_had_claimed_is_delivered_after_its_lease(
     run(test)
     (got,) = receiver.at("/a")
     assert got.delivery_id == row.delivery_id
+
+
+def test_delivery_does_not_wait_for_a_clock_that_was_ahead(
+    database: Database, settings: Settings, receiver: Receiver
+) -> None:
+    subscribe(database, receiver.url + "/a")
+    record(database, "x")
+    with database.write() as conn:
+        day = 24 * 60 * 60 * 1000
+        conn.execute(update(deliveries).values(due_at=deliveries.c.due_at + day))
+
+    async def test() -> None:
+        async with delivering(database, settings):
+            await until(lambda: len(receiver.at("/a")) == 1)
+
+    run(test)
 
 
 def test_what_waits_for_a_webhook_that_mlflow_deleted_or_disabled_is_dropped(

@@ -16,8 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tandem_metadata.webhooks import targets
+from tandem_metadata.webhooks.public_addresses import is_public
 from tandem_metadata.webhooks.sender import Answer, Sender, Unreachable
-from tandem_metadata.webhooks.targets import Policy, is_public
+from tandem_metadata.webhooks.targets import Policy
+from tandem_shared.errors import InvalidParameter
 from tests.receiver import Receiver, receiving
 
 GUARDED = Policy(("http", "https"), allow_private=False)
@@ -26,6 +28,11 @@ OPEN = Policy(("http", "https"), allow_private=True)
 PUBLIC = [
     "8.8.8.8",
     "1.1.1.1",
+    "192.0.1.1",
+    "192.88.100.1",
+    "198.17.255.255",
+    "223.255.255.255",
+    "2001:200::1",
     "2606:4700:4700::1111",
     "::ffff:8.8.8.8",
     "64:ff9b::808:808",
@@ -41,9 +48,13 @@ NOT_PUBLIC = [
     "172.16.0.1",
     "172.31.255.255",
     "192.0.0.1",
+    "192.0.0.9",
+    "192.0.0.192",
     "192.0.2.1",
+    "192.88.99.1",
     "192.168.0.1",
     "198.18.0.1",
+    "198.51.100.1",
     "203.0.113.1",
     "224.0.0.1",
     "239.255.255.250",
@@ -56,9 +67,22 @@ NOT_PUBLIC = [
     "::ffff:169.254.169.254",
     "64:ff9b::a00:1",
     "64:ff9b:1::7f00:1",
+    "100::1",
+    "100:0:0:1::1",
     "2001:0:7f00:1::1",
+    "2001:0:808:808::1",
+    "2001:20::1",
     "2001:db8::1",
     "2002:7f00:1::1",
+    "2002:c058:6301::1",
+    "3fff::1",
+    "4000::1",
+    "5f00::1",
+    "64:ff9b::c000:c0",
+    "64:ff9b:1::808:808",
+    "::808:808",
+    "::ffff:0:808:808",
+    "::ffff:192.88.99.1",
     "fc00::1",
     "fd12:3456::1",
     "fe80::1",
@@ -77,6 +101,23 @@ def test_addresses_of_the_internet_are_public(address: str) -> None:
 @pytest.mark.parametrize("address", NOT_PUBLIC)
 def test_other_addresses_are_not_public_however_they_are_wrapped(address: str) -> None:
     assert not is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://8.8.8.8/ x",
+        " http://8.8.8.8/",
+        "http://8.8.8.8/\t",
+        "http://8.8.8.8/\u00a0x",
+        "http://8.8.8.8\u2003/",
+        "http://8.8.8.8\\@127.0.0.1/",
+        "http://8.8.8.8/\x7f",
+    ],
+)
+def test_targets_urls_with_white_space_or_backslashes_are_refused(url: str) -> None:
+    with pytest.raises(InvalidParameter, match="%XX"):
+        targets.parse(url, GUARDED)
 
 
 @pytest.fixture

@@ -21,3 +21,8 @@ class Backoff:
         """
         time = min(self.longest, self.first * 2.0 ** min(attempt - 1, 60))
         return max(time * (0.5 + random.random() / 2), min(asked or 0.0, self.longest_asked))
+
+    @property
+    def most(self) -> float:
+        """Seconds that `after` never exceeds."""
+        return max(self.longest, self.longest_asked)

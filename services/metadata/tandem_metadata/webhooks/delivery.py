@@ -249,11 +249,17 @@ class Delivery:
         return await self._sender.post(claimed.url, headers, body)
 
     async def _sweep(self) -> None:
-        """Now and then, forget deliveries to webhooks that are gone."""
-        now = time.monotonic()
-        if self._swept is not None and now < self._swept + _SWEEP_SECONDS:
+        """Now and then, forget deliveries to webhooks that are gone, and mend times of due.
+
+        The wall clock may have been ahead when a time of due was written, by hours or years.
+        """
+        began = time.monotonic()
+        if self._swept is not None and began < self._swept + _SWEEP_SECONDS:
             return
-        self._swept = now
+        self._swept = began
+        now = _now()
+        latest = now + round((max(self._backoff.most, self._lease) + _LEASE_MARGIN) * 1000)
+        await self._write(partial(store.hasten, now=now, latest=latest))
         if dropped := await self._write(store.drop_orphans):
             DELIVERIES.labels("dropped").inc(dropped)
 

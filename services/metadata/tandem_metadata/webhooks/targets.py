@@ -8,6 +8,7 @@ of which it then is the address: what a name resolves to may change in between.
 import asyncio
 import contextlib
 import ipaddress
+import re
 import socket
 import threading
 from collections.abc import Iterable
@@ -17,17 +18,13 @@ from typing import Any, Final
 import httpcore
 import httpx
 
+from tandem_metadata.webhooks.public_addresses import is_public
 from tandem_shared.errors import InvalidParameter
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
 MAX_URL: Final = 500
+_NOT_IN_URLS: Final = re.compile(r"[\s\x00-\x20\x7f-\x9f\\]")
+"""What RFC 3986 has in no URL, and programs read in different ways."""
 _RESOLVE_SECONDS: Final = 5.0
-_NAT64: Final = (
-    ipaddress.IPv6Network("64:ff9b::/96"),
-    ipaddress.IPv6Network("64:ff9b:1::/48"),
-)
-_COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
 _RESOLUTIONS: Final = 32
 """Names looked up at once; a thread that waits for a name server cannot be stopped."""
 
@@ -57,6 +54,10 @@ def parse(url: str, policy: Policy) -> httpx.URL:
         raise InvalidParameter(
             f"Parameter 'url' exceeds the maximum length of {MAX_URL} characters: it has "
             f"{len(url)}."
+        )
+    if _NOT_IN_URLS.search(url):
+        raise InvalidParameter(
+            "Parameter 'url' holds a space, a control character or a backslash; write it as %XX."
         )
     try:
         parsed = httpx.URL(url)
@@ -95,34 +96,6 @@ async def check(url: str, policy: Policy) -> None:
         ) from None
     except Unresolved as error:
         raise InvalidParameter(f"Parameter 'url': {error}.") from None
-
-
-def is_public(address: Address) -> bool:
-    """Whether an address is one of the open internet, also when it wraps an IPv4 address."""
-    if isinstance(address, ipaddress.IPv6Address):
-        if wrapped := _wrapped(address):
-            return all(map(is_public, wrapped))
-        if address.is_site_local:
-            return False
-    return (
-        address.is_global
-        and not address.is_multicast
-        and not address.is_reserved
-        and not address.is_unspecified
-    )
-
-
-def _wrapped(address: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
-    """The IPv4 addresses that packets to an IPv6 address may end up at."""
-    if address.ipv4_mapped:
-        return [address.ipv4_mapped]
-    if address.sixtofour:
-        return [address.sixtofour]
-    if address.teredo:
-        return list(address.teredo)
-    if address in _COMPATIBLE or any(address in network for network in _NAT64):
-        return [ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)]
-    return []
 
 
 async def addresses(host: str, policy: Policy) -> list[str]:
