@@ -6,10 +6,11 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -31,8 +32,11 @@ autovacuum = off
 class PostgreSQL:
     """A running server; makes databases, each for one test."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, data: Path, control: Callable[..., None]) -> None:
+        """`control` runs `pg_ctl` with its arguments."""
         self._port = port
+        self._data = data
+        self._control = control
         self._numbers = itertools.count(1)
 
     def uri(self, database: str = "postgres") -> str:
@@ -54,10 +58,35 @@ class PostgreSQL:
         with psycopg.connect(self.uri(), autocommit=True) as conn:
             conn.execute(statement)
 
+    def crash(self) -> None:
+        """Stop as a power cut would, as far as the server's own processes go."""
+        self._control("-m", "immediate", "stop")
+
+    def start(self) -> None:
+        """Start again on the same port, and wait until the server answers."""
+        self._control("start")
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Within, no process of the server gets any further, though connections are accepted."""
+        main = int((self._data / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+        stopped = [main, *map(int, children)]
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+
 
 @contextlib.contextmanager
-def serve() -> Iterator[PostgreSQL]:
-    """Start a server on a free loopback port, with data of its own; stop it at the end."""
+def serve(*, durable: bool = False) -> Iterator[PostgreSQL]:
+    """Start a server on a free loopback port, with data of its own; stop it at the end.
+
+    `durable` keeps what was committed through a crash, as a user's server does.
+    """
     # Not under pytest's directory: that is closed to the user who runs the server instead of root.
     home = Path(tempfile.mkdtemp(prefix="tandem-postgresql-"))
     try:
@@ -69,11 +98,19 @@ def serve() -> Iterator[PostgreSQL]:
         port = _free_port()
         with (data / "postgresql.conf").open("a") as configuration:
             configuration.write(_CONFIGURATION.format(port=port))
-        _run(binaries / "pg_ctl", "-D", data, "-w", "-l", home / "log", "start", user=user)
+            if durable:
+                configuration.write("fsync = on\nsynchronous_commit = on\nfull_page_writes = on\n")
+
+        def control(*arguments: str) -> None:
+            options = ("-D", data, "-w", "-l", home / "log")
+            _run(binaries / "pg_ctl", *options, *arguments, user=user)
+
+        server = PostgreSQL(port, data, control)
+        server.start()
         try:
-            yield PostgreSQL(port)
+            yield server
         finally:
-            _run(binaries / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop", user=user)
+            server.crash()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.postgresql import PostgreSQL
 from tests.system import services
+from tests.system.hammer import Hammer, stored_steps
 from tests.system.services import Process, Stack
 
 API = "/api/2.0/mlflow"
@@ -137,7 +138,7 @@ def test_two_workers_count_and_serve_as_one(tmp_path: Path) -> None:
             assert _count(stack.artifacts, f"{FILES}/{{path:path}}") == 40
         sent = [v for n, _, v in _samples(stack.artifacts) if n == "tandem_artifact_bytes_total"]
         assert sum(sent) == 4000
-        assert _steps(stack.metadata, run_id, "m") == set(range(40))
+        assert stored_steps(stack.metadata, run_id, "m") == set(range(40))
 
 
 def _count(service: Process, route: str) -> float:
@@ -146,59 +147,6 @@ def _count(service: Process, route: str) -> float:
         for name, labels, value in _samples(service)
         if name == "tandem_http_requests_total" and labels["route"] == route
     )
-
-
-def _steps(service: Process, run_id: str, key: str) -> set[int]:
-    """The steps stored of a metric whose values equal its steps."""
-    response = requests.get(
-        f"{service.url}{API}/metrics/get-history", params={"run_id": run_id, "metric_key": key}
-    )
-    metrics = response.json().get("metrics", [])
-    assert all(metric["value"] == metric["step"] for metric in metrics)
-    return {metric["step"] for metric in metrics}
-
-
-class Hammer:
-    """Clients that log metrics without pause, each its own key, and note what was acknowledged."""
-
-    def __init__(self, url: str, run_id: str, clients: int = 4) -> None:
-        self.cut_answers = 0
-        """Answers of which the client got the beginning only."""
-        self.acknowledged: dict[str, set[int]] = {f"k{index}": set() for index in range(clients)}
-        self._url = f"{url}{API}/runs/log-metric"
-        self._run_id = run_id
-        self._threads = [
-            threading.Thread(target=self._work, args=(key,)) for key in self.acknowledged
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def count(self) -> int:
-        """How many metrics were acknowledged so far."""
-        return sum(len(steps) for steps in self.acknowledged.values())
-
-    def join(self) -> None:
-        """Wait until the server has gone away for every client."""
-        for thread in self._threads:
-            thread.join(60)
-            assert not thread.is_alive()
-
-    def _work(self, key: str) -> None:
-        step = 0
-        with requests.Session() as http:
-            while True:
-                fields = {"run_id": self._run_id, "key": key, "value": step, "step": step}
-                try:
-                    response = http.post(self._url, json={**fields, "timestamp": 1}, timeout=30)
-                except requests.ConnectionError:
-                    return
-                except requests.exceptions.ChunkedEncodingError:
-                    self.cut_answers += 1
-                    return
-                if response.status_code != 200:
-                    return
-                self.acknowledged[key].add(step)
-                step += 1
 
 
 def _terminate(service: Process) -> None:
@@ -220,9 +168,9 @@ def test_whatever_was_acknowledged_is_there_after_the_end(
     assert hammer.cut_answers == 0 or end is Process.kill
     with services.metadata_service(tmp_path, database, ROOT) as again:
         for key, steps in hammer.acknowledged.items():
-            assert steps <= _steps(again, run_id, key)
+            assert steps <= stored_steps(again, run_id, key)
             latest = _latest(again, run_id)[key]
-            assert latest == max(_steps(again, run_id, key))
+            assert latest == max(stored_steps(again, run_id, key))
 
 
 def _latest(service: Process, run_id: str) -> dict[str, float]:

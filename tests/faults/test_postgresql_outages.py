@@ -1,0 +1,85 @@
+"""PostgreSQL that crashes, or stands still, while clients log."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.faults.scale import scaled
+from tests.postgresql import PostgreSQL, serve
+from tests.system import services
+from tests.system.hammer import Hammer, stored_steps
+
+ROOT = "mlflow-artifacts://127.0.0.1:5500/"
+API = "/api/2.0/mlflow"
+
+
+@pytest.fixture(scope="module")
+def own_postgresql() -> Iterator[PostgreSQL]:
+    """A server for this module alone, which loses nothing that was committed."""
+    with serve(durable=True) as server:
+        yield server
+
+
+@pytest.fixture
+def service(own_postgresql: PostgreSQL, tmp_path: Path) -> Iterator[services.Process]:
+    """The metadata service with two workers, which wait a second for a connection."""
+    name = own_postgresql.create()
+    options = ("--workers", "2", "--pool-timeout", "1")
+    with services.metadata_service(tmp_path, own_postgresql.uri(name), ROOT, *options) as running:
+        yield running
+
+
+def _run(service: services.Process) -> str:
+    created = requests.post(f"{service.url}{API}/runs/create", json={"experiment_id": "0"})
+    run_id: str = created.json()["run"]["info"]["run_id"]
+    return run_id
+
+
+def _status(service: services.Process, path: str) -> int:
+    return requests.get(service.url + path, timeout=30).status_code
+
+
+def test_postgresql_that_crashes_under_load_loses_nothing_acknowledged(
+    service: services.Process, own_postgresql: PostgreSQL
+) -> None:
+    run_id = _run(service)
+    hammer = Hammer(service.url, run_id, clients=8, through_outages=True)
+    for _ in range(scaled(1, 5)):
+        before = hammer.count()
+        services.eventually(lambda before=before: hammer.count() > before + 200)
+        own_postgresql.crash()
+        services.eventually(lambda: _status(service, "/ready") == 503)
+        assert _status(service, "/health") == 200
+        own_postgresql.start()
+        services.eventually(lambda: _status(service, "/ready") == 200)
+    after = hammer.count()
+    services.eventually(lambda: hammer.count() > after + 200)
+    hammer.stop()
+    assert hammer.refusals <= {503}
+    for key, steps in hammer.acknowledged.items():
+        assert steps <= stored_steps(service, run_id, key)
+
+
+def test_postgresql_that_stands_still_is_a_503_and_health_goes_on(
+    service: services.Process, own_postgresql: PostgreSQL
+) -> None:
+    run_id = _run(service)
+    hammer = Hammer(service.url, run_id, clients=8, through_outages=True)
+    for _ in range(scaled(1, 5)):
+        before = hammer.count()
+        services.eventually(lambda before=before: hammer.count() > before + 100)
+        with own_postgresql.frozen():
+            services.eventually(lambda: _status(service, "/ready") == 503)
+            for _ in range(10):
+                assert _status(service, "/health") == 200
+                time.sleep(scaled(50, 500) / 1000)
+        services.eventually(lambda: _status(service, "/ready") == 200)
+    after = hammer.count()
+    services.eventually(lambda: hammer.count() > after + 100)
+    hammer.stop()
+    assert hammer.refusals <= {503}
+    for key, steps in hammer.acknowledged.items():
+        assert steps <= stored_steps(service, run_id, key)
