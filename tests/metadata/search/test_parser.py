@@ -162,7 +162,29 @@ def test_a_long_part_is_cut_in_the_message() -> None:
 
 def test_a_filter_has_a_greatest_length() -> None:
     with pytest.raises(InvalidParameter, match="at most 400000"):
-        parse_filter(" " * (lexer.MAX_LENGTH + 1))
+        parse_filter(" " * (lexer.FILTER_LENGTH + 1))
+
+
+def test_a_clause_of_order_by_has_a_greatest_length() -> None:
+    key = "k" * (lexer.CLAUSE_LENGTH - len("metrics."))
+    assert parse_sort_key(f"metrics.{key}").identifier.key == key
+    with pytest.raises(InvalidParameter, match="at most 2000"):
+        parse_sort_key(f"metrics.{key}k")
+
+
+@pytest.mark.parametrize("wrong", ["(", "params.a = (", "params.a = 'b' ("])
+def test_a_filter_is_read_no_further_than_its_first_mistake(wrong: str) -> None:
+    with pytest.raises(InvalidParameter, match=f"at character {len(wrong)}, near `\\(`"):
+        parse_filter(f"{wrong} ;")
+
+
+def test_a_filter_has_a_greatest_number_of_superfluous_words() -> None:
+    listed = ",".join(["'0'"] * (parser.MAX_LISTED - parser.MAX_COMPARISONS + 1))
+    most = [f"run_id NOT IN ({listed},)", *["run_id NOT IN ('0',)"] * (parser.MAX_COMPARISONS - 1)]
+    assert len(parse_filter(" AND ".join(most))) == parser.MAX_COMPARISONS
+    assert parse_filter("AND " * parser.MAX_WORDS) == []
+    with pytest.raises(InvalidParameter, match="at most 24000 words"):
+        parse_filter("AND " * (parser.MAX_WORDS + 1))
 
 
 def test_a_filter_has_a_greatest_number_of_comparisons() -> None:

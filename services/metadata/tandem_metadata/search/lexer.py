@@ -6,14 +6,18 @@ Inside a list the strings are Python literals, because clients write lists with 
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from tandem_shared.errors import InvalidParameter
 
-MAX_LENGTH: Final = 400_000
+FILTER_LENGTH: Final = 400_000
 """Characters in a filter: room for 10,000 run ids."""
+
+CLAUSE_LENGTH: Final = 2_000
+"""Characters in a clause of order_by: room for a key, quoted and escaped."""
 
 _SHOWN: Final = 60
 
@@ -50,21 +54,22 @@ class Token:
 
 
 _WORD = r"\w[\w$#]*"
-_BACKTICK = r"`(?:[^`]|``)*`"
-_DOUBLE = r'"(?:[^"\\]|""|\\"|\\)*"'
-_SINGLE = r"'(?:[^'\\]|''|\\'|\\)*'"
+# Possessive, where nothing can be given back: the engine remembers each step that it could undo.
+_BACKTICK = r"`(?:[^`]++|``)*`"
+_DOUBLE = r'"(?:[^"\\]++|""|\\"|\\)*"'
+_SINGLE = r"'(?:[^'\\]++|''|\\'|\\)*'"
 _PART = re.compile(rf"{_WORD}|{_BACKTICK}|{_DOUBLE}|{_SINGLE}")
 _NUMBER = r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![\w.])"
 
 _TOKEN = re.compile(
     rf"(?P<number>{_NUMBER})"
     rf"|(?P<name>(?:{_WORD}|{_BACKTICK}|(?>{_DOUBLE})(?=\.))"
-    rf"(?:\.(?:{_WORD}|{_BACKTICK}|{_DOUBLE}|{_SINGLE}))*)"
+    rf"(?:\.(?:{_WORD}|{_BACKTICK}|{_DOUBLE}|{_SINGLE}))*+)"
     rf"|(?P<string>{_SINGLE}|{_DOUBLE})"
     r"|(?P<operator>[<>=!~]+)"
     r"|(?P<open>\()|(?P<close>\))|(?P<comma>,)"
 )
-_LIST_STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+_LIST_STRING = re.compile(r"""'(?:[^'\\]++|\\.)*+'|"(?:[^"\\]++|\\.)*+\"""", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SPACE = re.compile(r"\s*")
 _KINDS: Final = {
@@ -78,28 +83,26 @@ _KINDS: Final = {
 }
 
 
-def tokens(text: str, source: str) -> list[Token]:
-    """The tokens of a text, the last one of kind END.
+def tokens(text: str, source: str, longest: int) -> Iterator[Token]:
+    """The tokens of a text as they are asked for, the last one of kind END.
 
     `source` is the request's parameter that the text came in, for messages. Raises InvalidParameter
     where a quote is not closed, a character has no place in the language, or the text is too long.
     """
-    if len(text) > MAX_LENGTH:
+    if len(text) > longest:
         raise InvalidParameter(
-            f"Invalid {source}: it has {len(text)} characters, at most {MAX_LENGTH} are accepted."
+            f"Invalid {source}: it has {len(text)} characters, at most {longest} are accepted."
         )
     if not is_text(text):
         raise InvalidParameter(f"Invalid {source}: it holds a NUL or half a character; remove it.")
-    found: list[Token] = []
     depth = 0
     position = _skip_space(text, 0)
     while position < len(text):
         token = _token_at(text, position, source, in_list=depth > 0)
         depth += (token.kind is Kind.OPEN) - (token.kind is Kind.CLOSE)
-        found.append(token)
+        yield token
         position = _skip_space(text, position + len(token.text))
-    found.append(Token(Kind.END, "", len(text)))
-    return found
+    yield Token(Kind.END, "", len(text))
 
 
 def is_text(text: str) -> bool:

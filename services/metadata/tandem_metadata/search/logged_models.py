@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, String, and_, cast, exists, or_, select
 from tandem_metadata.messages.logged_models import SearchDataset, SearchOrderBy
 from tandem_metadata.search.compile import check_lookups, compare
 from tandem_metadata.search.fields import Condition, Entity
-from tandem_metadata.search.lexer import is_text, shown
+from tandem_metadata.search.lexer import CLAUSE_LENGTH, is_text, shown
 from tandem_metadata.search.logged_model_fields import ALIASES, LOGGED_MODELS
 from tandem_metadata.search.order import MAX_CLAUSES, Ordering, Term, missing_behind
 from tandem_metadata.tables.logged_models import (
@@ -70,7 +70,7 @@ def order_logged_models(wanted: Sequence[SearchOrderBy]) -> Ordering:
     terms: list[Term] = []
     attributes = set()
     for index, order in enumerate(wanted):
-        if not is_text(order.field_name):
+        if len(order.field_name) > CLAUSE_LENGTH or not is_text(order.field_name):
             raise _unsortable(index, order.field_name)
         if order.field_name.startswith(_METRICS_PREFIX):
             terms.append(missing_behind(_latest(order), order.ascending))

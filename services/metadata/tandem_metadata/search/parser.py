@@ -13,10 +13,19 @@ of the text and its place.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from tandem_metadata.search.lexer import Kind, Token, is_text, refusal, tokens
+from tandem_metadata.search.lexer import (
+    CLAUSE_LENGTH,
+    FILTER_LENGTH,
+    Kind,
+    Token,
+    is_text,
+    refusal,
+    tokens,
+)
 from tandem_shared.errors import InvalidParameter
 
 MAX_COMPARISONS: Final = 500
@@ -24,6 +33,9 @@ MAX_COMPARISONS: Final = 500
 
 MAX_LISTED: Final = 10_000
 """Values in all lists of a filter together: databases bound the parameters of a statement."""
+
+MAX_WORDS: Final = 2 * MAX_LISTED + 8 * MAX_COMPARISONS
+"""Tokens in a filter: enough for those, so that none but superfluous ones are too many."""
 
 _SYMBOLS: Final = frozenset({"=", "!=", "<", "<=", ">", ">="})
 _WORDS: Final = frozenset({"LIKE", "ILIKE"})
@@ -71,7 +83,7 @@ def parse_filter(text: str | None) -> list[Comparison]:
 
     A superfluous AND is accepted where MLflow accepts it: before, after and between comparisons.
     """
-    reader = _Reader(tokens(text or "", "filter"), "filter")
+    reader = _Reader(tokens(text or "", "filter", FILTER_LENGTH), "filter")
     comparisons: list[Comparison] = []
     reader.skip_ands()
     while not reader.at_end():
@@ -85,7 +97,7 @@ def parse_filter(text: str | None) -> list[Comparison]:
 
 def parse_sort_key(clause: str) -> SortKey:
     """One clause of order_by, ascending unless it says DESC."""
-    reader = _Reader(tokens(clause, "order_by clause"), "order_by clause")
+    reader = _Reader(tokens(clause, "order_by clause", CLAUSE_LENGTH), "order_by clause")
     identifier = _whole(_identifier(reader))
     ascending = True
     if reader.current.is_word("ASC") or reader.current.is_word("DESC"):
@@ -98,17 +110,14 @@ def parse_sort_key(clause: str) -> SortKey:
 
 
 class _Reader:
-    """The place reached in a list of tokens."""
+    """The place reached in a text; what is behind it has not been looked at."""
 
-    def __init__(self, found: list[Token], source: str) -> None:
-        self._tokens = found
-        self._place = 0
+    def __init__(self, found: Iterator[Token], source: str) -> None:
+        self._ahead = found
+        self._taken = 0
+        self.current = next(found)
         self.source = source
         self.listed = 0
-
-    @property
-    def current(self) -> Token:
-        return self._tokens[self._place]
 
     def at(self, kind: Kind) -> bool:
         return self.current.kind is kind
@@ -119,14 +128,17 @@ class _Reader:
     def take(self) -> Token:
         token = self.current
         if token.kind is not Kind.END:
-            self._place += 1
+            self._taken += 1
+            if self._taken > MAX_WORDS:
+                raise self.refuse(f"at most {MAX_WORDS} words, values and signs are accepted")
+            self.current = next(self._ahead)
         return token
 
     def take_word(self, word: str) -> bool:
         """Whether the word stood here; if so, the place is now behind it."""
         found = self.current.is_word(word)
         if found:
-            self._place += 1
+            self.take()
         return found
 
     def skip_ands(self) -> bool:
