@@ -18,6 +18,7 @@ from tandem_metadata.messages.runs import UpdateRun
 from tandem_metadata.reader import Reader
 from tandem_metadata.store import batch, run_data, run_search, runs
 from tandem_metadata.store.run_search import Page
+from tandem_metadata.threads import Threads
 from tandem_shared import wire
 from tests.metadata.conftest import only_postgresql
 from tests.metadata.logging_client import new_run
@@ -71,7 +72,7 @@ def test_no_more_than_some_megabytes_are_kept(monkeypatch: pytest.MonkeyPatch) -
 def _pages(database: Database) -> Iterator[tuple[Callable[[], list[bytes]], list[str]]]:
     """A function that asks for the runs of experiment 0, and the statements that read any."""
     reads: list[str] = []
-    reader = Reader(database, 10)
+    reader = Reader(database, Threads(2, 10), 10)
 
     def note(_: Connection, __: object, statement: str, *___: object) -> None:
         if "array_agg" in statement:
@@ -128,7 +129,7 @@ def test_an_idle_service_lets_go_of_what_it_kept(
     ids = [new_run(database) for _ in range(_RUNS)]
 
     async def main() -> None:
-        reader = Reader(database, 10)
+        reader = Reader(database, Threads(2, 10), 10)
 
         async def find() -> Page:
             return Page(ids, None)

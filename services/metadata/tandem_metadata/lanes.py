@@ -2,10 +2,8 @@
 
 import asyncio
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Generic, TypeVar
@@ -16,8 +14,6 @@ C = TypeVar("C")
 R = TypeVar("R")
 
 _SWEEP_SECONDS = 1.0
-_PATIENCE = 2
-"""Runs that it may take, of those that are spared, to wait for calls that are expected."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,8 +27,7 @@ class Lane(Generic[C, R]):
     """Hands calls, in the order they come, to a function that takes several at once.
 
     A call that comes while the function runs waits with the others for the next run: under load
-    they share its cost, and without load nothing waits. One run at a time. Before a run, calls that
-    are `expected` are waited for, but no longer than two runs like the last one take.
+    they share its cost, and without load nothing waits. One run at a time.
     """
 
     def __init__(
@@ -60,9 +55,6 @@ class Lane(Generic[C, R]):
         self._calls: deque[_Waiting[C, R]] = deque()
         self._running = False
         self._closed = False
-        self._expected = 0
-        self._all_came = threading.Event()
-        self._took = 0.0
         self._sweeping = False
 
     async def run(self, call: C) -> R:
@@ -70,21 +62,6 @@ class Lane(Generic[C, R]):
 
         A caller that is cancelled does not take its call back: that may be done already.
         """
-        return await self.submit(call)
-
-    @contextmanager
-    def expected(self) -> Iterator[None]:
-        """Within, a call is on its way; it is submitted at the end, if at all."""
-        self._expected += 1
-        try:
-            yield
-        finally:
-            self._expected -= 1
-            if not self._expected:
-                self._all_came.set()
-
-    def submit(self, call: C) -> "asyncio.Future[R]":
-        """As `run`, but what it returns is awaited later."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[R] = loop.create_future()
         waiting = _Waiting(call, future, loop.time())
@@ -100,7 +77,7 @@ class Lane(Generic[C, R]):
         if not self._sweeping:
             self._sweeping = True
             loop.call_later(_SWEEP_SECONDS, self._sweep, loop)
-        return future
+        return await future
 
     def close(self) -> None:
         """Finish what was submitted, and let the thread go."""
@@ -116,13 +93,11 @@ class Lane(Generic[C, R]):
 
     def _drain(self) -> None:
         while calls := self._take():
-            began = time.perf_counter()
             outcomes: Sequence[R | BaseException]
             try:
                 outcomes = self._work([waiting.call for waiting in calls])
             except BaseException as error:
                 outcomes = [error] * len(calls)
-            self._took = time.perf_counter() - began
             by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Waiting[C, R], object]]] = {}
             for pair in zip(calls, outcomes, strict=True):
                 by_loop.setdefault(pair[0].future.get_loop(), []).append(pair)
@@ -132,9 +107,6 @@ class Lane(Generic[C, R]):
 
     def _take(self) -> list[_Waiting[C, R]]:
         """The calls of the next run; without any, the lane stops running."""
-        self._all_came.clear()
-        if self._expected:
-            self._all_came.wait(_PATIENCE * self._took)
         taken: list[_Waiting[C, R]] = []
         weight = 0
         with self._lock:

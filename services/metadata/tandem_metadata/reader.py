@@ -14,10 +14,11 @@ from tandem_metadata.kept_runs import SECONDS, KeptRuns
 from tandem_metadata.lanes import Lane
 from tandem_metadata.store import run_data, runs
 from tandem_metadata.store.run_search import Page
+from tandem_metadata.threads import Threads
 from tandem_shared import wire
 
 _LIMIT: Final = 1_000
-"""Runs that are read together, unless one request alone asks for more."""
+"""Runs that are read together; a page of more is read alone, beside the others."""
 
 Ids = Sequence[str]
 
@@ -25,9 +26,13 @@ Ids = Sequence[str]
 class Reader:
     """Reads runs for many requests at once; they come as messages of type Run in JSON."""
 
-    def __init__(self, database: Database, timeout: float) -> None:
-        """A call that waits for `timeout` seconds fails with Unavailable."""
+    def __init__(self, database: Database, threads: Threads, timeout: float) -> None:
+        """A page of many runs takes one of `threads`.
+
+        A call that waits for `timeout` seconds fails with Unavailable.
+        """
         self._db = database
+        self._threads = threads
         self._kept = KeptRuns()
         self._forgetting = False
         # Two, for single runs are not to wait for whole pages. A page may be much of a table.
@@ -48,19 +53,20 @@ class Reader:
     async def page(self, finding: Awaitable[Page]) -> tuple[list[bytes], str | None]:
         """The runs that `finding` gives, but for those that are gone meanwhile; and the token.
 
-        Pages that are found at the same time are read together, and those whose runs were read
-        before are not read again while nothing is written.
+        Pages that wait for one another are read together, and those whose runs were read before
+        are not read again while nothing is written.
         """
-        with self._pages.expected():
-            found = await finding
-            kept = self._kept.find(found.snapshot, found.ids) if found.ids else []
-            if kept is not None:
-                return kept, found.token
-            reading = self._pages.submit(found.ids)
+        found = await finding
+        kept = self._kept.find(found.snapshot, found.ids) if found.ids else []
+        if kept is not None:
+            return kept, found.token
         if not self._forgetting:
             self._forgetting = True
             self._forget_later()
-        return await reading, found.token
+        if len(found.ids) > _LIMIT:
+            (runs,) = await self._threads.run(self._read, [found.ids], by_key=False)
+            return runs, found.token
+        return await self._pages.run(found.ids), found.token
 
     def close(self) -> None:
         """Finish what is running."""

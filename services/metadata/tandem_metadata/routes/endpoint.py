@@ -34,7 +34,7 @@ class Context:
         timeout = self.settings.pool_timeout
         self.threads = Threads(self.settings.pool_size, timeout)
         self.writer = Writer(self.db, self.threads, timeout)
-        self.reader = Reader(self.db, timeout)
+        self.reader = Reader(self.db, self.threads, timeout)
 
     def close(self) -> None:
         """Let go of the threads; blocks until what they do is done."""
