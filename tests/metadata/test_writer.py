@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, func, select, update
+from sqlalchemy.exc import IntegrityError
 
 from tandem_metadata.db import Database
 from tandem_metadata.messages.batch import LogBatch, LoggedEntry
@@ -20,7 +21,7 @@ from tandem_metadata.store import batch, groups, run_data, runs
 from tandem_metadata.tables import tracking
 from tandem_metadata.threads import Threads
 from tandem_metadata.writer import Writer
-from tandem_shared.errors import InvalidParameter, NotFound
+from tandem_shared.errors import InvalidParameter, NotFound, Unavailable
 from tests.metadata.logging_client import new_run
 
 Call = batch.Entry | runs.NewRun
@@ -220,6 +221,54 @@ def test_a_row_that_the_database_refuses_costs_the_others_nothing(
     outcomes = _together(database, settings, [_metric(run_id), _new(), _metric(run_id, "b")])
     assert [type(outcome) for outcome in outcomes] == [type(None), InvalidParameter, type(None)]
     assert [metric.key for metric in _run(database, run_id).data.metrics] == ["a", "b"]
+
+
+_REFUSED = {
+    "sqlite": "CREATE TRIGGER refuse BEFORE INSERT ON params WHEN NEW.key = 'refused' "
+    "BEGIN SELECT RAISE(ABORT, 'refused'); END",
+    "postgresql": "ALTER TABLE params ADD CHECK (key <> 'refused')",
+}
+
+
+@pytest.mark.parametrize("refused", [1, 2])
+def test_calls_beside_one_that_the_database_refuses_stay_together(
+    database: Database, settings: Settings, refused: int
+) -> None:
+    run_id = new_run(database)
+    with database.write() as conn:
+        conn.exec_driver_sql(_REFUSED[database.dialect])
+    calls: list[Call] = [_many(run_id, **{f"p{number}": "1"}) for number in range(64)]
+    places = [21, 50][:refused]
+    for place in places:
+        calls[place] = _many(run_id, refused="1")
+    with _commits(database) as commits:
+        outcomes = _together(database, settings, calls)
+    # Halves and halves of them, until only the call at fault is left; and the first call's two.
+    assert len(commits) - 2 <= 6 * refused
+    assert [place for place, outcome in enumerate(outcomes) if outcome] == places
+    assert all(isinstance(outcomes[place], IntegrityError) for place in places)
+    stored = {param.key for param in _run(database, run_id).data.params}
+    assert stored == {f"p{number}" for number in range(64) if number not in places}
+
+
+def test_a_database_that_ceases_to_answer_is_tried_no_further_for_a_group(
+    database: Database, settings: Settings
+) -> None:
+    with database.write() as conn:
+        conn.exec_driver_sql(_REFUSED[database.dialect])
+    calls: list[Call] = [_many(new_run(database), p="1") for _ in range(8)]
+    calls[5] = _many(new_run(database), refused="1")
+    transact, tries = database.transact, itertools.count(1)
+
+    def cease(function: Callable[[Connection], Any], *, by_key: bool = False) -> Any:
+        if next(tries) > 2:  # after the first call, and after all the others together
+            raise Unavailable("gone")
+        return transact(function, by_key=by_key)
+
+    database.transact = cease  # type: ignore[method-assign]
+    outcomes = _together(database, settings, calls)
+    assert [type(outcome) for outcome in outcomes] == [Unavailable] * 8
+    assert next(tries) == 4
 
 
 def test_a_rename_in_a_group_renames(database: Database, settings: Settings) -> None:

@@ -1,24 +1,24 @@
 """Group commit: what requests log while a transaction runs goes together in the next one.
 
 A commit waits for the disk, and calls for one run wait for each other's row locks. So one writer a
-process takes all waiting calls into one transaction, and answers them after its commit. What cannot
-go with the others, or goes wrong, gets a transaction of its own.
+process takes all waiting calls into one transaction, and answers them after its commit. A call that
+cannot go with the others gets a transaction of its own, and they stay together.
 """
 
+import itertools
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 from prometheus_client import Histogram
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from tandem_metadata.db import Database
 from tandem_metadata.lanes import Lane
 from tandem_metadata.messages.runs import Run
 from tandem_metadata.store import batch, groups, run_creation, runs
 from tandem_metadata.threads import Threads
-from tandem_shared.errors import InvalidParameter
+from tandem_shared.errors import Unavailable
 
 Call = batch.Entry | runs.NewRun
 
@@ -71,22 +71,30 @@ class Writer:
         self._lane.close()
 
     def _commit(self, calls: Sequence[Call]) -> Sequence[object]:
-        """An outcome for each call: what it made, or that it is to be tried alone."""
+        """An outcome for each call: what it made, what was raised, or that it is to be tried alone.
+
+        Calls that cannot be written together are written in halves: only what is at fault is left.
+        """
         outcomes: list[object] = [_ALONE] * len(calls)
-        left = [*range(len(calls))]
-        while left:
-            chosen = [calls[index] for index in left]
+        parts = [[*range(len(calls))]]
+        while parts:
+            part = parts.pop()
             try:
-                done = self._write(chosen)
+                done = self._write([calls[index] for index in part])
             except groups.Contradicted as error:
-                left = [index for place, index in enumerate(left) if place not in error.indexes]
-                continue
-            except (DBAPIError, InvalidParameter):
-                break  # for one call's sake, and that one only is to fail
-            for index, outcome in zip(left, done, strict=True):
-                outcomes[index] = outcome
-            GROUP.observe(len(chosen))
-            break
+                left = [index for place, index in enumerate(part) if place not in error.indexes]
+                parts += [left] if left else []
+            except Unavailable as error:  # which no call is at fault for
+                for index in itertools.chain(part, *parts):
+                    outcomes[index] = error
+                break
+            except Exception:
+                half = len(part) // 2
+                parts += [part[half:], part[:half]] if half else []
+            else:
+                for index, outcome in zip(part, done, strict=True):
+                    outcomes[index] = outcome
+                GROUP.observe(len(part))
         return outcomes
 
     def _write(self, calls: Sequence[Call]) -> list[object]:
