@@ -2,6 +2,7 @@
 connection.
 """
 
+import asyncio
 import itertools
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,10 @@ import psycopg
 import pytest
 import requests
 
+from tandem_metadata.db import Database
+from tandem_metadata.settings import Settings
+from tandem_metadata.stops import TooSlow
+from tandem_metadata.threads import Threads
 from tests import pgbouncer
 from tests.postgresql import PostgreSQL
 from tests.system import services
@@ -54,6 +59,30 @@ def test_prepared_statements_would_fail_there(pooled: tuple[str, str], tmp_path:
         assert _failures(service.url) != []
         log = service.log.read_text()
         assert "prepared statement" in log
+
+
+def test_a_read_is_stopped_through_it(pooled: tuple[str, str]) -> None:
+    uri, direct = pooled
+    database = Database(Settings(backend_store_uri=uri, db_prepared_statements=False))
+
+    def read() -> None:
+        with database.read() as conn:
+            conn.exec_driver_sql("SELECT pg_sleep(60)")
+
+    async def main() -> None:
+        threads = Threads(1, 5, 0.5)
+        async with asyncio.timeout(20):
+            with pytest.raises(TooSlow):
+                await threads.run(read)
+            await threads.run(database.ping)
+        threads.close()
+
+    asyncio.run(main())
+    database.close()
+    with psycopg.connect(direct) as conn:
+        sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' "
+        others = "AND state = 'active' AND pid <> pg_backend_pid()"
+        assert conn.execute(sleeping + others).fetchone() == (0,)
 
 
 def _serving(direct: str) -> list[Any]:

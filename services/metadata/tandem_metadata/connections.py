@@ -1,5 +1,8 @@
 """The database's address, and the pool of connections to it."""
 
+import contextlib
+import os
+import socket
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -16,6 +19,7 @@ from tandem_shared.settings import SettingsError
 Dialect = Literal["sqlite", "postgresql"]
 
 _CONNECT_TIMEOUT = 10  # seconds
+_CANCEL_TIMEOUT = 1.0
 _IDLE_SECONDS = 1.0
 
 BINARY = "tandem_binary"
@@ -203,6 +207,35 @@ def _choose_format(
 ) -> None:
     if context is not None and context.execution_options.get(BINARY):
         cursor.format = psycopg.pq.Format.BINARY
+
+
+def interrupt(connection: Any, cut: bool) -> None:
+    """Have the database stop the statement that a driver's connection executes, if any.
+
+    It fails in the thread that executes it. With `cut`, the connection to a server that does not
+    listen is cut.
+    """
+    if isinstance(connection, sqlite3.Connection):
+        connection.interrupt()
+        return
+    with contextlib.suppress(psycopg.Error, OSError):
+        if cut:
+            # The driver may wait on it in another thread; only the kernel can be told.
+            with socket.socket(fileno=os.dup(connection.pgconn.socket)) as line:
+                line.shutdown(socket.SHUT_RDWR)
+        else:
+            connection.cancel_safe(timeout=_CANCEL_TIMEOUT)
+
+
+def replace(conn: Connection) -> None:
+    """Close a connection of PostgreSQL's at its end, so that the pool opens another.
+
+    An interruption may be on its way still, and would meet somebody else's statement.
+    """
+    if conn.dialect.name == "postgresql" and not (conn.closed or conn.invalidated):
+        if conn.info.pop("tandem_in_use", False):
+            IN_USE.dec()
+        conn.detach()
 
 
 def _count_checkout(_: object, record: Any, __: PoolProxiedConnection) -> None:

@@ -10,21 +10,26 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TypeVar
 
+import psycopg
 from prometheus_client import Counter, Histogram
 from sqlalchemy import Connection, Engine, event, exc
 
-from tandem_metadata import revisions
+from tandem_metadata import revisions, stops
 from tandem_metadata.connections import (
     OTHER_LEVELS,
     POOL_SIZE,
     DatabaseSettings,
     Dialect,
+    interrupt,
     open_engine,
     parse_url,
+    replace,
 )
 from tandem_metadata.single import Refused, Single, borrowed
+from tandem_metadata.stops import Stop, TooSlow
 from tandem_shared.errors import ApiError, InvalidParameter, Unavailable
 
 T = TypeVar("T")
@@ -137,8 +142,16 @@ class Database:
         With `quiet`, the log does not say why the database does not answer: the caller does.
         `by_key` is for statements that find all rows by indexed keys: they stay as fast as they
         are while a new database grows.
+
+        A call of `Threads` that is to stop is interrupted here: then this raises what the call is
+        to raise. Raises TooSlow for a statement that the database stopped by itself.
         """
-        with _translated(quiet=quiet), self._connect(self._single[by_key]) as conn:
+        stop = stops.current()
+        with (
+            _translated(quiet=quiet),
+            self._connect(self._single[by_key]) as conn,
+            _stopped(conn, stop) if stop else contextlib.nullcontext(),
+        ):
             yield conn
 
     @contextlib.contextmanager
@@ -310,6 +323,29 @@ def cause(error: BaseException) -> str:
     """Why the database does not answer, as the driver says it: for the log; holds no password."""
     source = error.__cause__ if isinstance(error, ApiError) else error
     return str(source.orig if isinstance(source, exc.DBAPIError) else error).strip()
+
+
+@contextlib.contextmanager
+def _stopped(conn: Connection, stop: Stop) -> Iterator[None]:
+    """Within, `stop` interrupts what the connection reads."""
+    try:
+        with stop.over(partial(interrupt, conn.connection.driver_connection)):
+            yield
+    except (exc.DBAPIError, sqlite3.Error, psycopg.Error) as error:
+        if not _is_interrupted(error):
+            raise
+        raise stop.error or TooSlow() from error
+    finally:
+        if stop.error:
+            replace(conn)
+
+
+def _is_interrupted(error: Exception) -> bool:
+    """Whether the database stopped a statement because it was asked to."""
+    source = error.orig if isinstance(error, exc.DBAPIError) else error
+    if isinstance(source, sqlite3.OperationalError):
+        return _sqlite_code(source) == sqlite3.SQLITE_INTERRUPT
+    return isinstance(source, psycopg.errors.QueryCanceled)
 
 
 def _answer(error: exc.DBAPIError) -> ApiError | None:

@@ -118,6 +118,12 @@ class Settings(CommonSettings):
         "Seconds after which a database connection is replaced.",
         env="MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE",
     )
+    read_timeout: float = setting(
+        30.0,
+        "Seconds that a search or another read may take before it is stopped and answered 400. 0: "
+        "as long as it takes.",
+        env="TANDEM_READ_TIMEOUT",
+    )
     db_prepared_statements: bool = setting(
         True,
         "Prepare the statements that are used often, on each PostgreSQL connection. Off for "
@@ -230,6 +236,8 @@ class Settings(CommonSettings):
             raise SettingsError("--pool-size must be at least 1.")
         if self.pool_timeout < 0:
             raise SettingsError("--pool-timeout must not be negative.")
+        if self.read_timeout < 0:
+            raise SettingsError("--read-timeout must not be negative.")
         if self.artifacts_timeout <= 0:
             raise SettingsError("--artifacts-timeout must be more than 0.")
         self._check_webhooks()

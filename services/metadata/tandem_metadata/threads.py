@@ -7,7 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
+from starlette.requests import ClientDisconnect
+
 from tandem_metadata.db import connections_in_use
+from tandem_metadata.stops import Abandoned, Watch
 from tandem_shared.finishing import finish
 
 P = ParamSpec("P")
@@ -21,8 +24,12 @@ class Threads:
     hand a function to one of them takes longer than a small query.
     """
 
-    def __init__(self, size: int, timeout: float) -> None:
+    def __init__(self, size: int, timeout: float, read_timeout: float | None = None) -> None:
+        """A call waits `timeout` seconds for its thread; what it then reads may take as long as
+        `read_timeout`, or for ever.
+        """
         self._timeout = timeout
+        self._read_timeout = read_timeout
         self._executor = ThreadPoolExecutor(size, thread_name_prefix="database")
         self._free = size
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -31,15 +38,19 @@ class Threads:
         """The function's result, or what it raises; it sees the caller's context.
 
         A caller that is cancelled goes on once the function has ended. Raises Unavailable when no
-        thread, and so no connection, was free for `timeout` seconds.
+        thread, and so no connection, was free for `timeout` seconds. What the function reads is
+        stopped when it takes too long, which raises TooSlow, when the client leaves, which raises
+        ClientDisconnect, and when the caller is cancelled; what it writes goes on.
         """
         loop = asyncio.get_running_loop()
-        if self._free:
-            self._free -= 1
-        else:
+        if waits := not self._free:
             await self._turn(loop)
+        else:
+            self._free -= 1
         outcome: asyncio.Future[V] = loop.create_future()
         context = contextvars.copy_context()
+        watch = Watch(self._read_timeout, waited=waits)
+        context.run(watch.set)
 
         def work() -> None:
             try:
@@ -49,7 +60,12 @@ class Threads:
             loop.call_soon_threadsafe(self._settle, outcome, result, error)
 
         self._executor.submit(work)
-        return await finish(outcome)
+        try:
+            return await finish(outcome, watch.abandon)
+        except Abandoned:
+            raise ClientDisconnect from None
+        finally:
+            watch.end()
 
     def close(self) -> None:
         """Wait for what is running, and let the threads go."""

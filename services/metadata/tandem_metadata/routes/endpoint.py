@@ -12,6 +12,7 @@ from starlette.responses import Response
 from tandem_metadata.db import Database
 from tandem_metadata.reader import Reader
 from tandem_metadata.settings import Settings
+from tandem_metadata.stops import CLIENT
 from tandem_metadata.threads import Threads
 from tandem_metadata.writer import Writer
 from tandem_shared import wire
@@ -32,7 +33,7 @@ class Context:
 
     def __post_init__(self) -> None:
         timeout = self.settings.pool_timeout
-        self.threads = Threads(self.settings.pool_size, timeout)
+        self.threads = Threads(self.settings.pool_size, timeout, self.settings.read_timeout or None)
         self.writer = Writer(self.db, self.threads, timeout)
         self.reader = Reader(self.db, self.threads, timeout)
 
@@ -88,8 +89,10 @@ def _handler(context: Context, endpoint: Endpoint[R]) -> Callable[[Request], Awa
 async def decode(request: Request, of: type[R], limit: int) -> R:
     """The message of a request, as endpoints get it; a body may have `limit` bytes.
 
-    Raises as `wire.decode_json`, `wire.decode_query` and `read_json_body` do.
+    From here on, what `Threads` reads for the request is stopped when its client leaves. Raises as
+    `wire.decode_json`, `wire.decode_query` and `read_json_body` do.
     """
+    CLIENT.set(request.receive)
     if request.method in ("GET", "HEAD"):
         parameters = [*request.path_params.items(), *request.query_params.multi_items()]
         return wire.decode_query(parameters, of)
