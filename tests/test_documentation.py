@@ -67,7 +67,7 @@ def test_the_documentation_names_no_setting_that_is_gone() -> None:
     named = {
         match[1]
         for row in documented_rows("settings.md")
-        if (match := re.match(r"\| (?:`-\w`, )?`(--[a-z-]+)` \|", row))
+        if (match := re.match(r"\| (?:`-\w`, )?`(--[a-z0-9-]+)` \|", row))
     }
     assert named == known
 

@@ -142,6 +142,7 @@ class Router:
             await self._lifespan(receive, send)
             return
         if scope["type"] != "http":
+            await send({"type": "websocket.close"})
             return
         exchange = Exchange(receive, send)
         try:

@@ -5,16 +5,82 @@ import contextlib
 import logging
 import socket
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
+import h11
+import hypercorn.protocol
 from hypercorn.asyncio import run as hypercorn_run
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.asyncio import tcp_server
 from hypercorn.config import Config, Sockets
 from hypercorn.events import Event, RawData, Updated
+from hypercorn.protocol.h11 import H11Protocol
 from starlette.types import ASGIApp
 
 _JOINED_BYTES = 64 * 1024
+_PHRASES = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
+
+
+class _Head(bytes):
+    """The head of an answer, as it goes out; nothing else is one, whatever it begins with."""
+
+
+class _Connection(h11.Connection):
+    """HTTP/1, where h11 leaves something open.
+
+    - Answers have their reason phrase, which many clients show to people.
+    - A request whose end two headers tell, maybe differently, is refused. So is HTTP/2, unless it
+      was asked for.
+    - An offer to go on in another protocol is not taken up: the request is answered as it is.
+    """
+
+    def __init__(self, config: "_Config") -> None:
+        super().__init__(h11.SERVER, max_incomplete_event_size=config.h11_max_incomplete_size)
+        self._h2c = config.h2c
+        self._refusal: h11.RemoteProtocolError | None = None
+
+    def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override]
+        if not isinstance(event, h11.Response):
+            return super().send(event)
+        reason = _PHRASES.get(event.status_code, b"")
+        named = h11.Response(status_code=event.status_code, headers=event.headers, reason=reason)
+        return _Head(super().send(named) or b"")
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        if self._refusal:  # what comes behind is none of ours
+            raise self._refusal
+        event = super().next_event()
+        return self._checked(event) if isinstance(event, h11.Request) else event
+
+    def _checked(self, request: h11.Request) -> h11.Request:
+        fields = dict(request.headers)
+        if b"transfer-encoding" in fields and b"content-length" in fields:
+            self._refuse("one end of the request is enough", HTTPStatus.BAD_REQUEST)
+        if request.http_version > b"1.1" and not self._h2c:
+            self._refuse("this is HTTP/1 only", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
+        offer = fields.get(b"upgrade", b"").strip().lower()
+        if not offer or (self._h2c and offer == b"h2c"):
+            return request
+        return h11.Request(
+            method=request.method,
+            target=request.target,
+            headers=[header for header in request.headers if header[0] != b"upgrade"],
+            http_version=request.http_version,
+        )
+
+    def _refuse(self, reason: str, status: HTTPStatus) -> None:
+        self._refusal = h11.RemoteProtocolError(reason, error_status_hint=status.value)
+        raise self._refusal
+
+
+class _H11Protocol(H11Protocol):
+    """Hypercorn's, over our connection."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        assert isinstance(self.config, _Config)
+        self.connection = _Connection(self.config)
 
 
 class _TCPServer(tcp_server.TCPServer):
@@ -35,11 +101,12 @@ class _TCPServer(tcp_server.TCPServer):
             self._idle_since = self.loop.time() if event.idle else None
             return
         if isinstance(event, RawData):
-            if not event.data:
-                return
-            if not self._held and event.data.startswith(b"HTTP/1.1 "):  # a body may, without harm
+            if isinstance(event.data, _Head) and len(event.data) <= _JOINED_BYTES:
+                self._flush()
                 self._held = event.data
                 self.loop.call_soon(self._flush)
+                return
+            if not (event.data or self._held or self.writer.transport.get_write_buffer_size()):
                 return
             if len(event.data) <= _JOINED_BYTES:
                 self._held, held = b"", self._held
@@ -80,6 +147,7 @@ class _TCPServer(tcp_server.TCPServer):
 for module, name, own in (
     (tcp_server, "MAX_RECV", 256 * 1024),
     (hypercorn_run, "TCPServer", _TCPServer),
+    (hypercorn.protocol, "H11Protocol", _H11Protocol),
 ):
     assert hasattr(module, name)
     setattr(module, name, own)
@@ -94,11 +162,12 @@ async def serve(
     clean_up_seconds: float,
     keep_alive_seconds: float,
     backlog: int,
+    h2c: bool = False,
 ) -> None:
     """Serve on a listening socket until `until()` ends, and then what is in flight.
 
     Idle connections are closed after `keep_alive_seconds`, and at the stop. Requests are cut by the
-    caller after `graceful_seconds`.
+    caller after `graceful_seconds`. With `h2c`, clients may speak HTTP/2 in clear text.
     """
     config = _config(
         listener,
@@ -110,6 +179,7 @@ async def serve(
         errorlog=logging.getLogger("hypercorn.error"),
         accesslog=None,
         loglevel="WARNING",
+        h2c=h2c,
     )
     # Hypercorn may end in CancelledError when requests are cut.
     with contextlib.suppress(asyncio.CancelledError):
@@ -118,6 +188,8 @@ async def serve(
 
 class _Config(Config):
     """Has a socket that listens already."""
+
+    h2c = False
 
     def __init__(self, listener: socket.socket) -> None:
         super().__init__()

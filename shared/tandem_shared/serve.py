@@ -114,6 +114,7 @@ async def _serve(
         clean_up_seconds=_CLEAN_UP_SECONDS,
         keep_alive_seconds=KEEP_ALIVE_SECONDS,
         backlog=BACKLOG,
+        **({"h2c": True} if settings.h2c else {}),
     )
 
 

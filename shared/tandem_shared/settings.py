@@ -64,6 +64,11 @@ class CommonSettings:
         "the extra of that name.",
         env="TANDEM_ASGI_SERVER",
     )
+    h2c: bool = setting(
+        False,
+        "Let clients speak HTTP/2 in clear text (h2c), under Hypercorn; for trusted networks.",
+        env="TANDEM_H2C",
+    )
     static_prefix: str = setting(
         "", "Path put before every path of the service, as /mlflow.", env="MLFLOW_STATIC_PREFIX"
     )
@@ -120,6 +125,8 @@ class CommonSettings:
             raise SettingsError(f"--workers must be at least 1, not {self.workers}.")
         if self.asgi_server not in ("hypercorn", "uvicorn"):
             raise SettingsError("--asgi-server must be hypercorn or uvicorn.")
+        if self.h2c and self.asgi_server == "uvicorn":
+            raise SettingsError("--h2c needs --asgi-server hypercorn; Uvicorn has no HTTP/2.")
         prefix = self.static_prefix
         if prefix and not _PREFIX.fullmatch(prefix):
             raise SettingsError(

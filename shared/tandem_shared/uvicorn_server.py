@@ -5,15 +5,16 @@ import contextlib
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterator
+from http import HTTPStatus
 
 import httptools
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 _HEAD_BYTES = 64 * 1024
 _JOINED_BYTES = 64 * 1024
-_TOO_LARGE = b"HTTP/1.1 431 \r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_INTERIM = b"HTTP/1.1 1"
 
 
 async def serve(
@@ -95,6 +96,8 @@ class _Joining:
         self._transport = transport
         self._loop = loop
         self._held = b""
+        self.expects_head = True
+        """Whether the next that is written begins an answer: bodies may look as heads do."""
         self.is_closing = transport.is_closing
         self.abort = transport.abort
 
@@ -105,7 +108,8 @@ class _Joining:
                 self._transport.write(head + data)
                 return
             self._transport.write(head)
-        elif data.startswith(b"HTTP/1.1 "):  # also where a body is so, which does no harm
+        elif self.expects_head and not data.startswith(_INTERIM):
+            self.expects_head = False
             self._held = data
             self._loop.call_soon(self._flush)
             return
@@ -121,6 +125,14 @@ class _Joining:
             self._transport.write(held)
 
 
+class _Refused(Exception):
+    """A request that is not taken, whatever it is about."""
+
+    def __init__(self, status: HTTPStatus) -> None:
+        super().__init__(status)
+        self.status = status
+
+
 class _Protocol(HttpToolsProtocol):
     """Closes what Uvicorn leaves open.
 
@@ -129,7 +141,7 @@ class _Protocol(HttpToolsProtocol):
       requests.
     - One whose request was answered before all of its body came is closed.
     - A request that offers an upgrade, as some clients do for HTTP/2, keeps its body.
-    - A request names one host.
+    - A request names one host, is of HTTP/1, and its body is coded by nothing but chunks.
     """
 
     _unread = 0
@@ -139,7 +151,8 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.transport = _Joining(transport, self.loop)  # type: ignore[assignment]
+        self._joining = _Joining(transport, self.loop)
+        self.transport = self._joining  # type: ignore[assignment]
         self._bound_idleness()
 
     def data_received(self, data: bytes) -> None:
@@ -150,13 +163,12 @@ class _Protocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._go_on_without_upgrade(data[upgrade.args[0] :])
             return
-        except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
+        except httptools.HttpParserError as error:
+            reason = error.__context__
+            self._refuse(reason.status if isinstance(reason, _Refused) else HTTPStatus.BAD_REQUEST)
             return
         if self._unread > _HEAD_BYTES:
-            if self._is_idle():
-                self.transport.write(_TOO_LARGE)
-            self.transport.close()
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         elif self.timeout_keep_alive_task is None and self._is_idle():
             self._bound_idleness()
 
@@ -166,8 +178,15 @@ class _Protocol(HttpToolsProtocol):
         if self.parser.should_upgrade() and b"upgrade" in names:
             self._upgrading = True
             return
-        if names.count(b"host") != 1 and self.parser.get_http_version() == "1.1":
-            raise ValueError("a request must name one host")
+        version = self.parser.get_http_version()
+        if version > "1.1":
+            raise _Refused(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
+        if names.count(b"host") != 1 and version == "1.1":
+            raise _Refused(HTTPStatus.BAD_REQUEST)
+        if b"transfer-encoding" in names:
+            coding = [value for name, value in self.headers if name == b"transfer-encoding"]
+            if b",".join(coding).strip().lower() != b"chunked":
+                raise _Refused(HTTPStatus.NOT_IMPLEMENTED)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -179,6 +198,7 @@ class _Protocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        self._joining.expects_head = True
         super().on_response_complete()
         if self.cycle.response_complete and self.cycle.more_body:
             self.transport.close()
@@ -191,6 +211,13 @@ class _Protocol(HttpToolsProtocol):
         head += [b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade"]
         self.parser = httptools.HttpRequestParser(self)
         self.data_received(b"".join([*head, b"\r\n", rest]))
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        """Close, and say why unless that would go into the midst of an answer."""
+        if self._is_idle() or not (self.pipeline or self.cycle.response_started):
+            end = b"content-length: 0\r\nconnection: close\r\n\r\n"
+            self.transport.write(STATUS_LINE[status] + end)
+        self.transport.close()
 
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete

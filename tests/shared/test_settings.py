@@ -91,6 +91,7 @@ def test_an_empty_flag_means_the_default_whatever_the_variable_says() -> None:
         (["--port", "65536"], {}, ["--port", "65536"]),
         (["--port", "-1"], {}, ["--port", "-1"]),
         (["--workers", "0"], {}, ["--workers", "0"]),
+        (["--h2c", "--asgi-server", "uvicorn"], {}, ["--h2c", "--asgi-server hypercorn"]),
         (["--static-prefix", "mlflow"], {}, ["--static-prefix", "'mlflow'"]),
         (["--static-prefix", "/mlflow/"], {}, ["--static-prefix", "'/mlflow/'"]),
         (["--static-prefix", "/"], {}, ["--static-prefix"]),
