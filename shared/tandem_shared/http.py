@@ -124,6 +124,7 @@ class Router:
         self._exact: dict[str, dict[str, Route]] = {}
         self._patterns: list[tuple[re.Pattern[str], str, dict[str, Route]]] = []
         self._prefix = prefix
+        self._start = re.compile(rf"\A/+{re.escape(prefix[1:])}/+" if prefix else r"\A/+")
         self._fallback = fallback or _no_such_endpoint
         by_path: dict[str, dict[str, Route]] = {}
         for route in routes:
@@ -144,6 +145,8 @@ class Router:
         if scope["type"] != "http":
             await send({"type": "websocket.close"})
             return
+        if "//" in scope["path"]:
+            scope["path"] = self._start.sub(f"{self._prefix}/", scope["path"], count=1)
         exchange = Exchange(receive, send)
         try:
             handle = self._find(scope)

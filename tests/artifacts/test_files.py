@@ -42,6 +42,20 @@ def test_the_service_lives_below_a_static_prefix(tmp_path: Path) -> None:
         assert http.get(f"{ARTIFACTS}/a.txt").status_code == 404
 
 
+@pytest.mark.parametrize("prefix", ["", "/tandem"])
+def test_slashes_may_be_doubled_before_the_api_and_not_in_an_artifact_s_path(
+    tmp_path: Path, prefix: str
+) -> None:
+    with client(tmp_path, static_prefix=prefix) as http:
+        url = f"{http.base_url}{prefix}/{ARTIFACTS}"
+        assert http.put(f"{url}/d/a.txt", content=b"a").status_code == 200
+        assert http.get(f"{url}/d/a.txt").content == b"a"
+        assert http.get(url, params={"path": "d"}).json()["files"][0]["path"] == "a.txt"
+        for path in ("/d/a.txt", "d//a.txt"):
+            assert http.get(f"{url}/{path}").status_code == 400
+            assert http.put(f"{url}/{path}", content=b"b").status_code == 400
+
+
 def test_an_upload_without_a_length_is_stored(http: TestClient) -> None:
     pieces = (b"x" * 1000 for _ in range(100))
     assert http.put(f"{ARTIFACTS}/chunked", content=pieces).status_code == 200

@@ -116,6 +116,17 @@ def test_what_has_no_api_prefix_answers_too(http: TestClient) -> None:
     assert answers == dict.fromkeys(PLAIN, 200) | {"/get-artifact": 400}
 
 
+def test_slashes_may_be_doubled_before_every_path(http: TestClient, prefix: str) -> None:
+    """As clients send them whose address ends in a slash; MLflow's server answers, too."""
+    root = f"http://localhost{prefix}/"
+    answers = {path: http.get(root + path).status_code for path in PLAIN}
+    assert answers == dict.fromkeys(PLAIN, 200) | {"/get-artifact": 400}
+    for api in ("api", "ajax-api"):
+        found = http.post(f"{root}/{api}/2.0/mlflow/experiments/search", json={"max_results": 1})
+        assert found.json()["experiments"][0]["name"] == "Default"
+        assert http.get(f"{root}{api}//2.0/mlflow/experiments/search").status_code == 404
+
+
 def test_graphql_answers_below_the_static_prefix_only(http: TestClient) -> None:
     query = {"query": "{ __typename }"}
     answer = http.post("/graphql", json=query)

@@ -120,6 +120,20 @@ def test_paths_exist_below_the_prefix_only() -> None:
     assert call(app, "GET", "/mlflow/mlflow/a").status == 404
 
 
+@pytest.mark.parametrize("prefix", ["", "/mlflow"])
+def test_doubled_slashes_count_as_one_before_the_api_and_as_themselves_within(prefix: str) -> None:
+    """Clients put their address, which may end in a slash, before paths that begin with one."""
+    app = Router(ROUTES, prefix=prefix)
+    for start in (f"/{prefix}/", f"{prefix}//", f"//{prefix}///"):
+        assert call(app, "GET", f"{start}a").scope[ROUTE] == "/a"
+        assert call(app, "GET", f"{start}ajax-api/2.0/mlflow/x").status == 200
+        shown = call(app, "GET", f"{start}runs/r/files//d//f/")
+        assert shown.body == b"GET {'run': 'r', 'path': '/d//f/'}"
+        assert call(app, "GET", f"{start}runs//r").status == 404
+    assert call(app, "GET", f"{prefix}/api//2.0/mlflow/x").status == 404
+    assert call(app, "GET", f"/a/{prefix}//a").status == 404
+
+
 def test_a_fallback_answers_what_no_route_has() -> None:
     app = Router(ROUTES, fallback=show)
     assert call(app, "PATCH", "/nowhere").body == b"PATCH {}"
