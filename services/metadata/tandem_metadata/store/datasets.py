@@ -1,12 +1,11 @@
 """Datasets and models that runs read, and models that they write."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, and_, select
 
-from tandem_metadata import tables
 from tandem_metadata.messages.datasets import (
     Dataset,
     DatasetInput,
@@ -14,7 +13,7 @@ from tandem_metadata.messages.datasets import (
     ModelInput,
     ModelOutput,
 )
-from tandem_metadata.store import experiments, limits, runs
+from tandem_metadata.store import bulk, experiments, limits, runs
 from tandem_metadata.store.membership import among
 from tandem_metadata.tables.tracking import datasets, input_tags, inputs
 from tandem_shared.errors import InvalidParameter
@@ -43,8 +42,11 @@ def log_inputs(
     once, with the tags that came with its first use. Raises NotFound for an unknown run, and
     InvalidParameter for a deleted one or for what cannot be stored.
     """
+    limits.check_count("datasets", used)
     for index, use in enumerate(used):
         _check_use(use, f"datasets[{index}]")
+    tags = [tag for use in used for tag in use.tags]
+    limits.check_count("datasets[*].tags", tags, limits.ALL_DATASET_TAGS)
     _check_models(models)
     experiment_id = runs.check_active(conn, run_id).experiment_id
     first_uses: dict[tuple[str, str], DatasetInput] = {}
@@ -143,6 +145,7 @@ def _check_use(use: DatasetInput, path: str) -> None:
     limits.check_length(f"{path}.dataset.source", dataset.source, _SOURCE)
     limits.check_length(f"{path}.dataset.schema", dataset.schema or "", _SCHEMA)
     limits.check_length(f"{path}.dataset.profile", dataset.profile or "", _PROFILE)
+    limits.check_count(f"{path}.tags", use.tags, limits.DATASET_TAGS)
     seen: set[str] = set()
     for index, tag in enumerate(use.tags):
         limits.check_text(f"{path}.tags[{index}].key", tag.key, _TAG_KEY)
@@ -155,7 +158,8 @@ def _check_use(use: DatasetInput, path: str) -> None:
         seen.add(tag.key)
 
 
-def _check_models(models: Iterable[ModelInput | ModelOutput]) -> None:
+def _check_models(models: Sequence[ModelInput | ModelOutput]) -> None:
+    limits.check_count("models", models)
     for index, model in enumerate(models):
         limits.check_text(f"models[{index}].model_id", model.model_id, _MODEL_ID)
 
@@ -165,7 +169,7 @@ def _ids(
 ) -> dict[tuple[str, str], str]:
     """The ids of datasets by name and digest; those that are new are added."""
     rows = [_row(experiment_id, uses[name].dataset) for name in sorted(uses)]
-    conn.execute(tables.insert(conn, datasets).on_conflict_do_nothing(), rows)
+    bulk.insert(conn, datasets, rows, bulk.UNLESS_THERE)
     found = select(datasets.c.name, datasets.c.digest, datasets.c.dataset_uuid).where(
         datasets.c.experiment_id == experiment_id,
         among(conn, datasets.c.name, sorted({name for name, _ in uses})),
@@ -209,8 +213,7 @@ def _use(
         if edge["input_uuid"] in new
         for tag in uses[name].tags
     ]
-    if rows:
-        conn.execute(tables.insert(conn, input_tags), rows)
+    bulk.insert(conn, input_tags, rows)
 
 
 def _edge(source: tuple[str, str], destination: tuple[str, str], step: int = 0) -> dict[str, Any]:
@@ -225,5 +228,4 @@ def _edge(source: tuple[str, str], destination: tuple[str, str], step: int = 0) 
 
 
 def _link(conn: Connection, edges: Sequence[dict[str, Any]]) -> None:
-    if edges:
-        conn.execute(tables.insert(conn, inputs).on_conflict_do_nothing(), edges)
+    bulk.insert(conn, inputs, edges, bulk.UNLESS_THERE)

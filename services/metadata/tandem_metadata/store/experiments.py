@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
 from tandem_metadata import tables
 from tandem_metadata.messages.experiments import Experiment, ExperimentTag
-from tandem_metadata.store import artifact_locations, limits
+from tandem_metadata.store import artifact_locations, bulk, limits
 from tandem_metadata.store.membership import among
 from tandem_metadata.tables.tracking import experiment_tags, experiments, runs
 from tandem_shared.errors import AlreadyExists, InvalidParameter, InvalidState, NotFound
@@ -207,6 +207,7 @@ def _move(
 
 
 def _check_tags(tags: Sequence[ExperimentTag]) -> None:
+    limits.check_count("tags", tags)
     seen = set()
     views = 0
     for index, tag in enumerate(tags):
@@ -223,7 +224,7 @@ def _check_tags(tags: Sequence[ExperimentTag]) -> None:
 def _add_tags(conn: Connection, number: int, tags: Sequence[ExperimentTag]) -> None:
     rows = [{"experiment_id": number, "key": tag.key, "value": tag.value} for tag in tags]
     try:
-        conn.execute(insert(experiment_tags), rows)
+        bulk.insert(conn, experiment_tags, rows)
     except DataError:
         raise limits.narrow_experiment_tags() from None
 

@@ -22,14 +22,6 @@ _METRIC_COLUMNS: Final = "run_uuid, key, step, timestamp, value, is_nan"
 _AMONG: Final = "= ANY(ARRAY(SELECT unnest(%s::text[])))"
 """One plan for any number, which PostgreSQL then keeps: making it takes longer than the reading."""
 
-_NEWER: Final = """
-ON CONFLICT (key, run_uuid) DO UPDATE SET
-  step = excluded.step, timestamp = excluded.timestamp,
-  value = excluded.value, is_nan = excluded.is_nan
-WHERE excluded.step > old.step OR (excluded.step = old.step AND (
-  old.timestamp IS NULL OR excluded.timestamp > old.timestamp
-  OR (excluded.timestamp = old.timestamp AND excluded.value > old.value)))"""
-
 
 class Contradicted(Exception):
     """Params of some entries have another value already; the transaction must be rolled back."""
@@ -133,7 +125,7 @@ _UNNESTED_METRICS: Final = (
 _POSTGRESQL_METRICS: Final = f"""
 WITH logged AS (
   INSERT INTO metrics ({_METRIC_COLUMNS}) {_UNNESTED_METRICS} ON CONFLICT DO NOTHING)
-INSERT INTO latest_metrics AS old ({_METRIC_COLUMNS}) {_UNNESTED_METRICS} {_NEWER}"""
+INSERT INTO latest_metrics AS old ({_METRIC_COLUMNS}) {_UNNESTED_METRICS} {metrics.IF_NEWER}"""
 _GIVEN: Final = (
     f"SELECT {_METRIC_COLUMNS} FROM unnest((SELECT %s::text[]), (SELECT %s::text[]), "
     "(SELECT %s::bigint[]), (SELECT %s::bigint[]), (SELECT %s::float8[]), (SELECT %s::bool[])) "
@@ -146,13 +138,14 @@ WITH active AS (
 logged AS (
   INSERT INTO metrics ({_METRIC_COLUMNS}) {_GIVEN} ON CONFLICT DO NOTHING),
 latest AS (
-  INSERT INTO latest_metrics AS old ({_METRIC_COLUMNS}) {_GIVEN} {_NEWER})
+  INSERT INTO latest_metrics AS old ({_METRIC_COLUMNS}) {_GIVEN} {metrics.IF_NEWER})
 SELECT run_uuid FROM active"""
 _SQLITE_METRICS: Final = (
     f"INSERT INTO metrics ({_METRIC_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 _SQLITE_LATEST: Final = (
-    f"INSERT INTO latest_metrics AS old ({_METRIC_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) {_NEWER}"
+    f"INSERT INTO latest_metrics AS old ({_METRIC_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) "
+    f"{metrics.IF_NEWER}"
 )
 
 

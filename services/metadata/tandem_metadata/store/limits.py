@@ -39,6 +39,12 @@ BATCH = 1000
 BATCH_METRICS = 1000
 BATCH_PARAMS = 100
 BATCH_TAGS = 100
+LISTED = 1000
+"""Entries of any other list that a request writes, where MLflow takes any number."""
+DATASET_TAGS = 100
+"""Of one use of a dataset by a run."""
+ALL_DATASET_TAGS = 10_000
+"""Of all uses in a request."""
 CUSTOM_VIEWS = 50
 """Views of the web UI that an experiment keeps in its tags."""
 
@@ -141,6 +147,15 @@ def check_batch(metrics: Sized, params: Sized, tags: Sized) -> None:
             raise InvalidParameter(
                 f"A request can log at most {limit} {what}, not {count}; split it into several."
             )
+
+
+def check_count(field: str, entries: Sized, limit: int = LISTED) -> None:
+    """Raise InvalidParameter when a list in a request holds too many entries."""
+    if len(entries) > limit:
+        raise InvalidParameter(
+            f"Parameter '{field}' holds {len(entries)} entries; a request can hold at most "
+            f"{limit}: give the others in further ones."
+        )
 
 
 def is_custom_view(key: str) -> bool:

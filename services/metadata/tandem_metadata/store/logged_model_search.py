@@ -12,7 +12,7 @@ from tandem_metadata.search.limits import MAX_RESULTS, check_max_results
 from tandem_metadata.search.logged_model_fields import LOGGED_MODELS
 from tandem_metadata.search.logged_models import logged_model_clauses, order_logged_models
 from tandem_metadata.search.parser import parse_filter
-from tandem_metadata.store import logged_model_data
+from tandem_metadata.store import limits, logged_model_data
 from tandem_metadata.store.experiments import parse_id
 from tandem_metadata.store.membership import among
 from tandem_metadata.tables.logged_models import logged_models
@@ -21,6 +21,7 @@ from tandem_shared.errors import NotFound
 DEFAULT_MAX_RESULTS: Final = 50
 MAX_RESULTS_OF_ZERO: Final = 100
 """What an explicit 0 means, as in MLflow."""
+MAX_EXPERIMENTS: Final = 10_000
 
 
 def search(
@@ -70,6 +71,7 @@ def search(
 
 def _numbers(experiment_ids: Sequence[str]) -> list[int]:
     """The ids as sorted, distinct numbers, without those that no experiment can have."""
+    limits.check_count("experiment_ids", experiment_ids, MAX_EXPERIMENTS)
     numbers = set()
     for experiment_id in experiment_ids:
         with contextlib.suppress(NotFound):

@@ -16,6 +16,7 @@ from tandem_metadata.messages.logged_models import (
 )
 from tandem_metadata.store import (
     artifact_locations,
+    bulk,
     experiments,
     limits,
     logged_model_data,
@@ -166,6 +167,7 @@ def _check_name(name: str) -> None:
 
 
 def _checked_params(params: Sequence[LoggedModelParameter]) -> dict[str, str]:
+    limits.check_count("params", params)
     values: dict[str, str] = {}
     for index, param in enumerate(params):
         _check_key(f"params[{index}].key", param.key)
@@ -176,6 +178,7 @@ def _checked_params(params: Sequence[LoggedModelParameter]) -> dict[str, str]:
 
 
 def _checked_tags(tags: Sequence[LoggedModelTag], *, repeated: bool) -> dict[str, str]:
+    limits.check_count("tags", tags)
     values: dict[str, str] = {}
     for index, tag in enumerate(tags):
         _check_key(f"tags[{index}].key", tag.key)
@@ -206,17 +209,11 @@ def _add_params(conn: Connection, model: Row[Any], values: Mapping[str, str]) ->
         }
         for key in sorted(values)
     ]
-    if rows:
-        conn.execute(tables.insert(conn, logged_model_params).on_conflict_do_nothing(), rows)
+    bulk.insert(conn, logged_model_params, rows, bulk.UNLESS_THERE)
 
 
 def _put_tags(conn: Connection, model: Row[Any], values: Mapping[str, str]) -> None:
     """Set tags, over what they were before, in the order of their keys, as all requests do."""
-    statement = tables.insert(conn, logged_model_tags)
-    upsert = statement.on_conflict_do_update(
-        index_elements=[logged_model_tags.c.model_id, logged_model_tags.c.tag_key],
-        set_={"tag_value": statement.excluded.tag_value},
-    )
     rows = [
         {
             "model_id": model.model_id,
@@ -226,8 +223,12 @@ def _put_tags(conn: Connection, model: Row[Any], values: Mapping[str, str]) -> N
         }
         for key in sorted(values)
     ]
-    if rows:
-        conn.execute(upsert, rows)
+    bulk.insert(
+        conn,
+        logged_model_tags,
+        rows,
+        "ON CONFLICT (model_id, tag_key) DO UPDATE SET tag_value = excluded.tag_value",
+    )
 
 
 def _row(

@@ -1,14 +1,13 @@
 """Metrics that runs log: every value once, and the latest of each key."""
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, and_, or_, select
+from sqlalchemy import Connection, RowMapping, select
 
-from tandem_metadata import tables
 from tandem_metadata.messages.metrics import LoggedMetric
-from tandem_metadata.store import limits
+from tandem_metadata.store import bulk, limits
 from tandem_metadata.store.membership import among
 from tandem_metadata.tables.logged_models import logged_model_metrics, logged_models
 from tandem_metadata.tables.tracking import latest_metrics, metrics
@@ -19,6 +18,18 @@ _DATASET_NAME = 500
 _DATASET_DIGEST = 36
 _TOLD_APART = ("metric_value", "dataset_name", "dataset_digest")
 """What a metric of a model holds beside its key."""
+
+IF_NEWER: Final = """
+ON CONFLICT (key, run_uuid) DO UPDATE SET
+  step = excluded.step, timestamp = excluded.timestamp,
+  value = excluded.value, is_nan = excluded.is_nan
+WHERE excluded.step > old.step OR (excluded.step = old.step AND (
+  old.timestamp IS NULL OR excluded.timestamp > old.timestamp
+  OR (excluded.timestamp = old.timestamp AND excluded.value > old.value)))"""
+"""The clause by which a row of `latest_metrics`, there called `old`, gives way to a newer one.
+
+An older database may hold a latest metric without a timestamp.
+"""
 
 Row = dict[str, Any]
 
@@ -57,7 +68,7 @@ def log(conn: Connection, run_id: str, experiment_id: int, logged: Sequence[Logg
     rows = [_row(run_id, each) for each in logged]
     model_rows = _model_rows(run_id, experiment_id, logged)
     _check_models(conn, model_rows)
-    conn.execute(tables.insert(conn, metrics).on_conflict_do_nothing(), sorted(rows, key=_identity))
+    bulk.insert(conn, metrics, sorted(rows, key=_identity), bulk.UNLESS_THERE)
     _keep_latest(conn, rows)
     _log_to_models(conn, run_id, model_rows)
 
@@ -84,11 +95,11 @@ def _row(run_id: str, logged: LoggedMetric) -> Row:
     }
 
 
-def _identity(row: Row) -> tuple[Any, ...]:
+def _identity(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return row["key"], *_rank(row), row["is_nan"]
 
 
-def _rank(row: Row) -> tuple[int, int, float]:
+def _rank(row: Mapping[str, Any]) -> tuple[int, int, float]:
     return row["step"], row["timestamp"], row["value"]
 
 
@@ -98,28 +109,9 @@ def _keep_latest(conn: Connection, rows: Iterable[Row]) -> None:
         before = latest.get(row["key"])
         if before is None or _rank(row) > _rank(before):
             latest[row["key"]] = row
-    insert = tables.insert(conn, latest_metrics)
-    new, old = insert.excluded, latest_metrics.c
     # The comparison belongs to the statement that holds the row's lock: read before, it could be
-    # with a row that another request has replaced since. Spelled out, since an older database may
-    # hold a latest metric without a timestamp.
-    newer = or_(
-        new.step > old.step,
-        and_(
-            new.step == old.step,
-            or_(
-                old.timestamp.is_(None),
-                new.timestamp > old.timestamp,
-                and_(new.timestamp == old.timestamp, new.value > old.value),
-            ),
-        ),
-    )
-    upsert = insert.on_conflict_do_update(
-        index_elements=["key", "run_uuid"],
-        set_={name: new[name] for name in ("value", "timestamp", "step", "is_nan")},
-        where=newer,
-    )
-    conn.execute(upsert, sorted(latest.values(), key=_identity))
+    # with a row that another request has replaced since.
+    bulk.insert(conn, latest_metrics, sorted(latest.values(), key=_identity), IF_NEWER)
 
 
 def _model_rows(run_id: str, experiment_id: int, logged: Iterable[LoggedMetric]) -> list[Row]:
@@ -161,9 +153,7 @@ def _log_to_models(conn: Connection, run_id: str, rows: Sequence[Row]) -> None:
     if not rows:
         return
     columns = logged_model_metrics.c
-    insert = tables.insert(conn, logged_model_metrics).on_conflict_do_nothing()
-    added = conn.execute(insert.returning(columns.model_id), rows).all()
-    if len(added) == len(rows):
+    if bulk.insert(conn, logged_model_metrics, rows, bulk.UNLESS_THERE) == len(rows):
         return
     stored = select(logged_model_metrics).where(
         columns.run_id == run_id,

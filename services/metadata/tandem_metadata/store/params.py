@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, select
 
-from tandem_metadata import tables
+from tandem_metadata.store import bulk
 from tandem_metadata.store.membership import among
 from tandem_metadata.tables.tracking import params
 from tandem_shared.errors import InvalidParameter
@@ -24,7 +24,7 @@ def log(conn: Connection, run_id: str, values: Mapping[str, str]) -> None:
     rows = [{"run_uuid": run_id, "key": key, "value": values[key]} for key in keys]
     # Written first and read afterwards: a request that logs the same key at the same time is
     # waited for by the insert, and its value is then there to be compared.
-    conn.execute(tables.insert(conn, params).on_conflict_do_nothing(), rows)
+    bulk.insert(conn, params, rows, bulk.UNLESS_THERE)
     found = (
         select(params.c.key, params.c.value)
         .where(params.c.run_uuid == run_id, among(conn, params.c.key, keys))

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, update
+from sqlalchemy import Connection, Table, delete, update
 
 from tandem_metadata import tables
 from tandem_metadata.messages.model_versions import ModelVersionTag
 from tandem_metadata.messages.registered_models import RegisteredModelTag
-from tandem_metadata.store import limits, prompts, registry_rows, webhook_events
+from tandem_metadata.store import bulk, limits, prompts, registry_rows, webhook_events
 from tandem_metadata.tables.registry import model_version_tags, registered_model_tags
 
 
@@ -17,6 +17,7 @@ def check(tags: Sequence[RegisteredModelTag | ModelVersionTag], limit: int) -> d
 
     Raises InvalidParameter, naming the place in `tags`, for one that cannot be stored.
     """
+    limits.check_count("tags", tags)
     for index, tag in enumerate(tags):
         limits.check_key(f"tags[{index}].key", tag.key)
         limits.check_length(f"tags[{index}].value", tag.value, limit)
@@ -25,10 +26,7 @@ def check(tags: Sequence[RegisteredModelTag | ModelVersionTag], limit: int) -> d
 
 def add(conn: Connection, table: Table, of: Mapping[str, Any], values: Mapping[str, str]) -> None:
     """Insert the tags of a new model or version, which `of` names by columns."""
-    if values:
-        conn.execute(
-            insert(table), [{**of, "key": key, "value": value} for key, value in values.items()]
-        )
+    bulk.insert(conn, table, [{**of, "key": key, "value": value} for key, value in values.items()])
 
 
 def set_on_model(conn: Connection, name: str, key: str, value: str) -> None:

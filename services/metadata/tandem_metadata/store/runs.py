@@ -12,7 +12,14 @@ from sqlalchemy.exc import DataError
 from tandem_metadata import tables
 from tandem_metadata.messages.datasets import RunInputs
 from tandem_metadata.messages.runs import CreateRun, Run, RunData, RunInfo, RunTag, UpdateRun
-from tandem_metadata.store import artifact_locations, experiments, limits, run_data, run_names
+from tandem_metadata.store import (
+    artifact_locations,
+    bulk,
+    experiments,
+    limits,
+    run_data,
+    run_names,
+)
 from tandem_metadata.store.enums import RUN_STATUS, name_of
 from tandem_metadata.tables.tracking import runs, tags
 from tandem_shared.errors import InvalidParameter, NotFound
@@ -183,14 +190,9 @@ def put_tags(conn: Connection, run_id: str, values: Mapping[str, str]) -> None:
 
     Rows are written in the order of their keys, so that two requests never wait for each other.
     """
-    if not values:
-        return
-    statement = tables.insert(conn, tags)
-    conn.execute(
-        statement.on_conflict_do_update(
-            index_elements=[tags.c.key, tags.c.run_uuid], set_={"value": statement.excluded.value}
-        ),
-        [{"run_uuid": run_id, "key": key, "value": values[key]} for key in sorted(values)],
+    rows = [{"run_uuid": run_id, "key": key, "value": values[key]} for key in sorted(values)]
+    bulk.insert(
+        conn, tags, rows, "ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value"
     )
 
 
@@ -216,6 +218,7 @@ def _move(conn: Connection, run_id: str, stage: str, deleted_time: int | None) -
 
 def _first_tags(given: Sequence[RunTag], *, truncate: bool) -> dict[str, str]:
     values: dict[str, str] = {}
+    limits.check_count("tags", given)
     for index, tag in enumerate(given):
         field = f"tags[{index}]"
         limits.check_free_key(f"{field}.key", tag.key)

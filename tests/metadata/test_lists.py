@@ -1,0 +1,170 @@
+"""Lists in requests: how many entries they may have, and how these get to the database."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from starlette.testclient import TestClient
+
+from tandem_metadata.db import Database
+from tandem_metadata.routes import (
+    datasets,
+    experiments,
+    logged_models,
+    metrics,
+    model_versions,
+    params,
+    registered_models,
+    runs,
+)
+from tandem_metadata.routes.endpoint import Context, bind
+from tandem_metadata.settings import Settings
+from tandem_shared.http import Router
+from tests.metadata.logging_client import new_run
+
+Json = dict[str, Any]
+_MODULES = (
+    datasets,
+    experiments,
+    logged_models,
+    metrics,
+    model_versions,
+    params,
+    registered_models,
+    runs,
+)
+
+
+def _entries(count: int) -> list[Json]:
+    return [{"key": f"k{number}", "value": "v"} for number in range(count)]
+
+
+def _models(count: int) -> list[Json]:
+    return [{"model_id": f"m-{number}", "step": number} for number in range(count)]
+
+
+def _used(count: int, tags: int = 1) -> list[Json]:
+    return [
+        {
+            "dataset": {"name": f"d{number}", "digest": "1", "source_type": "s", "source": "s"},
+            "tags": _entries(tags),
+        }
+        for number in range(count)
+    ]
+
+
+_LOGGED = [{"key": f"k{n}", "value": n, "timestamp": 1, "model_id": "MODEL"} for n in range(1001)]
+"""Metrics of a logged model are not committed with those of other requests."""
+
+_LISTS: dict[str, tuple[str, Json, list[Json], int]] = {
+    "tags of an experiment": ("experiments/create", {"name": "e"}, _entries(1001), 1000),
+    "tags of a run": ("runs/create", {"experiment_id": "0"}, _entries(1001), 1000),
+    "tags of a logged model": ("logged-models", {"experiment_id": "0"}, _entries(1001), 1000),
+    "params of a logged model": ("logged-models", {"experiment_id": "0"}, _entries(1001), 1000),
+    "tags set on a logged model": ("logged-models/MODEL/tags", {}, _entries(1001), 1000),
+    "params logged to a logged model": ("logged-models/MODEL/params", {}, _entries(1001), 1000),
+    "tags of a registered model": ("registered-models/create", {"name": "r"}, _entries(1001), 1000),
+    "tags of a version": (
+        "model-versions/create",
+        {"name": "registered", "source": "s3://b/m"},
+        _entries(1001),
+        1000,
+    ),
+    "datasets": ("runs/log-inputs", {"run_id": "RUN"}, _used(1001), 1000),
+    "models that a run reads": ("runs/log-inputs", {"run_id": "RUN"}, _models(1001), 1000),
+    "models that a run wrote": ("runs/outputs", {"run_id": "RUN"}, _models(1001), 1000),
+    "metrics": ("runs/log-batch", {"run_id": "RUN"}, _LOGGED, 1000),
+    "params": ("runs/log-batch", {"run_id": "RUN"}, _entries(101), 100),
+    "tags": ("runs/log-batch", {"run_id": "RUN"}, _entries(101), 100),
+}
+
+
+class _Client:
+    def __init__(self, http: TestClient, database: Database) -> None:
+        self._http = http
+        self._database = database
+        self._named = {"RUN": new_run(database)}
+        model = self.post("logged-models", {"experiment_id": "0"})[1]["model"]
+        self._named["MODEL"] = model["info"]["model_id"]
+        assert self.post("registered-models/create", {"name": "registered"})[0] == 200
+
+    def post(self, path: str, body: Json) -> tuple[int, Json]:
+        """RUN and MODEL stand for a run's and a logged model's id."""
+        method = "PATCH" if path.endswith("/tags") else "POST"
+        text = json.dumps(body)
+        for name, identity in self._named.items():
+            path, text = path.replace(name, identity), text.replace(name, identity)
+        headers = {"Content-Type": "application/json"}
+        answer = self._http.request(
+            method, f"/api/2.0/mlflow/{path}", content=text, headers=headers
+        )
+        return answer.status_code, answer.json()
+
+    @contextmanager
+    def statements(self) -> Iterator[list[bool]]:
+        """Of each statement within, whether it was sent once for each of many rows."""
+        noted: list[bool] = []
+        listener = (
+            self._database._engines[False],
+            "before_cursor_execute",
+            lambda *given: noted.append(given[-1]),
+        )
+        event.listen(*listener)
+        yield noted
+        event.remove(*listener)
+
+
+@pytest.fixture
+def client(settings: Settings, database: Database) -> Iterator[_Client]:
+    endpoints = [endpoint for module in _MODULES for endpoint in module.ENDPOINTS]
+    with TestClient(Router(bind(Context(settings, database), endpoints))) as http:
+        yield _Client(http, database)
+
+
+@pytest.mark.parametrize("what", _LISTS)
+def test_a_list_at_its_limit_takes_few_statements_and_a_longer_one_is_refused(
+    client: _Client, database: Database, what: str
+) -> None:
+    path, body, entries, limit = _LISTS[what]
+    field = what.split()[0]
+    with client.statements() as noted:
+        status, answer = client.post(path, {**body, field: entries})
+    assert len(noted) <= 1  # SQLite's BEGIN
+    assert (status, answer["error_code"]) == (400, "INVALID_PARAMETER_VALUE"), answer
+    for part in (field, str(limit), str(limit + 1)):
+        assert part in answer["message"]
+    with client.statements() as noted:
+        status, answer = client.post(path, {**body, field: entries[:limit]})
+    assert status == 200, answer
+    assert 0 < len(noted) <= 12
+    if database.dialect == "postgresql":  # where each message takes time, as it does not on SQLite
+        assert not any(noted)
+
+
+@pytest.mark.parametrize(
+    ("datasets", "tags", "said"),
+    [
+        (2, 101, "'datasets[0].tags' holds 101 entries; a request can hold at most 100:"),
+        (120, 100, "'datasets[*].tags' holds 12000 entries; a request can hold at most 10000:"),
+        (100, 100, None),
+    ],
+)
+def test_datasets_hold_no_more_tags_than_their_limits(
+    client: _Client, datasets: int, tags: int, said: str | None
+) -> None:
+    body = {"run_id": "RUN", "datasets": _used(datasets, tags)}
+    status, answer = client.post("runs/log-inputs", body)
+    assert status == (400 if said else 200), answer
+    if said:
+        assert said in answer["message"]
+
+
+def test_a_search_of_logged_models_names_no_more_experiments_than_one_of_runs(
+    client: _Client,
+) -> None:
+    for count, expected in ((10_001, 400), (10_000, 200)):
+        body = {"experiment_ids": [str(number) for number in range(count)]}
+        assert client.post("logged-models/search", body)[0] == expected
