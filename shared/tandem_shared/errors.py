@@ -32,9 +32,11 @@ class ApiError(Exception):
 
     code: ClassVar[str] = "INTERNAL_ERROR"
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
+    def __init__(self, message: str, *, status: int | None = None, reason: str = "") -> None:
         super().__init__(message)
         self.message = message
+        self.reason = reason
+        """What the operator is told, in the log only: it may name paths and addresses."""
         self.status = HTTP_STATUS[self.code] if status is None else status
         """HTTP status; the code's own unless the HTTP semantics ask for a closer one (413, 416)."""
 

@@ -1,6 +1,7 @@
 """Liveness, readiness and version."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
@@ -8,12 +9,15 @@ from starlette.responses import PlainTextResponse, Response
 
 from tandem_shared import MLFLOW_VERSION
 from tandem_shared.errors import ApiError
+from tandem_shared.settings import without_credentials
 
 CHECK_SECONDS = 5.0
 """How long a check may take before the process counts as not ready."""
 
 Check = Callable[[], Awaitable[None]]
 """Raises ApiError when a part that the service cannot work without does not answer."""
+
+_log = logging.getLogger("tandem.ready")
 
 
 class Readiness:
@@ -36,22 +40,33 @@ async def version(_: Request) -> Response:
     return PlainTextResponse(MLFLOW_VERSION)
 
 
-def ready(check: Check) -> Callable[[Request], Awaitable[Response]]:
-    """`GET /ready`: 200 while the process takes requests and `check` passes, else 503.
+class Probe:
+    """Whether a part that the service cannot work without answers; the log has each change.
 
     There is one check at a time, which goes on when it takes longer than `CHECK_SECONDS`: probes
     of a store that hangs are answered, and do not pile up.
     """
-    last: asyncio.Task[None] | None = None
 
-    async def answer(_: Request) -> Response:
-        nonlocal last
+    def __init__(self, check: Check) -> None:
+        self._check = check
+        self._last: asyncio.Task[None] | None = None
+        self._logged = ""
+
+    def begin(self) -> "asyncio.Task[None]":
+        """The check that is under way, or a new one; the log has what it finds.
+
+        At the start of a service, so that the log says at once what nobody has asked yet.
+        """
+        if self._last is None or self._last.done():
+            self._last = asyncio.get_running_loop().create_task(self._run())
+            self._last.add_done_callback(_look_at)
+        return self._last
+
+    async def answer(self, _: Request) -> Response:
+        """`GET /ready`: 200 while the process takes requests and the check passes, else 503."""
         if READINESS.draining:
             return PlainTextResponse("draining", 503)
-        if last is None or last.done():
-            last = asyncio.get_running_loop().create_task(_run(check))
-            last.add_done_callback(_look_at)
-        task = last
+        task = self.begin()
         await asyncio.wait([task], timeout=CHECK_SECONDS)
         if not task.done():
             return PlainTextResponse(f"The check takes longer than {CHECK_SECONDS:g} seconds.", 503)
@@ -61,11 +76,30 @@ def ready(check: Check) -> Callable[[Request], Awaitable[Response]]:
             return PlainTextResponse(error.message, 503)
         return PlainTextResponse("OK")
 
-    return answer
+    async def _run(self) -> None:
+        try:
+            await self._check()
+        except ApiError as error:
+            self._tell(_reason(error))
+            raise
+        self._tell("")
+
+    def _tell(self, reason: str) -> None:
+        if reason == self._logged:
+            return
+        self._logged = reason
+        if reason:
+            _log.warning("not ready: %s", reason)
+        else:
+            _log.info("ready again")
 
 
-async def _run(check: Check) -> None:
-    await check()
+def _reason(error: ApiError) -> str:
+    """One line for the operator; what a library says may hold an address."""
+    if error.reason or not error.__cause__:
+        return error.reason or error.message
+    cause = without_credentials(" ".join(str(error.__cause__).split()))
+    return f"{error.message} ({type(error.__cause__).__name__}: {cause})"
 
 
 def _look_at(task: asyncio.Task[None]) -> None:

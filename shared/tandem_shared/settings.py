@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 S = TypeVar("S", bound="CommonSettings")
 
 _SHAPES = {str: "TEXT", int: "INTEGER", float: "NUMBER", tuple: "LIST"}
+_CREDENTIALS = re.compile(r"//\S*@")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 
@@ -224,6 +225,11 @@ def refuse_flags(arguments: Sequence[str], refused: Mapping[str, str]) -> None:
         if sentence := refused.get(name):
             print(f"error: {name}: {sentence}", file=sys.stderr)
             sys.exit(2)
+
+
+def without_credentials(text: str) -> str:
+    """The text with what stands before an `@` in addresses left out: it may be a password."""
+    return _CREDENTIALS.sub("//…@", text)
 
 
 def replace(settings: S, **changes: Any) -> S:

@@ -24,7 +24,7 @@ def test_a_check_that_hangs_is_answered_and_not_begun_again(
             checks += 1
             await released.wait()
 
-        ready = health.ready(check)
+        ready = health.Probe(check).answer
         answers = [await asyncio.wait_for(ready(PROBE), 30) for _ in range(3)]
         released.set()
         await asyncio.sleep(0)
@@ -46,7 +46,7 @@ def test_every_probe_checks_anew() -> None:
             raise failures.pop()
 
     async def probe() -> list[Response]:
-        ready = health.ready(check)
+        ready = health.Probe(check).answer
         return [await ready(PROBE) for _ in range(2)]
 
     first, second = asyncio.run(probe())

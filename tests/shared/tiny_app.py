@@ -94,7 +94,7 @@ def create_app() -> ASGIApp:
 
     routes = [
         Route("GET", "/health", health.health),
-        Route("GET", "/ready", health.ready(nothing_to_check)),
+        Route("GET", "/ready", health.Probe(nothing_to_check).answer),
         Route("GET", "/metrics", prometheus.metrics),
         Route("GET", "/greet", greet),
         Route("GET", "/greet/{name}", greet),

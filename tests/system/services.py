@@ -86,7 +86,7 @@ def artifacts_service(
 ) -> Iterator[Process]:
     """`tandem-artifacts serve`, once it answers 200 at `started`; it must stop with status 0."""
     command = ["tandem-artifacts", "serve", "--artifacts-destination", destination, *arguments]
-    with _service(directory, command, variables or {}, started) as process:
+    with service(directory, command, variables or {}, started) as process:
         yield process
 
 
@@ -102,7 +102,7 @@ def metadata_service(
     """`tandem-metadata serve`, once it answers 200 at `started`; it must stop with status 0."""
     options = ["--backend-store-uri", database, "--default-artifact-root", artifact_root]
     command = ["tandem-metadata", "serve", *options, *arguments]
-    with _service(directory, command, variables or {}, started) as process:
+    with service(directory, command, variables or {}, started) as process:
         yield process
 
 
@@ -183,10 +183,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def _service(
-    directory: Path, command: Sequence[str], variables: Mapping[str, str], started: str = "/ready"
+def service(
+    directory: Path,
+    command: Sequence[str],
+    variables: Mapping[str, str] | None = None,
+    started: str = "/ready",
 ) -> Iterator[Process]:
-    server = _start(directory, [*command, "--port", "0"], environment(**variables))
+    """A command that serves, once it answers 200 at `started`; it must stop with status 0."""
+    server = _start(directory, [*command, "--port", "0"], environment(**(variables or {})))
     try:
         _wait(server, lambda: _found_url(server) and _answers(server.url + started))
         yield server
@@ -199,12 +203,12 @@ def _service(
 
 
 def _start(directory: Path, command: Sequence[str], variables: Mapping[str, str]) -> Process:
-    name = command[0]
+    name = Path(command[0]).name
     number = len(list(directory.glob(f"{name}-*.log")))
     log = directory / f"{name}-{number}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [_BIN / name, *command[1:]],
+            [_BIN / command[0], *command[1:]],
             cwd=directory,
             env=dict(variables),
             stdout=output,

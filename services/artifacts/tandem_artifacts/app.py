@@ -33,9 +33,14 @@ def driver_of(settings: Settings) -> Driver:
 def application(settings: Settings, driver: Driver) -> ASGIApp:
     """The service over a driver, which it closes when it ends."""
     context = Context(settings, driver)
+    ready = health.Probe(driver.check)
+
+    async def start() -> None:
+        ready.begin()
+
     routes = [
         Route("GET", "/health", health.health),
-        Route("GET", "/ready", health.ready(driver.check)),
+        Route("GET", "/ready", ready.answer),
         Route("GET", "/version", health.version),
         Route("GET", "/metrics", prometheus.metrics),
         *service.routes(context),
@@ -45,6 +50,10 @@ def application(settings: Settings, driver: Driver) -> ASGIApp:
     ]
     prefix = settings.static_prefix
     router = Router(
-        routes, prefix=prefix, fallback=service.elsewhere(prefix), on_shutdown=driver.close
+        routes,
+        prefix=prefix,
+        fallback=service.elsewhere(prefix),
+        on_startup=start,
+        on_shutdown=driver.close,
     )
     return Observe(secure(router, settings), NAME)

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from tandem_metadata.artifact_client import ArtifactClient
+from tandem_metadata.database_faults import refused
 from tandem_metadata.database_wait import DatabaseWait
 from tandem_metadata.db import Database
 from tandem_metadata.routes import (
@@ -56,28 +57,30 @@ _ENDPOINTS: list[Endpoint[Any]] = [
 def create_app() -> ASGIApp:
     """The service as an ASGI application, for any ASGI server (`uvicorn --factory`).
 
-    Creates the tables of an empty database, and raises SettingsError when the database is of a
-    revision that this version cannot use; with `migrate` off, requests are refused until it can be
-    used. Raises SettingsError when a setting is missing.
+    Creates the tables of an empty database, and raises SettingsError when the database does not
+    answer, or is of a revision that this version cannot use; with `migrate` off, requests are
+    refused until it can be used. Raises SettingsError when a setting is missing.
     """
     settings = load(Settings, os.environ)
     root = settings.artifact_root()
     # Deliveries and the reader of pages have one each; so have the writer and the reader of runs.
     database = Database(settings, spare=2, by_key=2)
     if settings.migrate:
-        database.prepare(root)
+        with refused(database.url):
+            database.prepare(root)
     context = Context(settings, database)
     client = ArtifactClient(settings)
     sender = Sender(webhooks.policy(settings), settings.webhook_request_timeout)
     delivery = Delivery(database, settings, sender)
     wait = None if settings.migrate else DatabaseWait(database, root, delivery.start)
+    ready = service.probe(context, wait.check if wait else None)
     routes = [
         *bind(context, _ENDPOINTS),
         *artifacts.routes(context, client),
         *model_artifacts.routes(context, client),
         *webhooks.routes(context, sender),
         *graphql.routes(context),
-        *service.routes(context, wait.check if wait else None),
+        *service.routes(ready),
         *ui_stubs.routes(),
         *ui.routes(settings),
     ]
@@ -85,6 +88,13 @@ def create_app() -> ASGIApp:
     def gate(route: str | None) -> None:
         if wait and route not in ALWAYS_ANSWERED:
             wait.check()
+
+    async def start() -> None:
+        if wait:
+            await wait.start()
+        else:
+            await delivery.start()
+            ready.begin()
 
     async def close() -> None:
         if wait:
@@ -99,7 +109,7 @@ def create_app() -> ASGIApp:
         prefix=settings.static_prefix,
         fallback=absent.refuse(settings.static_prefix),
         gate=gate if wait else None,
-        on_startup=wait.start if wait else delivery.start,
+        on_startup=start,
         on_shutdown=close,
     )
     return Observe(secure(router, settings, framed=ui.FRAMED), NAME)

@@ -1,7 +1,8 @@
 """The database's address, and the pool of connections to it."""
 
 import contextlib
-import os
+import os.path
+import re
 import socket
 import sqlite3
 import time
@@ -21,6 +22,9 @@ Dialect = Literal["sqlite", "postgresql"]
 _CONNECT_TIMEOUT = 10  # seconds
 _CANCEL_TIMEOUT = 1.0
 _IDLE_SECONDS = 1.0
+
+_USER = re.compile(r"[^:/]*(:[^@]*)?@")
+"""User and password before a host, as SQLAlchemy sees them."""
 
 BINARY = "tandem_binary"
 """Execution option of a statement whose rows PostgreSQL is to send as they are, not as text."""
@@ -68,7 +72,9 @@ def parse_url(text: str) -> URL:
     Raises SettingsError, without repeating the address, if it is not a usable one.
     """
     try:
+        text.encode()
         url = make_url(text)
+        (url.host or "").encode("idna")
     except (exc.ArgumentError, ValueError):
         raise SettingsError(
             "--backend-store-uri is not a database URL; write sqlite:///path or "
@@ -76,8 +82,10 @@ def parse_url(text: str) -> URL:
         ) from None
     name = url.drivername.partition("+")[0]
     if name in ("postgresql", "postgres"):
+        _check_escapes(text, url)
+        url = url.set(drivername="postgresql+psycopg")
         _check_parameters(url)
-        return url.set(drivername="postgresql+psycopg")
+        return url
     if name != "sqlite":
         raise SettingsError(
             "--backend-store-uri must begin with sqlite:/// or postgresql://; "
@@ -86,16 +94,35 @@ def parse_url(text: str) -> URL:
     return _sqlite_url(url.set(drivername="sqlite"))
 
 
+def _check_escapes(text: str, url: URL) -> None:
+    """A part of a password behind an `@` would be taken for the host, and be told as one."""
+    given = text.partition("://")[2]
+    authority = _USER.match(given)
+    address, _, query = given[authority.end() if authority else 0 :].partition("?")
+    names = [pair.partition("=")[0] for pair in query.split("&")]
+    if "@" in address or "@" in (query if url.password else "".join(names)):
+        raise SettingsError(
+            "--backend-store-uri has an '@' too many: percent-encode special characters of user, "
+            "password and name, '@' as %40, '/' as %2F, ':' as %3A, '?' as %3F, '%' as %25."
+        )
+
+
 def _check_parameters(url: URL) -> None:
     """The driver would find these out only when it connects, which may be much later."""
     try:
         psycopg.conninfo.make_conninfo(**dict.fromkeys(url.query, ""))
         int(str(url.query.get("connect_timeout", 0)))
-    except (psycopg.ProgrammingError, ValueError) as error:
+        _dialect(url).create_connect_args(url)
+    except (psycopg.ProgrammingError, exc.ArgumentError, ValueError) as error:
         raise SettingsError(
             "--backend-store-uri has a parameter that PostgreSQL's library does not take: "
-            f"{str(error).strip()}."
+            f"{str(error).strip().rstrip('.')}."
         ) from None
+
+
+def _dialect(url: URL) -> Any:
+    """What makes the driver's arguments of an address, and refuses some."""
+    return url.get_dialect()()
 
 
 def _sqlite_url(url: URL) -> URL:
@@ -109,11 +136,15 @@ def _sqlite_url(url: URL) -> URL:
             "--backend-store-uri: an SQLite database in memory would be empty for every worker "
             "and at every start; write sqlite:///path."
         )
-    if not path.startswith("file:") and not Path(path).parent.is_dir():
+    if not path.startswith("file:") and not os.path.isdir(Path(path).parent):
         raise SettingsError(
             f"--backend-store-uri: the directory of the SQLite database, {Path(path).parent}, "
-            "does not exist; create it."
+            "does not exist, or the service's user may not look into it; create it."
         )
+    try:
+        _dialect(url).create_connect_args(url)
+    except (exc.ArgumentError, ValueError) as error:
+        raise SettingsError(f"--backend-store-uri has a parameter that fails: {error}.") from None
     return url
 
 

@@ -1,14 +1,16 @@
 """The commands `tandem-metadata db upgrade`, `db current` and `db optimize`."""
 
 import contextlib
+import os.path
 import sys
 import time
 from collections.abc import Iterator
 
-from tandem_metadata import optimization, revisions
-from tandem_metadata.db import Database, cause
+from tandem_metadata import optimization, revisions, sqlite_file
+from tandem_metadata.database_faults import refused
+from tandem_metadata.db import Database
 from tandem_metadata.settings import Settings
-from tandem_shared.errors import ApiError, Unavailable
+from tandem_shared.errors import Unavailable
 from tandem_shared.settings import SettingsError
 
 _PAUSE = 1.0  # seconds between attempts to reach a database that does not answer
@@ -53,9 +55,9 @@ def upgrade(settings: Settings, wait_seconds: float = 0) -> int:
 def current(settings: Settings) -> int:
     """Print the revision and whether it is supported; returns 0 if it is, else 1.
 
-    Raises SettingsError for a database that does not answer.
+    Raises SettingsError for a database that does not answer or is not there.
     """
-    with _opened(settings) as database:
+    with _opened(settings, must_exist=True) as database:
         revision = database.revision()
     if revision in revisions.SUPPORTED:
         print(f"{revision} (supported)")
@@ -67,11 +69,13 @@ def current(settings: Settings) -> int:
 def optimize(settings: Settings, *, drop: bool = False) -> int:
     """Add the indexes that speed up searches among many runs, or drop them; returns 0.
 
-    The service may run meanwhile. Raises SettingsError for a database that does not answer or is
-    not of a supported revision, for a role that does not own the tables, and while another process
-    does the same.
+    The service may run meanwhile. Raises SettingsError for a database that does not answer, is not
+    there or not of a supported revision, for a role that does not own the tables, and while another
+    process does the same.
     """
-    with _opened(settings, spare=1) as database:  # one holds a lock while another builds
+    with _opened(
+        settings, spare=1, must_exist=True
+    ) as database:  # one holds a lock while another builds
         (optimization.drop if drop else optimization.add)(database, _say)
     return 0
 
@@ -88,9 +92,9 @@ def _wait(database: Database, seconds: float) -> None:
         try:
             database.ping(quiet=True)
         except Unavailable as error:
-            if (reason := cause(error)) != said:
-                print(f"waiting for the database: {reason}", file=sys.stderr, flush=True)
-                said = reason
+            if seconds and error.reason != said:
+                print(f"waiting for the database: {error.reason}", file=sys.stderr, flush=True)
+                said = error.reason
             if time.monotonic() + _PAUSE > deadline:
                 raise
             time.sleep(_PAUSE)
@@ -99,11 +103,15 @@ def _wait(database: Database, seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def _opened(settings: Settings, *, spare: int = 0) -> Iterator[Database]:
-    database = Database(settings, spare=spare)
+def _opened(settings: Settings, *, spare: int = 0, must_exist: bool = False) -> Iterator[Database]:
+    database = Database(settings, spare=spare, quiet=True)
     try:
-        yield database
-    except ApiError as error:
-        raise SettingsError(f"--backend-store-uri: {error.message}") from error
+        path = sqlite_file.path_of(database.url)
+        if must_exist and database.dialect == "sqlite" and not os.path.exists(path):
+            # Opening it would make it.
+            why = sqlite_file.trouble(path) or f"there is no SQLite database at {path}"
+            raise SettingsError(f"--backend-store-uri: {why}.")
+        with refused(database.url):
+            yield database
     finally:
         database.close()

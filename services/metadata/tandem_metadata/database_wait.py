@@ -6,16 +6,17 @@ The service listens meanwhile, and says what it waits for to whoever asks.
 import asyncio
 import contextlib
 import logging
+import os.path
 import threading
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Final, TypeVar
 
 from prometheus_client import Gauge
 from sqlalchemy import exc
 
-from tandem_metadata import revisions
-from tandem_metadata.db import Database, cause, sqlstate
+from tandem_metadata import database_faults, revisions, sqlite_file
+from tandem_metadata.database_faults import sqlstate
+from tandem_metadata.db import Database
 from tandem_shared.errors import Unavailable
 
 V = TypeVar("V")
@@ -82,10 +83,13 @@ class DatabaseWait:
         try:
             adopt(self._database, self._root)
         except Unavailable as error:
-            sentence, reason = error.message, cause(error)
+            sentence, reason = error.message, error.reason or error.message
         except Exception as error:
             sentence = "The service cannot look at its database; its log has the reason."
-            reason = f"{type(error).__name__}: {cause(error)}"
+            if isinstance(error, exc.DBAPIError):
+                reason = database_faults.reason(error, self._database.url)
+            else:
+                reason = f"{type(error).__name__}: {error}"
         if reason is None:
             return None
         if reason != self._logged:
@@ -102,6 +106,7 @@ def adopt(database: Database, artifact_root: str) -> None:
     """
     if _is_missing_file(database):  # opening it would make it
         raise Unavailable(f"The service's database is not there; {revisions.UPGRADE} makes it.")
+    database.check_access()
     try:
         with database.read(quiet=True) as conn:
             if lack := revisions.lack(conn):
@@ -122,10 +127,8 @@ def adopt(database: Database, artifact_root: str) -> None:
 
 
 def _is_missing_file(database: Database) -> bool:
-    path = database.url.database or ""
-    if database.dialect != "sqlite" or path.startswith("file:"):
-        return False
-    return not Path(path).exists()
+    path = sqlite_file.path_of(database.url)
+    return database.dialect == "sqlite" and not os.path.exists(path)
 
 
 async def _in_thread(function: Callable[[], V]) -> V:

@@ -17,7 +17,7 @@ import psycopg
 from prometheus_client import Counter, Histogram
 from sqlalchemy import Connection, Engine, event, exc
 
-from tandem_metadata import revisions, stops
+from tandem_metadata import database_faults, revisions, sqlite_file, stops
 from tandem_metadata.connections import (
     OTHER_LEVELS,
     POOL_SIZE,
@@ -28,9 +28,10 @@ from tandem_metadata.connections import (
     parse_url,
     replace,
 )
+from tandem_metadata.database_faults import FULL, READ_ONLY, is_busy, is_interrupted, sqlstate
 from tandem_metadata.single import Refused, Single, borrowed
 from tandem_metadata.stops import Stop, TooSlow
-from tandem_shared.errors import ApiError, InvalidParameter, Unavailable
+from tandem_shared.errors import Unavailable
 
 T = TypeVar("T")
 
@@ -38,18 +39,12 @@ _ATTEMPTS = 5
 _BACKOFF = 0.01  # seconds, doubled at each attempt
 _SERIALIZATION_FAILURE = "40001"
 _DEADLOCK_DETECTED = "40P01"
-_READ_ONLY_TRANSACTION = "25006"  # the primary has become a replica
+_FULL_SECONDS = 30.0
+"""How long PostgreSQL counts as full after a write that found it so.
+
+Only writes tell, and a service that is not ready gets none that could say that it is over.
+"""
 _ANNOUNCED = "tandem_announced"
-_SQLITE_UNAVAILABLE = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-    }
-)
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 POOL_WAIT = Histogram(
@@ -76,11 +71,20 @@ class Database:
     `pool_timeout` seconds, or has no connection free for as long; no message holds the address.
     """
 
-    def __init__(self, settings: DatabaseSettings, *, spare: int = 0, by_key: int = 0) -> None:
+    def __init__(
+        self,
+        settings: DatabaseSettings,
+        *,
+        spare: int = 0,
+        by_key: int = 0,
+        quiet: bool = False,
+    ) -> None:
         """`spare` connections come on top of the settings' for what is not one request's.
 
-        So do those `by_key`; without any, what asks for one gets one of the others.
+        So do those `by_key`; without any, what asks for one gets one of the others. With `quiet`,
+        the log never says why the database does not answer: whoever opened it does.
         """
+        self._quiet = quiet
         self.url = parse_url(settings.backend_store_uri)
         self.dialect: Dialect = "sqlite" if self.url.drivername == "sqlite" else "postgresql"
         self._timeout = settings.pool_timeout
@@ -102,6 +106,7 @@ class Database:
         self._transacting = _at_level(self._engines, transactions)
         POOL_SIZE.inc(self._size)
         self._listeners: dict[str, Callable[[], None]] = {}
+        self._full_until = 0.0
 
     def prepare(self, artifact_root: str) -> None:
         """Make the tables of an empty database, or check that Tandem can use those it finds.
@@ -110,6 +115,7 @@ class Database:
         processes at once. Raises SettingsError, saying what to do, for a database of a revision
         that is not supported.
         """
+        self.check_access()
         if self.dialect == "sqlite":
             self.use_wal()
         with self.read() as conn:
@@ -135,6 +141,46 @@ class Database:
         with self.read(quiet=quiet) as conn:
             conn.exec_driver_sql("SELECT 1")
 
+    def check(self) -> None:
+        """Return once the database has answered, and takes writes as far as can be seen.
+
+        Raises Unavailable, with a reason for the log, if not. Writes nothing to the database.
+        """
+        self.ping(quiet=True)
+        if self.dialect == "sqlite":
+            self._check_file()
+        else:
+            with self.read(quiet=True) as conn:
+                setting = "SELECT current_setting('transaction_read_only')"
+                if conn.exec_driver_sql(setting).scalar() == "on":
+                    raise Unavailable(READ_ONLY, reason="PostgreSQL has transaction_read_only on")
+        if self._full_until > time.monotonic():
+            raise Unavailable(FULL, reason="a write found the database's disk full")
+
+    def check_access(self) -> None:
+        """Raise Unavailable, with a reason, if SQLite's file is seen to be closed to the service.
+
+        Connects to nothing, so it is nothing to PostgreSQL.
+        """
+        if self.dialect == "sqlite" and (
+            trouble := sqlite_file.trouble(sqlite_file.path_of(self.url))
+        ):
+            raise Unavailable(READ_ONLY, reason=trouble)
+
+    def _check_file(self) -> None:
+        self.check_access()
+        path = sqlite_file.path_of(self.url)
+        if self.url.query.get("mode") == "ro" or "immutable" in self.url.query:
+            raise Unavailable(READ_ONLY, reason="the address opens the file read-only")
+        try:
+            sqlite_file.take_room(path.parent)
+        except PermissionError:  # what SQLite needs beside the file is there
+            return
+        except OSError as error:
+            sentence = FULL if error.errno in sqlite_file.FULL else READ_ONLY
+            reason = f"the folder {path.parent} takes no more: {error.strerror}"
+            raise Unavailable(sentence, reason=reason) from error
+
     @contextlib.contextmanager
     def read(self, *, quiet: bool = False, by_key: bool = False) -> Iterator[Connection]:
         """A connection whose statements are each their own transaction.
@@ -148,7 +194,7 @@ class Database:
         """
         stop = stops.current()
         with (
-            _translated(quiet=quiet),
+            self._translated(quiet=quiet),
             self._connect(self._single[by_key]) as conn,
             _stopped(conn, stop) if stop else contextlib.nullcontext(),
         ):
@@ -161,7 +207,7 @@ class Database:
         On PostgreSQL the transaction is READ COMMITTED; on SQLite it is the only writer from its
         start. Not reentrant.
         """
-        with _translated(), self._transaction() as conn:
+        with self._translated(), self._transaction() as conn:
             yield conn
 
     def transact(self, function: Callable[[Connection], T], *, by_key: bool = False) -> T:
@@ -180,7 +226,7 @@ class Database:
         if self.dialect == "sqlite":
             return self.transact(function, by_key=by_key)
         try:
-            with _translated(), self._direct(by_key) as single:
+            with self._translated(), self._direct(by_key) as single:
                 return function(single)
         except Refused:  # SQLAlchemy tells why, and what is worth another attempt
             return self._retried(self._statement, function, by_key)
@@ -201,13 +247,28 @@ class Database:
         with self._connect(self._single[by_key]) as conn, COMMIT.time():
             yield conn
 
+    @contextlib.contextmanager
+    def _translated(self, *, quiet: bool = False) -> Iterator[None]:
+        """Turn what the driver says about the database's state into an answer for the client."""
+        try:
+            yield
+        except exc.DBAPIError as error:
+            answer = database_faults.answer(error, self.url)
+            if answer is None:
+                raise
+            if answer.message == FULL and self.dialect == "postgresql":
+                self._full_until = time.monotonic() + _FULL_SECONDS
+            if isinstance(answer, Unavailable) and not (quiet or self._quiet):
+                _log.warning("database unavailable: %s", answer.reason)
+            raise answer from error
+
     def _retried(
         self,
         opened: Callable[[bool], contextlib.AbstractContextManager[Connection]],
         function: Callable[[Connection], T],
         by_key: bool,
     ) -> T:
-        with _translated():
+        with self._translated():
             for attempt in range(1, _ATTEMPTS):
                 try:
                     with opened(by_key) as conn:
@@ -281,7 +342,7 @@ class Database:
                 try:
                     conn.exec_driver_sql("PRAGMA journal_mode = WAL").scalar()
                 except exc.OperationalError as error:
-                    if not _is_busy(error) or time.monotonic() > deadline:
+                    if not is_busy(error) or time.monotonic() > deadline:
                         raise
                     time.sleep(_BACKOFF)
                 else:
@@ -306,82 +367,15 @@ def connections_in_use() -> Unavailable:
 
 
 @contextlib.contextmanager
-def _translated(*, quiet: bool = False) -> Iterator[None]:
-    """Turn what the driver says about the database's state into an answer for the client."""
-    try:
-        yield
-    except exc.DBAPIError as error:
-        answer = _answer(error)
-        if answer is None:
-            raise
-        if isinstance(answer, Unavailable) and not quiet:
-            _log.warning("database unavailable: %s", cause(error))
-        raise answer from error
-
-
-def cause(error: BaseException) -> str:
-    """Why the database does not answer, as the driver says it: for the log; holds no password."""
-    source = error.__cause__ if isinstance(error, ApiError) else error
-    return str(source.orig if isinstance(source, exc.DBAPIError) else error).strip()
-
-
-@contextlib.contextmanager
 def _stopped(conn: Connection, stop: Stop) -> Iterator[None]:
     """Within, `stop` interrupts what the connection reads."""
     try:
         with stop.over(partial(interrupt, conn.connection.driver_connection)):
             yield
     except (exc.DBAPIError, sqlite3.Error, psycopg.Error) as error:
-        if not _is_interrupted(error):
+        if not is_interrupted(error):
             raise
         raise stop.error or TooSlow() from error
     finally:
         if stop.error:
             replace(conn)
-
-
-def _is_interrupted(error: Exception) -> bool:
-    """Whether the database stopped a statement because it was asked to."""
-    source = error.orig if isinstance(error, exc.DBAPIError) else error
-    if isinstance(source, sqlite3.OperationalError):
-        return _sqlite_code(source) == sqlite3.SQLITE_INTERRUPT
-    return isinstance(source, psycopg.errors.QueryCanceled)
-
-
-def _answer(error: exc.DBAPIError) -> ApiError | None:
-    """What the client is told; None for a fault of the service."""
-    if isinstance(error, exc.DataError):
-        return InvalidParameter(
-            "A value is too long, out of range, or not text that can be stored."
-        )
-    if isinstance(error.orig, sqlite3.Error):
-        if not isinstance(error.orig, sqlite3.OperationalError):
-            return None
-        if _sqlite_code(error.orig) not in _SQLITE_UNAVAILABLE:
-            return None
-    elif not (
-        isinstance(error, exc.OperationalError)
-        or error.connection_invalidated
-        or sqlstate(error) == _READ_ONLY_TRANSACTION
-    ):
-        return None
-    if _is_busy(error):
-        return Unavailable("The database is locked by other writes; try again later.")
-    return Unavailable("The database does not answer; try again later.")
-
-
-def _is_busy(error: exc.DBAPIError) -> bool:
-    return isinstance(error.orig, sqlite3.OperationalError) and _sqlite_code(error.orig) in (
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-    )
-
-
-def _sqlite_code(error: sqlite3.Error) -> int:
-    """The primary code: the low byte of an extended one."""
-    return error.sqlite_errorcode & 0xFF if hasattr(error, "sqlite_errorcode") else 0
-
-
-def sqlstate(error: exc.DBAPIError) -> str | None:
-    """PostgreSQL's code for what went wrong; None if it was something else that did."""
-    return getattr(error.orig, "sqlstate", None)

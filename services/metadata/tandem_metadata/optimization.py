@@ -13,7 +13,8 @@ from typing import Final
 from sqlalchemy import Connection, exc, inspect, text
 
 from tandem_metadata import revisions
-from tandem_metadata.db import Database, sqlstate
+from tandem_metadata.database_faults import sqlstate
+from tandem_metadata.db import Database
 from tandem_metadata.search import indexes
 from tandem_metadata.search.indexes import Index
 from tandem_shared.settings import SettingsError

@@ -261,6 +261,10 @@ def check(revision: str | None, conn: Connection) -> None:
     """Raise SettingsError, naming the command to run, if Tandem does not use that revision."""
     if revision in SUPPORTED:
         return
+    if revision is None and is_empty(conn):
+        raise SettingsError(
+            f"The database of --backend-store-uri has no tables yet; {UPGRADE} creates them."
+        )
     if revision is None:
         raise SettingsError(
             "The database of --backend-store-uri has tables but no revision (no alembic_version), "

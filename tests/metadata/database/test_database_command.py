@@ -22,6 +22,9 @@ def test_upgrade_creates_the_tables_of_an_empty_database(
     backend_store_uri: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = Settings(backend_store_uri=backend_store_uri)
+    database = Database(settings)
+    database.ping()  # makes SQLite's file
+    database.close()
     assert database_command.current(settings) == 1
     assert database_command.upgrade(settings) == 0
     assert database_command.current(settings) == 0
@@ -75,7 +78,7 @@ def test_upgrade_refuses_tables_that_are_not_mlflows(database: Database) -> None
 def test_a_database_that_does_not_answer_ends_the_command_with_a_sentence() -> None:
     settings = Settings(backend_store_uri="postgresql://someone:secret@127.0.0.1:1/name")
     for command in (database_command.current, database_command.upgrade):
-        with pytest.raises(SettingsError, match="--backend-store-uri: The database does not"):
+        with pytest.raises(SettingsError, match=r"--backend-store-uri: .* refused"):
             command(settings)
 
 
@@ -98,7 +101,7 @@ def test_upgrade_waits_for_a_database_that_does_not_answer_yet(
 def test_upgrade_does_not_wait_longer_than_it_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     settings = Settings(backend_store_uri="postgresql://someone:secret@127.0.0.1:1/name")
     began = time.monotonic()
-    with pytest.raises(SettingsError, match="does not answer"):
+    with pytest.raises(SettingsError, match="refused"):
         database_command.upgrade(settings, 2.5)
     assert 1 < time.monotonic() - began < 15
     assert "secret" not in capsys.readouterr().err

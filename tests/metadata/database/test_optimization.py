@@ -129,6 +129,13 @@ def test_a_role_that_does_not_own_the_tables_is_told(
 
 
 def test_a_database_that_is_not_mlflows_is_refused(backend_store_uri: str) -> None:
+    other = create_engine(parse_url(backend_store_uri))
+    if other.dialect.name == "postgresql":  # a file that is not there is refused as such
+        with pytest.raises(SettingsError, match="no tables yet"):
+            database_command.optimize(Settings(backend_store_uri=backend_store_uri))
+    with other.begin() as conn:
+        conn.exec_driver_sql("CREATE TABLE somebodys (id INTEGER)")
+    other.dispose()
     with pytest.raises(SettingsError, match="no revision"):
         database_command.optimize(Settings(backend_store_uri=backend_store_uri))
 

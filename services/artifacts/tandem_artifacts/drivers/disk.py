@@ -230,6 +230,19 @@ def remove_abandoned(uploads: str) -> None:
                     os.unlink(entry.path)
 
 
+def trouble(directory: str) -> str | None:
+    """Why artifacts cannot be kept in a directory, for the operator; None if nothing is seen."""
+    if not os.path.isdir(directory):
+        return f"{directory} is no directory, or is gone"
+    for right, action in ((os.R_OK | os.X_OK, "read"), (os.W_OK, "write to")):
+        if not os.access(directory, right):
+            return (
+                f"the service's user (id {os.geteuid()}) may not {action} {directory}, or its file "
+                "system is read-only"
+            )
+    return None
+
+
 @contextmanager
 def translated(path: str) -> Iterator[None]:
     """The errors of `tandem_shared.errors` for those of the system, about an artifact's path."""

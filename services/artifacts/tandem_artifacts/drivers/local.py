@@ -20,7 +20,7 @@ from tandem_artifacts.drivers.base import (
 )
 from tandem_artifacts.drivers.growing import Growing
 from tandem_artifacts.drivers.threads import ReadAhead, Threads, certainly
-from tandem_shared.errors import InvalidParameter, NotFound, Unavailable
+from tandem_shared.errors import InvalidParameter, NotFound, PermissionDenied, Unavailable
 
 UPLOADS = ".tandem-uploads"
 """The directory below the root where uploads grow until they are whole; not part of any listing."""
@@ -41,10 +41,13 @@ class Local(Driver):
     def __init__(self, root: Path) -> None:
         """Makes the directory if need be, and removes what a crash left of uploads a day ago.
 
-        Raises OSError when the directory cannot be made or used.
+        Raises OSError when the directory cannot be made, and PermissionDenied when the service may
+        not use it.
         """
         root.mkdir(parents=True, exist_ok=True)
         self._root = os.path.realpath(root)
+        if trouble := disk.trouble(self._root):
+            raise PermissionDenied(trouble)
         self._below = self._root.rstrip("/") + "/"
         self._uploads = os.path.join(self._root, UPLOADS)
         self._seed = secrets.token_hex(16)
@@ -125,8 +128,9 @@ class Local(Driver):
         self._check_thread.close()
 
     def _check(self) -> None:
-        if not os.path.isdir(self._root) or not os.access(self._root, os.R_OK | os.W_OK | os.X_OK):
-            raise Unavailable("The artifact directory is missing, or the service may not use it.")
+        if trouble := disk.trouble(self._root):
+            sentence = "The artifact directory is missing, or the service may not use it."
+            raise Unavailable(sentence, reason=trouble)
 
     def _inside(self, path: str) -> str:
         """The real path of what `path` names, which need not exist."""

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from tandem_artifacts.drivers.base import Driver
 from tandem_artifacts.drivers.guard import Guard
+from tandem_shared.errors import PermissionDenied
 from tandem_shared.settings import SettingsError
 
 
@@ -66,6 +67,8 @@ def _local(directory: str) -> Driver:
         return Local(Path(directory))
     except OSError as failure:
         raise _unusable(directory, failure.strerror or "it cannot be made") from failure
+    except PermissionDenied as failure:
+        raise _unusable(directory, failure.message) from failure
 
 
 def _s3(uri: SplitResult, expiry: dict[str, int]) -> Driver:

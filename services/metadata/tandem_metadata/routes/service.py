@@ -23,8 +23,8 @@ _SERVER_INFO = wire.encode_json(
 )
 
 
-def routes(context: Context, waiting: Callable[[], None] | None = None) -> list[Route]:
-    """The routes that need no resource.
+def probe(context: Context, waiting: Callable[[], None] | None = None) -> health.Probe:
+    """What asks whether the service can work.
 
     `waiting` raises Unavailable while the service waits for its database.
     """
@@ -32,14 +32,20 @@ def routes(context: Context, waiting: Callable[[], None] | None = None) -> list[
     async def check() -> None:
         if waiting:
             waiting()
-        await context.threads.run(context.db.ping)
+        await context.threads.run(context.db.check)
+
+    return health.Probe(check)
+
+
+def routes(ready: health.Probe) -> list[Route]:
+    """The routes that need no resource."""
 
     async def server_info(_: Request) -> Response:
         return json_response(_SERVER_INFO)
 
     return [
         Route("GET", "/health", health.health),
-        Route("GET", "/ready", health.ready(check)),
+        Route("GET", "/ready", ready.answer),
         Route("GET", "/version", health.version),
         Route("GET", "/metrics", prometheus.metrics),
         *api_routes("GET", "3.0/mlflow/server-info", server_info),

@@ -1,0 +1,55 @@
+"""The file of an SQLite database: where it is, and what keeps the service from using it."""
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from sqlalchemy import URL
+
+_ROOM: Final = 1024 * 1024
+"""Bytes that must be free beside a database: one batch may make its log longer by as much."""
+
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def path_of(url: URL) -> Path:
+    """The path of the database's file."""
+    path = url.database or ""
+    return Path(unquote(urlsplit(path).path) if path.startswith("file:") else path)
+
+
+def trouble(path: Path) -> str | None:
+    """Why the service's user cannot read and write a database there; None if nothing is known.
+
+    Only looks: a file that could be made is no trouble.
+    """
+    folder = path.parent
+    user = f"the service's user (id {os.geteuid()})"
+    if os.path.isdir(path):
+        return f"{path} is a directory; give the path of a file"
+    if not os.path.isdir(folder):
+        return f"the folder {folder} does not exist, or {user} may not look into it"
+    if os.path.exists(path):
+        if not os.access(path, os.R_OK):
+            return f"{user} may not read {path}"
+        if not os.access(path, os.W_OK):
+            return f"{user} may not write to {path}, or its file system is read-only"
+    beside = (f"{path}-wal", f"{path}-shm")
+    if not (
+        os.access(folder, os.W_OK | os.X_OK) or all(os.access(each, os.W_OK) for each in beside)
+    ):
+        return (
+            f"{user} may not make files in the folder {folder}, as SQLite does beside the "
+            "database, or its file system is read-only"
+        )
+    return None
+
+
+def take_room(folder: Path) -> None:
+    """Raise OSError unless the folder's file system takes more bytes; nothing of them stays."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(_ROOM))
+        file.flush()

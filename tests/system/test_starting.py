@@ -1,0 +1,90 @@
+"""What the commands say of a start that cannot work: one sentence, exit status 2, no secret."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+from tests.system import services
+
+ROOT = "mlflow-artifacts://127.0.0.1:5500/"
+BIN = Path(sys.executable).parent
+# Root may do what no permission allows, unless this is taken from it.
+SETPRIV = ["/usr/bin/setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+UNPRIVILEGED = SETPRIV if os.geteuid() == 0 else []
+
+
+def refusal(directory: Path, *command: str, **variables: str) -> str:
+    """The one line on standard error of a command that ends with status 2."""
+    done = subprocess.run(
+        [*UNPRIVILEGED, BIN / command[0], *command[1:]],
+        cwd=directory,
+        env=services.environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def metadata(*arguments: str) -> list[str]:
+    """A command that serves metadata."""
+    program = str(BIN / "tandem-metadata")
+    return [program, "serve", "--port", "0", "--default-artifact-root", ROOT, *arguments]
+
+
+@contextmanager
+def closed(path: Path, mode: int) -> Iterator[None]:
+    """A file or folder whose permissions are taken away meanwhile."""
+    before = path.stat().st_mode
+    path.chmod(mode)
+    try:
+        yield
+    finally:
+        path.chmod(before)
+
+
+def test_a_folder_without_write_permission_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with closed(folder, 0o555):
+        uri = f"sqlite:///{folder}/mlflow.db"
+        said = refusal(tmp_path, *metadata("--backend-store-uri", uri))
+        assert "--backend-store-uri" in said
+        assert f"may not make files in the folder {folder}" in said
+        destination = ("--port", "0", "--artifacts-destination")
+        said = refusal(tmp_path, "tandem-artifacts", "serve", *destination, str(folder))
+        assert f"may not write to {folder}" in said
+        said = refusal(tmp_path, "tandem-artifacts", "serve", *destination, f"{folder}/below")
+        assert f"{folder}/below cannot be used: Permission denied" in said
+
+
+def test_an_sqlite_file_is_not_served_while_it_is_read_only(tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    uri = f"sqlite:///{path}"
+    with services.service(tmp_path, [*UNPRIVILEGED, *metadata("--backend-store-uri", uri)]) as one:
+        assert requests.get(f"{one.url}/ready").status_code == 200
+        with closed(path, 0o444):
+            for _ in range(2):
+                answer = requests.get(f"{one.url}/ready")
+                assert (answer.status_code, "read-only" in answer.text) == (503, True)
+                assert str(tmp_path) not in answer.text
+        assert requests.get(f"{one.url}/ready").status_code == 200
+        told = [line["message"] for line in one.log_lines() if line["logger"] == "tandem.ready"]
+    assert len(told) == 2  # once a change, not at every probe
+    assert f"may not write to {path}" in told[0]
+    assert told[1] == "ready again"
+    with closed(path, 0o444):
+        said = refusal(tmp_path, *metadata("--backend-store-uri", uri))
+        assert f"may not write to {path}" in said
+        waiting = [*UNPRIVILEGED, *metadata("--backend-store-uri", uri, "--no-migrate")]
+        with services.service(tmp_path, waiting, started="/health") as one:
+            services.eventually(lambda: "may not write" in one.log.read_text())
+            assert requests.get(f"{one.url}/ready").status_code == 503
