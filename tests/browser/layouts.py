@@ -22,6 +22,9 @@ _ARTIFACT_PATHS = ("/api/2.0/mlflow-artifacts", "/ajax-api/2.0/mlflow-artifacts"
 _METADATA_NAME = "tandem.localhost"
 _ARTIFACTS_NAME = "artifacts.localhost"
 _START_SECONDS = 30
+LIBRARIES = "libraries.localhost"
+"""A host, of any port, that HTML artifacts may load from on two hosts; on one host there is none.
+"""
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,11 @@ class Layout:
 
 
 @contextmanager
-def one_host(directory: Path, prefix: str = "") -> Iterator[Layout]:
+def one_host(directory: Path, prefix: str = "", *arguments: str) -> Iterator[Layout]:
     """Paths of the artifact proxy lead to the artifacts service, all others to metadata.
 
-    Both services are below the prefix. Metadata reaches the other by the way that clients go.
+    Both services are below the prefix. Metadata reaches the other by the way that clients go; the
+    arguments are for it.
     """
     below = ("--static-prefix", prefix) if prefix else ()
     host = f"127.0.0.1:{services.free_port()}"
@@ -59,7 +63,7 @@ def one_host(directory: Path, prefix: str = "") -> Iterator[Layout]:
             )
         )
         metadata = running.enter_context(
-            _metadata(directory, host, *below, started=f"{prefix}/ready")
+            _metadata(directory, host, *below, *arguments, started=f"{prefix}/ready")
         )
         paths = " || ".join(f"PathPrefix(`{prefix}{path}`)" for path in _ARTIFACT_PATHS)
         rules = {metadata.url: f"PathPrefix(`{prefix or '/'}`)", artifacts.url: paths}
@@ -98,6 +102,8 @@ def two_hosts(directory: Path) -> Iterator[Layout]:
                 artifacts.url,
                 "--redirect-artifacts-to",
                 f"http://{artifacts_host}",
+                "--html-artifact-hosts",
+                f"{LIBRARIES}:*",
             )
         )
         rules = {metadata.url: f"Host(`{_METADATA_NAME}`)"}

@@ -104,6 +104,7 @@ class Tab:
         self._unanswered: set[Request] = set()
         self._expected = list(ALWAYS_EXPECTED)
         self._expected_blocks: list[re.Pattern[str]] = []
+        self._expected_hosts: set[str] = set()
         self.context = context
         context.set_default_timeout(_TIMEOUT)
         context.on("request", self._on_request)
@@ -123,6 +124,10 @@ class Tab:
     def expect_blocked(self, url: str) -> None:
         """Take it for right that the page's policy blocks requests to URLs the pattern finds."""
         self._expected_blocks.append(re.compile(url))
+
+    def expect_host(self, host: str) -> None:
+        """Take it for right that the page calls this `host:port` besides the layout's."""
+        self._expected_hosts.add(host)
 
     def open(self, address: str = "/") -> Page:
         """Go to a page of the UI by what its address has after the `#`, as a person by a link."""
@@ -155,7 +160,7 @@ class Tab:
         assert not self.failures, "requests failed:\n" + "\n".join(self.failures)
         assert not self.errors, "the console shows errors:\n" + "\n".join(self.errors)
         assert not self.alerts, "the page showed red messages:\n" + "\n".join(self.alerts)
-        foreign = self.hosts - self.layout.hosts
+        foreign = self.hosts - self.layout.hosts - self._expected_hosts
         assert not foreign, f"the page called other hosts: {foreign}"
 
     def settle(self, seconds: float = 10) -> None:

@@ -13,12 +13,14 @@ PREFIX = "/tools/mlflow"
 
 
 def test_pages_and_artifacts_are_below_the_prefix(browser: Browser, tmp_path: Path) -> None:
-    with layouts.one_host(tmp_path, PREFIX) as layout:
+    # Nobody may frame the UI here; it still frames what is its own.
+    with layouts.one_host(tmp_path, PREFIX, "--x-frame-options", "DENY") as layout:
         with layouts.client_of(layout):
             client = MlflowClient(layout.url)
             run_id = client.create_run("0", run_name="below").info.run_id
             client.log_metric(run_id, "loss", 0.5)
             client.log_text(run_id, "hello", "notes.txt")
+            client.log_text(run_id, "<script>document.write('drawn')</script>", "chart.html")
             client.log_image(run_id, content.picture(0), key="samples", step=0)
             client.create_registered_model("prefixed")
         with open_tab(browser, layout, "prefix") as tab:
@@ -34,6 +36,9 @@ def test_pages_and_artifacts_are_below_the_prefix(browser: Browser, tmp_path: Pa
             main.get_by_text("notes.txt", exact=True).click()
             expect(main.get_by_text("hello", exact=True)).to_be_visible()
             tab.shot("artifact")
+            main.get_by_text("chart.html", exact=True).click()
+            expect(main.frame_locator("iframe").get_by_text("drawn", exact=True)).to_be_visible()
+            main.get_by_text("notes.txt", exact=True).click()
             with page.expect_download() as downloading:
                 tab.component(DOWNLOAD).click()
             assert Path(downloading.value.path()).read_text() == "hello"

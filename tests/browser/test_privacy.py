@@ -27,9 +27,34 @@ _HOSTILE = """<!doctype html><title>hostile</title><h1>A hostile report</h1>
 <iframe src="{inner}"></iframe>
 <iframe src="javascript:{javascript}"></iframe>
 <object data="{inner}"></object>
-<script>parent.document.title = top.document.title = "canary"; top.location = "/canary-top"</script>
-<meta http-equiv="refresh" content="0;url={inner}">
+<script>
+document.querySelector("h1").append(", running");
+const attempts = [
+  () => parent.document.title = "canary",
+  () => top.document.title = "canary",
+  () => top.location = "/canary-top",
+  () => document.cookie = "canary=document",
+  () => indexedDB.open("canary"),
+  () => caches.open("canary"),
+  () => navigator.serviceWorker.register("{origin}/canary-service-worker"),
+  () => navigator.sendBeacon("{origin}/canary-beacon"),
+  () => new Image().src = "{origin}/canary-image",
+  () => new WebSocket("{origin}/canary-socket".replace("http", "ws")),
+  () => new EventSource("{origin}/canary-events"),
+  () => new Worker("{origin}/canary-worker"),
+  () => open("{origin}/canary-window"),
+  () => new Worker(URL.createObjectURL(new Blob(["fetch('{origin}/canary-in-worker')"]))),
+  () => parent.postMessage("tandem-html-artifact", "*"),
+  () => {{ const form = document.createElement("form");
+    form.action = "{origin}/canary-form"; form.method = "post";
+    document.documentElement.append(form); form.submit(); }},
+];
+for (const attempt of attempts) {{ try {{ attempt(); }} catch (error) {{ console.error(error); }} }}
+</script>
+<script>setTimeout(() => {{ location = "{origin}/canary-self"; }}, 1000)</script>
+<meta http-equiv="refresh" content="5;url={inner}">
 """
+_KEPT = "async () => [await indexedDB.databases(), await caches.keys()]"
 _PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 _NAMES = ("inline", "onerror", "onload", "srcdoc", "javascript")
 
@@ -74,9 +99,13 @@ def test_a_hostile_report_cannot_act_in_the_ui(browser: Browser, site: Site) -> 
         page = tab.open(f"/experiments/{experiment_id}/runs/{run_id}/artifacts/hostile")
         tree = page.get_by_role("main").get_by_role("list").first
         tree.get_by_text("report.html", exact=True).click()
-        expect(page.get_by_role("main").locator("iframe")).to_be_visible()
+        heading = page.frame_locator("iframe").get_by_role("heading", name="A hostile report")
+        expect(heading).to_have_text("A hostile report, running")
         tab.shot("artifact-hostile")
+        page.wait_for_timeout(1500)  # it tries to go elsewhere after a second
         assert _marks(tab) == []
+        assert tab.context.cookies() == []
+        assert "canary" not in str(page.evaluate(_KEPT))
         tree.get_by_text("picture.svg", exact=True).click()
         expect(page.get_by_role("img", name="hostile/picture.svg")).to_be_visible()
         tree.get_by_text("notes.md", exact=True).click()
@@ -84,7 +113,8 @@ def test_a_hostile_report_cannot_act_in_the_ui(browser: Browser, site: Site) -> 
         page.get_by_role("tab", name="Overview").click()
         assert _marks(tab) == []
         refused = "\n".join(tab.errors)
-        assert "script" in refused, "the report's scripts were not even tried"
+        for name in ("canary-inline", "canary-beacon", "canary-form", "serviceWorker", "caches"):
+            assert name in refused, f"{name} was not even tried"
         page.evaluate(_MARK.format(origin=site.layout.url, name="control"))
         assert len(_marks(tab)) == 2, "attempts that work leave no mark"
         tab.errors.clear()

@@ -44,6 +44,8 @@ FILES = {
 }
 MAIN_URL = "/static-files/static/js/main.0123abcd.js"
 DEFAULTS = "static-files/tandem-defaults.js"
+HTML_ARTIFACTS = "static-files/tandem-html-artifacts.js"
+FRAME_URL = "/static-files/tandem-html-artifact.html"
 
 Start = Callable[..., TestClient]
 
@@ -79,12 +81,15 @@ def ui(start: Start) -> TestClient:
     return start()
 
 
-def test_the_page_loads_our_defaults_before_the_builds_own_scripts(ui: TestClient) -> None:
+def test_the_page_loads_our_scripts_before_the_builds_own(ui: TestClient) -> None:
     answer = ui.get("/")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    added = f'<script defer="defer" src="{DEFAULTS}"></script>'
+    added = "".join(
+        f'<script defer="defer" src="{src}"></script>' for src in (DEFAULTS, HTML_ARTIFACTS)
+    )
     assert answer.text == PAGE.replace("<script", f"{added}<script")
+    assert ui.get(f"/{HTML_ARTIFACTS}").headers["content-type"] == "text/javascript; charset=utf-8"
     script = ui.get(f"/{DEFAULTS}")
     assert script.headers["content-type"] == "text/javascript; charset=utf-8"
     for key in ("mlflow.workflowType_v1", "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"):
@@ -98,7 +103,8 @@ def test_the_build_on_disk_stays_as_it_is(ui: TestClient, build: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", f"/{DEFAULTS}", "/static-files/favicon.ico", "/static-files/manifest.json"]
+    "path",
+    ["/", f"/{DEFAULTS}", FRAME_URL, "/static-files/favicon.ico", "/static-files/manifest.json"],
 )
 def test_what_has_no_hash_in_its_name_is_asked_for_again(ui: TestClient, path: str) -> None:
     answer = ui.get(path)
@@ -292,6 +298,68 @@ def test_who_may_frame_the_ui_is_as_the_setting_says(
     assert [part for part in policy.split("; ") if part.startswith("frame-ancestors")] == (
         [ancestors] if ancestors else []
     )
+
+
+def directives_of(policy: str) -> dict[str, str]:
+    return dict(part.partition(" ")[::2] for part in policy.split("; "))
+
+
+def test_html_artifacts_run_in_an_origin_of_their_own_and_reach_no_host(ui: TestClient) -> None:
+    headers = ui.get(FRAME_URL).headers
+    directives = directives_of(headers["content-security-policy"])
+    assert directives["sandbox"] == "allow-scripts"
+    assert directives["default-src"] == "'none'"
+    sources = {each for value in directives.values() for each in value.split()}
+    assert sources == {
+        "allow-scripts", "'none'", "'unsafe-inline'", "'unsafe-eval'", "data:", "blob:", "'self'",
+    }  # fmt: skip
+    assert [name for name, value in directives.items() if "'self'" in value] == ["frame-ancestors"]
+    assert headers["connection-allowlist"] == "()"
+    assert "connection-allowlist" not in ui.get("/").headers
+
+
+def test_html_artifacts_reach_the_hosts_that_the_setting_names(start: Start) -> None:
+    ui = start(html_artifact_hosts=("cdn.plot.ly", "https://*.example.com:8443"))
+    headers = ui.get(FRAME_URL).headers
+    directives = directives_of(headers["content-security-policy"])
+    led_there = {name for name, value in directives.items() if "cdn.plot.ly" in value}
+    kinds = ("script", "style", "img", "font", "media", "connect")
+    assert led_there == {f"{kind}-src" for kind in kinds}
+    assert directives["connect-src"] == "data: blob: cdn.plot.ly https://*.example.com:8443"
+    assert headers["connection-allowlist"] == (
+        '("*://cdn.plot.ly" "https://*.example.com:8443"); redirects=allow'
+    )
+    assert "plot.ly" not in ui.get("/").headers["content-security-policy"]
+    headers = start(html_artifact_hosts=("*",)).get(FRAME_URL).headers
+    assert directives_of(headers["content-security-policy"])["connect-src"] == "data: blob: *"
+    assert "connection-allowlist" not in headers
+
+
+@pytest.mark.parametrize(
+    ("option", "ancestors"), [("SAMEORIGIN", "'self'"), ("DENY", "'self'"), ("NONE", None)]
+)
+def test_the_ui_may_frame_html_artifacts_whoever_may_frame_it(
+    start: Start, option: str, ancestors: str | None
+) -> None:
+    policy = start(x_frame_options=option).get(FRAME_URL).headers["content-security-policy"]
+    assert directives_of(policy).get("frame-ancestors") == ancestors
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "a b", "a;b", "a,b", "'self'", "data:", "https://", "a.com/x", "ftp://a.com", "a..b"],
+)
+def test_what_is_no_host_for_html_artifacts_is_refused(host: str) -> None:
+    settings = Settings(html_artifact_hosts=(host,))
+    with pytest.raises(SettingsError, match="--html-artifact-hosts must hold hosts"):
+        settings.check()
+
+
+@pytest.mark.parametrize(
+    "host", ["*", "cdn.plot.ly", "*.a.com", "https://a.com", "localhost:*", "http://a:80"]
+)
+def test_hosts_for_html_artifacts_are_those_of_a_policy(host: str) -> None:
+    Settings(html_artifact_hosts=(host,)).check()
 
 
 @pytest.mark.parametrize("prefix", ["", "/mlflow"])

@@ -34,6 +34,7 @@ ACCEPTED_SWITCHES = ("--no-serve-artifacts", "--disable-workspaces")
 
 _DATABASES = ("sqlite", "postgresql")
 _KEY_BYTES = 32
+_CSP_HOST = re.compile(r"\*|(https?://)?(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:(\d+|\*))?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,13 @@ class Settings(CommonSettings):
         "Folder with MLflow's web UI, as deploy/fetch_ui.py makes it. "
         "Without it: no web UI, only the API.",
         env="TANDEM_UI_DIR",
+    )
+    html_artifact_hosts: tuple[str, ...] | None = setting(
+        None,
+        "Hosts that the web UI's previews of HTML artifacts may load from and call, "
+        "comma-separated, as cdn.plot.ly or https://*.example.com; * is any. "
+        "Without it: none, and a preview says what it was kept from.",
+        env="TANDEM_HTML_ARTIFACT_HOSTS",
     )
     migrate: bool = setting(
         True,
@@ -232,6 +240,12 @@ class Settings(CommonSettings):
             raise SettingsError("--artifacts-scheme must be http or https.")
         if self.artifacts_url and not self.artifacts_url.startswith(("http://", "https://")):
             raise SettingsError("--artifacts-url must begin with http:// or https://.")
+        for host in self.html_artifact_hosts or ():
+            if not _CSP_HOST.fullmatch(host):
+                raise SettingsError(
+                    "--html-artifact-hosts must hold hosts, as cdn.plot.ly, https://*.example.com "
+                    f"or *, but '{host}' is none."
+                )
         if self.pool_size < 1:
             raise SettingsError("--pool-size must be at least 1.")
         if self.pool_timeout < 0:

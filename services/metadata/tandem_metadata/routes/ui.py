@@ -1,12 +1,14 @@
 """The web UI: its page at `/`, its files under `/static-files/`."""
 
+from collections.abc import Mapping
+
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 
 from tandem_metadata.settings import Settings
 from tandem_metadata.ui import encodings
-from tandem_metadata.ui.assets import ASK_FIRST, DEFAULTS, Asset, Assets, Document
-from tandem_metadata.ui.policy import content_security_policy
+from tandem_metadata.ui.assets import ASK_FIRST, HTML_ARTIFACT, Asset, Assets, Document
+from tandem_metadata.ui.policy import CONTENT, content_security_policy, html_artifact_policies
 from tandem_shared.errors import EndpointNotFound
 from tandem_shared.http import Route
 
@@ -37,24 +39,24 @@ def routes(settings: Settings) -> list[Route]:
     assets = Assets(settings.ui_dir)
     policy = content_security_policy(settings)
     framed_policy = content_security_policy(settings, framed=True)
+    artifact_policies = html_artifact_policies(settings)
 
     async def page(request: Request) -> Response:
-        return _document(request, assets.page, policy)
-
-    async def defaults(request: Request) -> Response:
-        return _document(request, assets.defaults, policy)
+        return _document(request, assets.page, {CONTENT: policy})
 
     async def file(request: Request) -> Response:
         name = request.path_params["name"]
+        if added := assets.added.get(name):
+            own = artifact_policies if name == HTML_ARTIFACT else {CONTENT: policy}
+            return _document(request, added, own)
         asset = assets.find(name)
         if asset is None:
             raise EndpointNotFound(f"The web UI has no file '{name}'.")
         framed = f"/static-files/{name}".startswith(FRAMED)
-        return _file(request, asset, framed_policy if framed else policy)
+        return _file(request, asset, {CONTENT: framed_policy if framed else policy})
 
     served = [
         Route("GET", "/", page),
-        Route("GET", f"/static-files/{DEFAULTS}", defaults),
         Route("GET", "/static-files/{name:path}", file),
     ]
     if settings.static_prefix:  # the UI's addresses are relative to what ends in a slash
@@ -72,18 +74,18 @@ async def _add_slash(request: Request) -> Response:
     return RedirectResponse(f"{request.scope['path'].rpartition('/')[2]}/{query}", 307)
 
 
-def _document(request: Request, document: Document, policy: str) -> Response:
-    headers = _headers(ASK_FIRST, f'"{document.tag}"', policy)
+def _document(request: Request, document: Document, policies: Mapping[str, str]) -> Response:
+    headers = _headers(ASK_FIRST, f'"{document.tag}"', policies)
     if _known(request, document.tag):
         return Response(status_code=304, headers=headers)
     return Response(document.content, headers=headers, media_type=document.media_type)
 
 
-def _file(request: Request, asset: Asset, policy: str) -> Response:
+def _file(request: Request, asset: Asset, policies: Mapping[str, str]) -> Response:
     coding = encodings.choose(request.headers.get("accept-encoding", ""), asset.forms)
     form = asset.forms[coding]
     tag = asset.tag if coding == encodings.IDENTITY else f"{asset.tag}-{coding}"
-    headers = _headers(asset.cache_control, f'"{tag}"', policy)
+    headers = _headers(asset.cache_control, f'"{tag}"', policies)
     if len(asset.forms) > 1:
         headers["Vary"] = "Accept-Encoding"
     if _known(request, tag):
@@ -93,13 +95,13 @@ def _file(request: Request, asset: Asset, policy: str) -> Response:
     return _File(form.path, headers=headers, media_type=asset.media_type, stat_result=form.stat)
 
 
-def _headers(cache_control: str, etag: str, policy: str) -> dict[str, str]:
-    # The policy goes with scripts too: a worker obeys that of its own script, not of the page.
+def _headers(cache_control: str, etag: str, policies: Mapping[str, str]) -> dict[str, str]:
+    # A policy goes with scripts too: a worker obeys that of its own script, not of the page.
     return {
         "Cache-Control": cache_control,
         "ETag": etag,
-        "Content-Security-Policy": policy,
         "Referrer-Policy": "same-origin",
+        **policies,
     }
 
 

@@ -16,8 +16,15 @@ from tandem_metadata.ui.encodings import IDENTITY
 from tandem_shared.settings import SettingsError
 
 PAGE = "index.html"
-DEFAULTS = "tandem-defaults.js"
-"""Our script among the build's files; the build has none of that name."""
+HTML_ARTIFACT = "tandem-html-artifact.html"
+"""What shows HTML artifacts in a frame; it is sent with a policy of its own."""
+
+_SCRIPTS = {
+    "tandem-defaults.js": "defaults.js",
+    "tandem-html-artifacts.js": "html_artifacts.js",
+}
+_ADDED = _SCRIPTS | {HTML_ARTIFACT: "html_artifact.html"}
+"""Our files among the build's, which has none of these names, and what they are called here."""
 
 FOR_GOOD = "public, max-age=31536000, immutable"
 ASK_FIRST = "no-cache"
@@ -93,11 +100,10 @@ class Assets:
         }
         if PAGE not in self._files:
             raise _no_build(f"{folder} holds no {PAGE}")
-        script = Path(__file__).with_name("defaults.js").read_bytes()
-        self.defaults = _document(".js", script)
-        """What is served as `DEFAULTS`."""
-        self.page = _document(".html", _with_defaults((root / PAGE).read_bytes(), folder))
-        """The page of the UI, with `DEFAULTS` loaded before the build's own scripts."""
+        self.added = {name: _added(source) for name, source in _ADDED.items()}
+        """Our own files, by the names that they are served by."""
+        self.page = _document(".html", _with_scripts((root / PAGE).read_bytes(), folder))
+        """The page of the UI, with our scripts loaded before the build's own."""
 
     def find(self, name: str) -> Asset | None:
         """A file by its path in the folder."""
@@ -125,13 +131,20 @@ def _asset(path: Path) -> Asset:
     return Asset(_media_type(path.suffix), ASK_FIRST, _tag(path.read_bytes()), forms)
 
 
-def _with_defaults(page: bytes, folder: str) -> bytes:
+def _added(source: str) -> Document:
+    path = Path(__file__).with_name(source)
+    return _document(path.suffix, path.read_bytes())
+
+
+def _with_scripts(page: bytes, folder: str) -> bytes:
     first = _SCRIPT.search(page)
     if first is None:
         raise _no_build(f"{folder}/{PAGE} loads no script")
-    # Deferred scripts run in their order, so ours is done before the build's begins.
-    tag = f'<script defer="defer" src="static-files/{DEFAULTS}"></script>'.encode("ascii")
-    return page[: first.start()] + tag + page[first.start() :]
+    # Deferred scripts run in their order, so ours are done before the build's begin.
+    tags = "".join(
+        f'<script defer="defer" src="static-files/{name}"></script>' for name in _SCRIPTS
+    )
+    return page[: first.start()] + tags.encode("ascii") + page[first.start() :]
 
 
 def _no_build(reason: str) -> SettingsError:
