@@ -317,7 +317,7 @@ def test_an_experiment_id_that_is_no_number_is_refused(
         ("params.a > 'b'", "`params.a` does not support >"),
         ("tags.a IN ('b')", "`tags.a` does not support IN"),
         ("dataset.name IS NULL", "`dataset.name` does not support IS NULL"),
-        (f"params.a LIKE '{'%' * 10_001}'", "a pattern has at most 10000 characters"),
+        (f"params.a LIKE '{'%' * 1_001}'", "a pattern has at most 1000 characters"),
     ],
 )
 def test_a_comparison_that_makes_no_sense_is_refused(
@@ -361,7 +361,7 @@ def test_the_longest_filter_and_order_are_within_the_databases_limits(filled: Da
         filled, filter=many, order_by=order_by, experiment_ids=[str(n) for n in range(10_000)]
     )
     assert found == ["one"]
-    pattern = "%" + "[" * 9_999
+    pattern = "%" + "[" * 999
     assert _found(filled, f"params.word LIKE '{pattern}'") == set()
 
 

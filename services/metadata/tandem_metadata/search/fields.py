@@ -16,8 +16,8 @@ SIZES: Final = frozenset({"<", "<=", ">", ">="})
 MEMBERSHIP: Final = frozenset({"IN", "NOT IN"})
 PRESENCE: Final = frozenset({"IS NULL", "IS NOT NULL"})
 
-MAX_PATTERN: Final = 10_000
-"""Characters in a LIKE pattern; the databases have limits of their own above this."""
+MAX_PATTERN: Final = 1_000
+"""Characters in a LIKE pattern, which may be tried at each of the 100,000 that a value has."""
 
 Operand = Value | tuple[int, ...]
 """A value in its field's type; ids are whole numbers."""

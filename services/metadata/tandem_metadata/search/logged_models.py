@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, String, and_, cast, exists, or_, select
 
 from tandem_metadata.messages.logged_models import SearchDataset, SearchOrderBy
-from tandem_metadata.search.compile import check_lookups, compare
+from tandem_metadata.search.compile import check_lookups, compare, compare_mine
 from tandem_metadata.search.fields import Condition, Entity
 from tandem_metadata.search.lexer import CLAUSE_LENGTH, is_text, shown
 from tandem_metadata.search.logged_model_fields import ALIASES, LOGGED_MODELS
@@ -95,11 +95,13 @@ def _clause(condition: Condition, metric_of: Sequence[Clause], dialect: str) -> 
             holds = compare(metrics.metric_value, operator, value, dialect)
             return exists().where(*metric_of, metrics.metric_name == key, holds)
         case Entity.PARAM:
-            holds = compare(params.param_value, operator, value, dialect)
-            return exists().where(_mine(logged_model_params), params.param_key == key, holds)
+            mine = _mine(logged_model_params)
+            holds = compare_mine(mine, params.param_value, operator, value, dialect)
+            return exists().where(mine, params.param_key == key, holds)
         case Entity.TAG:
-            holds = compare(tags.tag_value, operator, value, dialect)
-            return exists().where(_mine(logged_model_tags), tags.tag_key == key, holds)
+            mine = _mine(logged_model_tags)
+            holds = compare_mine(mine, tags.tag_value, operator, value, dialect)
+            return exists().where(mine, tags.tag_key == key, holds)
     return compare(_FILTERED[key], operator, value, dialect)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, FromClause, Table, and_, type_coerce
 
-from tandem_metadata.search.compile import Clause, check_lookups, compare
+from tandem_metadata.search.compile import Clause, check_lookups, compare, compare_mine
 from tandem_metadata.search.fields import Condition, Entity
 from tandem_metadata.tables.registry import (
     model_version_tags,
@@ -79,9 +79,11 @@ def matching(
             tags.setdefault(key, []).append(condition)
     for key, wanted in tags.items():
         tag = searched.tags.alias()
-        mine = (tag.c[name] == searched.table.c[name] for name in searched.identity)
-        source = source.join(tag, and_(*mine, tag.c.key == key))
-        clauses += [compare(tag.c.value, it.operator, it.value, dialect) for it in wanted]
+        mine = and_(*(tag.c[name] == searched.table.c[name] for name in searched.identity))
+        source = source.join(tag, and_(mine, tag.c.key == key))
+        clauses += [
+            compare_mine(mine, tag.c.value, it.operator, it.value, dialect) for it in wanted
+        ]
     if for_prompts:
         return source, clauses
     # One version that says so makes a prompt of all versions of that name, as in MLflow.
