@@ -1,16 +1,17 @@
 """The command line of a service: `<name> serve` with one flag for every setting."""
 
 import argparse
+import difflib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NoReturn
 
 from tandem_shared import MLFLOW_VERSION, __version__
 from tandem_shared import settings as settings_table
 from tandem_shared.service import Service, command, launch
-from tandem_shared.settings import CommonSettings
+from tandem_shared.settings import CommonSettings, without_credentials
 
 Subparsers = Any
 """What `argparse.ArgumentParser.add_subparsers` returns; argparse gives it no public name."""
@@ -39,14 +40,41 @@ def main(of: Command, arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status, 2 with a sentence if refused."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     settings_table.refuse_flags(given, of.refused_flags)
-    parsed = parser(of).parse_args(given)
+    parsed, unknown = parser(of).parse_known_args(given)
+    if unknown:
+        parsed.parser.refuse(unknown)
     return command(lambda: int(parsed.act(parsed)))
 
 
-def parser(of: Command) -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """Ends with one sentence for what it cannot take, where argparse prints all flags."""
+
+    def __init__(self, **options: Any) -> None:
+        """As argparse's, but for abbreviations: there are none."""
+        super().__init__(**options, allow_abbrev=False)
+        self.set_defaults(parser=self)
+
+    def error(self, message: str) -> NoReturn:
+        print(f"error: {self.prog}: {without_credentials(message)}.", file=sys.stderr)
+        sys.exit(2)
+
+    def refuse(self, unknown: Sequence[str]) -> NoReturn:
+        """End for arguments that are none of the parser's; a value is not repeated."""
+        first = unknown[0]
+        if not first.startswith("-"):
+            self.error("an argument belongs to no flag; is there a space or a flag missing")
+        name = first.partition("=")[0]
+        flags = [each for action in self._actions for each in action.option_strings]
+        near = difflib.get_close_matches(name, flags, 1)
+        hint = f"did you mean {near[0]}?" if near else f"`{self.prog} --help` names them all."
+        print(f"error: {self.prog} has no flag {name}: {hint}", file=sys.stderr)
+        sys.exit(2)
+
+
+def parser(of: Command) -> Parser:
     """The parser of a service's command line."""
     name = of.service.name
-    root = argparse.ArgumentParser(prog=name, description=of.about, allow_abbrev=False)
+    root = Parser(prog=name, description=of.about)
     root.add_argument(
         "--version",
         action="version",
@@ -59,7 +87,6 @@ def parser(of: Command) -> argparse.ArgumentParser:
         help="run the service",
         description=f"{of.about} A flag wins over its environment variable.",
         add_help=False,
-        allow_abbrev=False,
     )
     serve.add_argument("--help", action="help", help="show this message and exit")
     settings_table.add_arguments(serve, of.settings)

@@ -161,7 +161,11 @@ def add_arguments(parser: argparse.ArgumentParser, of: type[CommonSettings]) -> 
                 *names, dest=item.name, action="store_const", const="true", help=text
             )
             parser.add_argument(
-                off, dest=item.name, action="store_const", const="false", help=argparse.SUPPRESS
+                off,
+                dest=item.name,
+                action="store_const",
+                const="false",
+                help=f"turn {flag(item)} off",
             )
         else:
             shape = _SHAPES[_base(hints[item.name])]

@@ -48,16 +48,14 @@ def _prepare(settings: Settings) -> None:
 
 
 def _add_db(subparsers: cli.Subparsers) -> None:
-    db = subparsers.add_parser(
-        "db", help="create, inspect or speed up the database", allow_abbrev=False
-    )
+    db = subparsers.add_parser("db", help="create, inspect or speed up the database")
     actions = db.add_subparsers(dest="action", metavar="action", required=True)
     for name, act, text in (
         ("upgrade", _upgrade, "create the tables that are missing"),
         ("current", _current, "print the database's revision"),
         ("optimize", _optimize, "add indexes that keep searches fast among many runs"),
     ):
-        action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
+        action = actions.add_parser(name, help=text, description=text)
         action.add_argument("--backend-store-uri", metavar="TEXT", help=_DB_HELP)
         action.set_defaults(act=act)
         if name == "upgrade":
@@ -95,9 +93,12 @@ def _settings(parsed: argparse.Namespace) -> Settings:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"it must be a number from 0 up, not {text!r}")
     return seconds
 
 
