@@ -1,7 +1,13 @@
-"""Artifact paths that clients send: relative, `/`-separated, and inside their root."""
+"""Artifact paths that clients send: relative, `/`-separated, and inside their root.
 
+MLflow's clients do not escape the names of artifacts in URLs, and its server decodes a path until
+nothing is left to decode; recent clients decode the names of a listing likewise. So a name has one
+form that all of them agree on, and only that one can be listed and then fetched: `canonical`.
+"""
+
+import posixpath
 import re
-from urllib.parse import unquote
+from urllib.parse import unquote, urlparse
 
 from tandem_shared.errors import InvalidParameter
 
@@ -11,27 +17,24 @@ MAX_PATH_BYTES = 1024
 MAX_NAME_BYTES = 255
 """The longest single name in UTF-8 bytes: the limit of the usual file systems."""
 
+_USUAL = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}(/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254})*")
+"""Paths that are safe and canonical at first sight: nearly all."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_WINDOWS_DRIVE = re.compile(r"[A-Za-z]:(/|$)")
+_WINDOWS_ROOT = re.compile(r"[A-Za-z]:[/\\]|\\\\")
+_SEPARATOR = re.compile(r"[/\\]")
 
 
 def check(path: str) -> str:
     """Return an artifact path, percent-decoded once by the HTTP layer already, if it is safe.
 
     A safe path names something below its root, by names that a stock client can also fetch. Raises
-    InvalidParameter for empty, `.` and `..` segments, absolute paths and Windows drives,
-    backslashes, control characters, `#`, over-long names, and for all of these hidden behind
-    further percent-encoding.
+    InvalidParameter for empty and `.` segments, line ends, `#`, over-long names, and for what leads
+    elsewhere: `..` (also between backslashes), absolute paths and Windows drives, at whatever depth
+    percent-encoding hides it.
     """
-    if len(path.encode("utf-8", "surrogatepass")) > MAX_PATH_BYTES:
-        raise InvalidParameter(f"Invalid path: it is longer than {MAX_PATH_BYTES} bytes.")
-    layer = path
-    while True:
-        _check_layer(layer)
-        inner = unquote(layer)
-        if inner == layer:
-            return path
-        layer = inner
+    canonical(path)
+    return path
 
 
 def check_optional(path: str | None) -> str:
@@ -44,19 +47,83 @@ def check_optional(path: str | None) -> str:
     return check(path.removesuffix("/"))
 
 
-def _check_layer(path: str) -> None:
-    if "\\" in path or _WINDOWS_DRIVE.match(path):
-        raise InvalidParameter("Invalid path: separate names by '/', without a drive or backslash.")
-    if _CONTROL.search(path):
+def canonical(path: str) -> str:
+    """The path under which MLflow's server stores what a client calls so; raises as `check` does.
+
+    Percent-encoding is undone as often as there is any, and what a URL would lose (tabs, a `;` or
+    `?` at its end) goes with it. Control characters are left, or put, as `%07`. What comes out is
+    its own canonical form.
+    """
+    if len(path) <= MAX_PATH_BYTES and _USUAL.fullmatch(path):
+        return path
+    _check_given(path)
+    layer = path
+    while True:
+        _check_leads_below(layer)
+        inner = _decoded(layer)
+        if inner == layer:
+            break
+        layer = inner
+    return _escaped(layer)
+
+
+def check_stored(path: str) -> str:
+    """Like `check`, for what a store is given; raises InvalidParameter for control characters too.
+
+    It need not be canonical: other programs than MLflow's server put files there as well.
+    """
+    if holds_control(path):
         raise InvalidParameter("Invalid path: it holds a control character.")
-    if "\ufffd" in path or any("\ud800" <= character <= "\udfff" for character in path):
-        raise InvalidParameter("Invalid path: it is not valid UTF-8.")
+    return check(path)
+
+
+def holds_control(path: str) -> bool:
+    """Whether the path holds a control character, which no canonical one does."""
+    return _CONTROL.search(path) is not None
+
+
+def _decoded(path: str) -> str:
+    """One layer of encoding less."""
+    try:
+        return urlparse(unquote(path)).geturl()
+    except ValueError:
+        raise InvalidParameter("Invalid path: it must be relative, without a host.") from None
+
+
+def _escaped(path: str) -> str:
+    """A decoded path as it is stored; raises InvalidParameter when it cannot be."""
     if "#" in path:
         raise InvalidParameter("Invalid path: '#' cannot be part of an artifact's name.")
+    # Only encoded segments may still be empty or '.'; none is '..'.
+    if path.rpartition("/")[2] in ("", "."):
+        raise InvalidParameter("Invalid path: its last segment is empty; it must name a file.")
+    path = _CONTROL.sub(lambda found: f"%{ord(found[0]):02x}", posixpath.normpath(path))
+    _check_length(path)
+    return path
+
+
+def _check_given(path: str) -> None:
+    _check_length(path)
+    if "\n" in path:
+        raise InvalidParameter("Invalid path: it holds a line end, a control character.")
+    if any("\ud800" <= character <= "\udfff" for character in path):
+        raise InvalidParameter("Invalid path: it is not valid UTF-8.")
+    if not path.startswith("/") and {"", "."} & set(path.split("/")):
+        raise InvalidParameter("Invalid path: it holds an empty or '.' segment.")
+
+
+def _check_leads_below(path: str) -> None:
     if path.startswith("/"):
         raise InvalidParameter("Invalid path: it must be relative, without a leading '/'.")
+    if _WINDOWS_ROOT.match(path):
+        raise InvalidParameter("Invalid path: it must be relative, without a drive or host.")
+    if ".." in _SEPARATOR.split(path):
+        raise InvalidParameter("Invalid path: it holds a '..' segment.")
+
+
+def _check_length(path: str) -> None:
+    if len(path.encode("utf-8", "surrogatepass")) > MAX_PATH_BYTES:
+        raise InvalidParameter(f"Invalid path: it is longer than {MAX_PATH_BYTES} bytes.")
     for name in path.split("/"):
-        if name in ("", ".", ".."):
-            raise InvalidParameter("Invalid path: it holds an empty, '.' or '..' segment.")
         if len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
             raise InvalidParameter(f"Invalid path: a name is longer than {MAX_NAME_BYTES} bytes.")

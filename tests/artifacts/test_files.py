@@ -287,3 +287,36 @@ def test_metrics_count_bytes_and_name_no_artifact(http: TestClient) -> None:
     assert 'tandem_artifact_bytes_total{direction="out"}' in text
     assert 'route="/api/2.0/mlflow-artifacts/artifacts/{path:path}"' in text
     assert "secret-name" not in text
+
+
+def test_a_name_that_is_encoded_further_is_stored_decoded(http: TestClient, tmp_path: Path) -> None:
+    # As clients send a name with a percent sign that begins no code: they escape all of them.
+    name = "images/k%2525step%25250%2525timestamp%25251795885658165%252507ab%252541.png"
+    put(http, name)
+    stored_name = "images/k%step%0%timestamp%1795885658165%07abA.png"
+    assert stored(tmp_path) == [stored_name]
+    listed = http.get(ARTIFACTS, params={"path": "images"}).json()["files"]
+    assert [file["path"] for file in listed] == [stored_name.removeprefix("images/")]
+    assert http.get(f"{ARTIFACTS}/{name}").content == b"0123456789"
+    assert http.head(f"{ARTIFACTS}/{name}").status_code == 200
+    assert http.delete(f"{ARTIFACTS}/{name}").status_code == 200
+    assert stored(tmp_path) == []
+
+
+def test_a_file_that_others_put_there_is_found_under_its_very_name(
+    http: TestClient, tmp_path: Path
+) -> None:
+    (tmp_path / "run%41").mkdir()
+    (tmp_path / "run%41" / "big%42.bin").write_bytes(b"by parts")
+    path = "run%252541/big%252542.bin"
+    listed = http.get(ARTIFACTS, params={"path": "run%41"}).json()["files"]
+    assert [file["path"] for file in listed] == ["big%42.bin"]
+    assert http.get(f"{ARTIFACTS}/{path}").content == b"by parts"
+    assert http.head(f"{ARTIFACTS}/{path}").headers["content-length"] == "8"
+
+    put(http, path, b"canonical")
+    assert stored(tmp_path) == ["run%41/big%42.bin", "runA/bigB.bin"]
+    assert http.get(f"{ARTIFACTS}/{path}").content == b"canonical"
+    for left in (["run%41/big%42.bin"], []):
+        assert http.delete(f"{ARTIFACTS}/{path}").status_code == 200
+        assert stored(tmp_path) == left

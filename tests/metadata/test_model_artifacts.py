@@ -187,7 +187,7 @@ def test_a_file_of_a_model_needs_its_path(http: TestClient) -> None:
     assert refused(http, FILE, artifact_file_path="") == (400, "BAD_REQUEST")
 
 
-@pytest.mark.parametrize("path", ["../x", "a/../../b", "/etc/passwd", "%2e%2e/x", "a\\b"])
+@pytest.mark.parametrize("path", ["../x", "a/../../b", "/etc/passwd", "%2e%2e/x", "..\\b"])
 def test_a_path_stays_below_the_model(http: TestClient, database: Database, path: str) -> None:
     put_version(database, source=MODEL)
     assert refused(http, VERSION, name="fraud", version="1", path=path) == INVALID

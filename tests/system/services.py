@@ -138,26 +138,31 @@ def stack(
 
 
 @contextmanager
-def mlflow_server(directory: Path) -> Iterator[Process]:
+def mlflow_server(
+    directory: Path,
+    destination: str | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[Process]:
     """MLflow's own server over a fresh SQLite database, serving artifacts too.
 
-    It gets the address of its own artifact proxy as the default artifact root, as Tandem's metadata
-    service gets the address of the artifacts service.
+    Without a destination they are in `directory/artifacts`. It gets the address of its own artifact
+    proxy as the default artifact root, as Tandem's metadata service gets that of the artifacts
+    service.
     """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     options = {
         "--backend-store-uri": f"sqlite:///{directory / 'mlflow.db'}",
         "--default-artifact-root": f"mlflow-artifacts://127.0.0.1:{port}/",
-        "--artifacts-destination": str(directory / "artifacts"),
+        "--artifacts-destination": destination or str(directory / "artifacts"),
         "--host": "127.0.0.1",
         "--port": str(port),
         "--workers": "1",
     }
     command = ["mlflow", "server", *(part for pair in options.items() for part in pair)]
     # Jobs are background processes of features that no test asks about.
-    variables = environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
-    server = _start(directory, command, variables)
+    chosen = environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", **(variables or {}))
+    server = _start(directory, command, chosen)
     server.url = url
     try:
         _wait(server, lambda: _answers(f"{url}/health"))

@@ -243,8 +243,8 @@ def test_a_page_token_belongs_to_its_query(scene: Scene) -> None:
 
 _PATHS = (
     "..", "../x", "a/../../x", "%2e%2e/x", "a/%2e%2e/%2e%2e/x", "%252e%252e/x", "a/%252e%252e/x",
-    "%2Fetc/x", "/etc/x", "%252Fetc%252Fx", "a//b", "a/./b", "./b", "a%00b", "a%0ab", "a%5C..%5Cb",
-    "C:%5Cx", "%ff", "a%23b", "x" * 300, "a/" * 600 + "b",
+    "%2Fetc/x", "/etc/x", "%252Fetc%252Fx", "a//b", "a/./b", "./b", "a%0ab", "a%5C..%5Cb", "C:%5Cx",
+    "a%23b", "x" * 300, "a/" * 600 + "b",
 )  # fmt: skip
 
 

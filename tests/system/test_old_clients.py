@@ -16,6 +16,12 @@ _CACHE = Path(__file__).parents[2] / ".cache" / "clients"
 
 VERSIONS = ("2.8.1", "2.22.4")
 
+_IMAGES = [
+    [f"k%step%{step}%timestamp%{end}", first, True]
+    for step in (0, 7)
+    for end, first in (("%compressed.webp", "RIFF"), (".png", "\x89PNG"))
+]
+
 
 def _interpreter(version: str) -> Path:
     """The interpreter of an environment with that client, made at the first use and kept."""
@@ -89,6 +95,7 @@ def test_an_old_client_does_its_whole_work(client: tuple[str, Path], stack: Stac
             "inside": [["all/a.txt", False, 5], ["all/deep", True, None]],
             "downloaded": "beta",
         },
+        "images": None if version == "2.8.1" else _IMAGES,
         "models": {
             "added": {
                 "models:/adder@champion": 1,

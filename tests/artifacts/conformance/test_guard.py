@@ -18,7 +18,18 @@ from tests.artifacts.conformance.content import entries, fetch, hanging, stream
 
 pytestmark = pytest.mark.anyio
 
-UNSAFE = ["..", "../x", "a/../b", "/etc/passwd", "a//b", "./a", "a\\b", "a\x00b", "%2e%2e/x", "a#b"]
+UNSAFE = [
+    "..",
+    "../x",
+    "a/../b",
+    "/etc/passwd",
+    "a//b",
+    "./a",
+    "..\\b",
+    "a\x00b",
+    "%2e%2e/x",
+    "a#b",
+]
 
 
 @pytest.fixture

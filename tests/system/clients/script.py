@@ -5,6 +5,7 @@ Arguments: the tracking URI, and a name to make experiments with.
 
 import json
 import os
+import re
 import sys
 import tempfile
 
@@ -48,6 +49,7 @@ def main(uri, name):
     client.restore_run(child_id)
     seen["restored"] = client.get_run(child_id).info.lifecycle_stage
     seen["artifacts"] = artifacts(client, run_id)
+    seen["images"] = images(client, run_id)
     seen["models"] = models(client, name.replace(" ", "-"))
     seen["prompts"] = prompts(name.replace(" ", "-"))
     print(json.dumps(seen))
@@ -137,6 +139,29 @@ def artifacts(client, run_id):
         "inside": sorted((each.path, each.is_dir, each.file_size) for each in inside),
         "downloaded": downloaded,
     }
+
+
+def images(client, run_id):
+    """Names and first bytes of images that were logged by key, each as it comes back."""
+    if mlflow.__version__.startswith("2.8."):
+        return None
+    import numpy
+
+    for step in (0, 7):
+        client.log_image(run_id, numpy.zeros((8, 8, 3), "uint8"), key="k", step=step)
+    found = []
+    with tempfile.TemporaryDirectory() as directory:
+        whole = client.download_artifacts(run_id, "images", directory)
+        for each in client.list_artifacts(run_id, "images"):
+            name = os.path.basename(each.path)
+            with open(os.path.join(whole, name), "rb") as file:
+                first = file.read(4)
+            with open(client.download_artifacts(run_id, each.path), "rb") as file:
+                again = file.read(4) == first
+            # Without the time and what is random.
+            shown = re.sub("timestamp%[0-9]+%[-0-9a-z]+", "timestamp%", name)
+            found.append([shown, first.decode("latin-1"), again])
+    return sorted(found)
 
 
 class Adder(mlflow.pyfunc.PythonModel):

@@ -196,7 +196,7 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "artifacts: list after deleting",
         "artifacts: the ajax twin of a listing",
     ),
-    "A backslash is refused at once: on some systems it separates names.": (
+    "Climbing by backslashes is refused at once: on some systems they separate names.": (
         "artifacts: download a path with a backslash",
     ),
     "MLflow's protobuf contract declares this path, but its server does not route it.": (

@@ -60,44 +60,46 @@ class Guard(Driver):
 
     async def stat(self, path: str) -> Stat:
         with _timed("stat"):
-            return await self._driver.stat(paths.check(path))
+            return await self._driver.stat(paths.check_stored(path))
 
     @asynccontextmanager
     async def read(
         self, path: str, start: int = 0, length: int | None = None, *, etag: str | None = None
     ) -> AsyncIterator[Reading]:
         with _timed("read"), _transfers(_OUT).track_inprogress():
-            async with self._driver.read(paths.check(path), start, length, etag=etag) as reading:
+            async with self._driver.read(
+                paths.check_stored(path), start, length, etag=etag
+            ) as reading:
                 yield Reading(reading.stat, _counted(reading.chunks, _OUT))
 
     async def write(self, path: str, chunks: AsyncIterator[bytes]) -> None:
         with _timed("write") as timing, _transfers(_IN).track_inprogress():
-            await self._driver.write(paths.check(path), _counted(timing.watch(chunks), _IN))
+            await self._driver.write(paths.check_stored(path), _counted(timing.watch(chunks), _IN))
 
     async def list(self, path: str) -> AsyncIterator[Entry]:
         with _timed("list"):
-            async for entry in self._driver.list(paths.check_optional(path)):
+            async for entry in self._driver.list(paths.check_stored(path) if path else ""):
                 yield entry
 
     async def delete(self, path: str) -> None:
         with _timed("delete"):
-            await self._driver.delete(paths.check(path))
+            await self._driver.delete(paths.check_stored(path))
 
     async def create_multipart(self, path: str, parts: int) -> MultipartUpload:
         with _timed("create_multipart"):
-            return await self._driver.create_multipart(paths.check(path), parts)
+            return await self._driver.create_multipart(paths.check_stored(path), parts)
 
     async def complete_multipart(self, path: str, upload_id: str, parts: Sequence[Part]) -> None:
         with _timed("complete_multipart"):
-            await self._driver.complete_multipart(paths.check(path), upload_id, parts)
+            await self._driver.complete_multipart(paths.check_stored(path), upload_id, parts)
 
     async def abort_multipart(self, path: str, upload_id: str) -> None:
         with _timed("abort_multipart"):
-            await self._driver.abort_multipart(paths.check(path), upload_id)
+            await self._driver.abort_multipart(paths.check_stored(path), upload_id)
 
     async def presign_download(self, path: str) -> str:
         with _timed("presign_download"):
-            return await self._driver.presign_download(paths.check(path))
+            return await self._driver.presign_download(paths.check_stored(path))
 
     async def close(self) -> None:
         await self._driver.close()

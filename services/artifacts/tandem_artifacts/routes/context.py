@@ -1,5 +1,6 @@
 """What the routes work with, and how they read paths and JSON bodies."""
 
+import re
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from tandem_artifacts.drivers.base import Driver
 from tandem_artifacts.settings import Settings
 from tandem_shared import paths, wire
-from tandem_shared.errors import InvalidParameter
+from tandem_shared.errors import InvalidParameter, NotFound
 from tandem_shared.http import read_json_body
 
 T = TypeVar("T", bound=Struct)
@@ -43,9 +44,40 @@ class Context:
         return self.driver.presigned and self.settings.enable_proxy_multipart_download
 
 
-def artifact_path(request: Request) -> str:
-    """The artifact that the URL names; raises InvalidParameter if it is not safe to use."""
-    return paths.check(request.path_params["path"])
+def given_path(request: Request) -> str:
+    """The path that the URL names, which is not checked yet."""
+    path: str = request.path_params["path"]
+    if "//" in path and b"//" not in request.scope["raw_path"]:
+        # Slashes of a name that holds %2f; MLflow's server takes such two for one as well.
+        return re.sub("/{2,}", "/", path)
+    return path
+
+
+def new_path(request: Request) -> str:
+    """Where an artifact that the URL names is stored; raises InvalidParameter if it is not safe."""
+    return paths.canonical(given_path(request))
+
+
+async def stored_path(driver: Driver, path: str) -> str:
+    """Where the artifact or directory is that a client calls so; raises InvalidParameter if unsafe.
+
+    That is its canonical path. Only what other programs put there, or MLflow's server by parts, may
+    have the very name that was asked for, and none under the canonical one.
+    """
+    name = paths.canonical(path)
+    if name == path or paths.holds_control(path) or await _is_there(driver, name):
+        return name
+    return path if await _is_there(driver, path) else name
+
+
+async def _is_there(driver: Driver, path: str) -> bool:
+    try:
+        await driver.stat(path)
+    except NotFound:
+        return False
+    except InvalidParameter:  # a directory
+        return True
+    return True
 
 
 async def json_body(request: Request, of: type[T]) -> T:

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from tandem_artifacts.drivers.base import Driver, Entry, Stat
 from tandem_artifacts.messages import FileInfo, ListArtifacts
 from tandem_artifacts.routes import conditions, content, streaming
-from tandem_artifacts.routes.context import Context, artifact_path
+from tandem_artifacts.routes.context import Context, given_path, new_path, stored_path
 from tandem_shared import paths, wire
 from tandem_shared.artifact_http import RELAYED
 from tandem_shared.errors import BadRequest, InvalidParameter, NotFound
@@ -52,7 +52,8 @@ def routes(context: Context) -> list[Route]:
 async def list_directory(context: Context, request: Request) -> Response:
     """One level below `path`; nothing for a path that is a file or does not exist."""
     message = wire.decode_query(request.query_params.multi_items(), ListArtifacts)
-    entries = context.driver.list(paths.check_optional(message.path))
+    path = paths.check_optional(message.path)
+    entries = context.driver.list(await stored_path(context.driver, path) if path else "")
     first = await _page(entries)
     if len(first) < _PAGE:
         return json_response(b'{"files":[' + b",".join(first) + b"]}" if first else b"{}")
@@ -61,7 +62,7 @@ async def list_directory(context: Context, request: Request) -> Response:
 
 async def download(context: Context, request: Request) -> Response:
     """The artifact, or the part of it that the Range header names."""
-    path = artifact_path(request)
+    path = await stored_path(context.driver, given_path(request))
     redirect = context.settings.redirect_downloads and RELAYED not in request.headers
     if redirect and context.driver.presigned:
         url = await context.driver.presign_download(path)
@@ -71,7 +72,7 @@ async def download(context: Context, request: Request) -> Response:
 
 async def head(context: Context, request: Request) -> Response:
     """What `download` would say about the artifact, without it."""
-    path = artifact_path(request)
+    path = await stored_path(context.driver, given_path(request))
     stat = await context.driver.stat(path)
     selection = conditions.select(request.headers, stat, ranges=False)
     if selection.status == 200:
@@ -81,7 +82,7 @@ async def head(context: Context, request: Request) -> Response:
 
 async def upload(context: Context, request: Request) -> Response:
     """Store the body as the artifact, all of it or nothing."""
-    path = artifact_path(request)
+    path = new_path(request)
     if "content-range" in request.headers:
         raise BadRequest("An upload carries the whole artifact; leave Content-Range out.")
     limit = context.settings.max_artifact_bytes
@@ -95,7 +96,8 @@ async def upload(context: Context, request: Request) -> Response:
 
 async def delete(context: Context, request: Request) -> Response:
     """Delete an artifact, or a directory with all below it; clients name directories as `dir/`."""
-    await context.driver.delete(paths.check(request.path_params["path"].removesuffix("/")))
+    path = given_path(request).removesuffix("/")
+    await context.driver.delete(await stored_path(context.driver, path))
     return json_response(b"{}")
 
 

@@ -15,7 +15,7 @@ from tandem_artifacts.messages import (
     CreateMultipartUploadResponse,
     MultipartUploadCredential,
 )
-from tandem_artifacts.routes.context import Context, artifact_path, json_body
+from tandem_artifacts.routes.context import Context, given_path, json_body
 from tandem_shared import paths, wire
 from tandem_shared.errors import InvalidParameter, NotSupported
 from tandem_shared.http import Route, api_routes, json_response
@@ -82,8 +82,7 @@ def _object_path(request: Request, local_file: str) -> str:
     name = re.split(r"[/\\]", local_file)[-1]
     if not name:
         raise InvalidParameter(f"Invalid value for parameter 'path': '{local_file}' names no file.")
-    directory = artifact_path(request)
-    return paths.check(f"{directory}/{name}")
+    return paths.canonical(f"{paths.check(given_path(request))}/{name}")
 
 
 def _check_supported(context: Context) -> None:

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tandem_artifacts.messages import GetPresignedDownloadUrlResponse
-from tandem_artifacts.routes.context import Context, artifact_path
+from tandem_artifacts.routes.context import Context, given_path, stored_path
 from tandem_shared import wire
 from tandem_shared.errors import NotSupported
 from tandem_shared.http import Route, api_routes, json_response
@@ -21,7 +21,7 @@ def routes(context: Context) -> list[Route]:
 
 async def presign(context: Context, request: Request) -> Response:
     """A URL for one artifact, with its size."""
-    path = artifact_path(request)
+    path = await stored_path(context.driver, given_path(request))
     if not context.multipart_downloads:
         raise NotSupported(
             "Multipart download is not supported for the current artifact repository; "
