@@ -40,11 +40,13 @@ class Route:
     method: str
     path: str
     handle: Handler
+    reads: bool = False
+    """Whether a POST changes nothing, as a search; of a path without parameters."""
 
 
-def api_routes(method: str, path: str, handle: Handler) -> list[Route]:
+def api_routes(method: str, path: str, handle: Handler, *, reads: bool = False) -> list[Route]:
     """A route under `/api` and its twin under `/ajax-api`; `path` begins with the version."""
-    return [Route(method, f"{prefix}/{path}", handle) for prefix in API_PREFIXES]
+    return [Route(method, f"{prefix}/{path}", handle, reads) for prefix in API_PREFIXES]
 
 
 def json_response(body: bytes, status: int = 200) -> Response:
@@ -127,7 +129,11 @@ class Router:
         self._start = re.compile(rf"\A/+{re.escape(prefix[1:])}/+" if prefix else r"\A/+")
         self._fallback = fallback or _no_such_endpoint
         by_path: dict[str, dict[str, Route]] = {}
+        self.reads: set[str] = set()
+        """Paths whose POST changes nothing."""
         for route in routes:
+            if route.reads:
+                self.reads.add(prefix + route.path)
             methods = by_path.setdefault(route.path, {})
             if route.method in methods:
                 raise ValueError(f"{route.method} {route.path} is declared twice")

@@ -4,11 +4,14 @@ The rules are those of MLflow's server. A Host header must be on the allow-list,
 rebinding; without a list, localhost and private addresses pass. A page of another origin may change
 nothing unless its origin is allowed. Beyond MLflow's rules, a page that this server itself served
 under a name of the allow-list may: the web UI needs no further setting.
+
+Searches come by POST, and change nothing. They are refused to no origin, as reads by GET are not: a
+page of another one cannot send them, for they are JSON, which a browser asks the server about.
 """
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 
 from starlette.middleware.cors import CORSMiddleware
@@ -27,13 +30,22 @@ _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\s\[\]:/?#@\\]+)(?P<port>:[0-9]+
 _ORIGIN = re.compile(rf"(?P<scheme>https?)://{_HOST.pattern}")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_SHOWN = 100
+"""Characters of a header that a sentence repeats."""
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
-def secure(app: ASGIApp, settings: CommonSettings, *, framed: str | None = None) -> ASGIApp:
+def secure(
+    app: ASGIApp,
+    settings: CommonSettings,
+    *,
+    framed: str | None = None,
+    reads: Collection[str] = (),
+) -> ASGIApp:
     """Wrap an application in the checks and headers that the settings ask for.
 
-    Pages of any origin may show what is below the path `framed` in a frame.
+    Pages of any origin may show what is below the path `framed` in a frame. A POST to one of the
+    paths `reads` changes nothing, and is refused when it is no JSON.
     """
     if settings.disable_security_middleware:
         return app
@@ -56,7 +68,7 @@ def secure(app: ASGIApp, settings: CommonSettings, *, framed: str | None = None)
             allow_headers=["*"],
             expose_headers=["Content-Disposition", "Content-Range", "ETag", "X-Request-Id"],
         )
-    return Guard(cors, settings, framed, without_origin=app)
+    return Guard(cors, settings, framed, reads=reads, without_origin=app)
 
 
 class Guard:
@@ -68,6 +80,7 @@ class Guard:
         settings: CommonSettings,
         framed: str | None = None,
         *,
+        reads: Collection[str] = (),
         without_origin: ASGIApp | None = None,
     ) -> None:
         """`without_origin` is what `app` passes requests on to, for those of no page's."""
@@ -80,6 +93,7 @@ class Guard:
         # Patterns of nothing but wildcards name no host: behind them DNS rebinding goes unseen.
         named = tuple(host for host in hosts or () if host.partition(":")[0].strip("*."))
         self._named_hosts = None if hosts is None else _any_of(named)
+        self._reads = frozenset(reads)
         self._always_answered = frozenset(settings.static_prefix + p for p in ALWAYS_ANSWERED)
         origins = settings.cors_allowed_origins or ()
         self._any_origin = "*" in origins
@@ -116,24 +130,29 @@ class Guard:
 
     def _refusal(self, scope: Scope, origin: str) -> PermissionDenied | None:
         if not self._any_host and scope["path"] not in self._always_answered:
-            if not self._host_allowed(request_header(scope, b"host")):
+            host = request_header(scope, b"host")
+            if not self._host_allowed(host):
                 return PermissionDenied(
-                    "The Host header is not one that this server accepts; "
-                    "the server's --allowed-hosts must name it."
+                    f"The Host header is '{_short(host)}', which this server does not accept: its "
+                    "--allowed-hosts must name it, or the proxy pass the browser's Host on."
                 )
         if origin and scope["method"] in _CHANGING and not self._any_origin:
-            if not self._origins.fullmatch(origin):
+            if not self._origins.fullmatch(origin) and not self._only_reads(scope):
                 # Browsers say over TLS where a request comes from: so not from plain HTTP there.
                 site = request_header(scope, b"sec-fetch-site", "same-origin")
-                if site != "same-origin" or not self._same_origin(
-                    origin, request_header(scope, b"host")
-                ):
+                host = request_header(scope, b"host")
+                if site != "same-origin" or not self._same_origin(origin, host):
                     return PermissionDenied(
-                        "Pages of this origin may not change anything here. The server's "
-                        "--cors-allowed-origins must name it; for the server's own web UI, it is "
-                        "enough that --allowed-hosts names the host; '*' does not."
+                        "Pages of this origin may not change anything here. "
+                        f"Origin is '{_short(origin)}', Host is '{_short(host)}': does the proxy "
+                        "pass the browser's Host on? For the server's own web UI both are one "
+                        "host, which --allowed-hosts names ('*' does not); pages of other hosts "
+                        "are named in --cors-allowed-origins."
                     )
         return None
+
+    def _only_reads(self, scope: Scope) -> bool:
+        return scope["method"] == "POST" and scope["path"] in self._reads
 
     def _check_same_origin(self, origin: str, host: str) -> bool:
         """Whether a page comes from this server itself, under a name that is known to be its own.
@@ -149,6 +168,10 @@ class Guard:
             return False
         default = _DEFAULT_PORTS[page["scheme"]]
         return (page["name"], page["port"] or default) == (asked["name"], asked["port"] or default)
+
+
+def _short(header: str) -> str:
+    return header if len(header) <= _SHOWN else f"{header[:_SHOWN]}…"
 
 
 def _varying(headers: Iterable[Header]) -> Header:

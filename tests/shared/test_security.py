@@ -27,7 +27,9 @@ def ask(
 ) -> Answer:
     settings = CommonSettings(**given)
     routes = [Route(m, p, fine) for m in METHODS for p in PATHS]
-    app = security.secure(Router(routes, prefix=settings.static_prefix), settings)
+    routes.append(Route("POST", "/api/search", fine, reads=True))
+    router = Router(routes, prefix=settings.static_prefix)
+    app = security.secure(router, settings, reads=router.reads)
     return call(app, method, path, headers=headers)
 
 
@@ -36,6 +38,7 @@ def host_passes(host: str, **given: Any) -> bool:
     if answer.status == 403:
         assert answer.json["error_code"] == "PERMISSION_DENIED"
         assert "--allowed-hosts" in answer.json["message"]
+        assert f"The Host header is '{host}'" in answer.json["message"]
     return answer.status == 200
 
 
@@ -155,6 +158,33 @@ def test_a_page_of_localhost_may_change_things(origin: str) -> None:
     assert answer.status == 200
     assert answer.headers["access-control-allow-origin"] == origin
     assert answer.headers["access-control-allow-credentials"] == "true"
+
+
+@pytest.mark.parametrize("prefix", ["", "/mlflow"])
+def test_what_only_reads_is_refused_to_no_origin(prefix: str) -> None:
+    """A proxy that passes the browser's Host not on makes the server's own pages foreign."""
+    headers = {"Origin": "http://mlflow.example.com", "Host": "127.0.0.1:5000"}
+
+    def status(method: str, path: str, **other: str) -> int:
+        answer = ask(method, prefix + path, headers=headers | other, static_prefix=prefix)
+        assert "access-control-allow-origin" not in answer.headers
+        return answer.status
+
+    assert status("POST", "/api/search") == 200
+    assert status("POST", "/api/search", Host="evil.com") == 403
+    assert status("PUT", "/api/search") == 403
+    assert status("POST", "/api/search/") == 403
+    assert status("POST", "/api/x") == 403
+    assert status("GET", "/api/x") == 200
+
+
+def test_a_refused_page_is_told_origin_and_host() -> None:
+    headers = {"Origin": "http://mlflow.example.com", "Host": "127.0.0.1:5000"}
+    message = ask("POST", headers=headers).json["message"]
+    assert "Origin is 'http://mlflow.example.com', Host is '127.0.0.1:5000'" in message
+    assert "does the proxy pass the browser's Host on?" in message
+    headers["Origin"] = f"http://{'a' * 5000}.example.com"
+    assert len(ask("POST", headers=headers).json["message"]) < 600
 
 
 def test_a_client_without_an_origin_may_change_things() -> None:

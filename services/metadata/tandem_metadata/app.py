@@ -112,4 +112,4 @@ def create_app() -> ASGIApp:
         on_startup=start,
         on_shutdown=close,
     )
-    return Observe(secure(router, settings, framed=ui.FRAMED), NAME)
+    return Observe(secure(router, settings, framed=ui.FRAMED, reads=router.reads), NAME)

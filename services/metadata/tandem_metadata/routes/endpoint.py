@@ -61,6 +61,8 @@ class Endpoint(Generic[R]):
     """
     request: type[R]
     handle: Callable[[Context, R], object]
+    reads: bool = False
+    """Whether a POST changes nothing, as a search."""
 
 
 def bind(context: Context, endpoints: Iterable[Endpoint[Any]]) -> list[Route]:
@@ -68,7 +70,9 @@ def bind(context: Context, endpoints: Iterable[Endpoint[Any]]) -> list[Route]:
     return [
         route
         for endpoint in endpoints
-        for route in api_routes(endpoint.method, endpoint.path, _handler(context, endpoint))
+        for route in api_routes(
+            endpoint.method, endpoint.path, _handler(context, endpoint), reads=endpoint.reads
+        )
     ]
 
 

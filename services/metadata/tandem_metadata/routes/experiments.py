@@ -83,7 +83,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
     Endpoint("GET", f"{_PATH}/get", messages.GetExperiment, get),
     Endpoint("GET", f"{_PATH}/get-by-name", messages.GetExperimentByName, get_by_name),
     Endpoint("GET", f"{_PATH}/search", messages.SearchExperiments, search),
-    Endpoint("POST", f"{_PATH}/search", messages.SearchExperiments, search),
+    Endpoint("POST", f"{_PATH}/search", messages.SearchExperiments, search, reads=True),
     Endpoint("POST", f"{_PATH}/update", messages.UpdateExperiment, rename),
     Endpoint("POST", f"{_PATH}/delete", messages.DeleteExperiment, delete),
     Endpoint("POST", f"{_PATH}/restore", messages.RestoreExperiment, restore),

@@ -40,4 +40,4 @@ def routes(context: Context) -> list[Route]:
         query = await decode(request, Query, limit)
         return json_response(await context.threads.run(answer, query))
 
-    return [Route("POST", "/graphql", post)]
+    return [Route("POST", "/graphql", post, reads=True)]

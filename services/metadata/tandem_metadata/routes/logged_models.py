@@ -80,7 +80,7 @@ _MODEL = f"{_PATH}/{{model_id}}"
 
 ENDPOINTS: list[Endpoint[Any]] = [
     Endpoint("POST", _PATH, messages.CreateLoggedModel, create),
-    Endpoint("POST", f"{_PATH}/search", messages.SearchLoggedModels, search),
+    Endpoint("POST", f"{_PATH}/search", messages.SearchLoggedModels, search, reads=True),
     Endpoint("GET", _MODEL, messages.GetLoggedModel, get),
     Endpoint("PATCH", _MODEL, messages.FinalizeLoggedModel, finalize),
     Endpoint("DELETE", _MODEL, messages.DeleteLoggedModel, delete),

@@ -104,7 +104,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
     Endpoint("POST", f"{_PATH}/rename", messages.RenameRegisteredModel, rename),
     Endpoint("DELETE", f"{_PATH}/delete", messages.DeleteRegisteredModel, delete),
     Endpoint("GET", _LATEST, messages.GetLatestVersions, latest_versions),
-    Endpoint("POST", _LATEST, messages.GetLatestVersions, latest_versions),
+    Endpoint("POST", _LATEST, messages.GetLatestVersions, latest_versions, reads=True),
     Endpoint("POST", f"{_PATH}/set-tag", messages.SetRegisteredModelTag, set_tag),
     Endpoint("DELETE", f"{_PATH}/delete-tag", messages.DeleteRegisteredModelTag, delete_tag),
     Endpoint("POST", f"{_PATH}/alias", messages.SetAlias, set_alias),

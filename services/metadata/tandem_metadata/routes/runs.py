@@ -91,5 +91,5 @@ ENDPOINTS: list[Endpoint[Any]] = [
     Endpoint("POST", f"{_PATH}/update", messages.UpdateRun, modify),
     Endpoint("POST", f"{_PATH}/delete", messages.DeleteRun, delete),
     Endpoint("POST", f"{_PATH}/restore", messages.RestoreRun, restore),
-    Endpoint("POST", f"{_PATH}/search", messages.SearchRuns, search),
+    Endpoint("POST", f"{_PATH}/search", messages.SearchRuns, search, reads=True),
 ]

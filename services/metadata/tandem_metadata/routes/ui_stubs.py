@@ -65,7 +65,7 @@ _ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
 def routes() -> list[Route]:
     """The routes of all these answers; a body that comes is read and ignored."""
     return [
-        Route(method, f"/ajax-api/{path}", _saying(wire.encode_json(answer)))
+        Route(method, f"/ajax-api/{path}", _saying(wire.encode_json(answer)), method == "POST")
         for (method, path), answer in _ANSWERS.items()
     ]
 
