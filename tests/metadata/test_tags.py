@@ -10,6 +10,7 @@ from tandem_metadata.db import Database
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import tags
 from tandem_shared.errors import InvalidParameter
+from tests.metadata.conftest import only_postgresql
 from tests.metadata.tracking_api import Api
 
 INVALID = (400, "INVALID_PARAMETER_VALUE")
@@ -144,16 +145,28 @@ def test_an_experiment_tag_that_is_too_long_is_refused_and_never_cut(api: Api) -
     assert "tags" not in api.get("experiments/get", experiment_id="0")["experiment"]
 
 
-def test_what_only_the_database_is_too_narrow_for_is_no_fault_of_the_service(
+def test_a_tag_of_an_experiment_has_the_same_limit_on_both_databases(api: Api) -> None:
+    tag = {"key": "mlflow.note.content", "value": "ä" * 20000}
+    api.post("experiments/set-experiment-tag", experiment_id="0", **tag)
+    assert api.get("experiments/get", experiment_id="0")["experiment"]["tags"] == [tag]
+    created = api.post("experiments/create", name="noted", tags=[tag])["experiment_id"]
+    assert api.get("experiments/get", experiment_id=created)["experiment"]["tags"] == [tag]
+
+
+@only_postgresql
+def test_a_tag_that_only_an_older_mlflows_table_is_too_narrow_for_is_refused(
     api: Api, database: Database
 ) -> None:
-    fields = {"experiment_id": "0", "key": "k", "value": "v" * 5001}
-    status, body = api.ask("POST", "experiments/set-experiment-tag", fields)
-    if database.dialect == "sqlite":
-        assert status == 200
-    else:
+    with database.write() as conn:
+        conn.exec_driver_sql("ALTER TABLE experiment_tags ALTER COLUMN value TYPE varchar(5000)")
+    tag = {"key": "k", "value": "v" * 5001}
+    for path, fields in (
+        ("experiments/set-experiment-tag", {"experiment_id": "0", **tag}),
+        ("experiments/create", {"name": "e", "tags": [tag]}),
+    ):
+        status, body = api.ask("POST", path, fields)
         assert (status, body["error_code"]) == INVALID
-        assert "mlflow db upgrade" in body["message"]
+        assert "tandem-metadata db upgrade" in body["message"]
 
 
 def test_an_experiment_keeps_fifty_custom_views_and_lets_them_change(api: Api) -> None:

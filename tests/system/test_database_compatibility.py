@@ -147,6 +147,7 @@ def _fill(url: str, name: str) -> None:
     """Everything that runs and the registry hold, with the values that are hard to keep."""
     client = MlflowClient(url)
     experiment = client.create_experiment(name, tags={"team": "blue", "empty": ""})
+    client.set_experiment_tag(experiment, "mlflow.note.content", "n" * 20_000)
     run = client.create_run(experiment, start_time=1, run_name=f"run {name}", tags={"a": "1"})
     client.log_batch(run.info.run_id, _metrics(), _params(), [RunTag("tag é", "v" * 8000)])
     client.log_inputs(run.info.run_id, [_input("train", "training"), _input("test", "testing")])

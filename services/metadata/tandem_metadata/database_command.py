@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from tandem_metadata import optimization, revisions, sqlite_file
+from tandem_metadata import optimization, revisions, sqlite_file, widening
 from tandem_metadata.database_faults import refused
 from tandem_metadata.db import Database
 from tandem_metadata.settings import Settings
@@ -33,21 +33,25 @@ def check(settings: Settings) -> None:
 def upgrade(settings: Settings, wait_seconds: float = 0) -> int:
     """Create the tables of an empty database, or those of Tandem's own that are missing; returns 0.
 
-    A database that does not answer is tried again for `wait_seconds`. Safe in several processes at
-    once. Raises SettingsError for a database that does not answer, that is neither empty nor of a
-    supported revision, or whose role may not create tables.
+    Tags of experiments get room for 20,000 characters, whoever made their table. A database that
+    does not answer is tried again for `wait_seconds`. Safe in several processes at once. Raises
+    SettingsError for a database that does not answer, that is neither empty nor of a supported
+    revision, or whose role may not create tables.
     """
     with _opened(settings) as database:
         _wait(database, wait_seconds)
         with database.write() as conn:
             created = revisions.create_or_check(conn)
             added = revisions.add_own(conn)
+            widened = widening.is_due(conn, foreign=True) and widening.widen(conn)
             revision = revisions.current(conn)
     if created:
         print(f"Created the tables of revision {revision}.")
     elif added:
         print(f"Added Tandem's own tables to the database at revision {revision}.")
-    else:
+    if widened:
+        print("Widened the column of experiments' tags, for 20,000 characters.")
+    if not (created or added or widened):
         print(f"The database is at revision {revision}, which is supported; nothing to do.")
     return 0
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection, exc, inspect, text
 
+from tandem_metadata import widening
 from tandem_metadata.tables.deliveries import OWN
 from tandem_shared.settings import SettingsError
 
@@ -150,7 +151,12 @@ def is_empty(conn: Connection) -> bool:
 
 def is_ready(conn: Connection) -> bool:
     """Whether `prepare` has nothing to do."""
-    return current(conn) in SUPPORTED and _has_own(conn) and has_default(conn)
+    return (
+        current(conn) in SUPPORTED
+        and _has_own(conn)
+        and has_default(conn)
+        and not widening.is_due(conn)
+    )
 
 
 def has_default(conn: Connection) -> bool:
@@ -198,11 +204,13 @@ def lack(conn: Connection) -> str | None:
 def prepare(conn: Connection, artifact_root: str) -> None:
     """Create the tables or check their revision, and add what is missing beside them.
 
-    That is experiment 0 and Tandem's own tables. Runs in the transaction of `conn`. Raises
-    SettingsError as `check` and `add_own` do.
+    That is experiment 0, Tandem's own tables, and room for long tags in tables that Tandem made.
+    Runs in the transaction of `conn`. Raises SettingsError as `check` and `add_own` do.
     """
     create_or_check(conn)
     add_own(conn)
+    if widening.is_due(conn):
+        widening.widen(conn)
     add_default(conn, artifact_root)
 
 

@@ -174,11 +174,11 @@ def check_custom_views(count: int) -> None:
 def narrow_experiment_tags() -> InvalidParameter:
     """The error for an experiment tag's value that the database, not the limit, is too narrow for.
 
-    PostgreSQL's tables had 5,000 characters for it in MLflow's first revisions of these.
+    PostgreSQL's tables have 5,000 characters for it where an older MLflow made them.
     """
     return InvalidParameter(
-        "Parameter 'value' is too long for this database; shorten it to 5000 characters, or widen "
-        "the tables by `mlflow db upgrade`."
+        "Parameter 'value' is too long for this database, whose tables an older MLflow made: "
+        "shorten it to 5000 characters, or have `tandem-metadata db upgrade` widen the column."
     )
 
 

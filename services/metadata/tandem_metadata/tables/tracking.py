@@ -43,7 +43,8 @@ experiment_tags = Table(
     "experiment_tags",
     METADATA,
     Column("key", String(250), nullable=False),
-    Column("value", String(5000)),
+    # As newer revisions have it; see `widening`.
+    Column("value", String(5000).with_variant(Text(), "postgresql")),
     Column("experiment_id", Integer, ForeignKey("experiments.experiment_id"), nullable=False),
     PrimaryKeyConstraint("key", "experiment_id", name="experiment_tag_pk"),
 )
