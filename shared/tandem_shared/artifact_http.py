@@ -2,6 +2,9 @@
 
 from urllib.parse import quote
 
+ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
+"""Where an artifacts service has its files; MLflow's path."""
+
 SANDBOX = "sandbox; default-src 'none'"
 """Content-Security-Policy of every artifact: whatever a browser shows of it gets an origin of its
 own, runs no script and loads nothing."""

@@ -33,6 +33,78 @@ def test_a_root_is_a_uri(root: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "root",
+    [
+        "mlflow-artifacts://[::1]:5500/below",
+        "file:///srv/artifacts",
+        "http://host:5500/api/2.0/mlflow-artifacts/artifacts/below",
+        "https://host/prefix/api/2.0/mlflow-artifacts/artifacts",
+        "dbfs:/artifacts",
+        "hdfs:///artifacts",
+        "s3a://bucket",
+        "abfss://files@account.dfs.core.windows.net/below",
+        "plugin://anything",
+    ],
+)
+def test_roots_that_clients_may_know_are_taken(root: str) -> None:
+    assert Settings(default_artifact_root=root).artifact_root() == root
+
+
+@pytest.mark.parametrize(
+    ("root", "meant"),
+    [
+        ("http://127.0.0.1:5500", "mlflow-artifacts://127.0.0.1:5500/"),
+        ("https://artifacts.example.com/a/", "mlflow-artifacts://artifacts.example.com/a/"),
+        ("http://127.0.0.1:5500/api/2.0/mlflow", "mlflow-artifacts://127.0.0.1:5500/api"),
+        ("127.0.0.1:5500", "mlflow-artifacts://127.0.0.1:5500"),
+        ("localhost:5500/x", "mlflow-artifacts://localhost:5500/x"),
+        ("artifacts.example.com", "mlflow-artifacts://artifacts.example.com"),
+        ("//artifacts.example.com/", "mlflow-artifacts://artifacts.example.com/"),
+        ("mlflow-artifact://host/", "mlflow-artifacts://host/"),
+        ("mlflow-artefacts:/", "mlflow-artifacts:/"),
+        ("mlflow_artifacts://host:5500/", "mlflow-artifacts://host:5500/"),
+        ("mlflow-artifacts:host:5500", "mlflow-artifacts://host:5500"),
+        ("mlflow-artifacts://http://host:5500/", "mlflow-artifacts://host:5500/"),
+        ("mlflow-artifacts://host:port/", "its host or port is none"),
+        ("mlflow-artifacts://host:99999/", "its host or port is none"),
+        ("mlflow-artifacts://[host/", "its host or port is none"),
+        ("s3:/bucket/prefix", "s3://bucket/prefix"),
+        ("s3:bucket", "s3://bucket"),
+        ("gs:/bucket", "gs://bucket"),
+        ("htttp://host/", "http://host/"),
+        ("C:/artifacts", "no URI"),
+        ("http://user:secret@host", "mlflow-artifacts://…@host/"),
+        ("mlflow-artifacts://user:secret@host/?a=b", "query"),
+    ],
+)
+def test_a_root_that_loses_artifacts_is_refused_with_what_is_meant(root: str, meant: str) -> None:
+    with pytest.raises(SettingsError, match="--default-artifact-root") as refused:
+        Settings(default_artifact_root=root).artifact_root()
+    assert meant in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("tandem-artifacts:5500", "must begin with http"),
+        ("http://", "must begin with http"),
+        ("http:/host:5500", "must begin with http"),
+        ("http://[host", "no URL"),
+        ("http://host:port", "no URL"),
+        ("http://host/?a=b", "without query"),
+        ("http://host:5500/p/api/2.0/mlflow-artifacts/artifacts", "mean http://host:5500/p?"),
+    ],
+)
+def test_an_address_of_the_artifacts_service_that_cannot_work_is_refused(
+    url: str, said: str
+) -> None:
+    with pytest.raises(SettingsError, match="--artifacts-url") as refused:
+        Settings(artifacts_url=url).check()
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("variable", "value"),
     [
         ("MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", "open-sesame"),

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import requests
 
+from tests.seaweedfs import S3Server
 from tests.system import services
 
 ROOT = "mlflow-artifacts://127.0.0.1:5500/"
@@ -88,3 +90,48 @@ def test_an_sqlite_file_is_not_served_while_it_is_read_only(tmp_path: Path) -> N
         with services.service(tmp_path, waiting, started="/health") as one:
             services.eventually(lambda: "may not write" in one.log.read_text())
             assert requests.get(f"{one.url}/ready").status_code == 503
+
+
+@pytest.mark.parametrize("driver", ["s3", "minio"])
+def test_a_bucket_that_is_not_there_is_logged_at_once(
+    driver: str, s3_server: S3Server, tmp_path: Path
+) -> None:
+    host = s3_server.endpoint.removeprefix("http://")
+    destination = "s3://no-such-bucket/below"
+    if driver == "minio":
+        destination = f"minio://{host}/no-such-bucket/below?secure=false"
+    variables = s3_server.environ
+    told = _told_at_start(tmp_path, destination, variables)
+    assert "not ready: The bucket of the artifact store does not exist." in told
+
+
+@pytest.mark.parametrize("wrong", ["missing", "refused"])
+def test_credentials_that_do_not_do_are_logged_at_once(
+    wrong: str, s3_server: S3Server, tmp_path: Path
+) -> None:
+    variables = s3_server.environ
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        if wrong == "missing":
+            del variables[name]
+        else:
+            variables[name] = "wrong-secret"
+    # No other way of boto3's leads to any.
+    variables |= {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
+    told = _told_at_start(tmp_path, "s3://bucket", variables)
+    assert "credentials" in told
+    assert "wrong-secret" not in told
+
+
+def _told_at_start(directory: Path, destination: str, variables: dict[str, str]) -> str:
+    """The first line about the store in the log of a service that nobody asks anything."""
+
+    def lines(service: services.Process) -> list[str]:
+        found = [line for line in service.log_lines() if line["logger"] == "tandem.ready"]
+        return [line["message"] for line in found]
+
+    with services.artifacts_service(
+        directory, destination, variables=variables, started="/health"
+    ) as service:
+        services.eventually(lambda: bool(lines(service)))
+        (told,) = lines(service)
+    return told

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
 from tandem_metadata.settings import Settings
-from tandem_shared import paths
+from tandem_shared import artifact_http, paths
 from tandem_shared.errors import ApiError, InvalidParameter, PermissionDenied
 from tandem_shared.settings import SettingsError
 
-ENDPOINT = "/api/2.0/mlflow-artifacts/artifacts"
-"""Where an artifacts service has its files; MLflow's path."""
+ENDPOINT = artifact_http.ARTIFACTS
 
 _PORTS = {"http": 80, "https": 443}
 _FOLLOWED = ("mlflow-artifacts", *_PORTS)

@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from tandem_shared.settings import CommonSettings, SettingsError, setting
+from tandem_metadata import default_root
+from tandem_shared import artifact_http
+from tandem_shared.settings import CommonSettings, SettingsError, setting, without_credentials
 
 NAME = "tandem-metadata"
 
@@ -219,12 +221,7 @@ class Settings(CommonSettings):
                 "--default-artifact-root (MLFLOW_DEFAULT_ARTIFACT_ROOT) is missing: give the "
                 "artifacts service's address, as mlflow-artifacts://artifacts.example.com/."
             )
-        parts = urlsplit(self.default_artifact_root)
-        if not parts.scheme or parts.query or parts.fragment:
-            raise SettingsError(
-                "--default-artifact-root must be a URI without query and fragment, such as "
-                f"mlflow-artifacts://artifacts.example.com/, not '{self.default_artifact_root}'."
-            )
+        default_root.check(self.default_artifact_root)
         return self.default_artifact_root
 
     def check(self) -> None:
@@ -238,8 +235,8 @@ class Settings(CommonSettings):
             )
         if self.artifacts_scheme not in ("http", "https"):
             raise SettingsError("--artifacts-scheme must be http or https.")
-        if self.artifacts_url and not self.artifacts_url.startswith(("http://", "https://")):
-            raise SettingsError("--artifacts-url must begin with http:// or https://.")
+        if self.artifacts_url:
+            _check_artifacts_url(self.artifacts_url)
         for host in self.html_artifact_hosts or ():
             if not _CSP_HOST.fullmatch(host):
                 raise SettingsError(
@@ -284,6 +281,24 @@ class Settings(CommonSettings):
             raise SettingsError("--webhook-request-max-retries must not be negative.")
         if self.webhook_delivery_max_workers < 1:
             raise SettingsError("--webhook-delivery-max-workers must be at least 1.")
+
+
+def _check_artifacts_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise SettingsError("--artifacts-url is no URL: its host or port is none.") from None
+    if parts.scheme not in ("http", "https") or not has_host or parts.query or parts.fragment:
+        raise SettingsError(
+            "--artifacts-url must begin with http:// or https:// and a host, without query and "
+            "fragment."
+        )
+    if (base := parts.path.partition(artifact_http.ARTIFACTS)[0]) != parts.path:
+        meant = without_credentials(f"{parts.scheme}://{parts.netloc}{base}")
+        raise SettingsError(
+            f"--artifacts-url is a base, without {artifact_http.ARTIFACTS}. Did you mean {meant}?"
+        )
 
 
 def _is_key(text: str) -> bool:

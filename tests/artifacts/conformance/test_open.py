@@ -63,6 +63,9 @@ async def test_a_relative_directory_starts_at_the_working_directory(
         ("minio://user:secret@host/bucket", "into the environment"),
         ("minio://host/bucket", "MINIO_ACCESS_KEY"),
         ("http://[broken/path", "well-formed"),
+        ("s3://user:sec[ret@bucket", "well-formed"),
+        ("s3://not a bucket/prefix", "no bucket has the name"),
+        ("minio://host/b%20cket", "no bucket has the name"),
     ],
 )
 def test_an_unusable_destination_is_refused_with_a_sentence(
@@ -73,6 +76,38 @@ def test_an_unusable_destination_is_refused_with_a_sentence(
 
     assert str(refused.value).endswith(".")
     assert "secret" not in str(refused.value)
+    assert "ret@" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("destination", "meant"),
+    [
+        ("s3:/bucket/prefix", "s3://bucket/prefix"),
+        ("s3:bucket", "s3://bucket"),
+        ("S3//bucket", "s3://bucket"),
+        ("minio:/host:9000/bucket", "minio://host:9000/bucket"),
+        ("file//srv/artifacts", "file:///srv/artifacts"),
+        ("gs:/bucket", "the directory ./gs:/bucket"),
+        ("mlflow-artifacts:/", "the directory ./mlflow-artifacts:/"),
+    ],
+)
+def test_a_mistyped_uri_is_not_made_a_directory(
+    destination: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match="Did you mean") as refused:
+        open_driver(destination)
+    assert str(refused.value).endswith(f"Did you mean {meant}?")
+    assert names(tmp_path) == []
+
+
+def test_a_home_directory_is_not_made_below_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match="home directory"):
+        open_driver("~/mlartifacts")
+    assert names(tmp_path) == []
 
 
 def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
@@ -91,6 +126,9 @@ def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
         ("MLFLOW_S3_UPLOAD_EXTRA_ARGS", "not json"),
         ("MLFLOW_S3_UPLOAD_EXTRA_ARGS", "[]"),
         ("MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE", "sideways"),
+        ("MLFLOW_S3_UPLOAD_EXTRA_ARGS", '{"StorageKlass": "STANDARD_IA"}'),
+        ("MLFLOW_S3_UPLOAD_EXTRA_ARGS", '{"StorageClass": 1}'),
+        ("AWS_CA_BUNDLE", "/no/such/file"),
     ],
 )
 def test_an_unusable_variable_is_named(
@@ -100,6 +138,15 @@ def test_an_unusable_variable_is_named(
 
     with pytest.raises(SettingsError, match=name):
         open_driver("s3://bucket/prefix")
+
+
+def test_an_endpoint_that_is_no_address_is_told_without_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", "//user:secret@nowhere")
+    with pytest.raises(SettingsError, match="MLFLOW_S3_ENDPOINT_URL") as refused:
+        open_driver("s3://bucket/prefix")
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("seconds", [0, -5, 604_801])

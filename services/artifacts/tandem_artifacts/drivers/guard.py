@@ -13,6 +13,7 @@ from tandem_artifacts.drivers.base import Driver, Entry, MultipartUpload, Part, 
 from tandem_shared import paths
 from tandem_shared.errors import ApiError, PermissionDenied
 from tandem_shared.prometheus import LATENCY_BUCKETS
+from tandem_shared.settings import without_credentials
 
 DURATION = Histogram(
     "tandem_artifact_driver_duration_seconds",
@@ -143,8 +144,9 @@ def _timed(operation: str) -> Iterator[_Timing]:
         # A store refuses the service, never the client, whom it does not know.
         if error.status < 500 and not isinstance(error, PermissionDenied):
             outcome = "refused"
-        else:
-            _log.warning("%s failed: %s", operation, error.__cause__ or error.message)
+        elif operation != "check":  # whoever checks tells
+            cause = without_credentials(str(error.__cause__ or error.message))
+            _log.warning("%s failed: %s", operation, cause)
         raise
     except (asyncio.CancelledError, GeneratorExit):
         outcome = "cancelled"

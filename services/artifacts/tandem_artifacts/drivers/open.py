@@ -2,14 +2,20 @@
 
 import json
 import os
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from tandem_artifacts.drivers.base import Driver
 from tandem_artifacts.drivers.guard import Guard
 from tandem_shared.errors import PermissionDenied
-from tandem_shared.settings import SettingsError
+from tandem_shared.settings import SettingsError, without_credentials
+
+_STARTS: Final = {"s3": "s3://", "minio": "minio://", "file": "file:///"}
+_MISTYPED: Final = re.compile(r"([a-z][a-z0-9+.-]+):|(s3|minio|file)//", re.IGNORECASE)
+_ENDPOINT: Final = re.compile(r"https?://[^/?#\s]")
+_BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}")
 
 
 def open_driver(
@@ -33,6 +39,7 @@ def open_driver(
     expiry = {"download_url_seconds": download_url_seconds, "part_url_seconds": part_url_seconds}
     try:
         uri = urlsplit(destination)
+        _refuse_mistyped(destination)
         if "://" not in destination and not destination.startswith("file:"):
             return Guard(_local(destination))
         match uri.scheme:
@@ -50,6 +57,20 @@ def open_driver(
         f"--artifacts-destination cannot have the scheme '{uri.scheme}': give a directory, "
         "s3://bucket/prefix or minio://host:port/bucket/prefix."
     )
+
+
+def _refuse_mistyped(destination: str) -> None:
+    """Raise SettingsError for a path that was meant as a URI, or to begin at a home directory."""
+    if destination.startswith("~"):
+        reason = "nothing turns '~' into a home directory here; write the whole path"
+        raise _unusable(destination, reason)
+    if "://" in destination or destination.startswith("file:"):
+        return
+    if found := _MISTYPED.match(destination):
+        start = _STARTS.get((found[1] or found[2]).lower())
+        rest = destination[found.end() :].lstrip("/")
+        meant = f"{start}{rest}" if start else f"the directory ./{destination}"
+        raise _unusable(destination, f"it is neither URI nor path. Did you mean {meant}", end="?")
 
 
 def _path_of(uri: SplitResult) -> str:
@@ -80,12 +101,19 @@ def _s3(uri: SplitResult, expiry: dict[str, int]) -> Driver:
         raise _unusable(
             f"s3://{uri.hostname or ''}/…", "it must be s3://bucket or s3://bucket/prefix"
         )
+    _check_bucket(uri.netloc)
+    _check_certificates("AWS_CA_BUNDLE")
     # boto3 knows the last two by itself, but the way of addressing depends on them too.
     endpoint = (
         os.environ.get("MLFLOW_S3_ENDPOINT_URL")
         or os.environ.get("AWS_ENDPOINT_URL_S3")
         or os.environ.get("AWS_ENDPOINT_URL")
     )
+    if endpoint and not _ENDPOINT.match(endpoint):
+        raise SettingsError(
+            "MLFLOW_S3_ENDPOINT_URL, or AWS_ENDPOINT_URL, must begin with http:// or https:// and "
+            f"a host, not {without_credentials(endpoint)!r}."
+        )
     try:
         return S3(
             uri.netloc,
@@ -97,8 +125,8 @@ def _s3(uri: SplitResult, expiry: dict[str, int]) -> Driver:
             upload_arguments=_upload_arguments(),
             **expiry,
         )
-    except BotoCoreError as failure:
-        raise _unusable(f"s3://{uri.netloc}/…", str(failure).rstrip(".")) from failure
+    except (BotoCoreError, ValueError) as failure:
+        raise _unusable(f"s3://{uri.netloc}/…", _in_one_line(failure)) from failure
 
 
 def _minio(uri: SplitResult, expiry: dict[str, int]) -> Driver:
@@ -113,6 +141,8 @@ def _minio(uri: SplitResult, expiry: dict[str, int]) -> Driver:
             f"minio://{uri.netloc}/…",
             "it must be minio://host:port/bucket/prefix, at most with ?secure=false and ?region=",
         )
+    _check_bucket(bucket)
+    _check_certificates("SSL_CERT_FILE")
     secure = options.get("secure", ["true"])[-1].lower()
     if secure not in ("true", "false"):
         raise _unusable(f"minio://{uri.netloc}/…", "secure must be true or false")
@@ -132,7 +162,22 @@ def _minio(uri: SplitResult, expiry: dict[str, int]) -> Driver:
             **expiry,
         )
     except ValueError as failure:
-        raise _unusable(f"minio://{uri.netloc}/…", str(failure)) from failure
+        raise _unusable(f"minio://{uri.netloc}/…", _in_one_line(failure)) from failure
+
+
+def _check_bucket(name: str) -> None:
+    if not _BUCKET.fullmatch(name):
+        raise SettingsError(
+            f"--artifacts-destination cannot be used: no bucket has the name '{name}', which must "
+            "be letters, digits, '.', '_' and '-'."
+        )
+
+
+def _check_certificates(variable: str) -> None:
+    """A file that is not there would be missed with the first request to the store only."""
+    path = os.environ.get(variable)
+    if path and not os.access(path, os.R_OK):
+        raise SettingsError(f"{variable} names {path}, which is not there or may not be read.")
 
 
 def _minio_credentials() -> tuple[str, str, str | None]:
@@ -173,5 +218,12 @@ def _upload_arguments() -> dict[str, Any]:
     return arguments
 
 
-def _unusable(destination: str, reason: str) -> SettingsError:
-    return SettingsError(f"--artifacts-destination {destination} cannot be used: {reason}.")
+def _in_one_line(failure: Exception) -> str:
+    return " ".join(str(failure).split()).rstrip(".")
+
+
+def _unusable(destination: str, reason: str, end: str = ".") -> SettingsError:
+    shown = without_credentials(destination)
+    return SettingsError(
+        f"--artifacts-destination {shown} cannot be used: {without_credentials(reason)}{end}"
+    )

@@ -12,6 +12,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     PartialCredentialsError,
 )
+from botocore.validate import ParamValidator
 from urllib3.exceptions import HTTPError
 
 from tandem_artifacts.drivers import objects
@@ -41,6 +42,7 @@ class S3(ObjectStore):
         `addressing_style` is `path`, `virtual` or `auto`; without it, a given endpoint is addressed
         by path. `bucket_owner` is the account that must own the bucket. `upload_arguments` go with
         every object stored, named as for boto3's `put_object`, such as `ServerSideEncryption`.
+        Raises BotoCoreError or ValueError for what can never work.
         """
         config = Config(
             s3={"addressing_style": addressing_style or ("path" if endpoint_url else "auto")},
@@ -57,12 +59,22 @@ class S3(ObjectStore):
         client = boto3.session.Session().client(
             "s3", endpoint_url=endpoint_url, verify=None if verify_tls else False, config=config
         )
+        _check(client, dict(upload_arguments or {}))
         super().__init__(
             _Bucket(client, bucket, bucket_owner, upload_arguments or {}),
             prefix,
             download_url_seconds=download_url_seconds,
             part_url_seconds=part_url_seconds,
         )
+
+
+def _check(client: Any, upload_arguments: dict[str, Any]) -> None:
+    """Or every upload would fail, one by one."""
+    given = {"Bucket": "bucket", "Key": "key", **upload_arguments}
+    for operation in ("PutObject", "CreateMultipartUpload"):
+        shape = client.meta.service_model.operation_model(operation).input_shape
+        if report := ParamValidator().validate(given, shape).generate_report():
+            raise ValueError(f"MLFLOW_S3_UPLOAD_EXTRA_ARGS: {report}")
 
 
 class _Bucket(objects.Bucket):

@@ -1,0 +1,71 @@
+"""Whether new experiments can keep artifacts at `--default-artifact-root`.
+
+Their locations are stored for good, so that what looks mistyped is refused before there is one.
+"""
+
+import difflib
+import re
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from tandem_shared.artifact_http import ARTIFACTS
+from tandem_shared.settings import SettingsError, without_credentials
+
+_OURS: Final = "mlflow-artifacts"
+_WITH_HOST: Final = frozenset(
+    {"s3", "gs", "r2", "abfs", "abfss", "wasb", "wasbs", "ftp", "sftp", "http", "https"}
+)
+"""Schemes of MLflow's stores whose locations begin with a host or bucket."""
+
+_WITHOUT: Final = frozenset({_OURS, "file", "hdfs", "viewfs", "dbfs"})
+_SHORTEST: Final = 4
+"""Letters from which on a scheme counts as mistyped when it is nearly one that MLflow knows."""
+
+_HOST: Final = re.compile(r"/*([\w-]+\.[\w.-]+|localhost|[\w.-]+:\d+|\[[\da-f:]+\])(:\d+)?(/.*)?")
+
+
+def check(root: str) -> None:
+    """Raise SettingsError, with what may be meant, for a root that loses artifacts."""
+    try:
+        parts = urlsplit(root)
+        port_is_given = parts.port is not None
+    except ValueError:
+        raise _refused(root, "its host or port is none") from None
+    rest = root[len(parts.scheme) + 1 :]
+    if parts.scheme in _WITH_HOST and not parts.netloc:
+        raise _refused(root, "it names no host or bucket", f"{parts.scheme}://{rest.lstrip('/')}")
+    if len(parts.scheme) < 2 or not rest.startswith("/"):
+        raise _refused(root, "it is no URI with a scheme", _address(root))
+    if parts.query or parts.fragment:
+        raise _refused(root, "it must have neither query nor fragment")
+    if parts.netloc.endswith(":") and not port_is_given:
+        raise _refused(root, "its port is missing", _address(parts.path))
+    if parts.scheme in ("http", "https") and ARTIFACTS not in parts.path:
+        raise _refused(
+            root, f"by {parts.scheme}: clients find artifacts below {ARTIFACTS} only", _ours(parts)
+        )
+    known = _WITH_HOST | _WITHOUT
+    if parts.scheme not in known and len(parts.scheme) >= _SHORTEST:
+        if near := difflib.get_close_matches(parts.scheme, known, 1, 0.75):
+            raise _refused(root, "no client knows its scheme", f"{near[0]}:{rest}")
+
+
+def _ours(parts: SplitResult) -> str:
+    return f"{_OURS}://{parts.netloc}{parts.path or '/'}"
+
+
+def _address(text: str) -> str | None:
+    """A location of an artifacts service, if the text begins with what may be its host."""
+    text = text.partition("://")[2] or text.removeprefix(f"{_OURS}:")
+    return f"{_OURS}://{text.lstrip('/')}" if _HOST.fullmatch(text) else None
+
+
+def _refused(root: str, reason: str, meant: str | None = None) -> SettingsError:
+    hint = (
+        f"Did you mean {without_credentials(meant)}?"
+        if meant
+        else "Give the artifacts service's address, as mlflow-artifacts://artifacts.example.com/."
+    )
+    return SettingsError(
+        f"--default-artifact-root {without_credentials(root)} cannot be used: {reason}. {hint}"
+    )
