@@ -59,9 +59,9 @@ class AbortMultipartUpload(Struct):
     upload_id: Required
 
 
-class GetPresignedDownloadUrlResponse(Struct):
+class GetPresignedDownloadUrlResponse(Struct, omit_defaults=True):
     url: str
-    file_size: int
+    file_size: int | UnsetType = UNSET
     """Bytes; without it a client does not download by ranges."""
 
 

@@ -88,7 +88,7 @@ async def test_a_signed_url_downloads_the_object(bucket: Bucket) -> None:
     name = "dir/ü b+c%20.txt"
     await bucket.driver.write(name, stream(b"content"))
 
-    url = await bucket.driver.presign_download(name)
+    url = (await bucket.driver.presign_download(name)).url
 
     async with httpx.AsyncClient() as client:
         answer = await client.get(url)
@@ -112,7 +112,7 @@ async def test_signed_urls_live_as_long_as_said(bucket: Bucket) -> None:
     driver = open_driver(bucket.destination, download_url_seconds=11, part_url_seconds=22)
     await driver.write("object", stream(b"x"))
 
-    url = await driver.presign_download("object")
+    url = (await driver.presign_download("object")).url
     upload = await driver.create_multipart("object", 1)
     await driver.abort_multipart("object", upload.upload_id)
     await driver.close()

@@ -44,6 +44,8 @@ class Stat:
     """A strong validator without quotes: it changes whenever the content is replaced."""
     modified: float
     """Seconds since the epoch."""
+    encoding: str = ""
+    """The Content-Encoding that the store keeps of it, which HTTP clients undo unasked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,17 @@ class Reading:
 
     stat: Stat
     chunks: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedDownload:
+    """A URL from which anybody can GET an object for a while."""
+
+    url: str
+    size: int
+    """Bytes of the object."""
+    as_stored: bool
+    """Whether HTTP clients get the very bytes from there: the store says of no encoding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +161,7 @@ class Driver(ABC):
         """Drop an upload and its parts. Raises NotFound for an unknown upload."""
         raise NotSupported(_NOT_HERE)
 
-    async def presign_download(self, path: str) -> str:
+    async def presign_download(self, path: str) -> SignedDownload:
         """A URL from which anybody can GET the object for a while. Raises as `stat` does."""
         raise NotSupported(_NOT_HERE)
 

@@ -9,7 +9,15 @@ from contextlib import asynccontextmanager, contextmanager
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from tandem_artifacts.drivers.base import Driver, Entry, MultipartUpload, Part, Reading, Stat
+from tandem_artifacts.drivers.base import (
+    Driver,
+    Entry,
+    MultipartUpload,
+    Part,
+    Reading,
+    SignedDownload,
+    Stat,
+)
 from tandem_shared import paths
 from tandem_shared.errors import ApiError, PermissionDenied
 from tandem_shared.prometheus import LATENCY_BUCKETS
@@ -98,7 +106,7 @@ class Guard(Driver):
         with _timed("abort_multipart"):
             await self._driver.abort_multipart(paths.check_stored(path), upload_id)
 
-    async def presign_download(self, path: str) -> str:
+    async def presign_download(self, path: str) -> SignedDownload:
         with _timed("presign_download"):
             return await self._driver.presign_download(paths.check_stored(path))
 

@@ -18,7 +18,14 @@ from minio.error import InvalidResponseError, MinioException, S3Error, ServerErr
 
 from tandem_artifacts.drivers import objects
 from tandem_artifacts.drivers.base import Part, Stat
-from tandem_artifacts.drivers.objects import BeyondEnd, Listed, ObjectStore, Opened, Page
+from tandem_artifacts.drivers.objects import (
+    Answered,
+    BeyondEnd,
+    Listed,
+    ObjectStore,
+    Opened,
+    Page,
+)
 from tandem_shared.errors import ApiError, Unavailable
 
 
@@ -81,7 +88,8 @@ class _Bucket(objects.Bucket):
     def head(self, key: str) -> Stat:
         with _translated():
             found = self._client.stat_object(self._name, key)
-        return Stat(found.size, found.etag, found.last_modified.timestamp())
+        encoding = found.metadata.get("content-encoding", "")
+        return Stat(found.size, found.etag, found.last_modified.timestamp(), encoding)
 
     def get(self, key: str, start: int, length: int | None, etag: str | None) -> Opened:
         headers = {} if etag is None else {"If-Match": f'"{etag}"'}
@@ -94,7 +102,8 @@ class _Bucket(objects.Bucket):
         length = int(got["content-length"])
         total = got.get("content-range", "").rpartition("/")[2]
         modified = _seconds(got["last-modified"])
-        stat = Stat(int(total) if total.isdigit() else length, got["etag"].strip('"'), modified)
+        size = int(total) if total.isdigit() else length
+        stat = Stat(size, got["etag"].strip('"'), modified, got.get("content-encoding", ""))
 
         def read(size: int) -> bytes:
             with _translated():
@@ -165,13 +174,25 @@ class _Bucket(objects.Bucket):
         if failed is not None:
             raise objects.error(failed.code or "", None)
 
-    def presign_get(self, key: str, disposition: str, seconds: int) -> str:
-        answered = {"response-content-disposition": disposition}
+    def presign_get(self, key: str, answered: Answered, seconds: int) -> str:
         with _translated():
             url: str = self._client.presigned_get_object(
-                self._name, key, timedelta(seconds=seconds), answered
+                self._name, key, timedelta(seconds=seconds), _asked(answered)
             )
         return url
+
+    def encoding_of(self, key: str, answered: Answered) -> str:
+        with _translated():
+            body = self._client.get_object(
+                self._name,
+                key,
+                request_headers={"Range": "bytes=0-0"},
+                extra_query_params=_asked(answered),
+            )
+        encoding: str = body.headers.get("content-encoding", "")
+        body.close()
+        body.release_conn()
+        return encoding
 
     def presign_part(self, key: str, upload_id: str, number: int, seconds: int) -> str:
         query = {"partNumber": str(number), "uploadId": upload_id}
@@ -186,6 +207,13 @@ class _Bucket(objects.Bucket):
 
     def close(self) -> None:
         self._pool.clear()
+
+
+def _asked(answered: Answered) -> dict[str, str]:
+    asked = {"response-content-disposition": answered.disposition}
+    if answered.encoding is not None:
+        asked["response-content-encoding"] = answered.encoding
+    return asked
 
 
 def _seconds(date: str) -> float:

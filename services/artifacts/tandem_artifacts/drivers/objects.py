@@ -15,6 +15,7 @@ from tandem_artifacts.drivers.base import (
     MultipartUpload,
     Part,
     Reading,
+    SignedDownload,
     Stat,
 )
 from tandem_artifacts.drivers.threads import ReadAhead, Threads, certainly
@@ -42,6 +43,9 @@ ATTEMPTS = 3
 
 PAGE_ENTRIES = 1000
 """S3's limit, for a page of a listing and for one deletion of many objects."""
+
+_IDENTITY: Final = "identity"
+"""No encoding, as HTTP spells it: stores refuse an empty one, and clients leave the bytes alone."""
 
 _ABSENT: Final = frozenset({"NoSuchKey", "NoSuchUpload", "NotFound", "404"})
 _REFUSED: Final = frozenset(
@@ -90,6 +94,14 @@ class Opened:
     close: Callable[[], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Headers that a store is asked to answer with."""
+
+    disposition: str
+    encoding: str | None
+
+
 class Bucket(PartStore):
     """The blocking calls of a bucket; failures are `tandem_shared.errors`."""
 
@@ -110,8 +122,12 @@ class Bucket(PartStore):
         """Delete up to 1,000 objects; those that are missing already are no error."""
 
     @abstractmethod
-    def presign_get(self, key: str, disposition: str, seconds: int) -> str:
-        """A URL to GET the object, answered with that Content-Disposition."""
+    def presign_get(self, key: str, answered: Answered, seconds: int) -> str:
+        """A URL to GET the object, answered with those headers."""
+
+    @abstractmethod
+    def encoding_of(self, key: str, answered: Answered) -> str:
+        """The Content-Encoding of a GET that asks for those headers; raises BeyondEnd if empty."""
 
     @abstractmethod
     def presign_part(self, key: str, upload_id: str, number: int, seconds: int) -> str:
@@ -196,7 +212,7 @@ class ObjectStore(Driver):
     async def abort_multipart(self, path: str, upload_id: str) -> None:
         await self._threads.run(self._bucket.abort, self._key(path), upload_id)
 
-    async def presign_download(self, path: str) -> str:
+    async def presign_download(self, path: str) -> SignedDownload:
         return await self._threads.run(self._presign_download, path)
 
     async def close(self) -> None:
@@ -269,10 +285,21 @@ class ObjectStore(Driver):
         ]
         return MultipartUpload(upload_id, urls, self._bucket.part_headers())
 
-    def _presign_download(self, path: str) -> str:
-        self._stat(path)
+    def _presign_download(self, path: str) -> SignedDownload:
+        stat, key = self._stat(path), self._key(path)
         disposition = f"attachment; filename*=UTF-8''{quote(path.rpartition('/')[2], safe='')}"
-        return self._bucket.presign_get(self._key(path), disposition, self._download_url_seconds)
+        answered = Answered(disposition, _IDENTITY if stat.encoding else None)
+        url = self._bucket.presign_get(key, answered, self._download_url_seconds)
+        return SignedDownload(url, stat.size, self._is_as_stored(key, stat, answered))
+
+    def _is_as_stored(self, key: str, stat: Stat, answered: "Answered") -> bool:
+        """Whether the store, asked so, says of no encoding; some do not listen."""
+        if stat.encoding.lower() in ("", _IDENTITY):
+            return True
+        try:
+            return self._bucket.encoding_of(key, answered).lower() in ("", _IDENTITY)
+        except BeyondEnd:  # nothing to undo
+            return True
 
 
 @dataclass(slots=True)

@@ -17,7 +17,14 @@ from urllib3.exceptions import HTTPError
 
 from tandem_artifacts.drivers import objects
 from tandem_artifacts.drivers.base import Part, Stat
-from tandem_artifacts.drivers.objects import BeyondEnd, Listed, ObjectStore, Opened, Page
+from tandem_artifacts.drivers.objects import (
+    Answered,
+    BeyondEnd,
+    Listed,
+    ObjectStore,
+    Opened,
+    Page,
+)
 from tandem_shared.errors import PermissionDenied, Unavailable
 
 
@@ -160,10 +167,18 @@ class _Bucket(objects.Bucket):
         if errors:
             raise objects.error(errors[0].get("Code", ""), None)
 
-    def presign_get(self, key: str, disposition: str, seconds: int) -> str:
+    def presign_get(self, key: str, answered: Answered, seconds: int) -> str:
         # Without the owner: that is a header, which a browser that follows the URL cannot send.
-        arguments = self._bucket | {"Key": key, "ResponseContentDisposition": disposition}
+        arguments = self._bucket | {"Key": key} | _asked(answered)
         return self._presign("get_object", arguments, seconds)
+
+    def encoding_of(self, key: str, answered: Answered) -> str:
+        arguments = self._owned | {"Key": key, "Range": "bytes=0-0"} | _asked(answered)
+        with _translated():
+            found = self._client.get_object(**arguments)
+            found["Body"].close()
+        encoding: str = found.get("ContentEncoding", "")
+        return encoding
 
     def presign_part(self, key: str, upload_id: str, number: int, seconds: int) -> str:
         arguments = self._owned | {"Key": key, "UploadId": upload_id, "PartNumber": number}
@@ -188,7 +203,15 @@ class _Bucket(objects.Bucket):
 
 
 def _stat(found: Mapping[str, Any], size: int) -> Stat:
-    return Stat(size, _bare(found["ETag"]), found["LastModified"].timestamp())
+    modified = found["LastModified"].timestamp()
+    return Stat(size, _bare(found["ETag"]), modified, found.get("ContentEncoding", ""))
+
+
+def _asked(answered: Answered) -> dict[str, str]:
+    asked = {"ResponseContentDisposition": answered.disposition}
+    if answered.encoding is not None:
+        asked["ResponseContentEncoding"] = answered.encoding
+    return asked
 
 
 def _bare(etag: str) -> str:

@@ -65,8 +65,10 @@ async def download(context: Context, request: Request) -> Response:
     path = await stored_path(context.driver, given_path(request))
     redirect = context.settings.redirect_downloads and RELAYED not in request.headers
     if redirect and context.driver.presigned:
-        url = await context.driver.presign_download(path)
-        return Response(status_code=307, headers={"Location": url, "Cache-Control": "no-store"})
+        signed = await context.driver.presign_download(path)
+        if signed.as_stored:
+            headers = {"Location": signed.url, "Cache-Control": "no-store"}
+            return Response(status_code=307, headers=headers)
     return _Download(context.driver, path, request.headers)
 
 

@@ -20,16 +20,21 @@ def routes(context: Context) -> list[Route]:
 
 
 async def presign(context: Context, request: Request) -> Response:
-    """A URL for one artifact, with its size."""
+    """A URL for one artifact, with its size.
+
+    Without the size, which clients need for it, they download through this service: what the store
+    sends would be unpacked on the way.
+    """
     path = await stored_path(context.driver, given_path(request))
     if not context.multipart_downloads:
         raise NotSupported(
             "Multipart download is not supported for the current artifact repository; "
             "download the file from this service."
         )
-    stat = await context.driver.stat(path)
-    url = await context.driver.presign_download(path)
-    answer = GetPresignedDownloadUrlResponse(url=url, file_size=stat.size)
+    signed = await context.driver.presign_download(path)
+    answer = GetPresignedDownloadUrlResponse(url=signed.url)
+    if signed.as_stored:
+        answer.file_size = signed.size
     response = json_response(wire.encode_json(answer))
     response.headers["Cache-Control"] = "no-store"
     return response
