@@ -108,6 +108,71 @@ def test_a_query_that_asks_for_too_much_is_refused(
     assert seen == []
 
 
+@pytest.mark.parametrize("sign", ["", "-"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        '{ mlflowSearchRuns(input: {experimentIds: ["0"], maxResults: %s}) { __typename } }',
+        "query ($n: Int = %s) { mlflowSearchRuns(input: {maxResults: $n}) { __typename } }",
+        '{ mlflowGetMetricHistoryBulkInterval(input: {runIds: ["x"], startStep: %s})'
+        " { __typename } }",
+    ],
+)
+def test_a_number_that_python_does_not_read_is_refused(api: Api, query: str, sign: str) -> None:
+    assert "too many digits" in api.refused(query % f"{sign}{'9' * 4_301}")
+
+
+_ALIASES = """{ mlflowSearchRuns(input: {experimentIds: ["0"]}) { runs { data {
+  a: metrics { key value } b: metrics { key value } params { key } tags { key }
+} inputs { datasetInputs { dataset { name } tags { key } } modelInputs { modelId } }
+  outputs { modelOutputs { modelId } } modelVersions { version } } } }"""
+_FOUND = '{ mlflowSearchRuns(input: {experimentIds: ["0"]}) { runs { %s } } }'
+
+
+def test_what_is_answered_is_counted(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mlflow.db"
+    shutil.copy(str(settings.backend_store_uri).removeprefix("sqlite:///"), path)
+    settings = replace(settings, backend_store_uri=f"sqlite:///{path}")
+    database = Database(settings)
+    api = Api(settings, database)
+    for number in range(3):
+        api.fill(api.run(run_name=f"r{number}", tags=[{"key": "long", "value": "x" * 1000}]))
+    with statements() as seen:
+        api.data(_ALIASES)
+    # Of each run: a metric, a param, three tags, a dataset with a tag, two models, a version.
+    rows = 3 * (1 + 1 + 3 + 1 + 2 + 1)
+    monkeypatch.setattr(limits, "MAX_ROWS", rows)
+    assert len(api.data(_ALIASES)["mlflowSearchRuns"]["runs"]) == 3
+    monkeypatch.setattr(limits, "MAX_ROWS", rows - 1)
+    assert f"more than {rows - 1} metrics, params, tags" in api.refused(_ALIASES)
+    monkeypatch.setattr(limits, "MAX_ROWS", 2)
+    for part in (
+        "data { metrics { key } }",
+        "data { params { key } }",
+        "data { tags { key } }",
+        "inputs { datasetInputs { __typename } }",
+        "inputs { modelInputs { modelId } }",
+        "modelVersions { version }",
+    ):
+        with statements() as fewer:
+            assert "more than 2 metrics, params, tags" in api.refused(_FOUND % part)
+        assert len(fewer) < len(seen)  # it ends there
+
+    names = _FOUND % "info { runId }"  # an object, its list, and two fields a run with their own
+    monkeypatch.setattr(limits, "MAX_FIELDS", 1 + 1 + 3 * 2)
+    assert len(api.data(names)["mlflowSearchRuns"]["runs"]) == 3
+    monkeypatch.setattr(limits, "MAX_FIELDS", 1 + 1 + 3 * 2 - 1)
+    assert "more than 7 fields; ask for fewer runs" in api.refused(names)
+
+    monkeypatch.undo()
+    monkeypatch.setattr(limits, "MAX_ANSWERED", 2_500)
+    assert "more than 2500 characters" in api.refused(_FOUND % "data { tags { value } }")
+    assert api.data(names)
+    database.close()
+
+
 def test_limits_are_settings(settings: Settings, database: Database) -> None:
     query = "{" + " ".join(f"a{n}: __typename" for n in range(11)) + "}"
     assert "10 aliases" in Api(settings, database).refused(query)

@@ -1,4 +1,4 @@
-"""How large a query may be, before anything is spent on it.
+"""How large a query may be, before anything is spent on it, and how large its answer.
 
 Validation compares the selections of a level with each other, and execution repeats a fragment
 wherever it is spread: so a fragment counts at each place, and one that no operation spreads, or
@@ -7,9 +7,11 @@ whose name another has, is refused here: nothing would bound its size.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from graphql import (
     DocumentNode,
+    ExecutionContext,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -24,6 +26,47 @@ MAX_SELECTIONS = 300
 """The web UI's largest query has 78, the usual introspection query 240."""
 MAX_DEPTH = 16
 """Levels of fields; MLflow's schema has 6, the usual introspection query asks for 15."""
+
+MAX_ROWS = 100_000
+"""Metrics, params, tags and the like that are read for an answer, once for each alias."""
+MAX_FIELDS = 250_000
+"""Fields of an answer: two seconds' work. The web UI's charts ask for up to 200,000."""
+MAX_ANSWERED = 32 * 1024 * 1024
+"""Characters of an answer's strings; a dataset's profile may have millions."""
+
+
+class TooMuch(BaseException):
+    """An answer grows beyond a limit. No Exception: that would be one field's error among many."""
+
+
+class Execution(ExecutionContext):
+    """Executes a query for as long as its answer is within the limits; raises TooMuch."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._fields = 0
+        self._characters = 0
+
+    def execute_fields(self, parent_type: Any, source_value: Any, path: Any, fields: Any) -> Any:
+        self._fields += len(fields)
+        if self._fields > MAX_FIELDS:
+            raise too_much(f"{MAX_FIELDS} fields")
+        return super().execute_fields(parent_type, source_value, path, fields)
+
+    def complete_leaf_value(self, return_type: Any, result: Any) -> Any:  # type: ignore[override]
+        value = super().complete_leaf_value(return_type, result)
+        if type(value) is str:
+            self._characters += len(value)
+            if self._characters > MAX_ANSWERED:
+                raise too_much(f"{MAX_ANSWERED} characters")
+        return value
+
+
+def too_much(limit: str) -> TooMuch:
+    """What ends a query whose answer would have more than a limit allows."""
+    return TooMuch(
+        f"The answer has more than {limit}; ask for fewer runs (maxResults), fields or aliases."
+    )
 
 
 @dataclass(frozen=True, slots=True)

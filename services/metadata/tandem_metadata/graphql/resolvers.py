@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from graphql import GraphQLResolveInfo
 from msgspec import Struct
 
+from tandem_metadata.graphql import limits
 from tandem_metadata.messages.datasets import (
     Dataset,
     DatasetInput,
@@ -65,11 +66,41 @@ Resolver = Callable[..., Any]
 _CAPITAL = re.compile("[A-Z]")
 
 
+class Reading:
+    """What one query reads with: a connection, and how many rows it may still read."""
+
+    def __init__(self, conn: Conn) -> None:
+        self.conn = conn
+        self._left = limits.MAX_ROWS
+
+    @property
+    def most(self) -> int:
+        """How many rows a statement may find: one more than are left, and it is too much."""
+        return self._left + 1
+
+    def count(self, found: ByRun[Any]) -> None:
+        """Count what was read for runs; raises TooMuch when that is more than was left."""
+        # The tags of datasets and versions are rows as well.
+        self._left -= sum(
+            len(getattr(item, "tags", ())) or 1 for items in found.values() for item in items
+        )
+        if self._left < 0:
+            raise limits.too_much(f"{limits.MAX_ROWS} metrics, params, tags and the like")
+
+    def of(
+        self, ids: Sequence[str], read: Callable[[Conn, Sequence[str], int], ByRun[T]]
+    ) -> ByRun[T]:
+        """What `read` finds for the runs, counted."""
+        found = read(self.conn, ids, self.most)
+        self.count(found)
+        return found
+
+
 class RunPage:
     """The runs of one answer; each property is read once, when it is first asked for."""
 
-    def __init__(self, conn: Conn, infos: Sequence[RunInfo]) -> None:
-        self._conn = conn
+    def __init__(self, reading: Reading, infos: Sequence[RunInfo]) -> None:
+        self._reading = reading
         self._infos = infos
         self._ids = [info.run_id for info in infos]
 
@@ -79,19 +110,19 @@ class RunPage:
 
     @cached_property
     def metrics(self) -> ByRun[Metric]:
-        return run_data.metrics_of(self._conn, self._ids)
+        return self._reading.of(self._ids, run_data.metrics_of)
 
     @cached_property
     def params(self) -> ByRun[Param]:
-        return run_data.params_of(self._conn, self._ids)
+        return self._reading.of(self._ids, run_data.params_of)
 
     @cached_property
     def tags(self) -> ByRun[RunTag]:
-        return run_data.tags_of(self._conn, self._ids)
+        return self._reading.of(self._ids, run_data.tags_of)
 
     @cached_property
     def dataset_inputs(self) -> ByRun[DatasetInput]:
-        return run_data.datasets_of(self._conn, self._ids)
+        return self._reading.of(self._ids, run_data.datasets_of)
 
     @property
     def model_inputs(self) -> ByRun[ModelInput]:
@@ -103,16 +134,19 @@ class RunPage:
 
     @cached_property
     def model_versions(self) -> ByRun[ModelVersion]:
-        return model_version_search.of_runs(self._conn, self._ids)
+        return self._reading.of(self._ids, model_version_search.of_runs)
 
     @cached_property
     def experiments(self) -> Mapping[str, Experiment]:
         ids = {info.experiment_id for info in self._infos}
-        return experiments.by_ids(self._conn, sorted(ids))
+        return experiments.by_ids(self._reading.conn, sorted(ids))
 
     @cached_property
     def _models(self) -> tuple[ByRun[ModelInput], ByRun[ModelOutput]]:
-        return run_data.models_of(self._conn, self._ids)
+        found = run_data.models_of(self._reading.conn, self._ids, self._reading.most)
+        for models in found:
+            self._reading.count(models)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,26 +177,26 @@ def snake(name: str) -> str:
     return _CAPITAL.sub(lambda capital: f"_{capital[0].lower()}", name)
 
 
-def get_experiment(conn: Conn, request: GetExperiment) -> GetExperimentResponse:
+def get_experiment(reading: Reading, request: GetExperiment) -> GetExperimentResponse:
     """Read an experiment by its id."""
-    return GetExperimentResponse(experiments.get(conn, request.experiment_id))
+    return GetExperimentResponse(experiments.get(reading.conn, request.experiment_id))
 
 
-def get_run(conn: Conn, request: GetRun) -> FoundRun:
+def get_run(reading: Reading, request: GetRun) -> FoundRun:
     """Read a run."""
     run_id = request.run_id or request.run_uuid or ""
     try:
-        info = runs.info(conn, run_id)
+        info = runs.info(reading.conn, run_id)
     except NotFound:
         # By its last words the web UI tells a run that is missing from one that it cannot read.
         raise NotFound(f"A run with the ID {run_id[:100]!r} was not found") from None
-    return FoundRun(RunPage(conn, [info]).runs()[0])
+    return FoundRun(RunPage(reading, [info]).runs()[0])
 
 
-def search_runs(conn: Conn, request: SearchRuns) -> FoundRuns:
+def search_runs(reading: Reading, request: SearchRuns) -> FoundRuns:
     """Find runs of some experiments."""
     found, token = run_search.find(
-        conn,
+        reading.conn,
         experiment_ids=request.experiment_ids,
         filter=request.filter,
         run_view_type=request.run_view_type,
@@ -170,13 +204,13 @@ def search_runs(conn: Conn, request: SearchRuns) -> FoundRuns:
         order_by=request.order_by,
         page_token=request.page_token,
     )
-    return FoundRuns(RunPage(conn, found).runs(), token)
+    return FoundRuns(RunPage(reading, found).runs(), token)
 
 
-def search_model_versions(conn: Conn, request: SearchRegistry) -> SearchModelVersionsResponse:
+def search_model_versions(reading: Reading, request: SearchRegistry) -> SearchModelVersionsResponse:
     """Find versions of models, or of prompts."""
     found, token = model_version_search.search(
-        conn,
+        reading.conn,
         filter=request.filter,
         max_results=_page(request.max_results, model_version_search.MAX_RESULTS),
         order_by=request.order_by,
@@ -185,18 +219,20 @@ def search_model_versions(conn: Conn, request: SearchRegistry) -> SearchModelVer
     return SearchModelVersionsResponse(found, token)
 
 
-def search_datasets(conn: Conn, request: SearchDatasets) -> SearchDatasetsResponse:
+def search_datasets(reading: Reading, request: SearchDatasets) -> SearchDatasetsResponse:
     """List the datasets of experiments."""
-    return SearchDatasetsResponse(datasets.summaries(conn, request.experiment_ids))
+    return SearchDatasetsResponse(datasets.summaries(reading.conn, request.experiment_ids))
 
 
 def metric_samples(
-    conn: Conn, request: GetMetricHistoryBulkInterval
+    reading: Reading, request: GetMetricHistoryBulkInterval
 ) -> GetMetricHistoryBulkIntervalResponse:
     """Read a sample of the values of a metric of several runs."""
     steps = (request.start_step, request.end_step)
     return GetMetricHistoryBulkIntervalResponse(
-        metric_history.sample(conn, request.run_ids, request.metric_key, steps, request.max_results)
+        metric_history.sample(
+            reading.conn, request.run_ids, request.metric_key, steps, request.max_results
+        )
     )
 
 
@@ -205,8 +241,8 @@ def _page(max_results: int | None, most: int) -> int:
     return MAX_PAGE if max_results is None else min(check_max_results(max_results, most), MAX_PAGE)
 
 
-def _operation(of: type[R], run: Callable[[Conn, R], object]) -> Resolver:
-    """A field of Query or Mutation: `run`, with the connection and what the input says."""
+def _operation(of: type[R], run: Callable[[Reading, R], object]) -> Resolver:
+    """A field of Query or Mutation: `run`, with what it reads with and what the input says."""
 
     def resolve(
         _root: None, info: GraphQLResolveInfo, input: Mapping[str, Any] | None = None

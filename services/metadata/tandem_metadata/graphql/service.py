@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from tandem_metadata.db import Database
 from tandem_metadata.graphql import limits, schema
+from tandem_metadata.graphql.resolvers import Reading
 from tandem_shared.errors import ApiError, InvalidParameter
 
 _REMEMBERED = 16
@@ -58,7 +59,8 @@ class GraphQL:
     ) -> Answer:
         """What a query finds; `operation` names one of several in it.
 
-        A query that the schema or the limits do not allow has errors and no data. A field that
+        A query that the schema or the limits do not allow, or whose answer they do not, has errors
+        and no data. A field that
         names what does not exist, or whose input is refused, is null and has an error, while other
         fields are answered. Raises InvalidParameter for what is no GraphQL or too long to be read,
         Unavailable when the database is, and whatever else goes wrong in the service.
@@ -66,14 +68,23 @@ class GraphQL:
         prepared = self._prepared(query)
         if prepared.errors:
             return Answer(None, prepared.errors)
+        try:
+            return self._execute(prepared.document, variables, operation)
+        except limits.TooMuch as error:
+            return Answer(None, [str(error)])
+
+    def _execute(
+        self, document: DocumentNode, variables: Mapping[str, Any] | None, operation: str | None
+    ) -> Answer:
         with self._database.read() as conn:
             result = execute(
                 self._schema,
-                prepared.document,
-                context_value=conn,
+                document,
+                context_value=Reading(conn),
                 variable_values=dict(variables or {}),
                 operation_name=operation,
                 is_awaitable=_never,
+                execution_context_class=limits.Execution,
             )
             assert isinstance(result, ExecutionResult)
             # Inside: what the database's driver raised is translated there.
@@ -92,12 +103,20 @@ class GraphQL:
             raise InvalidParameter("The query is nested too deeply.") from None
         if excess := limits.check(document, self._limits):
             return _Prepared(document, [excess])
-        return _Prepared(document, _sentences(validate(self._schema, document, self._rules)))
+        errors = validate(self._schema, document, self._rules)
+        return _Prepared(document, [_of_query(error) for error in errors])
 
 
 def _never(_: object) -> bool:
     """Whether a value is awaitable: no resolver is asynchronous, and asking costs time."""
     return False
+
+
+def _of_query(error: GraphQLError) -> str:
+    """What is wrong with a query that the schema does not allow."""
+    if isinstance(error.original_error, ValueError):  # Python reads 4,300 digits at most
+        return "The query holds a number with too many digits."
+    return error.message
 
 
 def _sentences(errors: Iterable[GraphQLError]) -> list[str]:

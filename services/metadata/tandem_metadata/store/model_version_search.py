@@ -54,8 +54,13 @@ def search(
     return store.from_rows(conn, page, with_aliases=False), token
 
 
-def of_runs(conn: Connection, run_ids: Sequence[str]) -> defaultdict[str, list[ModelVersion]]:
-    """What a search by its id finds for each run, in two statements for any number of runs."""
+def of_runs(
+    conn: Connection, run_ids: Sequence[str], most: int | None = None
+) -> defaultdict[str, list[ModelVersion]]:
+    """What a search by its id finds for each run, in two statements for any number of runs.
+
+    Of all versions `most` at most.
+    """
     ordering = order_model_versions(())
     source, clauses = matching(MODEL_VERSION_ROWS, (), conn.dialect.name)
     statement = (
@@ -67,6 +72,7 @@ def of_runs(conn: Connection, run_ids: Sequence[str]) -> defaultdict[str, list[M
             *clauses,
         )
         .order_by(*ordering.clauses())
+        .limit(most)
     )
     found: defaultdict[str, list[ModelVersion]] = defaultdict(list)
     for version in store.from_rows(conn, conn.execute(statement).all(), with_aliases=False):

@@ -122,33 +122,35 @@ def _info(
     )
 
 
-def metrics_of(conn: Connection, ids: Sequence[str]) -> ByRun[Metric]:
-    """The latest metrics of each run, by key."""
+def metrics_of(conn: Connection, ids: Sequence[str], most: int | None = None) -> ByRun[Metric]:
+    """The latest metrics of each run, by key; `most` at most."""
     found: ByRun[Metric] = defaultdict(list)
-    for row in _of_runs(conn, latest_metrics, ids):
+    for row in _of_runs(conn, latest_metrics, ids, most):
         value = "NaN" if row.is_nan else json_double(row.value)
         found[row.run_uuid].append(Metric(row.key, value, row.timestamp, row.step))
     return found
 
 
-def params_of(conn: Connection, ids: Sequence[str]) -> ByRun[Param]:
-    """The params of each run, by key."""
+def params_of(conn: Connection, ids: Sequence[str], most: int | None = None) -> ByRun[Param]:
+    """The params of each run, by key; `most` at most."""
     found: ByRun[Param] = defaultdict(list)
-    for row in _of_runs(conn, params, ids):
+    for row in _of_runs(conn, params, ids, most):
         found[row.run_uuid].append(Param(row.key, row.value))
     return found
 
 
-def tags_of(conn: Connection, ids: Sequence[str]) -> ByRun[RunTag]:
-    """The tags of each run, by key."""
+def tags_of(conn: Connection, ids: Sequence[str], most: int | None = None) -> ByRun[RunTag]:
+    """The tags of each run, by key; `most` at most."""
     found: ByRun[RunTag] = defaultdict(list)
-    for row in _of_runs(conn, tags, ids):
+    for row in _of_runs(conn, tags, ids, most):
         found[row.run_uuid].append(RunTag(row.key, row.value or ""))
     return found
 
 
-def datasets_of(conn: Connection, ids: Sequence[str]) -> ByRun[DatasetInput]:
-    """The datasets that each run reads, by name and digest."""
+def datasets_of(
+    conn: Connection, ids: Sequence[str], most: int | None = None
+) -> ByRun[DatasetInput]:
+    """The datasets that each run reads, by name and digest; `most` at most, or tags of theirs."""
     columns = datasets.c
     # A row a tag, or one for a dataset without tags.
     statement: Select[Any] = (
@@ -173,6 +175,7 @@ def datasets_of(conn: Connection, ids: Sequence[str]) -> ByRun[DatasetInput]:
             among(conn, inputs.c.destination_id, ids),
         )
         .order_by(columns.name, columns.digest, inputs.c.input_uuid, input_tags.c.name)
+        .limit(most)
     )
     found: ByRun[DatasetInput] = defaultdict(list)
     uses: dict[str, DatasetInput] = {}
@@ -185,8 +188,10 @@ def datasets_of(conn: Connection, ids: Sequence[str]) -> ByRun[DatasetInput]:
     return found
 
 
-def models_of(conn: Connection, ids: Sequence[str]) -> tuple[ByRun[ModelInput], ByRun[ModelOutput]]:
-    """The models that each run reads, and those it wrote, by id."""
+def models_of(
+    conn: Connection, ids: Sequence[str], most: int | None = None
+) -> tuple[ByRun[ModelInput], ByRun[ModelOutput]]:
+    """The models that each run reads, and those it wrote, by id; `most` of both at most."""
     columns = inputs.c
     statement = (
         select(columns.source_type, columns.source_id, columns.destination_id, columns.step)
@@ -196,6 +201,7 @@ def models_of(conn: Connection, ids: Sequence[str]) -> tuple[ByRun[ModelInput], 
             among(conn, columns.source_id, ids),
         )
         .order_by(columns.destination_id, columns.step)
+        .limit(most)
     )
     read: ByRun[ModelInput] = defaultdict(list)
     written: ByRun[ModelOutput] = defaultdict(list)
@@ -207,11 +213,14 @@ def models_of(conn: Connection, ids: Sequence[str]) -> tuple[ByRun[ModelInput], 
     return read, written
 
 
-def _of_runs(conn: Connection, table: FromClause, ids: Sequence[str]) -> Sequence[Row[Any]]:
+def _of_runs(
+    conn: Connection, table: FromClause, ids: Sequence[str], most: int | None
+) -> Sequence[Row[Any]]:
     statement = (
         select(table)
         .where(among(conn, table.c.run_uuid, ids))
         .order_by(table.c.run_uuid, table.c.key)
+        .limit(most)
     )
     return conn.execute(statement).all()
 
