@@ -201,6 +201,12 @@ def _configure_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA case_sensitive_like = ON")
 
 
+def set_busy_timeout(conn: Connection, seconds: float) -> None:
+    """Have SQLite wait so long for a lock."""
+    connection: Any = conn.connection.driver_connection
+    connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}").close()
+
+
 def _plan_by_key(connection: psycopg.Connection[Any], _: object) -> None:
     """Have plans go by indexes, however small the tables are.
 

@@ -10,6 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from functools import partial
 from typing import TypeVar
 
@@ -27,6 +28,7 @@ from tandem_metadata.connections import (
     open_engine,
     parse_url,
     replace,
+    set_busy_timeout,
 )
 from tandem_metadata.database_faults import FULL, READ_ONLY, is_busy, is_interrupted, sqlstate
 from tandem_metadata.single import Refused, Single, borrowed
@@ -45,6 +47,8 @@ _FULL_SECONDS = 30.0
 Only writes tell, and a service that is not ready gets none that could say that it is over.
 """
 _ANNOUNCED = "tandem_announced"
+_MOST = 0.9
+"""The part of its time-out that a write has left when it has not waited yet."""
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 POOL_WAIT = Histogram(
@@ -61,6 +65,12 @@ COMMIT = Histogram(
     buckets=_BUCKETS,
 )
 _log = logging.getLogger("tandem.db")
+
+SINCE: ContextVar[float | None] = ContextVar("since", default=None)
+"""When what this thread works for began to wait, by `time.monotonic`; None if it did not.
+
+It waits for several things in turn, and all in all no longer than for one.
+"""
 
 
 class Database:
@@ -299,22 +309,35 @@ class Database:
     @contextlib.contextmanager
     def _committed(self, by_key: bool) -> Iterator[Connection]:
         engine = self._transacting[by_key]
-        with self._turn(), self._connect(engine) as conn, conn.begin() as transaction:
+        until = (SINCE.get() or time.monotonic()) + self._timeout
+        with self._turn(until), self._connect(engine) as conn, conn.begin() as transaction:
             conn.info.pop(_ANNOUNCED, None)  # of a transaction that was rolled back
             if self.dialect == "sqlite":
-                # The driver begins nothing by itself before the first change, and then a deferred
-                # transaction, which cannot wait for a lock once it has read.
-                conn.exec_driver_sql("BEGIN IMMEDIATE")
+                self._begin_alone(conn, until)
             yield conn
             with COMMIT.time():
                 transaction.commit()
 
+    def _begin_alone(self, conn: Connection, until: float) -> None:
+        """Begin SQLite's only writing transaction, as soon as other processes let it."""
+        left = max(0.0, until - time.monotonic())
+        waited = left < _MOST * self._timeout
+        if waited:
+            set_busy_timeout(conn, left)
+        try:
+            # The driver begins nothing by itself before the first change, and then a deferred
+            # transaction, which cannot wait for a lock once it has read.
+            conn.exec_driver_sql("BEGIN IMMEDIATE")
+        finally:
+            if waited:
+                set_busy_timeout(conn, self._timeout)
+
     @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _turn(self, until: float) -> Iterator[None]:
         if self._writer is None:
             yield
             return
-        if not self._writer.acquire(timeout=self._timeout):
+        if not self._writer.acquire(timeout=max(0.0, until - time.monotonic())):
             raise Unavailable("The database is busy with other writes; try again later.")
         try:
             yield

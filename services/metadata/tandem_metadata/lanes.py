@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-from tandem_metadata.db import connections_in_use
+from tandem_metadata.db import SINCE, connections_in_use
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -94,6 +94,7 @@ class Lane(Generic[C, R]):
     def _drain(self) -> None:
         while calls := self._take():
             outcomes: Sequence[R | BaseException]
+            SINCE.set(calls[0].since)
             try:
                 outcomes = self._work([waiting.call for waiting in calls])
             except BaseException as error:

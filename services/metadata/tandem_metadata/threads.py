@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from starlette.requests import ClientDisconnect
 
-from tandem_metadata.db import connections_in_use
+from tandem_metadata.db import SINCE, connections_in_use
 from tandem_metadata.stops import Abandoned, Watch
 from tandem_shared.finishing import finish
 
@@ -43,6 +43,7 @@ class Threads:
         ClientDisconnect, and when the caller is cancelled; what it writes goes on.
         """
         loop = asyncio.get_running_loop()
+        since = loop.time()
         if waits := not self._free:
             await self._turn(loop)
         else:
@@ -51,6 +52,7 @@ class Threads:
         context = contextvars.copy_context()
         watch = Watch(self._read_timeout, waited=waits)
         context.run(watch.set)
+        context.run(SINCE.set, since)
 
         def work() -> None:
             try:

@@ -1,8 +1,12 @@
 """Connections, transactions, and how trouble with the database is told."""
 
+import asyncio
 import contextlib
 import sqlite3
 import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +16,10 @@ from sqlalchemy import Connection, exc, select, text, update
 
 from tandem_metadata import connections, tables
 from tandem_metadata.db import Database, announce, parse_url
+from tandem_metadata.lanes import Lane
 from tandem_metadata.settings import Settings
 from tandem_metadata.tables.tracking import experiments
+from tandem_metadata.threads import Threads
 from tandem_shared.errors import InvalidParameter, Unavailable
 from tandem_shared.settings import SettingsError, replace
 from tests.metadata.conftest import only_postgresql, only_sqlite, terminate_others
@@ -195,6 +201,60 @@ def test_a_locked_sqlite_database_is_unavailable(settings: Settings) -> None:
     other.close()
     with database.write() as conn:
         _add(conn, "now")
+    database.close()
+
+
+def _ask_in_a_lane(database: Database) -> Callable[[], Awaitable[object]]:
+    def write(calls: Sequence[int]) -> Sequence[int]:
+        with database.write():
+            return calls
+
+    lane = Lane[int, int]("writer", write, weigh=lambda _: 1, limit=1, timeout=1)
+    return lambda: lane.run(1)
+
+
+def _ask_in_a_thread(database: Database, size: int) -> Callable[[], Awaitable[object]]:
+    def write() -> None:
+        with database.write():
+            pass
+
+    threads = Threads(size, 1)
+    return lambda: threads.run(write)
+
+
+@only_sqlite
+@pytest.mark.parametrize(
+    "ways",
+    [
+        _ask_in_a_lane,
+        partial(_ask_in_a_thread, size=1),
+        partial(_ask_in_a_thread, size=2),
+    ],
+)
+def test_what_waits_for_several_things_at_a_locked_sqlite_waits_no_longer_than_for_one(
+    settings: Settings, ways: Callable[[Database], Callable[[], Awaitable[object]]]
+) -> None:
+    database = Database(replace(settings, pool_timeout=1.0))
+    other = sqlite3.connect(str(database.url.database))
+    other.execute("BEGIN IMMEDIATE")
+
+    async def main() -> list[float]:
+        ask = ways(database)
+
+        async def timed(delay: float) -> float:
+            await asyncio.sleep(delay)
+            began = time.monotonic()
+            with pytest.raises(Unavailable):
+                await ask()
+            return time.monotonic() - began
+
+        return await asyncio.gather(timed(0), timed(0.1))
+
+    took = asyncio.run(main())
+    other.close()
+    assert max(took) < 1.5
+    with database.write() as conn:  # and the next waits as long as ever
+        assert conn.exec_driver_sql("PRAGMA busy_timeout").scalar() == 1_000
     database.close()
 
 
