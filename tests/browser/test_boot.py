@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, expect
 from tests.browser.content import EXPERIMENT
 from tests.browser.tab import Tab
 
-DEFAULTS = "**/tandem-defaults.js"
+OUR_SCRIPTS = "**/tandem-*.js"
 FILES = """
 () => performance.getEntriesByType("resource")
   .filter(each => /static-files.*[.][0-9a-f]{8}[.]/.test(each.name))
@@ -35,9 +35,11 @@ def test_people_land_on_the_table_of_runs_and_no_panel_opens(tab: Tab) -> None:
     expect(assistant(tab)).to_be_hidden()
 
 
-def test_without_our_defaults_another_page_and_the_panel_open(tab: Tab) -> None:
+def test_without_our_scripts_another_page_and_the_panel_open(tab: Tab) -> None:
     """So the test above says something."""
-    tab.page.route(DEFAULTS, lambda route: route.fulfill(body="", content_type="text/javascript"))
+    tab.page.route(
+        OUR_SCRIPTS, lambda route: route.fulfill(body="", content_type="text/javascript")
+    )
     page = tab.open("/experiments")
     page.get_by_role("link", name=EXPERIMENT, exact=True).click()
     expect(page).to_have_url(re.compile("/overview/usage"))

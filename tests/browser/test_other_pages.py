@@ -10,6 +10,8 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.content import EXPERIMENT, SHOWCASE, Content
 from tests.browser.tab import INTRODUCTION, Tab
 
+ABSENT = "**/tandem-absent.js"
+
 IN_EXPERIMENTS = {
     "Overview": "No data available for the selected time range",
     "Training runs": SHOWCASE,
@@ -60,11 +62,57 @@ def test_the_home_page(tab: Tab, filled: Content) -> None:
     expect(main.get_by_role("heading", name="Experiments")).to_be_visible()
 
 
-def test_the_demo_is_refused_without_a_trace(tab: Tab) -> None:
-    tab.expect(501, "/demo/generate$", "there is no demo data")
-    page = tab.open("/")
-    page.get_by_role("button", name="Start Demo").click()
-    expect(page.get_by_role("main").get_by_role("heading", name="Experiments")).to_be_visible()
+def offers(tab: Tab, filled: Content) -> dict[str, bool]:
+    """Which of the things that Tandem does not have the pages offer here, at a local address."""
+    page, main = tab.page, tab.page.get_by_role("main")
+    found = {}
+    tab.open("/")
+    expect(main.get_by_role("heading", name="Recent Experiments")).to_be_visible()
+    tab.settle()
+    found["demo"] = main.get_by_role("button", name="Start Demo").is_visible()
+    found["assistant"] = page.locator("[data-assistant-ui]").first.is_visible()
+    tab.open("/settings/general")
+    expect(main.get_by_role("heading", name="General")).to_be_visible()
+    tab.settle()
+    found["demo data"] = main.get_by_text("Demo data", exact=True).is_visible()
+    tab.open(f"/experiments/{filled.experiment_id}/traces")
+    expect(main.get_by_role("tab", name="Manual setup")).to_be_visible()
+    found["assistant for traces"] = main.get_by_role("tab", name="MLflow assistant").is_visible()
+    return found
+
+
+def test_what_does_nothing_is_not_offered(tab: Tab, filled: Content) -> None:
+    tab.expect_blocked(INTRODUCTION)
+    assert offers(tab, filled) == dict.fromkeys(
+        ("demo", "assistant", "demo data", "assistant for traces"), False
+    )
+    tab.page.route(ABSENT, lambda route: route.fulfill(body="", content_type="text/javascript"))
+    tab.page.reload()
+    assert all(offers(tab, filled).values()), "there is nothing to hide"
+
+
+def test_a_button_that_is_refused_says_why(tab: Tab, filled: Content) -> None:
+    """The UI itself says nothing, and its dialog stays open."""
+    tab.expect(501, "/datasets/create$", "there are no evaluation datasets")
+    page = tab.open(f"/experiments/{filled.experiment_id}/datasets?workflowType=genai")
+    page.get_by_role("button", name="Create dataset").first.click()
+    page.get_by_placeholder("Enter dataset name").fill("questions")
+    page.get_by_role("button", name="Create", exact=True).click()
+    notice = page.get_by_role("alert").filter(has_text="Tandem keeps no evaluation datasets")
+    expect(notice).to_be_visible()
+    tab.shot("refused-dataset")
+    notice.get_by_role("button", name="Close").click()
+    expect(notice).to_be_hidden()
+
+
+def test_a_key_for_language_models_is_refused_with_a_reason(tab: Tab) -> None:
+    tab.expect(501, "/gateway/supported-providers$", "there is no gateway")
+    page = tab.open("/settings/llm-connections")
+    page.get_by_role("main").get_by_role("button", name="Create").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Tandem is no gateway to language models.")).to_be_visible()
+    expect(dialog.get_by_text("Loading providers...")).to_be_hidden()
+    tab.shot("refused-key")
 
 
 def test_the_side_bar_of_generative_models(tab: Tab) -> None:

@@ -44,7 +44,7 @@ FILES = {
 }
 MAIN_URL = "/static-files/static/js/main.0123abcd.js"
 DEFAULTS = "static-files/tandem-defaults.js"
-HTML_ARTIFACTS = "static-files/tandem-html-artifacts.js"
+OTHER_SCRIPTS = ("static-files/tandem-absent.js", "static-files/tandem-html-artifacts.js")
 FRAME_URL = "/static-files/tandem-html-artifact.html"
 
 Start = Callable[..., TestClient]
@@ -86,10 +86,11 @@ def test_the_page_loads_our_scripts_before_the_builds_own(ui: TestClient) -> Non
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     added = "".join(
-        f'<script defer="defer" src="{src}"></script>' for src in (DEFAULTS, HTML_ARTIFACTS)
+        f'<script defer="defer" src="{src}"></script>' for src in (DEFAULTS, *OTHER_SCRIPTS)
     )
     assert answer.text == PAGE.replace("<script", f"{added}<script")
-    assert ui.get(f"/{HTML_ARTIFACTS}").headers["content-type"] == "text/javascript; charset=utf-8"
+    for src in OTHER_SCRIPTS:
+        assert ui.get(f"/{src}").headers["content-type"] == "text/javascript; charset=utf-8"
     script = ui.get(f"/{DEFAULTS}")
     assert script.headers["content-type"] == "text/javascript; charset=utf-8"
     for key in ("mlflow.workflowType_v1", "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"):

@@ -51,6 +51,7 @@ NOT_SUPPORTED = [
     ("POST", "3.0/mlflow/review-queues/create"),
     ("POST", "3.0/mlflow/label-schemas/create"),
     ("POST", "3.0/mlflow/gateway/secrets/create"),
+    ("GET", "3.0/mlflow/gateway/supported-providers"),
     ("PUT", "3.0/mlflow/assistant/config/x"),
     ("GET", "3.0/mlflow/jobs/1"),
     ("POST", "3.0/mlflow/prompt-optimization/jobs"),

@@ -32,7 +32,6 @@ _ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "3.0/mlflow/ui-telemetry"): {"status": "disabled"},
     ("GET", "2.0/mlflow/gateway-proxy"): {"endpoints": []},
     ("GET", "3.0/mlflow/gateway/secrets/config"): {"secrets_available": False},
-    ("GET", "3.0/mlflow/gateway/supported-providers"): {"providers": []},
     ("GET", "3.0/mlflow/gateway/supported-models"): {"models": []},
     ("POST", "3.0/mlflow/traces/metrics"): {"data_points": []},
     **dict.fromkeys(
