@@ -1,6 +1,7 @@
 """What a service is, and how one begins: it imports little until its settings are known."""
 
 import contextlib
+import errno
 import gc
 import os
 import shutil
@@ -43,6 +44,7 @@ def launch(
     does, when the address cannot be listened on, or when the ASGI server is missing.
     """
     stopping.exit_on_signals()
+    os.environ.pop(MULTIPROCESS_DIRECTORY, None)  # others' workers share metrics there
     gc.set_threshold(_GARBAGE_THRESHOLD)
     try:
         with _metrics_of_workers(settings) if settings.workers > 1 else contextlib.nullcontext():
@@ -65,10 +67,17 @@ def _metrics_of_workers(settings: CommonSettings) -> Iterator[None]:
         raise RuntimeError("prometheus_client was imported before it could know of the workers")
     temporary = "" if settings.expose_prometheus else tempfile.mkdtemp(prefix="tandem-metrics-")
     directory = settings.expose_prometheus or temporary
-    os.makedirs(directory, exist_ok=True)
-    for stale in os.scandir(directory):
-        if stale.name.endswith(".db"):
-            os.unlink(stale)
+    try:
+        os.makedirs(directory, exist_ok=True)
+        for stale in os.scandir(directory):
+            if stale.name.endswith(".db"):
+                os.unlink(stale)
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise SettingsError(
+            f"--expose-prometheus: workers cannot share metrics in {directory}: {error.strerror}."
+        ) from error
     os.environ[MULTIPROCESS_DIRECTORY] = directory
     owner = os.getpid()
     try:

@@ -20,6 +20,11 @@ from typing import Any, TypeVar
 S = TypeVar("S", bound="CommonSettings")
 
 _SHAPES = {str: "TEXT", int: "INTEGER", float: "NUMBER", tuple: "LIST"}
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\s]+")
+_MOST_WORKERS = 1000
+_LONGEST_SECONDS = 1_000_000
+"""No wait is meant to be longer, and the system's clocks take not much more."""
+
 _CREDENTIALS = re.compile(r"//\S*@")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
@@ -122,8 +127,10 @@ class CommonSettings:
         """Raise SettingsError, naming the flag, for values that cannot work."""
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"--port must be between 0 and 65535, not {self.port}.")
-        if self.workers < 1:
-            raise SettingsError(f"--workers must be at least 1, not {self.workers}.")
+        if not 1 <= self.workers <= _MOST_WORKERS:
+            raise SettingsError(
+                f"--workers must be at least 1 and at most {_MOST_WORKERS}, not {self.workers}."
+            )
         if self.asgi_server not in ("hypercorn", "uvicorn"):
             raise SettingsError("--asgi-server must be hypercorn or uvicorn.")
         if self.h2c and self.asgi_server == "uvicorn":
@@ -140,6 +147,28 @@ class CommonSettings:
             raise SettingsError("--log-level must be DEBUG, INFO, WARNING or ERROR.")
         if self.shutdown_delay < 0 or self.graceful_timeout < 0:
             raise SettingsError("--shutdown-delay and --graceful-timeout must not be negative.")
+        self._check_pages()
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, float) and value > _LONGEST_SECONDS:
+                raise SettingsError(f"{flag(item)} must be at most {_LONGEST_SECONDS:,} seconds.")
+
+    def _check_pages(self) -> None:
+        """Raise SettingsError for hosts and origins that no request ever has."""
+        for host in self.allowed_hosts or ():
+            if "/" in host:
+                meant = without_credentials(host).rpartition("://")[2].partition("/")[0]
+                raise SettingsError(
+                    f"--allowed-hosts must hold hosts, without a scheme and a path. Did you mean "
+                    f"{meant}?"
+                )
+        for origin in self.cors_allowed_origins or ():
+            if "*" not in origin and origin != "null" and not _ORIGIN.fullmatch(origin):
+                scheme, _, rest = without_credentials(origin).rpartition("://")
+                raise SettingsError(
+                    "--cors-allowed-origins must hold origins, with a scheme and without a path. "
+                    f"Did you mean {scheme or 'https'}://{rest.partition('/')[0]}?"
+                )
 
 
 def flag(item: "Field[Any]") -> str:

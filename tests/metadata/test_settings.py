@@ -1,20 +1,36 @@
 """Values that the metadata service refuses to start with."""
 
 import base64
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from tandem_metadata.artifact_roots import Roots
 from tandem_metadata.settings import Settings
 from tandem_shared.settings import SettingsError, load
 
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("pool_size", 0), ("pool_timeout", -1.0), ("artifacts_timeout", 0.0), ("max_body_bytes", 0)],
+    [
+        ("pool_size", 0),
+        ("pool_timeout", -1.0),
+        ("pool_recycle", -2),
+        ("pool_timeout", 1e7),
+        ("artifacts_timeout", 0.0),
+        ("max_body_bytes", 0),
+    ],
 )
 def test_a_number_that_cannot_work_is_refused_by_its_flag(setting: str, value: float) -> None:
     with pytest.raises(SettingsError, match="--" + setting.replace("_", "-")):
         Settings(**{setting: value}).check()
+
+
+@pytest.mark.parametrize("pattern", ["(", "(" * 3000, "a{99999999999999999999}"])
+def test_a_pattern_that_is_none_is_refused(pattern: str) -> None:
+    with pytest.raises(SettingsError, match="is not a regular expression"):
+        Settings(create_model_version_source_validation_regex=pattern).check()
 
 
 @pytest.mark.parametrize(
@@ -126,3 +142,24 @@ def test_the_key_of_secrets_is_not_shown() -> None:
     loaded = load(Settings, {"MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": key})
     assert loaded.webhook_secret_encryption_key == key
     assert key not in repr(loaded)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("artifact_hosts", ("host:99999",)),
+        ("artifact_hosts", ("http://user:secret@host",)),
+        ("redirect_artifacts_to", "http://[host"),
+        ("redirect_artifacts_to", "http://:5500"),
+        ("redirect_artifacts_to", "http://user:secret@host"),
+        ("artifact_root_map", ("s3://user:secret@[b=mlflow-artifacts://host/",)),
+        ("artifact_root_map", ("s3://b=mlflow-artifacts://user:secret@[host/",)),
+    ],
+)
+def test_a_place_of_artifacts_that_cannot_be_is_refused_without_its_password(
+    setting: str, value: Any
+) -> None:
+    settings = replace(Settings(default_artifact_root="mlflow-artifacts:/"), **{setting: value})
+    with pytest.raises(SettingsError, match="--" + setting.replace("_", "-")) as refused:
+        Roots(settings)
+    assert "secret" not in str(refused.value)

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from tandem_metadata.app import create_app
 from tandem_metadata.routes import ui as ui_routes
 from tandem_metadata.settings import Settings
+from tandem_metadata.ui import assets
 from tandem_metadata.ui.assets import Assets
 from tandem_metadata.ui.encodings import choose
 from tandem_shared.http import Router
@@ -436,3 +437,22 @@ def test_a_folder_that_is_no_build_is_refused(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<html><noscript>hello</noscript></html>")
     with pytest.raises(SettingsError, match=r"--ui-dir .* loads no script"):
         Assets(str(tmp_path))
+
+
+def test_a_folder_of_other_things_is_not_read_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "unread").symlink_to("/proc/self/mem")  # reading it would fail
+    with pytest.raises(SettingsError, match=r"holds no index\.html"):
+        Assets(str(tmp_path))
+    (tmp_path / "index.html").write_text("<html><script src=x></script></html>")
+    with pytest.raises(SettingsError, match=r"--ui-dir .* cannot be read: "):
+        Assets(str(tmp_path))
+    (tmp_path / "deep" / "unread").unlink()
+    Assets(str(tmp_path))
+    for limit in ("_MOST_FILES", "_MOST_BYTES"):
+        with monkeypatch.context() as patched:
+            patched.setattr(assets, limit, 0)
+            with pytest.raises(SettingsError, match="holds much more"):
+                Assets(str(tmp_path))

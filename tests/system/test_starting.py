@@ -68,6 +68,27 @@ def test_a_folder_without_write_permission_is_named(tmp_path: Path) -> None:
         assert f"{folder}/below cannot be used: Permission denied" in said
 
 
+@pytest.mark.parametrize("service", ["tandem-metadata", "tandem-artifacts"])
+def test_a_folder_that_workers_cannot_share_metrics_in_is_refused(
+    service: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    command = [service, "serve", "--port", "0", "--workers", "2", "--expose-prometheus"]
+    if service == "tandem-metadata":
+        command[2:2] = ["--default-artifact-root", ROOT]
+    assert "metrics in file: File exists" in refusal(tmp_path, *command, "file")
+    (tmp_path / "folder").mkdir()
+    with closed(tmp_path / "folder", 0o555):
+        assert "metrics in folder: Permission denied" in refusal(tmp_path, *command, "folder")
+
+
+def test_a_folder_of_other_workers_metrics_is_not_used(tmp_path: Path) -> None:
+    variables = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "gone")}
+    destination = str(tmp_path / "files")
+    with services.artifacts_service(tmp_path, destination, variables=variables) as service:
+        assert requests.get(f"{service.url}/metrics").status_code == 200
+
+
 def test_an_sqlite_file_is_not_served_while_it_is_read_only(tmp_path: Path) -> None:
     path = tmp_path / "mlflow.db"
     uri = f"sqlite:///{path}"

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 from tandem_metadata.settings import Settings
 from tandem_shared import artifact_http, paths
 from tandem_shared.errors import ApiError, InvalidParameter, PermissionDenied
-from tandem_shared.settings import SettingsError
+from tandem_shared.settings import SettingsError, without_credentials
 
 ENDPOINT = artifact_http.ARTIFACTS
 
@@ -164,7 +164,8 @@ class Roots:
             return self.locate(target)
         except ApiError as error:
             raise SettingsError(
-                f"--artifact-root-map cannot lead to '{target}': {error.message}"
+                f"--artifact-root-map cannot lead to '{without_credentials(target)}': "
+                f"{error.message}"
             ) from None
 
 
@@ -175,20 +176,32 @@ def _base(url: str | None) -> str | None:
 def _redirect_base(given: str | None) -> str | None:
     if not given:
         return None
-    if not _REDIRECT.fullmatch(given) or given.startswith("//"):
+    if not _REDIRECT.fullmatch(given) or given.startswith("//") or not _has_host(given):
         raise SettingsError(
             "--redirect-artifacts-to must be the artifacts service's address for browsers, as "
-            f"https://artifacts.example.com, or / where one host serves both, not '{given}'."
+            f"https://artifacts.example.com, or / where one host serves both, not "
+            f"'{without_credentials(given)}'."
         )
     return given.rstrip("/") + ENDPOINT
+
+
+def _has_host(url: str) -> bool:
+    """Whether an address, if it is one, has a host and a port that there can be."""
+    try:
+        parts = urlsplit(url)
+        return not parts.scheme or (bool(parts.hostname) and parts.port != 0)
+    except ValueError:
+        return False
 
 
 def _split(host: str) -> _Host:
     """An entry of the allow-list."""
     match = _HOST.fullmatch(host)
-    if match is None:
-        raise SettingsError(f"--artifact-hosts must hold host or host:port, not '{host}'.")
-    return match[1].lower(), int(match[2][1:]) if match[2] else None
+    port = int(match[2][1:]) if match and match[2] else None
+    if match is None or (port is not None and not 0 < port < 65536):
+        shown = without_credentials(host)
+        raise SettingsError(f"--artifact-hosts must hold host or host:port, not '{shown}'.")
+    return match[1].lower(), port
 
 
 def _mapped_roots(pairs: tuple[str, ...]) -> Iterator[tuple[_Root, str]]:
@@ -202,10 +215,11 @@ def _mapped_roots(pairs: tuple[str, ...]) -> Iterator[tuple[_Root, str]]:
             raise SettingsError(
                 "--artifact-root-map must hold pairs such as "
                 "s3://bucket/prefix=mlflow-artifacts://artifacts.example.com/prefix; the root of "
-                f"'{pair}' is no place that clients write to directly."
+                f"'{without_credentials(pair)}' is no place that clients write to directly."
             ) from None
         if root in seen:
-            raise SettingsError(f"--artifact-root-map names the root '{given}' twice.")
+            shown = without_credentials(given)
+            raise SettingsError(f"--artifact-root-map names the root '{shown}' twice.")
         seen.add(root)
         yield root, target
 

@@ -245,6 +245,8 @@ class Settings(CommonSettings):
                 )
         if self.pool_size < 1:
             raise SettingsError("--pool-size must be at least 1.")
+        if self.pool_recycle < -1:
+            raise SettingsError("--pool-recycle must be seconds, or -1 for never.")
         if self.pool_timeout < 0:
             raise SettingsError("--pool-timeout must not be negative.")
         if self.read_timeout < 0:
@@ -254,7 +256,7 @@ class Settings(CommonSettings):
         self._check_webhooks()
         try:
             re.compile(self.create_model_version_source_validation_regex or "")
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise SettingsError(
                 "--create-model-version-source-validation-regex is not a regular expression: "
                 f"{error}."

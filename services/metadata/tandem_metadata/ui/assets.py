@@ -30,6 +30,10 @@ _ADDED = _SCRIPTS | {HTML_ARTIFACT: "html_artifact.html"}
 FOR_GOOD = "public, max-age=31536000, immutable"
 ASK_FIRST = "no-cache"
 
+_MOST_FILES = 10_000
+_MOST_BYTES = 1024**3
+"""A build has a tenth of them, with both codings."""
+
 _SUFFIXES = {".br": "br", ".gz": "gzip"}
 _CONTENT_HASH = re.compile(r"\.([0-9a-f]{8,32})\.")
 _SCRIPT = re.compile(rb"<script\b")
@@ -94,16 +98,19 @@ class Assets:
     def __init__(self, folder: str) -> None:
         """Raises SettingsError when the folder is not a build."""
         root = Path(folder)
-        self._files = {
-            path.relative_to(root).as_posix(): _asset(path)
-            for path in _files(root)
-            if path.suffix not in _SUFFIXES
-        }
-        if PAGE not in self._files:
-            raise _no_build(f"{folder} holds no {PAGE}")
+        try:
+            # First: what has none may be a whole system's files.
+            page = _with_scripts(_page(root).read_bytes(), folder)
+            self._files = {
+                path.relative_to(root).as_posix(): _asset(path)
+                for path in _files(root)
+                if path.suffix not in _SUFFIXES
+            }
+        except OSError as error:
+            raise _no_build(f"{error.filename} cannot be read: {error.strerror}") from error
         self.added = {name: _added(source) for name, source in _ADDED.items()}
         """Our own files, by the names that they are served by."""
-        self.page = _document(".html", _with_scripts((root / PAGE).read_bytes(), folder))
+        self.page = _document(".html", page)
         """The page of the UI, with our scripts loaded before the build's own."""
 
     def find(self, name: str) -> Asset | None:
@@ -111,12 +118,24 @@ class Assets:
         return self._files.get(name)
 
 
+def _page(folder: Path) -> Path:
+    page = folder / PAGE
+    if not os.path.isfile(page):
+        raise _no_build(f"{folder} holds no {PAGE}")
+    return page
+
+
 def _files(folder: Path) -> Iterator[Path]:
+    count = size = 0
     for where, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             path = Path(where, name)
             if not name.startswith(".") and path.is_file():
+                count += 1
+                size += path.stat().st_size
+                if count > _MOST_FILES or size > _MOST_BYTES:
+                    raise _no_build(f"{folder} holds much more than that")
                 yield path
 
 
