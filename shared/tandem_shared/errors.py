@@ -32,11 +32,20 @@ class ApiError(Exception):
 
     code: ClassVar[str] = "INTERNAL_ERROR"
 
-    def __init__(self, message: str, *, status: int | None = None, reason: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        reason: str = "",
+        retry_after: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.reason = reason
         """What the operator is told, in the log only: it may name paths and addresses."""
+        self.retry_after = retry_after
+        """Seconds after which clients are told to try again; None if that is theirs to know."""
         self.status = HTTP_STATUS[self.code] if status is None else status
         """HTTP status; the code's own unless the HTTP semantics ask for a closer one (413, 416)."""
 

@@ -57,7 +57,10 @@ def json_response(body: bytes, status: int = 200) -> Response:
 def error_response(error: ApiError) -> Response:
     """An error as MLflow's clients expect it."""
     body = wire.encode_json({"error_code": error.code, "message": error.message})
-    return json_response(body, error.status)
+    response = json_response(body, error.status)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 async def read_json_body(request: Request, limit: int) -> bytes:
@@ -168,6 +171,9 @@ class Router:
             _log.debug("the client left")
         except ApiError as error:
             if exchange.answering:
+                # Clients that stand still are no concern of the service's, stores that fail are.
+                level = logging.INFO if error.status < 500 else logging.WARNING
+                _log.log(level, "an answer was broken off: %s", error.message)
                 raise
             await exchange.refuse(error_response(error), scope)
         except Exception:

@@ -18,7 +18,11 @@ from hypercorn.events import Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
 from starlette.types import ASGIApp
 
+from tandem_shared import parting
+
 _JOINED_BYTES = 64 * 1024
+_QUEUED_PIECES = 2
+"""Pieces of a body, of up to 256 KiB, that wait for the application to take them."""
 _PHRASES = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 
 
@@ -122,6 +126,7 @@ class _TCPServer(tcp_server.TCPServer):
 
     async def _close(self) -> None:
         self._flush()
+        parting.bound(self.writer.transport)
         await super()._close()
 
     async def _read_data(self) -> None:
@@ -174,6 +179,7 @@ async def serve(
         graceful_timeout=graceful_seconds + clean_up_seconds,
         keep_alive_timeout=keep_alive_seconds,
         keep_alive_max_requests=1_000_000,
+        max_app_queue_size=_QUEUED_PIECES,
         backlog=backlog,
         include_server_header=False,
         errorlog=logging.getLogger("hypercorn.error"),

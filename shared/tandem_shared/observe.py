@@ -9,6 +9,7 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tandem_shared import __version__, logs, prometheus
+from tandem_shared.errors import ApiError
 from tandem_shared.exchange import with_headers
 from tandem_shared.health import READINESS
 from tandem_shared.http import ROUTE
@@ -27,7 +28,7 @@ class Observe:
     """ASGI middleware; the outermost, so that refused requests are seen too.
 
     The status it records is the answer's own, but 499 when the client left before the answer was
-    complete, and 500 when the service broke it off.
+    complete, or took it in too slowly, and 500 when the service broke it off.
 
     Once the process is to stop, each answer closes its connection. Otherwise a client that has not
     heard of the stop sends requests until the connection is closed under one of them. Clients of a
@@ -70,8 +71,9 @@ class Observe:
             await self._app(scope, receive, send_with_id)
             if not complete:
                 status = _CLIENT_CLOSED
-        except BaseException:
-            status = _FAILED
+        except BaseException as error:
+            by_client = isinstance(error, ApiError) and error.status < _FAILED
+            status = _CLIENT_CLOSED if by_client else _FAILED
             raise
         finally:
             self._in_flight.dec()

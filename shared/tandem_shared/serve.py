@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tandem_shared import logs, stopping
 from tandem_shared import settings as settings_table
+from tandem_shared.errors import ApiError
 from tandem_shared.health import READINESS
 from tandem_shared.listener import Listener
 from tandem_shared.service import Service
@@ -119,7 +120,10 @@ async def _serve(
 
 
 class _Cuttable:
-    """Knows the requests in flight, to cut them.
+    """Knows the requests in flight, to cut them, and ends those that break off without a word.
+
+    Servers would log a traceback for an error that the router has told of, whoever's fault it was;
+    an answer that is not complete when its request ends has its connection closed anyway.
 
     Hypercorn's own bound cuts nothing from Python 3.12 on: it waits for every connection first.
     Uvicorn's does not wait until what it cuts has cleaned up.
@@ -137,6 +141,8 @@ class _Cuttable:
         self._requests.add(task)
         try:
             await self._app(scope, receive, send)
+        except ApiError:
+            return
         finally:
             self._requests.discard(task)
 

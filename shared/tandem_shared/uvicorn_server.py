@@ -12,6 +12,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from tandem_shared import parting
+
 _HEAD_BYTES = 64 * 1024
 _JOINED_BYTES = 64 * 1024
 _INTERIM = b"HTTP/1.1 1"
@@ -62,7 +64,9 @@ async def serve(
 
 
 def _is_no_cut(record: logging.LogRecord) -> bool:
-    """Uvicorn reports each request that is cancelled as an error; it is none."""
+    """Uvicorn reports each request that is cancelled, or breaks off, as an error; it is none."""
+    if record.msg == "ASGI callable returned without completing response.":
+        return False
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
@@ -118,6 +122,7 @@ class _Joining:
     def close(self) -> None:
         self._flush()
         self._transport.close()
+        parting.bound(self._transport)
 
     def _flush(self) -> None:
         if self._held:

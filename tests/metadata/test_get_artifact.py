@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 
-from tandem_metadata.artifact_client import FETCHES
 from tests.metadata.artifacts_host import (
     FETCH,
     LIST,
@@ -20,6 +19,9 @@ from tests.metadata.artifacts_host import (
     metadata,
     serve,
 )
+
+FEW = 8
+"""Artifacts that the service passes on at once."""
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,7 @@ def service(
 ) -> Iterator[Metadata]:
     host.seen.clear()
     host.answer = answer(b"hello")
+    monkeypatch.setenv("TANDEM_MAX_TRANSFERS", str(FEW))
     location = f"{host.root}e"
     with metadata(tmp_path, sqlite_template, monkeypatch, host.root, location) as running:
         yield running
@@ -41,7 +44,7 @@ def service(
 
 def test_head_requests_leave_the_connections_free(service: Metadata) -> None:
     for url in service.urls(FETCH, "a.txt"):
-        for _ in range(FETCHES + 1):
+        for _ in range(FEW + 1):
             given = service.http.head(url)
             assert (given.status_code, given.content) == (200, b"")
             assert given.headers["content-length"] == "5"

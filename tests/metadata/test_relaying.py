@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tandem_metadata import artifact_client
-from tandem_metadata.artifact_client import FETCHES
-from tandem_metadata.routes import relaying
+from tandem_shared import transfers
 from tandem_shared.errors import Unavailable
+from tandem_shared.transfers import TooSlow
 from tests.metadata.artifacts_host import (
     FETCH,
     LIST,
@@ -23,6 +23,9 @@ from tests.metadata.artifacts_host import (
     metadata,
     serve,
 )
+
+FEW = 8
+"""Artifacts that the service passes on at once."""
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +40,7 @@ def service(
 ) -> Iterator[Metadata]:
     host.seen.clear()
     host.answer = answer(b"hello")
+    monkeypatch.setenv("TANDEM_MAX_TRANSFERS", str(FEW))
     location = f"{host.root}e"
     with metadata(tmp_path, sqlite_template, monkeypatch, host.root, location) as running:
         yield running
@@ -54,7 +58,7 @@ def test_an_artifact_that_breaks_off_does_not_end_as_if_whole(
 def test_a_client_that_takes_nothing_in_does_not_hold_its_connection(
     service: Metadata, host: ArtifactsHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relaying, "STALL_SECONDS", 0.1)
+    monkeypatch.setattr(artifact_client, "STALL_SECONDS", 0.1)
     path, _, query = service.urls(FETCH, "a.txt")[0].partition("?")
 
     async def stall() -> None:
@@ -78,20 +82,58 @@ def test_a_client_that_takes_nothing_in_does_not_hold_its_connection(
             if message["type"] == "http.response.body":
                 await asyncio.Event().wait()
 
-        with pytest.raises(Unavailable, match="takes nothing"):
+        with pytest.raises(TooSlow):
             await service.http.app(scope, receive, send)
 
     assert service.http.portal is not None
-    for _ in range(FETCHES + 1):
+    for _ in range(FEW + 1):
         service.http.portal.call(stall)
     assert service.http.get(f"{path}?{query}").content == b"hello"
+
+
+def test_slow_readers_make_way_for_others(
+    host: ArtifactsHost, sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfers, "HURRY_SECONDS", 0.2)
+    host.answer = answer(b"x" * 1_000_000)
+    few = {"TANDEM_MAX_TRANSFERS": "2"}
+    with metadata(tmp_path, sqlite_template, monkeypatch, host.root, host.root, **few) as running:
+        url = running.urls(FETCH, "a.txt")[0]
+        path, _, query = url.partition("?")
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "query_string": query.encode(),
+            "headers": [(b"host", b"localhost")],
+        }
+
+        async def read_nothing() -> None:
+            async def receive() -> dict[str, Any]:
+                return await asyncio.Event().wait()  # type: ignore[return-value]
+
+            async def send(message: Any) -> None:
+                if message["type"] == "http.response.body":
+                    await asyncio.Event().wait()
+
+            await running.http.app(scope, receive, send)
+
+        assert running.http.portal is not None
+        slow = [running.http.portal.start_task_soon(read_nothing) for _ in range(2)]
+        for _ in range(2):
+            assert len(running.http.get(url).content) == 1_000_000
+        for each in slow:
+            assert each.done() or each.cancel()
+            assert each.cancelled() or isinstance(each.exception(), TooSlow)
 
 
 def test_too_many_downloads_are_turned_away_and_hold_no_listing_up(
     host: ArtifactsHost, sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(artifact_client, "FETCHES", 1)
-    monkeypatch.setattr(artifact_client, "_QUEUE_SECONDS", 0.1)
+    monkeypatch.setattr(artifact_client, "LISTINGS", 1)
+    monkeypatch.setattr(transfers, "PATIENCE_SECONDS", 1)
+    monkeypatch.setattr(transfers, "_LOOK_SECONDS", 0.1)
     begun, ended = threading.Event(), threading.Event()
 
     def hold(handler: Handler) -> None:
@@ -115,4 +157,5 @@ def test_too_many_downloads_are_turned_away_and_hold_no_listing_up(
             assert downloading.result().content == b"late"
         assert refused.status_code == 503
         assert "Too many" in refused.json()["message"]
+        assert int(refused.headers["Retry-After"]) > 0
         assert listed.status_code == 200

@@ -8,12 +8,18 @@ from tandem_artifacts.drivers.base import Driver
 from tandem_artifacts.drivers.open import open_driver
 from tandem_artifacts.routes import files, multipart, presigned, service
 from tandem_artifacts.routes.context import Context
-from tandem_artifacts.settings import NAME, Settings
-from tandem_shared import health, prometheus
+from tandem_artifacts.settings import LEAST_MEMORY, NAME, Settings
+from tandem_shared import health, memory, prometheus
 from tandem_shared.http import Route, Router
 from tandem_shared.observe import Observe
 from tandem_shared.security import secure
 from tandem_shared.settings import load
+from tandem_shared.transfers import Transfers
+
+_MIB = 1024 * 1024
+_WORKER_BYTES = 80 * _MIB
+"""What a worker has of memory besides transfers."""
+_PLACES_PER_WORKER = 500
 
 
 def create_app() -> ASGIApp:
@@ -30,9 +36,30 @@ def driver_of(settings: Settings) -> Driver:
     return open_driver(settings.artifacts_destination, download_url_seconds=settings.presigned_ttl)
 
 
+def transfers_of(settings: Settings) -> Transfers:
+    """The places and the memory for transfers that one worker has."""
+    room = settings.transfer_memory or _default_memory(settings.workers)
+    places = settings.max_transfers or min(room // _MIB, _PLACES_PER_WORKER * settings.workers)
+    return Transfers(
+        places=max(places // settings.workers, 1),
+        memory=room // settings.workers,
+        least_rate=settings.min_transfer_rate,
+    )
+
+
+def _default_memory(workers: int) -> int:
+    """Half of what the workers themselves leave.
+
+    The other half is for what nobody counts: the kernel's buffers of connections, and what the
+    allocator keeps.
+    """
+    left = memory.limit() - workers * _WORKER_BYTES
+    return max(left // 2, workers * LEAST_MEMORY)
+
+
 def application(settings: Settings, driver: Driver) -> ASGIApp:
     """The service over a driver, which it closes when it ends."""
-    context = Context(settings, driver)
+    context = Context(settings, driver, transfers_of(settings))
     ready = health.Probe(driver.check)
 
     async def start() -> None:

@@ -29,6 +29,9 @@ REFUSED_FLAGS = {
 ACCEPTED_SWITCHES = ("--artifacts-only", "--serve-artifacts", "--disable-workspaces")
 """Switches of MLflow's server that are the nature of this service."""
 
+LEAST_MEMORY = 32 * 1024 * 1024
+"""What a worker needs for transfers: an upload of a part and some others."""
+
 _LONGEST_TTL = 7 * 24 * 3600
 """S3 refuses presigned URLs that live longer, and only when they are used."""
 
@@ -54,6 +57,30 @@ class Settings(CommonSettings):
         60.0,
         "Seconds after which an upload that sends nothing is given up, and nothing of it stored.",
         env="TANDEM_UPLOAD_IDLE_TIMEOUT",
+    )
+    download_idle_timeout: float = setting(
+        60.0,
+        "Seconds after which a download whose client takes nothing in is cut off.",
+        env="TANDEM_DOWNLOAD_IDLE_TIMEOUT",
+    )
+    min_transfer_rate: int = setting(
+        4096,
+        "Bytes a second that uploads and downloads must at least reach on average over the time "
+        "that they may be idle for.",
+        env="TANDEM_MIN_TRANSFER_RATE",
+    )
+    transfer_memory: int | None = setting(
+        None,
+        "Bytes of memory for uploads and downloads, of all workers. Those that find none left wait "
+        "for 10 seconds, and are then answered 503. Without it: half of the memory limit of the "
+        "cgroup, or of the machine, less 80 MiB a worker.",
+        env="TANDEM_TRANSFER_MEMORY",
+    )
+    max_transfers: int | None = setting(
+        None,
+        "Uploads and downloads at a time, of all workers; more wait likewise. Without it: one for "
+        "each MiB of --transfer-memory, and at most 500 a worker.",
+        env="TANDEM_MAX_TRANSFERS",
     )
     redirect_downloads: bool = setting(
         False,
@@ -88,5 +115,13 @@ class Settings(CommonSettings):
             raise SettingsError("--max-artifact-bytes must be at least 1.")
         if self.upload_idle_timeout <= 0:
             raise SettingsError("--upload-idle-timeout must be more than 0.")
+        if self.download_idle_timeout <= 0:
+            raise SettingsError("--download-idle-timeout must be more than 0.")
+        if self.min_transfer_rate < 1:
+            raise SettingsError("--min-transfer-rate must be at least 1.")
+        if self.transfer_memory is not None and self.transfer_memory < self.workers * LEAST_MEMORY:
+            raise SettingsError(f"--transfer-memory must be at least {LEAST_MEMORY} a worker.")
+        if self.max_transfers is not None and self.max_transfers < self.workers:
+            raise SettingsError("--max-transfers must be at least 1 a worker.")
         if not 1 <= self.presigned_ttl <= _LONGEST_TTL:
             raise SettingsError(f"--presigned-ttl must be between 1 and {_LONGEST_TTL}.")

@@ -16,6 +16,7 @@ from tandem_metadata.artifact_listings import FileInfo, NoListing, Packed, Reade
 from tandem_metadata.artifact_roots import Location, Roots
 from tandem_metadata.settings import Settings
 from tandem_metadata.turns import Turns
+from tandem_shared import memory
 from tandem_shared.artifact_http import RELAYED
 from tandem_shared.errors import (
     ApiError,
@@ -25,13 +26,21 @@ from tandem_shared.errors import (
     Unavailable,
 )
 from tandem_shared.logs import REQUEST_ID
+from tandem_shared.transfers import Transfer, Transfers
 
 MAX_LISTING_BYTES = 16 * 1024 * 1024
 """The longest listing that is read: some 150,000 files."""
 
-FETCHES = 64
+FETCHES = 256
 LISTINGS = 16
-"""How many artifacts and listings a worker fetches at once; others wait."""
+"""How many artifacts, at most, and listings a worker fetches at once; others wait."""
+
+FETCH_BYTES = 1024 * 1024
+"""What passing on an artifact takes of memory."""
+
+STALL_SECONDS = 60.0
+LEAST_RATE = 4096
+"""How long a client may take in nothing of an artifact; how many bytes a second it must take in."""
 
 _QUEUE_SECONDS = 10.0
 _CHUNK_BYTES = 256 * 1024
@@ -54,7 +63,11 @@ class ArtifactClient:
         self._roots = Roots(settings)
         self._timeout = settings.artifacts_timeout
         self._listings = _pool(LISTINGS, self._timeout)
-        self._fetches = _pool(FETCHES, self._timeout)
+        places = _places(settings)
+        self._fetches = _pool(places, self._timeout)
+        self._transfers = Transfers(
+            places=places, memory=places * FETCH_BYTES, least_rate=LEAST_RATE
+        )
         self._turns = Turns()
 
     def locate(self, artifact_uri: str) -> Location:
@@ -109,6 +122,13 @@ class ArtifactClient:
             await self._turns.wait()
             yield part
 
+    async def begin(self) -> Transfer:
+        """A place for an artifact that is passed on, which the caller ends.
+
+        Raises Unavailable when there is none for long. Clients that are slow make way for others.
+        """
+        return await self._transfers.begin(FETCH_BYTES, STALL_SECONDS)
+
     async def open(
         self, location: Location, path: str, headers: Mapping[str, str]
     ) -> httpx.Response:
@@ -153,6 +173,14 @@ class ArtifactClient:
         """Close all connections."""
         await self._listings.aclose()
         await self._fetches.aclose()
+
+
+def _places(settings: Settings) -> int:
+    """How many artifacts a worker passes on at once; together they take a quarter of the memory."""
+    if settings.max_transfers is not None:
+        return settings.max_transfers // settings.workers
+    fitting = memory.limit() // 4 // FETCH_BYTES // settings.workers
+    return max(min(fitting, FETCHES), LISTINGS)
 
 
 def _pool(connections: int, timeout: float) -> httpx.AsyncClient:

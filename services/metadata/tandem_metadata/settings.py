@@ -85,6 +85,13 @@ class Settings(CommonSettings):
         "listing.",
         env="TANDEM_ARTIFACTS_TIMEOUT",
     )
+    max_transfers: int | None = setting(
+        None,
+        "Artifacts that are passed on to browsers at a time, by all workers; more wait for 10 "
+        "seconds, and are then answered 503. Without it: one for each 4 MiB of the memory limit of "
+        "the cgroup, or of the machine, and at most 256 a worker.",
+        env="TANDEM_MAX_TRANSFERS",
+    )
     redirect_artifacts_to: str | None = setting(
         None,
         "Address of the artifacts service for browsers, as https://artifacts.example.com, or / "
@@ -253,6 +260,8 @@ class Settings(CommonSettings):
             raise SettingsError("--read-timeout must not be negative.")
         if self.artifacts_timeout <= 0:
             raise SettingsError("--artifacts-timeout must be more than 0.")
+        if self.max_transfers is not None and self.max_transfers < self.workers:
+            raise SettingsError("--max-transfers must be at least 1 a worker.")
         self._check_webhooks()
         try:
             re.compile(self.create_model_version_source_validation_regex or "")

@@ -110,7 +110,7 @@ async def test_operations_are_counted_by_outcome(
         for outcome in ("ok", "refused", "failed", "cancelled")
     }
 
-    async def fails(*_: object) -> None:
+    async def fails(*_: object, **__: object) -> None:
         raise RuntimeError
 
     await driver.write("object", stream(b"x"))

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -84,6 +85,48 @@ def test_an_upload_of_two_gibibytes_keeps_to_small_parts() -> None:
             break
 
     assert largest == upload.PART_BYTES
+
+
+def test_an_upload_of_known_size_keeps_to_small_parts_up_to_what_ten_thousand_hold() -> None:
+    assert part_bytes(1, 1) == part_bytes(MAX_PARTS, 70 * GIBIBYTE) == upload.PART_BYTES
+    terabyte = 1024 * GIBIBYTE
+    assert part_bytes(1, terabyte) == part_bytes(MAX_PARTS, terabyte)
+    assert MAX_PARTS * part_bytes(1, terabyte) >= terabyte
+
+
+class Cramped:
+    """Room for one part, and no more; remembers the most that was asked for."""
+
+    def __init__(self) -> None:
+        self.refused = 0
+
+    def hold(self, size: int) -> bool:
+        self.refused += size > upload.PART_BYTES
+        return size <= upload.PART_BYTES
+
+
+@pytest.mark.anyio
+async def test_without_room_for_more_an_upload_sends_part_by_part(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = pattern(3 * upload.PART_BYTES + 5)
+    room = Cramped()
+    inner = bucket.driver._driver._bucket  # type: ignore[attr-defined]
+    send, at_once, most = inner.put_part, 0, 0
+
+    def count_them(*arguments: Any) -> str:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        etag: str = send(*arguments)
+        at_once -= 1
+        return etag
+
+    monkeypatch.setattr(inner, "put_part", count_them)
+    await bucket.driver.write("object", stream(data), size=len(data), room=room)
+    assert await fetch(bucket.driver, "object") == data
+    assert room.refused
+    assert most == 1
 
 
 @pytest.mark.anyio

@@ -69,6 +69,23 @@ async def test_without_memory_to_look_at_a_chunk_is_read_ahead_from_the_first_on
     assert file.read_by_threads > 0
 
 
+@pytest.mark.parametrize("fast", [True, False])
+async def test_chunks_are_as_large_as_the_reader_is_fast(
+    threads: Threads, monkeypatch: pytest.MonkeyPatch, fast: bool
+) -> None:
+    monkeypatch.setattr("tandem_artifacts.drivers.threads._FAST_SECONDS", 10.0 if fast else 0.0)
+    monkeypatch.setattr("tandem_artifacts.drivers.threads._SLOW_SECONDS", 20.0 if fast else 0.0)
+    sizes = []
+    length = 40 * 1024 * 1024
+    async for chunk in ReadAhead(threads, bytes, length):
+        sizes.append(len(chunk))
+    assert sum(sizes) == length
+    if fast:
+        assert sizes[0] < sizes[len(sizes) // 2] <= max(sizes) <= 4 * 1024 * 1024
+    else:
+        assert sizes[-2] == min(sizes[:-1]) == 64 * 1024
+
+
 def _drop_from_memory(path: Path) -> None:
     descriptor = os.open(path, os.O_RDWR)
     os.fsync(descriptor)

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Final, Protocol
 
 from tandem_shared.errors import NotSupported
 
@@ -20,7 +21,8 @@ CHUNK_BYTES = 1024 * 1024
 """The size of the pieces in which bytes travel; what is no longer is stored and read at once."""
 
 LONG_CHUNK_BYTES = 4 * 1024 * 1024
-"""The size of further pieces of what is long: each costs a turn of a thread."""
+"""The most that pieces of what is long grow to, as far as the client keeps up: each costs a turn of
+a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,24 @@ class Reading:
 
     stat: Stat
     chunks: AsyncIterator[bytes]
+
+
+class Room(Protocol):
+    """The memory that a transfer may use."""
+
+    def hold(self, size: int) -> bool:
+        """Say that it holds so many bytes from now on; whether it may: less is always granted."""
+        ...
+
+
+class Unbounded:
+    """Room for anything."""
+
+    def hold(self, size: int) -> bool:
+        return True
+
+
+UNBOUNDED: Final = Unbounded()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +114,10 @@ class Driver(ABC):
     """Whether `create_multipart` and its kin work."""
     presigned: bool = False
     """Whether `presign_download` works."""
+    write_bytes: int = CHUNK_BYTES
+    """Memory that an upload needs at least; with more it is faster."""
+    read_bytes: int = CHUNK_BYTES
+    """Memory that a download needs at least."""
 
     @abstractmethod
     async def check(self) -> None:
@@ -105,19 +129,36 @@ class Driver(ABC):
 
     @abstractmethod
     def read(
-        self, path: str, start: int = 0, length: int | None = None, *, etag: str | None = None
+        self,
+        path: str,
+        start: int = 0,
+        length: int | None = None,
+        *,
+        etag: str | None = None,
+        room: Room = UNBOUNDED,
     ) -> AbstractAsyncContextManager[Reading]:
         """Open `length` bytes from `start` (to the end without a length) for reading.
 
         A range ends where the object ends, so one that begins there or beyond yields nothing.
         With `etag` the bytes come from the very object that has it, else NotFound is raised.
-        Raises as `stat` does; `chunks` raises Unavailable when the store fails half-way. Memory
-        stays within a few chunks. Leaving the context closes what is open, also half-way.
+        Raises as `stat` does; `chunks` raises Unavailable when the store fails half-way. Chunks
+        are as large as the caller is fast and `room` has place for. Leaving the context closes what
+        is open, also half-way.
         """
 
     @abstractmethod
-    async def write(self, path: str, chunks: AsyncIterator[bytes]) -> None:
+    async def write(
+        self,
+        path: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        size: int | None = None,
+        room: Room = UNBOUNDED,
+    ) -> None:
         """Store what `chunks` yields as the object, all of it or nothing.
+
+        `size` is how many bytes are announced, if any are. An empty chunk says that the others
+        come slowly: what is there is put away as far as the store takes it.
 
         A reader sees the old object or the new one, never a part. When `chunks` raises, or the
         call is cancelled, nothing is left behind: no object, no partial file, no multipart upload;

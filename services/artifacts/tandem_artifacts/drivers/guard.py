@@ -10,11 +10,13 @@ from contextlib import asynccontextmanager, contextmanager
 from prometheus_client import Counter, Gauge, Histogram
 
 from tandem_artifacts.drivers.base import (
+    UNBOUNDED,
     Driver,
     Entry,
     MultipartUpload,
     Part,
     Reading,
+    Room,
     SignedDownload,
     Stat,
 )
@@ -62,6 +64,8 @@ class Guard(Driver):
         self._driver = driver
         self.multipart = driver.multipart
         self.presigned = driver.presigned
+        self.write_bytes = driver.write_bytes
+        self.read_bytes = driver.read_bytes
 
     async def check(self) -> None:
         with _timed("check"):
@@ -73,17 +77,31 @@ class Guard(Driver):
 
     @asynccontextmanager
     async def read(
-        self, path: str, start: int = 0, length: int | None = None, *, etag: str | None = None
+        self,
+        path: str,
+        start: int = 0,
+        length: int | None = None,
+        *,
+        etag: str | None = None,
+        room: Room = UNBOUNDED,
     ) -> AsyncIterator[Reading]:
         with _timed("read"), _transfers(_OUT).track_inprogress():
             async with self._driver.read(
-                paths.check_stored(path), start, length, etag=etag
+                paths.check_stored(path), start, length, etag=etag, room=room
             ) as reading:
                 yield Reading(reading.stat, _counted(reading.chunks, _OUT))
 
-    async def write(self, path: str, chunks: AsyncIterator[bytes]) -> None:
+    async def write(
+        self,
+        path: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        size: int | None = None,
+        room: Room = UNBOUNDED,
+    ) -> None:
         with _timed("write") as timing, _transfers(_IN).track_inprogress():
-            await self._driver.write(paths.check_stored(path), _counted(timing.watch(chunks), _IN))
+            counted = _counted(timing.watch(chunks), _IN)
+            await self._driver.write(paths.check_stored(path), counted, size=size, room=room)
 
     async def list(self, path: str) -> AsyncIterator[Entry]:
         with _timed("list"):

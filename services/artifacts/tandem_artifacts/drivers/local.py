@@ -13,13 +13,21 @@ from tandem_artifacts.drivers import disk, names
 from tandem_artifacts.drivers.base import (
     CHUNK_BYTES,
     LONG_CHUNK_BYTES,
+    UNBOUNDED,
     Driver,
     Entry,
     Reading,
+    Room,
     Stat,
 )
 from tandem_artifacts.drivers.growing import Growing
-from tandem_artifacts.drivers.threads import ReadAhead, Threads, certainly
+from tandem_artifacts.drivers.threads import (
+    FIRST_BYTES,
+    ReadAhead,
+    Threads,
+    certainly,
+    first_bytes,
+)
 from tandem_shared.errors import InvalidParameter, NotFound, PermissionDenied, Unavailable
 
 UPLOADS = ".tandem-uploads"
@@ -66,7 +74,13 @@ class Local(Driver):
 
     @asynccontextmanager
     async def read(
-        self, path: str, start: int = 0, length: int | None = None, *, etag: str | None = None
+        self,
+        path: str,
+        start: int = 0,
+        length: int | None = None,
+        *,
+        etag: str | None = None,
+        room: Room = UNBOUNDED,
     ) -> AsyncIterator[Reading]:
         opening = _Opening()
         chunks: ReadAhead | None = None
@@ -79,6 +93,7 @@ class Local(Driver):
                 file.read,
                 opening.size,
                 opening.first,
+                room=room,
                 read_cached=file.read_cached,
             )
             yield Reading(file.stat, chunks)
@@ -86,26 +101,49 @@ class Local(Driver):
             if opening.file is not None and opening.file.is_open:
                 await certainly(self._close(opening.file, chunks))
 
-    async def write(self, path: str, chunks: AsyncIterator[bytes]) -> None:
+    async def write(
+        self,
+        path: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        size: int | None = None,  # noqa: ARG002 - parts have no number here
+        room: Room = UNBOUNDED,
+    ) -> None:
         data = bytearray()
         async for chunk in chunks:
             data += chunk
-            if len(data) >= CHUNK_BYTES:
-                await self._write_long(path, data, chunks)
+            slow = not chunk and len(data) >= FIRST_BYTES
+            if slow or len(data) >= CHUNK_BYTES:
+                await self._write_long(path, data, chunks, room, slow)
                 return
         await self._threads.run(self._write_short, path, data)
 
-    async def _write_long(self, path: str, data: bytearray, chunks: AsyncIterator[bytes]) -> None:
+    async def _write_long(
+        self, path: str, data: bytearray, chunks: AsyncIterator[bytes], room: Room, slow: bool
+    ) -> None:
         """Chunk by chunk, without waiting for any before the next has come."""
         # Before the other bytes are taken: a refusal comes early. What counts is the check after.
         await self._threads.run(self._target, path)
         growing = Growing(self._temporary(), self._threads, self._sync_threads)
         try:
             await self._threads.run(growing.file.open)
+            piece, fast = FIRST_BYTES, False
+            if slow:
+                await growing.append(data)
+                data = bytearray()
             async for chunk in chunks:
-                if len(data) >= LONG_CHUNK_BYTES:
+                if len(data) >= piece:
                     await growing.append(data)
-                    data = bytearray()
+                    data, fast = bytearray(), True
+                    if piece < LONG_CHUNK_BYTES and room.hold(2 * LONG_CHUNK_BYTES):
+                        piece = LONG_CHUNK_BYTES
+                elif not chunk and not fast:
+                    if data:
+                        await growing.append(data)
+                        data = bytearray()
+                    piece = FIRST_BYTES
+                    room.hold(self.write_bytes)
+                fast = fast and bool(chunk)
                 data += chunk
             await growing.settle()
             await self._threads.run(self._commit, growing.file, data, path)
@@ -185,7 +223,7 @@ class Local(Driver):
             if opening.size and start:
                 file.seek(start)
             if opening.size:
-                opening.first = file.read(min(opening.size, CHUNK_BYTES))
+                opening.first = file.read(first_bytes(opening.size))
             if len(opening.first) == opening.size:
                 file.close()
 

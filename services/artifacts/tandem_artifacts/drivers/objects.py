@@ -9,17 +9,18 @@ from typing import Final
 from urllib.parse import quote
 
 from tandem_artifacts.drivers.base import (
-    CHUNK_BYTES,
+    UNBOUNDED,
     Driver,
     Entry,
     MultipartUpload,
     Part,
     Reading,
+    Room,
     SignedDownload,
     Stat,
 )
-from tandem_artifacts.drivers.threads import ReadAhead, Threads, certainly
-from tandem_artifacts.drivers.upload import MAX_PARTS, PartStore, upload
+from tandem_artifacts.drivers.threads import ReadAhead, Threads, certainly, first_bytes
+from tandem_artifacts.drivers.upload import MAX_PARTS, PART_BYTES, PartStore, upload
 from tandem_shared.errors import (
     ApiError,
     InvalidParameter,
@@ -147,6 +148,7 @@ class ObjectStore(Driver):
 
     multipart = True
     presigned = True
+    write_bytes = PART_BYTES
 
     def __init__(
         self, bucket: Bucket, prefix: str, *, download_url_seconds: int, part_url_seconds: int
@@ -168,7 +170,13 @@ class ObjectStore(Driver):
 
     @asynccontextmanager
     async def read(
-        self, path: str, start: int = 0, length: int | None = None, *, etag: str | None = None
+        self,
+        path: str,
+        start: int = 0,
+        length: int | None = None,
+        *,
+        etag: str | None = None,
+        room: Room = UNBOUNDED,
     ) -> AsyncIterator[Reading]:
         opening = _Opening()
         chunks: ReadAhead | None = None
@@ -176,14 +184,21 @@ class ObjectStore(Driver):
             await self._threads.run(self._open, opening, path, start, length, etag)
             opened = opening.opened
             assert opened is not None
-            chunks = ReadAhead(self._threads, opened.read, opened.length, opening.first)
+            chunks = ReadAhead(self._threads, opened.read, opened.length, opening.first, room=room)
             yield Reading(opened.stat, chunks)
         finally:
             if opening.opened is not None and not opening.closed:
                 await certainly(self._close(opening.opened, chunks))
 
-    async def write(self, path: str, chunks: AsyncIterator[bytes]) -> None:
-        await upload(self._bucket, self._threads, self._key(path), chunks)
+    async def write(
+        self,
+        path: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        size: int | None = None,
+        room: Room = UNBOUNDED,
+    ) -> None:
+        await upload(self._bucket, self._threads, self._key(path), chunks, size, room)
 
     async def list(self, path: str) -> AsyncIterator[Entry]:
         prefix = self._below(path)
@@ -255,7 +270,7 @@ class ObjectStore(Driver):
                 self._refuse_directory(path)
             raise
         if opened.length:
-            opening.first = opened.read(min(opened.length, CHUNK_BYTES))
+            opening.first = opened.read(first_bytes(opened.length))
         if len(opening.first) == opened.length:
             opened.close()
             opening.closed = True

@@ -5,7 +5,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 
-from tandem_artifacts.drivers.base import Part
+from tandem_artifacts.drivers.base import UNBOUNDED, Part, Room
 from tandem_artifacts.drivers.threads import Threads, certainly
 from tandem_shared.errors import ApiError, InvalidParameter, NotFound, Unavailable
 
@@ -20,11 +20,14 @@ _IN_FLIGHT = 2
 _log = logging.getLogger(__name__)
 
 
-def part_bytes(number: int) -> int:
-    """The size of a part, from 1: every 350 parts it grows by 8 MiB.
+def part_bytes(number: int, size: int | None = None) -> int:
+    """The size of a part, from 1.
 
-    So 2.7 GiB go in parts of 8 MiB, while 10,000 parts hold 1.1 TiB.
+    Parts of an upload whose size is known are all alike, 8 MiB up to 78 GiB. Else every 350 parts
+    they grow by 8 MiB, so that 2.7 GiB go in parts of 8 MiB, while 10,000 parts hold 1.1 TiB.
     """
+    if size is not None:
+        return max(PART_BYTES, -(-size // MAX_PARTS))
     return PART_BYTES * (1 + (number - 1) // _SAME_SIZE_PARTS)
 
 
@@ -53,10 +56,18 @@ class PartStore(ABC):
 
 
 async def upload(
-    store: PartStore, threads: Threads, key: str, chunks: AsyncIterator[bytes]
+    store: PartStore,
+    threads: Threads,
+    key: str,
+    chunks: AsyncIterator[bytes],
+    size: int | None = None,
+    room: Room = UNBOUNDED,
 ) -> None:
-    """Store what `chunks` yields, all or nothing; at most two parts are under way at a time."""
-    under_way = _Upload(store, threads, key)
+    """Store what `chunks` yields, all or nothing; at most two parts are under way at a time.
+
+    While there is no room for them, one part leaves before the bytes of the next are taken in.
+    """
+    under_way = _Upload(store, threads, key, size, room)
     try:
         await under_way.write(chunks)
     except BaseException:
@@ -65,7 +76,11 @@ async def upload(
 
 
 class _Upload:
-    def __init__(self, store: PartStore, threads: Threads, key: str) -> None:
+    def __init__(
+        self, store: PartStore, threads: Threads, key: str, size: int | None, room: Room
+    ) -> None:
+        self._size = size
+        self._room = room
         self._store = store
         self._threads = threads
         self._key = key
@@ -76,7 +91,7 @@ class _Upload:
 
     async def write(self, chunks: AsyncIterator[bytes]) -> None:
         data = bytearray()
-        size = part_bytes(1)
+        size = part_bytes(1, self._size)
         async for chunk in chunks:
             rest = memoryview(chunk)
             while rest:
@@ -84,7 +99,7 @@ class _Upload:
                 if len(data) == size:
                     await self._send(data)
                     data = bytearray()
-                    size = part_bytes(self._number + 1)
+                    size = part_bytes(self._number + 1, self._size)
                 room = size - len(data)
                 data += rest[:room]
                 rest = rest[room:]
@@ -121,6 +136,11 @@ class _Upload:
         await self._land(_IN_FLIGHT - 1)
         self._number += 1
         self._flying.add(asyncio.create_task(self._put_part(self._number, data)))
+        del data
+        size = part_bytes(self._number + 1, self._size)
+        if not self._room.hold((_IN_FLIGHT + 1) * size):
+            await self._land(0)
+            self._room.hold(size)
 
     def _begin(self) -> None:
         # In the thread, so that a cancelled caller still knows what to abort.

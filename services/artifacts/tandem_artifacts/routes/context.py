@@ -13,6 +13,7 @@ from tandem_artifacts.settings import Settings
 from tandem_shared import paths, wire
 from tandem_shared.errors import InvalidParameter, NotFound
 from tandem_shared.http import read_json_body
+from tandem_shared.transfers import Transfers
 
 T = TypeVar("T", bound=Struct)
 
@@ -28,6 +29,7 @@ class Context:
 
     settings: Settings
     driver: Driver
+    transfers: Transfers
 
     @property
     def multipart_uploads(self) -> bool:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from tandem_artifacts.drivers.base import Driver, Entry, Stat
+from tandem_artifacts.drivers.base import Entry, Stat
 from tandem_artifacts.messages import FileInfo, ListArtifacts
 from tandem_artifacts.routes import conditions, content, streaming
 from tandem_artifacts.routes.context import Context, given_path, new_path, stored_path
@@ -15,6 +15,7 @@ from tandem_shared import paths, wire
 from tandem_shared.artifact_http import RELAYED
 from tandem_shared.errors import BadRequest, InvalidParameter, NotFound
 from tandem_shared.http import Route, api_routes, error_response, json_response
+from tandem_shared.transfers import Transfer
 
 _ARTIFACTS = "2.0/mlflow-artifacts/artifacts"
 _ONE = f"{_ARTIFACTS}/{{path:path}}"
@@ -69,7 +70,7 @@ async def download(context: Context, request: Request) -> Response:
         if signed.as_stored:
             headers = {"Location": signed.url, "Cache-Control": "no-store"}
             return Response(status_code=307, headers=headers)
-    return _Download(context.driver, path, request.headers)
+    return _Download(context, path, request.headers)
 
 
 async def head(context: Context, request: Request) -> Response:
@@ -88,11 +89,14 @@ async def upload(context: Context, request: Request) -> Response:
     if "content-range" in request.headers:
         raise BadRequest("An upload carries the whole artifact; leave Content-Range out.")
     limit = context.settings.max_artifact_bytes
-    streaming.check_limit(streaming.declared_length(request) or 0, limit)
-    body = streaming.sent_by(
-        request, limit=limit, idle_timeout=context.settings.upload_idle_timeout
-    )
-    await context.driver.write(path, body)
+    size = streaming.declared_length(request)
+    streaming.check_limit(size or 0, limit)
+    need = context.driver.write_bytes
+    need = need if size is None else min(size, need)
+    idle = context.settings.upload_idle_timeout
+    with await context.transfers.begin(need, idle) as transfer:
+        body = streaming.sent_by(request, transfer, limit=limit)
+        await context.driver.write(path, body, size=size, room=transfer)
     return Response()
 
 
@@ -111,17 +115,23 @@ async def refuse_root(_: Request) -> Response:
 class _Download(Response):
     """Opens the artifact only when it is sent, so that it is closed however sending ends."""
 
-    def __init__(self, driver: Driver, path: str, headers: Headers) -> None:
+    def __init__(self, context: Context, path: str, headers: Headers) -> None:
         super().__init__()
-        self._driver = driver
+        self._context = context
+        self._driver = context.driver
         self._path = path
         self._asked = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        idle = self._context.settings.download_idle_timeout
+        with await self._context.transfers.begin(self._driver.read_bytes, idle) as transfer:
+            await self._send(scope, receive, send, transfer)
+
+    async def _send(self, scope: Scope, receive: Receive, send: Send, transfer: Transfer) -> None:
         if not conditions.any_given(self._asked):
-            async with self._driver.read(self._path) as reading:
+            async with self._driver.read(self._path, room=transfer) as reading:
                 headers = content.headers(self._path, reading.stat)
-                await streaming.send_out(receive, send, 200, headers, reading.chunks)
+                await streaming.send_out(receive, send, 200, headers, reading.chunks, transfer)
             return
         for attempt in range(1, _ATTEMPTS + 1):
             stat = await self._driver.stat(self._path)
@@ -130,26 +140,33 @@ class _Download(Response):
                 await _bodiless(selection, stat)(scope, receive, send)
                 return
             try:
-                await self._send_selection(selection, stat, receive, send)
+                await self._send_selection(selection, stat, receive, send, transfer)
                 return
             except _Replaced:
                 if attempt == _ATTEMPTS:
                     raise
 
     async def _send_selection(
-        self, selection: conditions.Selection, stat: Stat, receive: Receive, send: Send
+        self,
+        selection: conditions.Selection,
+        stat: Stat,
+        receive: Receive,
+        send: Send,
+        transfer: Transfer,
     ) -> None:
         headers = content.headers(self._path, stat)
         headers["Content-Length"] = str(selection.length)
         if selection.status == 206:
             end = selection.start + selection.length - 1
             headers["Content-Range"] = f"bytes {selection.start}-{end}/{stat.size}"
-        opened = self._driver.read(self._path, selection.start, selection.length, etag=stat.etag)
+        start, length = selection.start, selection.length
+        opened = self._driver.read(self._path, start, length, etag=stat.etag, room=transfer)
         is_open = False
         try:
             async with opened as reading:
                 is_open = True
-                await streaming.send_out(receive, send, selection.status, headers, reading.chunks)
+                chunks = reading.chunks
+                await streaming.send_out(receive, send, selection.status, headers, chunks, transfer)
         except NotFound:
             if is_open:
                 raise

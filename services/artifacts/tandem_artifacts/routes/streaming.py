@@ -2,45 +2,98 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from typing import Final
 
 import anyio
-from starlette.requests import Request
-from starlette.types import Receive, Send
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message, Receive, Send
 
 from tandem_shared.errors import BadRequest, Unavailable
+from tandem_shared.transfers import TooSlow, Transfer
 
 MAX_DIGITS = 18
 """More digits than any length has."""
 
 
-async def sent_by(
-    request: Request, *, limit: int | None, idle_timeout: float
-) -> AsyncIterator[bytes]:
-    """The request's body as it comes in.
+_PUT_AWAY_SECONDS: Final = 0.25
+"""How long bytes that come slowly may wait in memory for more."""
 
-    Ends only after all of it has come: raises ClientDisconnect when the client leaves, and
-    BadRequest when the body is not as long as its Content-Length (400), longer than `limit` (413)
-    or when nothing has come for `idle_timeout` seconds (408).
+
+async def sent_by(
+    request: Request, transfer: Transfer, *, limit: int | None
+) -> AsyncIterator[bytes]:
+    """The request's body as it comes in; an empty chunk four times a second while it does.
+
+    Ends only after all of it has come: raises ClientDisconnect when the client leaves, BadRequest
+    when the body is not as long as its Content-Length (400) or longer than `limit` (413), and
+    TooSlow when it comes more slowly than the transfer may take.
     """
     declared = declared_length(request)
     received = 0
-    body = request.stream()
-    while True:
-        try:
-            async with asyncio.timeout(idle_timeout):
-                chunk = await anext(body, None)
-        except TimeoutError:
-            raise BadRequest(
-                f"Nothing of the request body came for {idle_timeout:g} seconds.", status=408
-            ) from None
-        if chunk is None:
-            break
-        received += len(chunk)
+    pace = _Pace(transfer)
+    clock = asyncio.get_running_loop().time
+    put_away = clock()
+    more = True
+    while more:
+        message = await pace.soon(request.receive)
+        if message is None or clock() - put_away > _PUT_AWAY_SECONDS:
+            put_away = clock()
+            yield b""
+        if message is None:
+            message = await pace.at_last(request.receive)
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        more = message.get("more_body", False)
+        size = len(message.get("body", b""))
+        received += size
         check_limit(received, limit)
-        if chunk:
-            yield chunk
+        pace.count(size)
+        if size:
+            yield message.pop("body")
     if declared is not None and received != declared:
         raise BadRequest(f"The request body has {received} bytes, its Content-Length {declared}.")
+
+
+class _Pace:
+    """How fast a body comes in, by the time that was spent on waiting for it alone."""
+
+    def __init__(self, transfer: Transfer) -> None:
+        self._transfer = transfer
+        self._seconds = 0.0
+        self._bytes = 0
+
+    async def soon(self, receive: Receive) -> Message | None:
+        """The next message; None when it does not come at once."""
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        try:
+            async with asyncio.timeout(_PUT_AWAY_SECONDS) as moment:
+                return await receive()
+        except TimeoutError:
+            if not moment.expired():
+                raise
+            return None
+        finally:
+            self._seconds += clock() - started
+
+    async def at_last(self, receive: Receive) -> Message:
+        """The next message; raises TooSlow when it takes too long."""
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        try:
+            return await self._transfer.client(receive())
+        finally:
+            self._seconds += clock() - started
+
+    def count(self, size: int) -> None:
+        """Raises TooSlow when too little came for long."""
+        self._bytes += size
+        if self._seconds < self._transfer.idle_seconds:
+            return
+        if self._bytes < self._seconds * self._transfer.least_rate:
+            rate = self._bytes / self._seconds
+            raise TooSlow(f"The request body came too slowly: {rate:.0f} bytes a second.")
+        self._seconds, self._bytes = 0.0, 0
 
 
 def declared_length(request: Request) -> int | None:
@@ -65,8 +118,11 @@ async def send_out(
     status: int,
     headers: Mapping[str, str],
     chunks: AsyncIterator[bytes],
+    transfer: Transfer,
 ) -> None:
     """Send an answer whose body is `chunks`; stop reading them when the client leaves.
+
+    Raises TooSlow when the client takes it in more slowly than the transfer may take.
 
     The answer begins when the first chunk is there: until then an error can still be answered. With
     a Content-Length among the headers exactly so many bytes must come. When they do not, or
@@ -74,7 +130,7 @@ async def send_out(
     is not whole.
     """
     left = int(headers["Content-Length"]) if "Content-Length" in headers else None
-    first = await anext(chunks, b"")
+    first = [await anext(chunks, b"")]  # so that whoever sends it can let go of it
     await send(
         {
             "type": "http.response.start",
@@ -85,14 +141,19 @@ async def send_out(
             ],
         }
     )
-    if len(first) == left:
-        await send({"type": "http.response.body", "body": first})
+    if len(first[0]) == left:
+        await transfer.client(send({"type": "http.response.body", "body": first.pop()}), left)
     else:
-        await _send_more(receive, send, first, chunks, left)
+        await _send_more(receive, send, first, chunks, left, transfer)
 
 
 async def _send_more(
-    receive: Receive, send: Send, first: bytes, chunks: AsyncIterator[bytes], left: int | None
+    receive: Receive,
+    send: Send,
+    first: list[bytes],
+    chunks: AsyncIterator[bytes],
+    left: int | None,
+    transfer: Transfer,
 ) -> None:
     failure: Exception | None = None
     ending = False
@@ -105,13 +166,15 @@ async def _send_more(
 
     async def pump() -> None:
         nonlocal ending, left
-        chunk = first
+        chunk = first.pop()
         while chunk:
             if left is not None:
                 left -= len(chunk)
                 if left < 0:
                     break
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            message = {"type": "http.response.body", "body": chunk, "more_body": True}
+            await transfer.client(send(message), len(chunk))
+            del message
             chunk = await anext(chunks, b"")
         if left:
             raise Unavailable("The artifact changed while it was sent.")

@@ -4,7 +4,6 @@ Whatever the artifacts service says of a file, what leaves here is an attachment
 runs in the name of this host.
 """
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 
@@ -17,11 +16,8 @@ from tandem_metadata.artifact_client import ArtifactClient
 from tandem_metadata.artifact_roots import Location
 from tandem_shared import wire
 from tandem_shared.artifact_http import SANDBOX, disposition
-from tandem_shared.errors import Unavailable
 from tandem_shared.http import json_response
-
-STALL_SECONDS = 60.0
-"""How long a client may take in nothing of an artifact before it is cut off."""
+from tandem_shared.transfers import Transfer
 
 _PASSED_ON = ("range", "if-range", "if-none-match", "authorization")
 _PASSED_BACK = (
@@ -70,7 +66,12 @@ async def fetch(client: ArtifactClient, request: Request, uri: str, path: str) -
 async def relay(client: ArtifactClient, request: Request, uri: str, path: str) -> Response:
     """An artifact below a root, streamed from the artifacts service; raises as `fetch` does."""
     location = client.locate(uri)
-    response = await client.open(location, path, _headers(request, location))
+    transfer = await client.begin()
+    try:
+        response = await client.open(location, path, _headers(request, location))
+    except BaseException:
+        transfer.end()
+        raise
     headers = {name: response.headers[name] for name in _PASSED_BACK if name in response.headers}
     headers |= {
         "content-type": safe_type(response.headers.get("content-type", "")),
@@ -79,8 +80,9 @@ async def relay(client: ArtifactClient, request: Request, uri: str, path: str) -
         "x-content-type-options": "nosniff",
     }
     if request.method == "HEAD":  # nobody will read the body
+        transfer.end()
         await response.aclose()
-    return _Relayed(client, response, headers)
+    return _Relayed(client, response, headers, transfer)
 
 
 def safe_type(given: str) -> str:
@@ -96,28 +98,30 @@ def safe_type(given: str) -> str:
 class _Relayed(StreamingResponse):
     """An answer of the artifacts service, passed on as it comes.
 
-    Its connection is free again when this ends, also when the client left before the first byte, or
-    takes nothing in for `STALL_SECONDS`. When the artifacts service fails on the way, so does this,
-    and the client sees that its copy is not whole.
+    Its connection and its place are free again when this ends, also when the client left before the
+    first byte, or takes the bytes in too slowly. When the artifacts service fails on the way, so
+    does this, and the client sees that its copy is not whole.
     """
 
     def __init__(
-        self, client: ArtifactClient, answer: httpx.Response, headers: Mapping[str, str]
+        self,
+        client: ArtifactClient,
+        answer: httpx.Response,
+        headers: Mapping[str, str],
+        transfer: Transfer,
     ) -> None:
         super().__init__(client.chunks(answer), answer.status_code, headers)
         self._answer = answer
+        self._transfer = transfer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_in_time(message: Message) -> None:
-            try:
-                async with asyncio.timeout(STALL_SECONDS):
-                    await send(message)
-            except TimeoutError:
-                raise Unavailable("The client takes nothing in.") from None
+            await self._transfer.client(send(message), len(message.get("body", b"")))
 
         try:
             await super().__call__(scope, receive, send_in_time)
         finally:
+            self._transfer.end()
             await self._answer.aclose()
 
 
