@@ -63,8 +63,8 @@ class Exchange:
         if self._is_awaited(scope):
             await self._linger()
 
-    async def refuse(self, response: Response, scope: Scope) -> None:
-        """Send an answer, and end it only when the request's body has arrived.
+    async def refuse(self, response: Response, scope: Scope, *, patient: bool = True) -> None:
+        """Send an answer, and end it only when the request's body has arrived, if `patient`.
 
         A server that closes a connection with unread bytes resets it, and then many clients report
         a broken connection in place of the answer. What is too long or too slow is cut off.
@@ -76,7 +76,7 @@ class Exchange:
                 "headers": response.raw_headers,
             }
         )
-        if not self._is_awaited(scope):
+        if not (patient and self._is_awaited(scope)):
             await self.send({"type": "http.response.body", "body": response.body})
         else:
             await self.send(

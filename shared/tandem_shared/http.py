@@ -15,7 +15,14 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from tandem_shared import wire
-from tandem_shared.errors import ApiError, BadRequest, EndpointNotFound, Internal, InvalidParameter
+from tandem_shared.errors import (
+    ApiError,
+    BadRequest,
+    EndpointNotFound,
+    Internal,
+    InvalidParameter,
+    Unavailable,
+)
 from tandem_shared.exchange import Exchange, request_header
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -169,6 +176,12 @@ class Router:
                 await response(scope, exchange.receive, exchange.send)
         except ClientDisconnect:
             _log.debug("the client left")
+        except asyncio.CancelledError:
+            # The stop cuts what is in flight. An ASGI server would answer 500, as for a fault.
+            if exchange.answering:
+                raise
+            stopped = Unavailable("The service stops and has not finished this; try again.")
+            await exchange.refuse(error_response(stopped), scope, patient=False)
         except ApiError as error:
             if exchange.answering:
                 # Clients that stand still are no concern of the service's, stores that fail are.

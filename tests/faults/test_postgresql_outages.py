@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
-from tests.faults.scale import scaled
+from tests.faults.scale import LONG, scaled
 from tests.postgresql import PostgreSQL, serve
 from tests.system import services
 from tests.system.hammer import Hammer, stored_steps
@@ -61,6 +64,41 @@ def test_postgresql_that_crashes_under_load_loses_nothing_acknowledged(
     assert hammer.refusals <= {503}
     for key, steps in hammer.acknowledged.items():
         assert steps <= stored_steps(service, run_id, key)
+
+
+@pytest.mark.parametrize("asgi_server", ["hypercorn", *(["uvicorn"] if LONG else [])])
+def test_what_waits_for_a_frozen_postgresql_at_the_stop_is_a_503_or_cut(
+    own_postgresql: PostgreSQL, tmp_path: Path, asgi_server: str
+) -> None:
+    uri = own_postgresql.uri(own_postgresql.create())
+    options = ("--graceful-timeout", "0.5", "--asgi-server", asgi_server)
+    with services.metadata_service(tmp_path, uri, ROOT, *options) as service:
+        run_id = _run(service)
+        value = {"run_id": run_id, "key": "a", "value": 1, "timestamp": 1}
+        asked = [
+            ("GET", "runs/get", {"params": {"run_id": run_id}}),
+            ("POST", "runs/log-metric", {"json": value}),
+            ("POST", "runs/search", {"json": {"experiment_ids": ["0"]}}),
+            ("GET", "experiments/get", {"params": {"experiment_id": "0"}}),
+            ("POST", "runs/update", {"json": {"run_id": run_id, "status": "FINISHED"}}),
+        ]
+
+        def ask(method: str, path: str, fields: dict[str, Any]) -> requests.Response | None:
+            with suppress(requests.ConnectionError):
+                return requests.request(method, f"{service.url}{API}/{path}", timeout=30, **fields)
+            return None
+
+        with own_postgresql.frozen(), ThreadPoolExecutor() as pool:
+            answers = [pool.submit(ask, *each) for each in asked]
+            time.sleep(0.5)
+            assert service.stop() == 0
+            found = [answer.result() for answer in answers]
+    statuses = [answer if answer is None else answer.status_code for answer in found]
+    assert set(statuses) <= {503, None}
+    assert statuses[:2] == [503, 503]
+    for answer in found:
+        assert answer is None or answer.json()["error_code"] == "TEMPORARILY_UNAVAILABLE"
+    assert "Traceback" not in service.log.read_text()
 
 
 def test_postgresql_that_stands_still_is_a_503_and_health_goes_on(

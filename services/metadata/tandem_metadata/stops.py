@@ -24,7 +24,7 @@ _SOON: Final = 1.0
 """Seconds that a read takes before anybody looks whether its client is still there."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
-_PATIENCE: Final = 5.0
+_PATIENCE: Final = 2.0
 """Seconds that a database gets to stop a statement before its connection is cut."""
 
 
