@@ -8,8 +8,11 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final, Self, TypeVar
 
+from msgspec import Struct
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -25,6 +28,8 @@ from tandem_shared.errors import (
 )
 from tandem_shared.exchange import Exchange, request_header
 
+T = TypeVar("T", bound=Struct)
+
 Handler = Callable[[Request], Awaitable[Response]]
 
 ROUTE = "tandem.route"
@@ -35,6 +40,15 @@ API_PREFIXES = ("/api", "/ajax-api")
 
 IDLE_SECONDS = 60.0
 """How long the body of a JSON request may pause."""
+
+DECODED_AT_ONCE: Final = 64 * 1024
+"""Bytes of a body that are decoded in the event loop: it takes no longer than to ask a thread."""
+
+BODIES_BYTES: Final = 128 * 1024 * 1024
+"""How much of long bodies a process holds at once; they arrive as slowly as clients like."""
+
+_decoding = ThreadPoolExecutor(1, thread_name_prefix="json")
+"""One thread: what a long body takes for a moment, in memory and time, is taken once."""
 
 _PARAMETER = re.compile(r"\{(?P<name>\w+)(?P<rest>:path)?\}")
 _log = logging.getLogger(__name__)
@@ -70,18 +84,62 @@ def error_response(error: ApiError) -> Response:
     return response
 
 
+async def read_message(request: Request, of: type[T], limit: int) -> T:
+    """The message of a JSON request; raises as `read_json_body` and `wire.decode_json` do."""
+    with _Body() as body:
+        await _read(request, body, limit)
+        if len(body.read) <= DECODED_AT_ONCE:
+            return wire.decode_json(bytes(body.read), of)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(_decoding, wire.decode_json, body.read, of)
+
+
 async def read_json_body(request: Request, limit: int) -> bytes:
     """The whole body of a JSON request.
 
     Raises InvalidParameter, as MLflow does, when the content type is not JSON (a page of another
     origin could send such a request without asking), and BadRequest when the body is longer than
-    `limit` bytes (413) or nothing of it comes for `IDLE_SECONDS` (408).
+    `limit` bytes (413) or nothing of it comes for `IDLE_SECONDS` (408), and Unavailable when bodies
+    of others take all the room that there is.
     """
+    with _Body() as body:
+        await _read(request, body, limit)
+        return bytes(body.read)
+
+
+class _Body:
+    """What has come of a body; while it is open, the bytes of a long one are counted."""
+
+    __slots__ = ("_counted", "read")
+
+    held = 0
+    """The bytes of all long bodies."""
+
+    def __init__(self) -> None:
+        self.read = bytearray()
+        self._counted = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _Body.held -= self._counted
+
+    def add(self, piece: bytes) -> None:
+        """Raises Unavailable when all long bodies together would be too long."""
+        self.read += piece
+        if (size := len(self.read)) > DECODED_AT_ONCE:
+            _Body.held += size - self._counted
+            self._counted = size
+            if _Body.held > BODIES_BYTES:
+                raise Unavailable("Too many long requests arrive at once; try again later.")
+
+
+async def _read(request: Request, body: _Body, limit: int) -> None:
     content_type = request_header(request.scope, b"content-type").split(";", 1)[0].strip().lower()
     declared = request_header(request.scope, b"content-length")
     if declared.isdecimal() and int(declared) > limit:
         raise too_large(limit)
-    body = bytearray()
     clock = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(IDLE_SECONDS) as idle:
@@ -89,19 +147,20 @@ async def read_json_body(request: Request, limit: int) -> bytes:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":
                     raise ClientDisconnect
-                body += message.get("body", b"")
-                if len(body) > limit:
+                body.add(message.get("body", b""))
+                if len(body.read) > limit:
                     raise too_large(limit)
+                if body.read and content_type != "application/json":
+                    raise InvalidParameter(
+                        f"Content-Type must be application/json, not '{content_type}'."
+                    )
                 if not message.get("more_body"):
-                    break
+                    return
                 idle.reschedule(clock.time() + IDLE_SECONDS)
     except TimeoutError:
         raise BadRequest(
             f"Nothing of the request body came for {IDLE_SECONDS:g} seconds.", status=408
         ) from None
-    if body and content_type != "application/json":
-        raise InvalidParameter(f"Content-Type must be application/json, not '{content_type}'.")
-    return bytes(body)
 
 
 def too_large(limit: int) -> BadRequest:

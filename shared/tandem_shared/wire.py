@@ -1,9 +1,10 @@
 """The wire format: JSON bodies and query strings to Structs, Structs to JSON.
 
 MLflow's REST API is protobuf's JSON mapping. What follows from that: an int64 may arrive as a
-number or as a string, a double may be the string "NaN", "Infinity" or "-Infinity", unknown fields
-are ignored, null counts as not given, and an empty required string counts as missing. Answers leave
-unset fields and empty lists out, so response Structs are declared with `omit_defaults=True`.
+number or as a string, a double may be the string "NaN", "Infinity" or "-Infinity", a field may be
+named `runId` in place of `run_id`, unknown fields are ignored, null counts as not given, and an
+empty required string counts as missing. Answers leave unset fields and empty lists out, so response
+Structs are declared with `omit_defaults=True`.
 """
 
 import json
@@ -11,11 +12,12 @@ import math
 import re
 from collections.abc import Iterable
 from functools import cache
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
+from tandem_shared import json_values, message_fields
 from tandem_shared.errors import InvalidParameter
 
 T = TypeVar("T", bound=Struct)
@@ -29,12 +31,18 @@ Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 Required = Annotated[str, Meta(min_length=1)]
 """A string that must be given: protobuf cannot tell an empty one from a missing one."""
 
+MAX_VALUES: Final = 200_000
+"""Values in a body, names among them: ten thousand parts of an upload have half as many."""
+
+LENIENT_BYTES: Final = 4 * 1024 * 1024
+LENIENT_VALUES: Final = 50_000
+"""What of a body, and how many values, are read of what is not quite the mapping's JSON."""
+
 _SEE_DOCS = "See the MLflow REST API documentation for the parameters of this endpoint."
 _PLACE = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
 _MISSING = re.compile(r"^Object missing required field `(?P<field>[^`]+)`")
 _EMPTY = re.compile(r"^Expected `str` of length >= 1")
 _KINDS = re.compile(r"`(?P<kinds>[a-z]+(?: \| [a-z]+)*)`")
-_UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 _WORDS = {
@@ -48,13 +56,18 @@ _WORDS = {
 """msgspec's names of JSON's kinds of value, for people."""
 
 
-def decode_json(body: bytes, of: type[T]) -> T:
+def decode_json(body: bytes | bytearray, of: type[T]) -> T:
     """Decode a JSON request body; an empty body counts as an object without fields.
 
-    Raises InvalidParameter, naming the field, when the JSON is malformed or nested too deeply, a
-    field has the wrong type, a required field is missing, or a string holds what no database stores
-    (a NUL character, half a surrogate pair).
+    A long body takes its time, so long ones are not decoded in an event loop. Raises
+    InvalidParameter, naming the field, when the JSON is malformed or nested too deeply, a field has
+    the wrong type, a required field is missing, a string of a field holds what no database stores
+    (a NUL character, half a surrogate pair), or the values are more than any message needs.
     """
+    if len(body) > MAX_VALUES and json_values.more_than(body, MAX_VALUES):
+        raise InvalidParameter(
+            f"The request body holds more than {MAX_VALUES} values; split it into several requests."
+        )
     try:
         return _decode(body or b"{}", of)
     except RecursionError:
@@ -103,14 +116,36 @@ def json_double(value: float) -> float | str:
 _ENCODER = msgspec.json.Encoder()
 
 
-def _decode(body: bytes, of: type[T]) -> T:
+def _decode(body: bytes | bytearray, of: type[T]) -> T:
+    try:
+        message: T = _closed_decoder(of).decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        if len(body) > LENIENT_BYTES or json_values.more_than(body, LENIENT_VALUES):
+            message = _decode_long(body, of)
+        else:
+            return _decode_leniently(body, of)
+    if b"\\u0000" in body:
+        _refuse_unstorable(msgspec.to_builtins(message), "")
+    return message
+
+
+def _decode_long(body: bytes | bytearray, of: type[T]) -> T:
+    """A body of the usual names among others, which are skipped."""
     try:
         message: T = _decoder(of).decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _decode_leniently(body, of)
-    if _UNSTORABLE_ESCAPE.search(body):
-        _refuse_unstorable(_parse(body), "")
+    except msgspec.ValidationError as error:
+        raise InvalidParameter(_sentence(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidParameter(
+            f"The request body is not valid JSON: {error}; in so long a body NaN and Infinity "
+            "must be in quotes."
+        ) from None
     return message
+
+
+@cache
+def _closed_decoder(of: type[T]) -> msgspec.json.Decoder[T]:
+    return msgspec.json.Decoder(message_fields.closed(of), strict=False)
 
 
 @cache
@@ -132,23 +167,33 @@ def _query_shape(of: type[Struct]) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(lists), frozenset(booleans)
 
 
-def _decode_leniently(body: bytes, of: type[T]) -> T:
+def _decode_leniently(body: bytes | bytearray, of: type[T]) -> T:
     """What msgspec refuses and MLflow's server reads.
 
     Python's json module writes NaN and Infinity as bare words, clients of MLflow 1.x sent the JSON
-    object as a JSON string, and protobuf takes null for a field that is not given.
+    object as a JSON string, and protobuf takes null for a field that is not given, and another name
+    for each.
     """
-    fields = _parse(body)
-    if isinstance(fields, str):
-        fields = _parse(fields)
+    value = _parse(body)
+    if isinstance(value, str):
+        value = _parse_within(value)
+    fields = message_fields.known(value, of)
     _refuse_unstorable(fields, "")
     try:
-        return msgspec.convert(_without_nulls(fields), of, strict=False)
+        return msgspec.convert(fields, of, strict=False)
     except msgspec.ValidationError as error:
         raise InvalidParameter(_sentence(error)) from None
 
 
-def _parse(body: bytes | str) -> Any:
+def _parse_within(text: str) -> Any:
+    if json_values.more_than(text.encode(errors="replace"), LENIENT_VALUES):
+        raise InvalidParameter(
+            f"The request body is a string with more than {LENIENT_VALUES} values; send the object."
+        )
+    return _parse(text)
+
+
+def _parse(body: bytes | bytearray | str) -> Any:
     try:
         return json.loads(body, parse_float=_finite)
     except json.JSONDecodeError as error:
@@ -163,14 +208,6 @@ def _finite(text: str) -> float:
     if math.isinf(number := float(text)):
         raise InvalidParameter(f"The request body holds a number out of range: {text}.")
     return number
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _without_nulls(item) for k, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_without_nulls(item) for item in value]
-    return value
 
 
 def _refuse_unstorable(value: Any, place: str) -> None:

@@ -1,15 +1,25 @@
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator
 
 import anyio
 import pytest
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Message
 
-from tandem_shared import errors
-from tandem_shared.http import ROUTE, Route, Router, api_routes, json_response, read_json_body
+from tandem_shared import errors, http
+from tandem_shared.http import (
+    ROUTE,
+    Route,
+    Router,
+    api_routes,
+    json_response,
+    read_json_body,
+    read_message,
+)
 from tests.shared.asgi import call
 
 JSON = {"Content-Type": "application/json"}
@@ -333,3 +343,71 @@ def test_a_json_body_that_stops_coming_is_given_up(monkeypatch: pytest.MonkeyPat
     with pytest.raises(errors.BadRequest) as refused:
         asyncio.run(read())
     assert refused.value.status == 408
+
+
+class Note(Struct):
+    """A message that tells which thread decodes it."""
+
+    text: str
+    thread: str = ""
+
+    def __post_init__(self) -> None:
+        self.thread = threading.current_thread().name
+
+
+def _long_request(*pieces: bytes) -> Request:
+    left = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
+
+    async def receive() -> Message:
+        return left.pop(0) if left else {"type": "http.request", "body": b'"}'}
+
+    return Request({"type": "http", "headers": [(b"content-type", b"application/json")]}, receive)
+
+
+@pytest.mark.parametrize(
+    ("length", "thread"),
+    [(http.DECODED_AT_ONCE // 2, "MainThread"), (http.DECODED_AT_ONCE, "json")],
+)
+def test_a_long_body_is_decoded_outside_the_event_loop(length: int, thread: str) -> None:
+    request = _long_request(b'{"text": "', b"a" * length)
+    note = asyncio.run(read_message(request, Note, 2 * length + 100))
+    assert len(note.text) == length
+    assert note.thread.startswith(thread)
+
+
+def test_long_bodies_that_come_at_once_have_a_limit_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    length = 2 * http.DECODED_AT_ONCE
+    monkeypatch.setattr(http, "BODIES_BYTES", length + 100)
+
+    async def read_both() -> None:
+        stalled = asyncio.Event()
+
+        async def stall() -> Message:
+            if stalled.is_set():
+                return await asyncio.Event().wait()
+            stalled.set()
+            return {"type": "http.request", "body": b"{" * length, "more_body": True}
+
+        slow = _long_request()
+        slow._receive = stall
+        first = asyncio.create_task(read_json_body(slow, 2 * length))
+        await stalled.wait()
+        with pytest.raises(errors.Unavailable):
+            await read_json_body(_long_request(b'"', b"a" * length), 2 * length)
+        assert len(await read_json_body(_long_request(b'"', b"a" * 100), 2 * length)) == 103
+        first.cancel()
+        await asyncio.wait([first])
+        await read_json_body(_long_request(b'"', b"a" * length), 2 * length)
+
+    asyncio.run(read_both())
+
+
+def test_a_body_that_is_no_json_is_refused_at_its_first_bytes() -> None:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    scope = {"type": "http", "headers": [(b"content-type", b"text/plain")]}
+    with pytest.raises(errors.InvalidParameter, match="application/json"):
+        asyncio.run(read_json_body(Request(scope, receive), 10))

@@ -46,6 +46,8 @@ class CreateMultipartUploadResponse(Struct):
 class MultipartUploadPart(Struct):
     part_number: PartNumber
     etag: Required
+    url: str = ""
+    """Where the client put the part; nobody reads it, but all clients send it."""
 
 
 class CompleteMultipartUpload(Struct):

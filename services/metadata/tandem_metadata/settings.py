@@ -216,8 +216,9 @@ class Settings(CommonSettings):
         env="MLFLOW_SERVER_GRAPHQL_MAX_ALIASES",
     )
     max_body_bytes: int = setting(
-        64 * 1024 * 1024,
-        "Largest request body in bytes; a larger one is answered 413.",
+        8 * 1024 * 1024,
+        "Largest request body in bytes, of requests that log or create many things; a larger one "
+        "is answered 413. Other requests have 2 MiB at most.",
         env="TANDEM_MAX_BODY_BYTES",
     )
 

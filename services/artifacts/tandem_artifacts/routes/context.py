@@ -4,23 +4,22 @@ import re
 from dataclasses import dataclass
 from typing import TypeVar
 
-import msgspec
 from msgspec import Struct
 from starlette.requests import Request
 
 from tandem_artifacts.drivers.base import Driver
 from tandem_artifacts.settings import Settings
-from tandem_shared import paths, wire
+from tandem_shared import paths
 from tandem_shared.errors import InvalidParameter, NotFound
-from tandem_shared.http import read_json_body
+from tandem_shared.http import read_message
 from tandem_shared.transfers import Transfers
 
 T = TypeVar("T", bound=Struct)
 
-_MAX_JSON_BYTES = 32 * 1024 * 1024
+PARTS_BYTES = 32 * 1024 * 1024
 """Room for ten thousand parts, whose presigned URLs clients send back."""
 
-_MAX_LENIENT_BYTES = 1024 * 1024
+_BODY_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +81,6 @@ async def _is_there(driver: Driver, path: str) -> bool:
     return True
 
 
-async def json_body(request: Request, of: type[T]) -> T:
-    """The JSON request; raises InvalidParameter, naming the field, as `wire.decode_json` does."""
-    body = await read_json_body(request, _MAX_JSON_BYTES)
-    if len(body) > _MAX_LENIENT_BYTES:
-        body = _known_fields(body, of)
-    return wire.decode_json(body, of)
-
-
-def _known_fields(body: bytes, of: type[Struct]) -> bytes:
-    """A long body without the fields that nobody reads.
-
-    To tolerate what is not quite JSON, `wire` makes Python objects of a whole body: of a long one
-    they would take gigabytes and hold up every other request. No client sends such a one.
-    """
-    try:
-        return wire.encode_json(msgspec.json.decode(body, type=of, strict=False))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as failure:
-        raise InvalidParameter(f"The request body cannot be read: {failure}.") from None
+async def json_body(request: Request, of: type[T], limit: int = _BODY_BYTES) -> T:
+    """The JSON request; raises as `read_message` does."""
+    return await read_message(request, of, limit)

@@ -15,7 +15,7 @@ from tandem_artifacts.messages import (
     CreateMultipartUploadResponse,
     MultipartUploadCredential,
 )
-from tandem_artifacts.routes.context import Context, given_path, json_body
+from tandem_artifacts.routes.context import PARTS_BYTES, Context, given_path, json_body
 from tandem_shared import paths, wire
 from tandem_shared.errors import InvalidParameter, NotSupported
 from tandem_shared.http import Route, api_routes, json_response
@@ -55,7 +55,7 @@ async def create(context: Context, request: Request) -> Response:
 
 async def complete(context: Context, request: Request) -> Response:
     """Make the object from the parts that the client has uploaded."""
-    message = await json_body(request, CompleteMultipartUpload)
+    message = await json_body(request, CompleteMultipartUpload, PARTS_BYTES)
     path = _object_path(request, message.path)
     _check_supported(context)
     parts = sorted(

@@ -31,7 +31,8 @@ class MetricWithRunId(Struct, omit_defaults=True, gc=False):
 class LoggedMetric(Struct, gc=False):
     """A metric as a client logs it; `step` counts as 0 when it is not given.
 
-    `model_id` and the dataset's fields are accepted from current clients.
+    `model_id` and the dataset's fields are accepted from current clients, which also repeat the id
+    of the run in each metric of a batch; nobody reads it there.
     """
 
     key: Required
@@ -41,12 +42,12 @@ class LoggedMetric(Struct, gc=False):
     model_id: str | None = None
     dataset_name: str | None = None
     dataset_digest: str | None = None
+    run_id: str | None = None
 
 
 class LogMetric(LoggedMetric, kw_only=True, gc=False):
     """Request of `runs/log-metric`; older clients name the run by `run_uuid`."""
 
-    run_id: str | None = None
     run_uuid: str | None = None
 
 

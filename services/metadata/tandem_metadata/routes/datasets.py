@@ -33,7 +33,7 @@ def search(context: Context, request: SearchDatasets) -> SearchDatasetsResponse:
 
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", "2.0/mlflow/runs/log-inputs", LogInputs, log_inputs),
+    Endpoint("POST", "2.0/mlflow/runs/log-inputs", LogInputs, log_inputs, many=True),
     Endpoint("POST", "2.0/mlflow/runs/outputs", LogOutputs, log_outputs),
     Endpoint("POST", "2.0/mlflow/experiments/search-datasets", SearchDatasets, search, reads=True),
 ]

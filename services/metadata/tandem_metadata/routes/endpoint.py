@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from msgspec import Struct
 from starlette.requests import Request
@@ -16,9 +16,12 @@ from tandem_metadata.stops import CLIENT
 from tandem_metadata.threads import Threads
 from tandem_metadata.writer import Writer
 from tandem_shared import wire
-from tandem_shared.http import Route, api_routes, json_response, read_json_body
+from tandem_shared.http import Route, api_routes, json_response, read_message
 
 R = TypeVar("R", bound=Struct)
+
+BODY_BYTES: Final = 2 * 1024 * 1024
+"""A body of one value, or of one search: 100,000 characters of a prompt, 10,000 ids of runs."""
 
 
 @dataclass(slots=True)
@@ -63,6 +66,8 @@ class Endpoint(Generic[R]):
     handle: Callable[[Context, R], object]
     reads: bool = False
     """Whether a POST changes nothing, as a search."""
+    many: bool = False
+    """Whether a body holds many values, and may be as long as `--max-body-bytes` says."""
 
 
 def bind(context: Context, endpoints: Iterable[Endpoint[Any]]) -> list[Route]:
@@ -79,8 +84,12 @@ def bind(context: Context, endpoints: Iterable[Endpoint[Any]]) -> list[Route]:
 def _handler(context: Context, endpoint: Endpoint[R]) -> Callable[[Request], Awaitable[Response]]:
     in_loop = inspect.iscoroutinefunction(endpoint.handle)
 
+    limit = context.settings.max_body_bytes
+    if not endpoint.many:
+        limit = min(limit, BODY_BYTES)
+
     async def handle(request: Request) -> Response:
-        message = await decode(request, endpoint.request, context.settings.max_body_bytes)
+        message = await decode(request, endpoint.request, limit)
         if in_loop:
             answer: object = await endpoint.handle(context, message)  # type: ignore[misc]
         else:
@@ -94,13 +103,13 @@ async def decode(request: Request, of: type[R], limit: int) -> R:
     """The message of a request, as endpoints get it; a body may have `limit` bytes.
 
     From here on, what `Threads` reads for the request is stopped when its client leaves. Raises as
-    `wire.decode_json`, `wire.decode_query` and `read_json_body` do.
+    `wire.decode_query` and `read_message` do.
     """
     CLIENT.set(request.receive)
     if request.method in ("GET", "HEAD"):
         parameters = [*request.path_params.items(), *request.query_params.multi_items()]
         return wire.decode_query(parameters, of)
-    message = wire.decode_json(await read_json_body(request, limit), of)
+    message = await read_message(request, of, limit)
     for name, value in request.path_params.items():
         wire.check_storable(name, value)
         setattr(message, name, value)

@@ -79,7 +79,7 @@ def restore(context: Context, request: messages.RestoreExperiment) -> Empty:
 _PATH = "2.0/mlflow/experiments"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", f"{_PATH}/create", messages.CreateExperiment, create),
+    Endpoint("POST", f"{_PATH}/create", messages.CreateExperiment, create, many=True),
     Endpoint("GET", f"{_PATH}/get", messages.GetExperiment, get),
     Endpoint("GET", f"{_PATH}/get-by-name", messages.GetExperimentByName, get_by_name),
     Endpoint("GET", f"{_PATH}/search", messages.SearchExperiments, search),

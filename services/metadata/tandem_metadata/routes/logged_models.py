@@ -79,14 +79,14 @@ _PATH = "2.0/mlflow/logged-models"
 _MODEL = f"{_PATH}/{{model_id}}"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", _PATH, messages.CreateLoggedModel, create),
+    Endpoint("POST", _PATH, messages.CreateLoggedModel, create, many=True),
     Endpoint("POST", f"{_PATH}/search", messages.SearchLoggedModels, search, reads=True),
     Endpoint("GET", _MODEL, messages.GetLoggedModel, get),
     Endpoint("PATCH", _MODEL, messages.FinalizeLoggedModel, finalize),
     Endpoint("DELETE", _MODEL, messages.DeleteLoggedModel, delete),
-    Endpoint("PATCH", f"{_MODEL}/tags", messages.SetLoggedModelTags, set_tags),
+    Endpoint("PATCH", f"{_MODEL}/tags", messages.SetLoggedModelTags, set_tags, many=True),
     Endpoint(
         "DELETE", f"{_MODEL}/tags/{{tag_key:path}}", messages.DeleteLoggedModelTag, delete_tag
     ),
-    Endpoint("POST", f"{_MODEL}/params", messages.LogLoggedModelParams, log_params),
+    Endpoint("POST", f"{_MODEL}/params", messages.LogLoggedModelParams, log_params, many=True),
 ]

@@ -82,7 +82,7 @@ def delete_tag(context: Context, request: messages.DeleteModelVersionTag) -> Emp
 _PATH = "2.0/mlflow/model-versions"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", f"{_PATH}/create", messages.CreateModelVersion, create),
+    Endpoint("POST", f"{_PATH}/create", messages.CreateModelVersion, create, many=True),
     Endpoint("GET", f"{_PATH}/get", messages.GetModelVersion, get),
     Endpoint("PATCH", f"{_PATH}/update", messages.UpdateModelVersion, update),
     Endpoint("DELETE", f"{_PATH}/delete", messages.DeleteModelVersion, delete),

@@ -26,5 +26,5 @@ async def log_batch(context: Context, request: LogBatch) -> Empty:
 
 ENDPOINTS: list[Endpoint[Any]] = [
     Endpoint("POST", "2.0/mlflow/runs/log-parameter", LogParam, log),
-    Endpoint("POST", "2.0/mlflow/runs/log-batch", LogBatch, log_batch),
+    Endpoint("POST", "2.0/mlflow/runs/log-batch", LogBatch, log_batch, many=True),
 ]

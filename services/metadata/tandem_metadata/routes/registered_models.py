@@ -98,7 +98,7 @@ _PATH = "2.0/mlflow/registered-models"
 _LATEST = f"{_PATH}/get-latest-versions"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", f"{_PATH}/create", messages.CreateRegisteredModel, create),
+    Endpoint("POST", f"{_PATH}/create", messages.CreateRegisteredModel, create, many=True),
     Endpoint("GET", f"{_PATH}/get", messages.GetRegisteredModel, get),
     Endpoint("PATCH", f"{_PATH}/update", messages.UpdateRegisteredModel, update),
     Endpoint("POST", f"{_PATH}/rename", messages.RenameRegisteredModel, rename),

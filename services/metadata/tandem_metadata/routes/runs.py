@@ -86,7 +86,7 @@ def _find(context: Context, request: messages.SearchRuns) -> run_search.Page:
 _PATH = "2.0/mlflow/runs"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", f"{_PATH}/create", messages.CreateRun, create),
+    Endpoint("POST", f"{_PATH}/create", messages.CreateRun, create, many=True),
     Endpoint("GET", f"{_PATH}/get", messages.GetRun, get),
     Endpoint("POST", f"{_PATH}/update", messages.UpdateRun, modify),
     Endpoint("POST", f"{_PATH}/delete", messages.DeleteRun, delete),

@@ -41,8 +41,9 @@ def delete_from_experiment(context: Context, request: DeleteExperimentTag) -> Em
 
 def record_model(context: Context, request: LogModel) -> Empty:
     """Record a model in a run's tag, as clients before MLflow 3 do."""
+    model = tags.recorded(request.model_json)
     with context.db.write() as conn:
-        tags.record_model(conn, request.run_id, request.model_json)
+        tags.record_model(conn, request.run_id, model)
     return Empty()
 
 
@@ -52,7 +53,7 @@ _EXPERIMENTS = "2.0/mlflow/experiments"
 ENDPOINTS: list[Endpoint[Any]] = [
     Endpoint("POST", f"{_RUNS}/set-tag", SetTag, set_on_run),
     Endpoint("POST", f"{_RUNS}/delete-tag", DeleteTag, delete_from_run),
-    Endpoint("POST", f"{_RUNS}/log-model", LogModel, record_model),
+    Endpoint("POST", f"{_RUNS}/log-model", LogModel, record_model, many=True),
     Endpoint("POST", f"{_EXPERIMENTS}/set-experiment-tag", SetExperimentTag, set_on_experiment),
     Endpoint(
         "POST", f"{_EXPERIMENTS}/delete-experiment-tag", DeleteExperimentTag, delete_from_experiment

@@ -27,6 +27,8 @@ from tandem_shared.http import Route, api_routes, json_response
 V = TypeVar("V")
 
 _PATH = "2.0/mlflow/webhooks"
+_BODY_BYTES = 64 * 1024
+"""Room for all events, a URL, a description and a secret."""
 _SHOWN_BYTES = 64 * 1024
 """How much of what a receiver answered to a test is shown."""
 
@@ -68,7 +70,7 @@ def routes(context: Context, sender: Sender) -> list[Route]:
     """Creating, changing and testing webhooks."""
     allowed = policy(context.settings)
     key = context.settings.webhook_secret_encryption_key
-    limit = context.settings.max_body_bytes
+    limit = min(context.settings.max_body_bytes, _BODY_BYTES)
 
     async def write(function: Callable[[Any], V]) -> V:
         return await context.threads.run(context.db.transact, function)

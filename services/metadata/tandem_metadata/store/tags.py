@@ -12,7 +12,11 @@ from tandem_metadata import tables
 from tandem_metadata.messages.runs import RunTag, UpdateRun
 from tandem_metadata.store import experiments, limits, runs
 from tandem_metadata.tables.tracking import experiment_tags, tags
+from tandem_shared import json_values
 from tandem_shared.errors import InvalidParameter, NotFound
+
+MODEL_VALUES = 50_000
+"""Values in an `MLmodel` file; a signature's columns are one string."""
 
 _MODELS_TAG = "mlflow.log-model.history"
 _MODEL_FIELDS = ("artifact_path", "flavors", "run_id", "utc_time_created")
@@ -95,13 +99,46 @@ def delete_from_experiment(conn: Connection, experiment_id: str, key: str) -> No
         raise NotFound(f"Experiment {experiment_id} has no tag {key[:100]!r}.")
 
 
-def record_model(conn: Connection, run_id: str, model_json: str) -> None:
-    """Add a model, an `MLmodel` file as JSON, to the list in the run's tag.
+def recorded(model_json: str) -> dict[str, Any]:
+    """What is recorded of a model: where it came from, and its flavors without their config.
 
-    Raises NotFound, and InvalidParameter for a deleted run, for JSON that is no model, and when the
-    list grows over the length of a tag: a list that is cut could not be read again.
+    Raises InvalidParameter for what is no `MLmodel` file as JSON.
     """
-    model = _model(model_json)
+    if json_values.more_than(model_json.encode(), MODEL_VALUES):
+        raise InvalidParameter(
+            f"Parameter 'model_json' holds more than {MODEL_VALUES} values; record the model "
+            "without what is not its own, as input examples."
+        )
+    try:
+        given = json.loads(model_json)
+    except (ValueError, RecursionError):
+        raise InvalidParameter("Parameter 'model_json' is not valid JSON.") from None
+    if not isinstance(given, dict):
+        raise InvalidParameter("Parameter 'model_json' must be a JSON object.")
+    if missing := [field for field in _MODEL_FIELDS if field not in given]:
+        raise InvalidParameter(
+            f"Parameter 'model_json' lacks the mandatory fields {', '.join(missing)}."
+        )
+    flavors = {} if given["flavors"] is None else given["flavors"]
+    if not isinstance(flavors, dict):
+        raise InvalidParameter("Field 'flavors' of parameter 'model_json' must be an object.")
+    # What MLflow records for a model that leaves them out.
+    given.setdefault("model_uuid", None)
+    given["utc_time_created"] = given["utc_time_created"] or str(
+        datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    )
+    return {
+        **{field: given[field] for field in _RECORDED},
+        "flavors": {name: _without_config(flavor) for name, flavor in flavors.items()},
+    }
+
+
+def record_model(conn: Connection, run_id: str, model: Mapping[str, Any]) -> None:
+    """Add a model, as `recorded` has it, to the list in the run's tag.
+
+    Raises NotFound, and InvalidParameter for a deleted run, and when the list grows over the length
+    of a tag: a list that is cut could not be read again.
+    """
     runs.check_active(conn, run_id, lock=True)
     value = conn.execute(
         select(tags.c.value).where(tags.c.run_uuid == run_id, tags.c.key == _MODELS_TAG)
@@ -140,32 +177,6 @@ def _history(value: str | None) -> list[Any]:
             f"The run's tag '{_MODELS_TAG}' is not a list in JSON; delete the tag to begin anew."
         )
     return history
-
-
-def _model(model_json: str) -> dict[str, Any]:
-    """What is recorded of a model: where it came from, and its flavors without their config."""
-    try:
-        given = json.loads(model_json)
-    except (ValueError, RecursionError):
-        raise InvalidParameter("Parameter 'model_json' is not valid JSON.") from None
-    if not isinstance(given, dict):
-        raise InvalidParameter("Parameter 'model_json' must be a JSON object.")
-    if missing := [field for field in _MODEL_FIELDS if field not in given]:
-        raise InvalidParameter(
-            f"Parameter 'model_json' lacks the mandatory fields {', '.join(missing)}."
-        )
-    flavors = {} if given["flavors"] is None else given["flavors"]
-    if not isinstance(flavors, dict):
-        raise InvalidParameter("Field 'flavors' of parameter 'model_json' must be an object.")
-    # What MLflow records for a model that leaves them out.
-    given.setdefault("model_uuid", None)
-    given["utc_time_created"] = given["utc_time_created"] or str(
-        datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
-    )
-    return {
-        **{field: given[field] for field in _RECORDED},
-        "flavors": {name: _without_config(flavor) for name, flavor in flavors.items()},
-    }
 
 
 def _without_config(flavor: object) -> object:
