@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# What pip is at, a name a line: it takes a minute.
+SHOWN := sed -un 's/^Collecting \([A-Za-z0-9._-]*\).*/  \1/p; s/^Obtaining file:.*\/\([a-z]*\)$$/  \1/p; s/^Installing collected packages.*/  … and installing them/p'
 DISTRIBUTIONS := -e shared -e services/metadata -e services/artifacts
 
 TEST_PROCESSES ?= 2
@@ -28,16 +30,19 @@ setup: $(VENV)/.installed ui ## .venv with the three distributions, and the web 
 setup-dev: $(VENV)/.installed-dev ui ## .venv with what tests and checks need besides
 
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	@echo "Making $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(VENV)/bin/python constraints.txt pyproject.toml shared/pyproject.toml services/metadata/pyproject.toml services/artifacts/pyproject.toml
-	$(PIP) install --quiet -c constraints.txt pip
-	$(PIP) install --quiet -c constraints.txt --group ui $(DISTRIBUTIONS)
+	@echo "Installing Tandem and what it needs into $(VENV), which takes about a minute, once:"
+	@$(PIP) install --quiet -c constraints.txt pip
+	@$(PIP) install -c constraints.txt --group ui $(DISTRIBUTIONS) | $(SHOWN)
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
-	$(PIP) install --quiet -c constraints.txt --group dev $(DISTRIBUTIONS) -e 'shared[uvicorn]'
+	@echo "Installing what tests and checks need besides, which takes some minutes, once:"
+	@$(PIP) install -c constraints.txt --group dev $(DISTRIBUTIONS) -e 'shared[uvicorn]' | $(SHOWN)
 	@touch $@
 
 ui: $(VENV)/.installed

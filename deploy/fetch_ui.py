@@ -58,10 +58,12 @@ def main() -> int:
     parsed.to.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parsed.to.parent, prefix=".fetching-") as name:
         scratch = Path(name)
+        print(f"Fetching the web UI of MLflow {pin.version} …", flush=True)
         wheel = parsed.wheel or download(scratch)
         folder = scratch / "ui"
         folder.mkdir()
         unpack(wheel, pin, folder)
+        print("Compressing it, which takes some seconds …", flush=True)
         compress(folder)
         try:
             folder.rename(parsed.to)
