@@ -1,5 +1,6 @@
 """What only object stores have: multipart uploads by clients, signed URLs, servers that fail."""
 
+import asyncio
 import gzip
 import socket
 from collections.abc import Callable
@@ -255,6 +256,41 @@ async def test_a_failed_abort_does_not_hide_why_the_upload_failed(
     (upload,) = given
     assert PurePath(upload[0]).name == "object"
     abort(*upload)
+
+
+async def test_an_abort_that_fails_is_tried_again(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tandem_artifacts.drivers.upload._ABORT_AGAIN_SECONDS", (0.01,) * 5)
+    inner = bucket.driver._driver._bucket  # type: ignore[attr-defined]
+    abort, failures, done = inner.abort, [True] * 3, asyncio.Event()
+
+    def fail_first(key: str, upload_id: str) -> None:
+        if failures:
+            failures.pop()
+            raise Unavailable("The artifact store does not answer; try again.")
+        abort(key, upload_id)
+        loop.call_soon_threadsafe(done.set)
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(inner, "abort", fail_first)
+    with pytest.raises(ConnectionResetError):
+        await bucket.driver.write("object", breaking(bytes(PART_BYTES + 1)))
+    async with asyncio.timeout(20):
+        await done.wait()
+    assert bucket.leftovers() == []
+
+
+@pytest.mark.parametrize("upload_id", ["a\nb", "../x", "a b", "ü", "x" * 5000, "bogus"])
+async def test_an_upload_id_of_nobody_is_not_found_and_harms_nothing(
+    bucket: Bucket, upload_id: str
+) -> None:
+    await bucket.driver.write("object", stream(b"x"))
+    with pytest.raises(NotFound):
+        await bucket.driver.complete_multipart("object", upload_id, [Part(1, "x")])
+    with pytest.raises(NotFound):
+        await bucket.driver.abort_multipart("object", upload_id)
+    assert bucket.keys() == ["object"]
 
 
 async def test_the_check_needs_no_rights_above_the_prefix(

@@ -1,9 +1,11 @@
 """What only a disk has: directories, links, and files that are none."""
 
+import errno
 import os
 import socket
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -317,4 +319,65 @@ async def test_an_upload_survives_that_its_directory_is_deleted_meanwhile(
     await local.driver.write("dir/inner/object", stream(b"x"))
 
     assert not first
+    assert local.keys() == ["dir/inner/object"]
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+@pytest.mark.parametrize("size", [1, 3_000_000])
+async def test_a_directory_that_must_not_be_written_to_refuses_uploads(
+    local: Directory, monkeypatch: pytest.MonkeyPatch, number: int, size: int
+) -> None:
+    def refuse(*_: object, **__: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(os, "unlink", refuse)
+    with pytest.raises(PermissionDenied):
+        await local.driver.write("object", stream(bytes(size)))
+
+
+@pytest.mark.parametrize("full", [{"f_bavail": 3}, {"f_favail": 0}])
+async def test_a_full_disk_fails_the_check(
+    local: Directory, monkeypatch: pytest.MonkeyPatch, full: dict[str, int]
+) -> None:
+    await local.driver.check()
+    found = os.statvfs(local.root)
+    names = [name for name in dir(found) if name.startswith("f_")]
+    fields = {name: getattr(found, name) for name in names} | {"f_files": 1000} | full
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(**fields))
+    with pytest.raises(Unavailable, match="full"):
+        await local.driver.check()
+
+
+async def test_a_file_that_takes_the_place_of_a_directory_meanwhile_is_a_conflict(
+    local: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mkdir = os.mkdir
+
+    def replaced_before(path: str, *mode: int) -> None:
+        if path.endswith("inner"):
+            os.rmdir(os.path.dirname(path))
+            (local.root / "dir").write_bytes(b"file")
+        mkdir(path, *mode)
+
+    monkeypatch.setattr(os, "mkdir", replaced_before)
+    with pytest.raises(InvalidParameter, match="below a file"):
+        await local.driver.write("dir/inner/object", stream(b"x"))
+    assert local.keys() == ["dir"]
+
+
+async def test_an_upload_outlasts_directories_that_come_and_go(
+    local: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mkdir, left = os.mkdir, [True] * 20
+
+    def deleted_before(path: str, *mode: int) -> None:
+        if left and path.endswith("inner"):
+            left.pop()
+            os.rmdir(os.path.dirname(path))
+        mkdir(path, *mode)
+
+    monkeypatch.setattr(os, "mkdir", deleted_before)
+    await local.driver.write("dir/inner/object", stream(b"x"))
+    assert not left
     assert local.keys() == ["dir/inner/object"]

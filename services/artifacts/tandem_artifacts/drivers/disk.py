@@ -17,6 +17,7 @@ READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOPS_OR_LONG = frozenset({errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL})
+_LEAST_ROOM = 256 * 1024
 _ABANDONED_SECONDS = 24 * 3600
 _sync_data = getattr(os, "fdatasync", os.fsync)
 
@@ -78,17 +79,20 @@ class Temporary:
     def __init__(self, directory: str, name: str) -> None:
         """Nothing has the name, in a directory that is made if need be."""
         self._directory = directory
-        self._path: str | None = os.path.join(directory, name)
+        self._name = name
+        self._path: str | None = None
+        """Where it is, once it was made."""
         self._descriptor: int | None = None
 
     def open(self) -> None:
-        assert self._path is not None
+        path = os.path.join(self._directory, self._name)
         with translated(""):
             try:
-                self._descriptor = os.open(self._path, _WRITE_FLAGS, 0o666)
+                self._descriptor = os.open(path, _WRITE_FLAGS, 0o666)
             except FileNotFoundError:
                 os.makedirs(self._directory, exist_ok=True)
-                self._descriptor = os.open(self._path, _WRITE_FLAGS, 0o666)
+                self._descriptor = os.open(path, _WRITE_FLAGS, 0o666)
+        self._path = path
 
     def write(self, data: bytearray) -> None:
         assert self._descriptor is not None
@@ -124,7 +128,7 @@ class Temporary:
     def discard(self) -> None:
         self._close()
         if self._path is not None:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # gone, or not to be removed now; the next start tries again
                 os.unlink(self._path)
 
     def _close(self) -> None:
@@ -243,6 +247,13 @@ def trouble(directory: str) -> str | None:
     return None
 
 
+def is_full(directory: str) -> bool:
+    """Whether its file system has no room for even a small artifact, or for no further file."""
+    found = os.statvfs(directory)
+    room = found.f_bavail * found.f_frsize
+    return room < _LEAST_ROOM or (found.f_files > 0 and found.f_favail == 0)
+
+
 @contextmanager
 def translated(path: str) -> Iterator[None]:
     """The errors of `tandem_shared.errors` for those of the system, about an artifact's path."""
@@ -261,6 +272,8 @@ def translated(path: str) -> Iterator[None]:
     except OSError as failure:
         if failure.errno in _LOOPS_OR_LONG:
             raise InvalidParameter(f"'{path}' is no usable path.") from failure
+        if failure.errno == errno.EROFS:
+            raise PermissionDenied("The artifact directory is read-only.") from failure
         if failure.errno in (errno.ENOSPC, errno.EDQUOT):
             raise Unavailable("The artifact directory is full.", status=507) from failure
         raise Unavailable("The artifact directory does not answer; try again.") from failure

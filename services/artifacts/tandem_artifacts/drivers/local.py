@@ -36,7 +36,8 @@ UPLOADS = ".tandem-uploads"
 _THREADS = 32
 _SYNC_THREADS = 8
 _PAGE_ENTRIES = 1000
-_RACES = 5
+_RACES = 50
+"""How often an upload is put in its place anew, when others change the way there meanwhile."""
 
 
 class Local(Driver):
@@ -169,6 +170,8 @@ class Local(Driver):
         if trouble := disk.trouble(self._root):
             sentence = "The artifact directory is missing, or the service may not use it."
             raise Unavailable(sentence, reason=trouble)
+        if disk.is_full(self._root):
+            raise Unavailable("The artifact directory is full.", reason=f"{self._root} is full")
 
     def _inside(self, path: str) -> str:
         """The real path of what `path` names, which need not exist."""
@@ -197,10 +200,10 @@ class Local(Driver):
             if os.path.lexists(target) and not os.path.isfile(target):
                 raise InvalidParameter(f"'{path}' is not a regular file.")
             above = os.path.dirname(target)
-            while not os.path.lexists(above):
+            while not os.path.isdir(above):
+                if os.path.lexists(above) and not os.path.isdir(above):  # not deleted in between
+                    raise InvalidParameter(f"'{path}' lies below a file, not a directory.")
                 above = os.path.dirname(above)
-            if not os.path.isdir(above):
-                raise InvalidParameter(f"'{path}' lies below a file, not a directory.")
             return target
 
     def _stat(self, path: str) -> Stat:
@@ -265,16 +268,18 @@ class Local(Driver):
         file.write(data)
         file.seal()
         for _ in range(_RACES):
-            with suppress(FileNotFoundError):  # Somebody deletes the directory at this moment.
+            # Somebody deletes the directory at this moment, or puts a file in its place.
+            with suppress(FileNotFoundError, NotADirectoryError):
                 if not self._move(file, path):
                     self._move_into_new(file, path)
                 return
+        self._target(path)  # says what is in the way, if anything is
         raise Unavailable(f"'{path}' is being deleted at the same time; try again.")
 
     def _move(self, file: disk.Temporary, path: str) -> bool:
         """Put an upload into a directory that is there; whether that was possible.
 
-        Raises FileNotFoundError when the directory goes meanwhile.
+        Raises FileNotFoundError or NotADirectoryError when the directory goes meanwhile.
         """
         parent, _, name = path.rpartition("/")
         with disk.opened_directory(f"{self._root}/{parent}") as found:
@@ -291,7 +296,7 @@ class Local(Driver):
     def _move_into_new(self, file: disk.Temporary, path: str) -> None:
         """Make the directories that are missing, as well; says what is in the way, if anything is.
 
-        Raises FileNotFoundError when a directory goes meanwhile.
+        Raises FileNotFoundError or NotADirectoryError when a directory goes meanwhile.
         """
         target = self._target(path)
         with _but_missing(path):
@@ -361,10 +366,10 @@ class _Opening:
 
 @contextmanager
 def _but_missing(path: str) -> Iterator[None]:
-    """As `disk.translated`, but for FileNotFoundError, which a caller waits for."""
+    """As `disk.translated`, but for what a caller waits for: no directory on the way is left."""
     try:
         yield
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError:
         with disk.translated(path):

@@ -1,9 +1,10 @@
 """What S3 and MinIO have in common: a driver over the blocking calls of a bucket."""
 
 import mimetypes
+import re
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -20,7 +21,7 @@ from tandem_artifacts.drivers.base import (
     Stat,
 )
 from tandem_artifacts.drivers.threads import ReadAhead, Threads, certainly, first_bytes
-from tandem_artifacts.drivers.upload import MAX_PARTS, PART_BYTES, PartStore, upload
+from tandem_artifacts.drivers.upload import MAX_PARTS, PART_BYTES, Aborts, PartStore, upload
 from tandem_shared.errors import (
     ApiError,
     InvalidParameter,
@@ -60,9 +61,15 @@ _REFUSED: Final = frozenset(
         "403",
     }
 )
+_BAD_REQUEST: Final = frozenset({400, 405, 411, 414, 422})
+_UPLOAD_ID: Final = re.compile(r"[!-~]{1,4096}")
 _BAD_PARTS: Final = frozenset(
     {"EntityTooSmall", "InvalidPart", "InvalidPartOrder", "InvalidArgument", "MalformedXML"}
 )
+
+
+class Refused(Unavailable):
+    """The store takes the request for a bad one, and for none that is known to be otherwise."""
 
 
 class BeyondEnd(Exception):
@@ -158,6 +165,7 @@ class ObjectStore(Driver):
         self._download_url_seconds = download_url_seconds
         self._part_url_seconds = part_url_seconds
         self._threads = Threads("objects", CONCURRENCY)
+        self._aborts = Aborts(bucket, self._threads)
         # Transfers may take all the others for long, and the store is well all the same.
         self._check_thread = Threads("check", 1)
 
@@ -198,7 +206,8 @@ class ObjectStore(Driver):
         size: int | None = None,
         room: Room = UNBOUNDED,
     ) -> None:
-        await upload(self._bucket, self._threads, self._key(path), chunks, size, room)
+        key = self._key(path)
+        await upload(self._bucket, self._threads, self._aborts, key, chunks, size, room)
 
     async def list(self, path: str) -> AsyncIterator[Entry]:
         prefix = self._below(path)
@@ -222,15 +231,18 @@ class ObjectStore(Driver):
         if not parts:
             raise InvalidParameter("A multipart upload needs at least one part to be completed.")
         ordered = sorted(parts, key=lambda part: part.number)
-        await self._threads.run(self._bucket.complete, self._key(path), upload_id, ordered)
+        with _known(upload_id):
+            await self._threads.run(self._bucket.complete, self._key(path), upload_id, ordered)
 
     async def abort_multipart(self, path: str, upload_id: str) -> None:
-        await self._threads.run(self._bucket.abort, self._key(path), upload_id)
+        with _known(upload_id):
+            await self._threads.run(self._bucket.abort, self._key(path), upload_id)
 
     async def presign_download(self, path: str) -> SignedDownload:
         return await self._threads.run(self._presign_download, path)
 
     async def close(self) -> None:
+        self._aborts.close()
         self._threads.close()
         self._check_thread.close()
         self._bucket.close()
@@ -351,7 +363,23 @@ def error(code: str, status: int | None) -> ApiError:
     if code == "KeyTooLongError":
         return InvalidParameter("Invalid path: it is longer than the artifact store allows.")
     shown = f" ({code})" if code.isalnum() else ""
-    return Unavailable(f"The artifact store failed{shown}; try again.")
+    kind = Refused if status in _BAD_REQUEST and code != "RequestTimeout" else Unavailable
+    return kind(f"The artifact store failed{shown}; try again.")
+
+
+@contextmanager
+def _known(upload_id: str) -> Iterator[None]:
+    """Raises NotFound for what no store takes for the id of an upload.
+
+    One with a line end, say, is none of the query's parameters to some stores, which then delete
+    the object.
+    """
+    try:
+        if not _UPLOAD_ID.fullmatch(upload_id):
+            raise Refused(upload_id)
+        yield
+    except Refused as refusal:
+        raise NotFound("The artifact store has no such upload: check upload_id.") from refusal
 
 
 def _entries(page: Page, prefix: str) -> "list[Entry]":

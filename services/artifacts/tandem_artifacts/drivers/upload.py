@@ -17,6 +17,7 @@ MAX_PARTS = 10_000
 
 _SAME_SIZE_PARTS = 350
 _IN_FLIGHT = 2
+_ABORT_AGAIN_SECONDS = (1, 2, 4, 8, 15, 30, 60, 120, 240, 480)
 _log = logging.getLogger(__name__)
 
 
@@ -55,9 +56,51 @@ class PartStore(ABC):
         """Drop the upload and its parts. Raises NotFound for an unknown upload."""
 
 
+class Aborts:
+    """Multipart uploads that are to be dropped; until then they take room in the bucket."""
+
+    def __init__(self, store: PartStore, threads: Threads) -> None:
+        self._store = store
+        self._threads = threads
+        self._retries: set[asyncio.Task[None]] = set()
+
+    async def abort(self, key: str, upload_id: str) -> None:
+        """Drop an upload; when the store fails, go on trying after this has returned."""
+        if reason := await self._try(key, upload_id):
+            _log.warning("a multipart upload could not be aborted, and is tried again: %s", reason)
+            retry = asyncio.get_running_loop().create_task(self._retry(key, upload_id))
+            self._retries.add(retry)
+            retry.add_done_callback(self._retries.discard)
+
+    def close(self) -> None:
+        """Give up what is still to be tried."""
+        for retry in self._retries:
+            retry.cancel()
+
+    async def _retry(self, key: str, upload_id: str) -> None:
+        reason = ""
+        for seconds in _ABORT_AGAIN_SECONDS:
+            await asyncio.sleep(seconds)
+            reason = await self._try(key, upload_id)
+            if not reason:
+                return
+        _log.error("a multipart upload of %s is left in the bucket: %s", key, reason)
+
+    async def _try(self, key: str, upload_id: str) -> str:
+        """Why the store failed, or nothing."""
+        try:
+            await self._threads.run(self._store.abort, key, upload_id)
+        except NotFound:
+            return ""
+        except ApiError as error:
+            return error.message
+        return ""
+
+
 async def upload(
     store: PartStore,
     threads: Threads,
+    aborts: Aborts,
     key: str,
     chunks: AsyncIterator[bytes],
     size: int | None = None,
@@ -67,7 +110,7 @@ async def upload(
 
     While there is no room for them, one part leaves before the bytes of the next are taken in.
     """
-    under_way = _Upload(store, threads, key, size, room)
+    under_way = _Upload(store, threads, aborts, key, size, room)
     try:
         await under_way.write(chunks)
     except BaseException:
@@ -77,8 +120,15 @@ async def upload(
 
 class _Upload:
     def __init__(
-        self, store: PartStore, threads: Threads, key: str, size: int | None, room: Room
+        self,
+        store: PartStore,
+        threads: Threads,
+        aborts: Aborts,
+        key: str,
+        size: int | None,
+        room: Room,
     ) -> None:
+        self._aborts = aborts
         self._size = size
         self._room = room
         self._store = store
@@ -117,14 +167,8 @@ class _Upload:
             await asyncio.wait(self._flying)
             for task in self._flying:
                 task.exception()
-        if self._id is None:
-            return
-        try:
-            await self._threads.run(self._store.abort, self._key, self._id)
-        except NotFound:
-            return
-        except ApiError as error:
-            _log.warning("a multipart upload could not be aborted: %s", error.message)
+        if self._id is not None:
+            await self._aborts.abort(self._key, self._id)
 
     async def _send(self, data: bytearray) -> None:
         if self._number == MAX_PARTS:

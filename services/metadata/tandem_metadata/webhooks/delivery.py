@@ -197,7 +197,10 @@ class Delivery:
         self._wake.set()
         if not attempt.cancelled() and (error := attempt.exception()):
             # It stays leased, and is made again afterwards.
-            _log.warning("an attempt to deliver could not be recorded", exc_info=error)
+            known = isinstance(error, ApiError)
+            level = logging.WARNING if known else logging.ERROR
+            told = "an attempt to deliver could not be recorded: %s"
+            _log.log(level, told, error, exc_info=None if known else error)
 
     async def _attempt(self, claimed: Claimed) -> None:
         """Send one delivery and write down what became of it."""
