@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,10 +16,12 @@ from starlette.requests import ClientDisconnect
 
 from tandem_metadata import stops
 from tandem_metadata.db import Database
+from tandem_metadata.lanes import Lane
+from tandem_metadata.reader import Reader
 from tandem_metadata.settings import Settings
 from tandem_metadata.stops import TooSlow
 from tandem_metadata.threads import Threads
-from tandem_shared.errors import Unavailable
+from tandem_shared.errors import NotFound, Unavailable
 from tandem_shared.settings import replace
 from tests.metadata.conftest import only_postgresql
 
@@ -184,6 +186,51 @@ def test_a_read_at_a_frozen_server_is_cut(
             os.kill(frozen[0], signal.SIGCONT)
     _run(None, database.ping)
     database.close()
+
+
+def test_a_lane_stops_a_run_that_reads_for_too_long(database: Database) -> None:
+    def work(calls: Sequence[bool]) -> Sequence[bool]:
+        if calls[0]:
+            _endless(database)
+        else:
+            database.ping()
+        return calls
+
+    async def main() -> None:
+        lane = Lane[bool, bool](
+            "test", work, weigh=lambda _: 1, limit=1, timeout=_BOUND, read_timeout=0.2
+        )
+        async with asyncio.timeout(_BOUND):
+            for _ in range(2):
+                with pytest.raises(TooSlow):
+                    await lane.run(True)
+                assert await lane.run(False) is False
+        await asyncio.to_thread(lane.close)
+
+    asyncio.run(main())
+
+
+@only_postgresql
+def test_runs_that_are_read_together_for_too_long_are_worth_another_attempt(
+    database: Database,
+) -> None:
+    async def main() -> list[Any]:
+        threads = Threads(2, 5, 0.2)
+        reader = Reader(database, threads, 5)
+        with database.write() as conn:
+            conn.exec_driver_sql("LOCK TABLE tags IN ACCESS EXCLUSIVE MODE")
+            alone = asyncio.create_task(reader.run("a"))
+            await asyncio.sleep(0.2)
+            together = [asyncio.create_task(reader.run(name)) for name in "bc"]
+            async with asyncio.timeout(_BOUND):
+                outcomes = await asyncio.gather(alone, *together, return_exceptions=True)
+        with pytest.raises(NotFound):
+            await reader.run("a")
+        await asyncio.to_thread(reader.close)
+        threads.close()
+        return outcomes
+
+    assert [type(outcome) for outcome in asyncio.run(main())] == [TooSlow, Unavailable, Unavailable]
 
 
 def _backend(conn: Connection) -> int:

@@ -2,13 +2,16 @@
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
+from tandem_metadata import stops
 from tandem_metadata.db import SINCE, connections_in_use
+from tandem_metadata.stops import Reason, Stop
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -38,16 +41,20 @@ class Lane(Generic[C, R]):
         weigh: Callable[[C], int],
         limit: int,
         timeout: float,
+        read_timeout: float | None = None,
     ) -> None:
         """`work` runs in a thread and returns an outcome for each call: a result or an exception.
 
         What it raises itself goes for all its calls. A run takes calls until they weigh `limit`; a
         call that has not been taken after `timeout` seconds fails with Unavailable, and is dropped.
+        What a run reads for longer than `read_timeout` is stopped, within a second, with TooSlow.
         """
         self._work = work
         self._weigh = weigh
         self._limit = limit
         self._timeout = timeout
+        self._read_timeout = read_timeout
+        self._reading: tuple[float, Stop] | None = None
         # Not an executor: to hand it a function takes longer than the rest of a call.
         self._starts: SimpleQueue[bool] = SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
@@ -95,10 +102,15 @@ class Lane(Generic[C, R]):
         while calls := self._take():
             outcomes: Sequence[R | BaseException]
             SINCE.set(calls[0].since)
+            if self._read_timeout is not None:
+                stop = Stop(self._read_timeout)
+                stops.use(stop)
+                self._reading = time.monotonic() + self._read_timeout, stop
             try:
                 outcomes = self._work([waiting.call for waiting in calls])
             except BaseException as error:
                 outcomes = [error] * len(calls)
+            self._reading = None
             by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Waiting[C, R], object]]] = {}
             for pair in zip(calls, outcomes, strict=True):
                 by_loop.setdefault(pair[0].future.get_loop(), []).append(pair)
@@ -119,13 +131,18 @@ class Lane(Generic[C, R]):
         return taken
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Fail the calls that have waited too long; look again while there are any."""
+        """Fail the calls that have waited too long, and stop a run that reads for too long.
+
+        Look again while there are any.
+        """
+        if (reading := self._reading) and reading[0] <= loop.time():
+            reading[1].now(Reason.SLOW)
         late = loop.time() - self._timeout
         with self._lock:
             overdue = []
             while self._calls and self._calls[0].since <= late:
                 overdue.append(self._calls.popleft())
-            self._sweeping = bool(self._calls)
+            self._sweeping = bool(self._calls) or self._running
         for waiting in overdue:
             if not waiting.future.done():
                 waiting.future.set_exception(connections_in_use())

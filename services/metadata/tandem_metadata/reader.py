@@ -12,10 +12,12 @@ from typing import Final
 from tandem_metadata.db import Database
 from tandem_metadata.kept_runs import SECONDS, KeptRuns
 from tandem_metadata.lanes import Lane
+from tandem_metadata.stops import TooSlow
 from tandem_metadata.store import run_data, runs
 from tandem_metadata.store.run_search import Page
 from tandem_metadata.threads import Threads
 from tandem_shared import wire
+from tandem_shared.errors import Unavailable
 
 _LIMIT: Final = 1_000
 """Runs that are read together; a page of more is read alone, beside the others."""
@@ -38,7 +40,12 @@ class Reader:
         # Two, for single runs are not to wait for whole pages. A page may be much of a table.
         self._single, self._pages = (
             Lane[Ids, list[bytes]](
-                name, partial(self._read, by_key=by_key), weigh=len, limit=_LIMIT, timeout=timeout
+                name,
+                partial(self._read_together, by_key=by_key),
+                weigh=len,
+                limit=_LIMIT,
+                timeout=timeout,
+                read_timeout=threads.read_timeout,
             )
             for name, by_key in (("run", True), ("pages", False))
         )
@@ -80,6 +87,15 @@ class Reader:
         self._forgetting = self._kept.forget()
         if self._forgetting:
             self._forget_later()
+
+    def _read_together(self, calls: Sequence[Ids], *, by_key: bool) -> Sequence[list[bytes]]:
+        try:
+            return self._read(calls, by_key=by_key)
+        except TooSlow:
+            if len(calls) == 1:
+                raise
+            # It may be one of them that asks for too much: none is told so.
+            raise Unavailable("The database is slow to answer; try again later.") from None
 
     def _read(self, calls: Sequence[Ids], *, by_key: bool) -> Sequence[list[bytes]]:
         written: dict[str, bytes] = {}

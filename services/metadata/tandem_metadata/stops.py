@@ -104,6 +104,11 @@ class Stop:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
 
+def use(stop: Stop) -> None:
+    """From now on, have `stop` stop what this thread reads."""
+    _STOP.set(stop)
+
+
 def current() -> Stop | None:
     """What stops the reads of the call that this thread works for."""
     return _STOP.get()
@@ -128,7 +133,7 @@ class Watch:
 
     def set(self) -> None:
         """Have this thread's reads, in the context that this is called in, be stopped."""
-        _STOP.set(self._stop)
+        use(self._stop)
 
     def abandon(self) -> bool:
         """Stop, since nobody waits any more. False: what is stopped has still to end."""

@@ -29,7 +29,7 @@ class Threads:
         `read_timeout`, or for ever.
         """
         self._timeout = timeout
-        self._read_timeout = read_timeout
+        self.read_timeout = read_timeout
         self._executor = ThreadPoolExecutor(size, thread_name_prefix="database")
         self._free = size
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -50,7 +50,7 @@ class Threads:
             self._free -= 1
         outcome: asyncio.Future[V] = loop.create_future()
         context = contextvars.copy_context()
-        watch = Watch(self._read_timeout, waited=waits)
+        watch = Watch(self.read_timeout, waited=waits)
         context.run(watch.set)
         context.run(SINCE.set, since)
 
