@@ -3,6 +3,7 @@
 import hashlib
 import os
 import socket
+import time
 import uuid
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from tests.system import joining_proxy
-from tests.system.services import Stack
+from tests.system.services import Stack, metadata_service
 
 MIB = 1024 * 1024
 
@@ -225,34 +226,39 @@ def test_a_location_without_a_host_works_behind_an_ingress(stack: Stack, tmp_pat
     assert _stored_below(stack, place) == [run_id]
 
 
-def test_a_location_without_a_host_needs_the_ingress(
-    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+def test_a_location_without_a_host_leads_to_the_artifacts_service(
+    client: MlflowClient, stack: Stack, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    run_id = _run(client, f"mlflow-artifacts:/hostless-{uuid.uuid4().hex}")
-    with pytest.raises(Exception, match="503"):
-        client.log_text(run_id, "x", "x.txt")
+    place = f"hostless-{uuid.uuid4().hex}"
+    run_id = _run(client, f"mlflow-artifacts:/{place}")
+    _round_trip(client, run_id, tmp_path)
+    assert _stored_below(stack, place) == [run_id]
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "rule"),
-    [
-        ("GET", "", ""),
-        ("PUT", "/a/b", "/<path:artifact_path>"),
-        ("GET", "/a/b", "/<path:artifact_path>"),
-        ("DELETE", "/a/b", "/<path:artifact_path>"),
-    ],
-)
-def test_the_metadata_host_serves_no_artifacts_itself(
-    method: str, path: str, rule: str, stack: Stack
+@pytest.mark.parametrize("server", ["hypercorn", "uvicorn"])
+def test_a_location_without_a_host_that_leads_nowhere_is_told_at_once(
+    server: str, tmp_path: Path
 ) -> None:
-    endpoint = "/api/2.0/mlflow-artifacts/artifacts"
-    response = requests.request(method, stack.metadata.url + endpoint + path)
-    assert response.status_code == 503
-    assert response.text.startswith(
-        f"Endpoint: {endpoint}{rule} disabled due to the mlflow server running with "
-        "`--no-serve-artifacts`."
-    )
+    database = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    long = tmp_path / "long.bin"
+    long.write_bytes(bytes(80 * 1024 * 1024))  # more than a refusal takes in of a body
+    with metadata_service(
+        tmp_path, database, "s3://bucket/root", "--asgi-server", server
+    ) as metadata:
+        client = MlflowClient(metadata.url)
+        run_id = _run(client, "mlflow-artifacts:/hostless")
+        begun = time.monotonic()
+        for call in (
+            lambda: client.log_text(run_id, "x", "x.txt"),
+            lambda: client.log_artifact(run_id, str(long)),
+            lambda: client.list_artifacts(run_id),
+        ):
+            with pytest.raises(Exception, match=r"501.*keeps no files.*tandem-artifacts"):
+                call()
+        assert time.monotonic() - begun < 60  # repeated as a 503 is, each would take 246 seconds
+    with metadata_service(tmp_path, database, "s3://bucket/root") as metadata:
+        told = [line["message"] for line in metadata.log_lines() if "message" in line]
+    assert any("1 of the newest 2 experiments keep their files at mlflow-art" in m for m in told)
 
 
 @pytest.mark.parametrize(

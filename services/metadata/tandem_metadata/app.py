@@ -6,12 +6,14 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
+from tandem_metadata import stranded
 from tandem_metadata.artifact_client import ArtifactClient
 from tandem_metadata.database_faults import refused
 from tandem_metadata.database_wait import DatabaseWait
 from tandem_metadata.db import Database
 from tandem_metadata.routes import (
     absent,
+    artifact_proxy,
     artifacts,
     datasets,
     experiments,
@@ -72,11 +74,17 @@ def create_app() -> ASGIApp:
     client = ArtifactClient(settings)
     sender = Sender(webhooks.policy(settings), settings.webhook_request_timeout)
     delivery = Delivery(database, settings, sender)
-    wait = None if settings.migrate else DatabaseWait(database, root, delivery.start)
+
+    async def begin() -> None:
+        await delivery.start()
+        await asyncio.to_thread(stranded.tell, database, client.roots)
+
+    wait = None if settings.migrate else DatabaseWait(database, root, begin)
     ready = service.probe(context, wait.check if wait else None)
     routes = [
         *bind(context, _ENDPOINTS),
         *artifacts.routes(context, client),
+        *artifact_proxy.routes(client.roots),
         *model_artifacts.routes(context, client),
         *webhooks.routes(context, sender),
         *graphql.routes(context),
@@ -93,7 +101,7 @@ def create_app() -> ASGIApp:
         if wait:
             await wait.start()
         else:
-            await delivery.start()
+            await begin()
             ready.begin()
 
     async def close() -> None:

@@ -60,7 +60,7 @@ class ArtifactClient:
 
     def __init__(self, settings: Settings) -> None:
         """Raises SettingsError for settings about artifacts that cannot work."""
-        self._roots = Roots(settings)
+        self.roots = Roots(settings)
         self._timeout = settings.artifacts_timeout
         self._listings = _pool(LISTINGS, self._timeout)
         places = _places(settings)
@@ -72,7 +72,7 @@ class ArtifactClient:
 
     def locate(self, artifact_uri: str) -> Location:
         """Where an artifact URI leads; raises as `Roots.locate` does."""
-        return self._roots.locate(artifact_uri)
+        return self.roots.locate(artifact_uri)
 
     async def list(self, location: Location, path: str, headers: Mapping[str, str]) -> Packed:
         """Entries one level below `path`, each with its path from the artifact root.

@@ -65,6 +65,8 @@ class Roots:
         self._own_url = _base(settings.artifacts_url)
         self._redirect = _redirect_base(settings.redirect_artifacts_to)
         self._default = self._host_of(settings.default_artifact_root or "")
+        self.public = _public(settings.default_artifact_root or "")
+        """Where clients reach the artifacts service, as `//host` or `https://host`, if known."""
         hosts = settings.artifact_hosts
         self._allowed = (
             frozenset({self._default} if self._default else ())
@@ -103,7 +105,10 @@ class Roots:
             )
         host = self._host_of(artifact_uri) if parts.netloc else self._default
         path = paths.check_optional(unquote(root).strip("/"))
-        return self._location(host, scheme, endpoint, path, named=bool(parts.netloc))
+        location = self._location(host, scheme, endpoint, path, named=bool(parts.netloc))
+        if location is None:
+            raise PermissionDenied(_refusal(artifact_uri))
+        return location
 
     def _endpoint_of(self, path: str) -> str | None:
         """What the path of an http(s) location begins with, if it is an artifacts service's."""
@@ -114,15 +119,12 @@ class Roots:
 
     def _location(
         self, host: _Host | None, scheme: str, endpoint: str, path: str, *, named: bool
-    ) -> Location:
+    ) -> Location | None:
         own = host == self._default
         if own and not named and self._own_url is not None:  # nothing that a URI said is followed
             return Location(self._own_url + ENDPOINT, path, "", self._redirect)
         if host is None or not self._follows(host, scheme):
-            raise PermissionDenied(
-                "The artifacts are on a host that this server does not follow; "
-                "the server's --artifact-hosts must name it."
-            )
+            return None
         address = host[0] if host[1] is None else f"{host[0]}:{host[1]}"
         redirect = self._redirect if own else None
         if own and self._own_url is not None:
@@ -167,6 +169,30 @@ class Roots:
                 f"--artifact-root-map cannot lead to '{without_credentials(target)}': "
                 f"{error.message}"
             ) from None
+
+
+def _refusal(uri: str) -> str:
+    shown = without_credentials(uri)
+    host = urlsplit(shown).netloc.rpartition("@")[2]
+    if not host:
+        return (
+            f"The location '{shown}' names no host, and this server knows of no artifacts service: "
+            "--default-artifact-root must name one, or --artifacts-url."
+        )
+    return (
+        f"These artifacts are on the host '{host}', by their location '{shown}', which this server "
+        "does not follow. If an artifacts service is there, the server's --artifact-hosts must "
+        "name it. If it has moved, the locations must be rewritten, as Tandem's documentation has "
+        "it under 'When the artifacts move' (docs/operations.md)."
+    )
+
+
+def _public(root: str) -> str | None:
+    parts = urlsplit(root)
+    host = parts.netloc.rpartition("@")[2]
+    if not host or parts.scheme not in _FOLLOWED:
+        return None
+    return f"{parts.scheme}://{host}" if parts.scheme in _PORTS else f"//{host}"
 
 
 def _base(url: str | None) -> str | None:

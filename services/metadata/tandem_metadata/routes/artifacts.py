@@ -13,19 +13,10 @@ from tandem_metadata.routes.relaying import fetch, listing
 from tandem_metadata.routes.runs import named
 from tandem_metadata.store import runs
 from tandem_shared import paths, wire
-from tandem_shared.http import API_PREFIXES, Handler, Route, api_routes
+from tandem_shared.http import Route, api_routes
 
 P = ParamSpec("P")
 V = TypeVar("V")
-
-_DISABLED = {
-    "2.0/mlflow-artifacts/artifacts": ("GET",),
-    "2.0/mlflow-artifacts/artifacts/{artifact_path:path}": ("GET", "PUT", "DELETE"),
-    "2.0/mlflow-artifacts/mpu/create/{artifact_path:path}": ("POST",),
-    "2.0/mlflow-artifacts/mpu/complete/{artifact_path:path}": ("POST",),
-    "2.0/mlflow-artifacts/mpu/abort/{artifact_path:path}": ("POST",),
-    "2.0/mlflow-artifacts/presigned/{artifact_path:path}": ("GET",),
-}
 
 
 class ListArtifacts(Struct):
@@ -46,7 +37,7 @@ class GetArtifact(Struct):
 
 
 def routes(context: Context, client: ArtifactClient) -> list[Route]:
-    """`artifacts/list`, `/get-artifact`, and the refusals of the artifact proxy's own endpoints."""
+    """`artifacts/list` and `/get-artifact`."""
 
     async def list_artifacts(request: Request) -> Response:
         query = wire.decode_query(request.query_params.multi_items(), ListArtifacts)
@@ -65,12 +56,6 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
     return [
         *api_routes("GET", "2.0/mlflow/artifacts/list", list_artifacts),
         Route("GET", "/get-artifact", get_artifact),
-        *(
-            Route(method, f"{prefix}/{path}", _disabled(f"{prefix}/{path}"))
-            for prefix in API_PREFIXES
-            for path, methods in _DISABLED.items()
-            for method in methods
-        ),
     ]
 
 
@@ -84,17 +69,3 @@ async def read(
             return find(conn, *args, **kwargs)
 
     return await context.threads.run(run)
-
-
-def _disabled(path: str) -> Handler:
-    """MLflow's answer under `--no-serve-artifacts`, with the path as its router spells it."""
-    rule = path.replace("{artifact_path:path}", "<path:artifact_path>")
-    text = (
-        f"Endpoint: {rule} disabled due to the mlflow server running with `--no-serve-artifacts`. "
-        "To enable artifacts server functionality, run `mlflow server` with `--serve-artifacts`"
-    )
-
-    async def refuse(_: Request) -> Response:
-        return Response(text, 503, media_type="text/plain")
-
-    return refuse

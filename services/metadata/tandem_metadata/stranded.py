@@ -1,0 +1,69 @@
+"""Experiments whose files this service cannot lead anybody to: told of in the log, at the start."""
+
+import logging
+from collections import Counter
+from urllib.parse import urlsplit
+
+from tandem_metadata.artifact_roots import Roots
+from tandem_metadata.db import Database
+from tandem_metadata.store import artifact_locations
+from tandem_shared.errors import ApiError, InvalidParameter, PermissionDenied
+
+LOOKED_AT = 10_000
+"""The newest experiments, which are looked at: more would make the start wait for the table."""
+
+_log = logging.getLogger("tandem.artifacts")
+
+
+def tell(database: Database, roots: Roots) -> None:
+    """Log one line for each host of artifacts that nobody serves, as far as the settings say."""
+    try:
+        with database.read(quiet=True) as conn:
+            locations = artifact_locations.newest(conn, LOOKED_AT)
+    except ApiError:  # whoever asks next is told why
+        return
+    for host, number in count(locations, roots).most_common():
+        what = f"{number} of the newest {len(locations)} experiments keep their files"
+        if host:
+            _log.warning(
+                "%s on the host %s, which neither --default-artifact-root nor --artifact-hosts "
+                "names: if an artifacts service is there, name it by --artifact-hosts; if it has "
+                "moved, rewrite the locations (docs/operations.md, 'When the artifacts move')",
+                what,
+                host,
+            )
+        else:
+            _log.warning(
+                "%s at mlflow-artifacts:/, without a host: let the ingress send "
+                "/api/2.0/mlflow-artifacts and /ajax-api/2.0/mlflow-artifacts to tandem-artifacts, "
+                "and give --artifacts-url, or name that service's host by --default-artifact-root",
+                what,
+            )
+
+
+def count(locations: list[str], roots: Roots) -> Counter[str]:
+    """How many of the locations lead to which host that `roots` does not follow; "" is no host."""
+    found: Counter[str] = Counter()
+    followed: dict[tuple[str, str], bool] = {}
+    for location in locations:
+        try:
+            parts = urlsplit(location)
+        except ValueError:
+            continue
+        host = parts.netloc.rpartition("@")[2].lower()
+        key = parts.scheme, host
+        if key not in followed:
+            followed[key] = _follows(roots, location)
+        if not followed[key]:
+            found[host] += 1
+    return found
+
+
+def _follows(roots: Roots, location: str) -> bool:
+    try:
+        roots.locate(location)
+    except PermissionDenied:
+        return False
+    except InvalidParameter:  # not an artifacts service's: clients go there themselves
+        pass
+    return True

@@ -1,0 +1,84 @@
+"""Experiments whose files are where nobody leads: counted, and told of at the start."""
+
+import logging
+
+import pytest
+from sqlalchemy import insert
+
+from tandem_metadata import stranded
+from tandem_metadata.artifact_roots import Roots
+from tandem_metadata.db import Database
+from tandem_metadata.settings import Settings
+from tandem_metadata.tables.tracking import experiments
+
+HERE = "mlflow-artifacts://artifacts.example.com"
+LOCATIONS = [
+    f"{HERE}/1",
+    f"{HERE}:80/2",
+    "mlflow-artifacts:/3",
+    "mlflow-artifacts://old.example.com:5500/4",
+    "mlflow-artifacts://me:secret@OLD.example.com:5500/5",
+    "http://gone.example.com/api/2.0/mlflow-artifacts/artifacts/6",
+    "s3://bucket/7",
+    "/srv/mlruns/8",
+]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (
+            {"default_artifact_root": f"{HERE}/"},
+            {"old.example.com:5500": 2, "gone.example.com": 1},
+        ),
+        (
+            {
+                "default_artifact_root": f"{HERE}/",
+                "artifact_hosts": ("old.example.com:5500", "artifacts.example.com"),
+            },
+            {"gone.example.com": 1},
+        ),
+        (
+            {"default_artifact_root": "s3://bucket/"},
+            {
+                "": 1,
+                "artifacts.example.com": 1,
+                "artifacts.example.com:80": 1,
+                "old.example.com:5500": 2,
+                "gone.example.com": 1,
+            },
+        ),
+    ],
+)
+def test_a_location_counts_when_nothing_leads_there(
+    settings: dict[str, object], expected: dict[str, int]
+) -> None:
+    assert stranded.count(LOCATIONS, Roots(Settings(**settings))) == expected  # type: ignore[arg-type]
+
+
+def test_the_log_tells_of_hosts_that_nobody_serves(
+    database: Database, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        {"experiment_id": number, "name": str(number), "artifact_location": location}
+        for number, location in enumerate(LOCATIONS, 1)
+    ]
+    with database.write() as conn:
+        conn.execute(insert(experiments), rows)
+    with caplog.at_level(logging.WARNING):
+        stranded.tell(database, Roots(Settings(default_artifact_root=f"{HERE}/")))
+        stranded.tell(database, Roots(Settings(default_artifact_root="s3://bucket/")))
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2 + 5
+    assert lines[0].startswith("2 of the newest 9 experiments keep their files on the host old.")
+    assert any("without a host" in line for line in lines)
+    assert "secret" not in "".join(lines)
+
+    monkeypatch.setattr(stranded, "LOOKED_AT", 4)
+    caplog.clear()
+    stranded.tell(database, Roots(Settings(default_artifact_root=f"{HERE}/")))
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line[:50] for line in lines] == [
+        "1 of the newest 4 experiments keep their files on ",
+        "1 of the newest 4 experiments keep their files on ",
+    ]

@@ -1,0 +1,136 @@
+"""Artifacts that move to another host, and the way back: what the documents say, done."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlflow
+import pytest
+import requests
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.tracking._tracking_service import utils
+from sqlalchemy import create_engine, text
+
+from tests.system.services import (
+    artifacts_service,
+    environment,
+    eventually,
+    free_port,
+    metadata_service,
+)
+
+_OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+
+
+@pytest.fixture(autouse=True)
+def client_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    yield
+    mlflow.set_tracking_uri("")
+
+
+def _rewrite(database: str, old: str, new: str) -> None:
+    """Run the statements of the documentation."""
+    section = _OPERATIONS.read_text().partition("## When the artifacts move")[2]
+    found = re.search(r"```sql\nBEGIN;\n(.*?)COMMIT;\n```", section, re.DOTALL)
+    assert found is not None
+    engine = create_engine(database.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as conn:
+        for statement in found[1].split(";")[:-1]:
+            conn.execute(text(statement.replace("OLD", old).replace("NEW", new)))
+    engine.dispose()
+
+
+def _log(client: MlflowClient) -> str:
+    """A run with a file, a logged model and two versions of a model."""
+    run = client.create_run(client.create_experiment("moving"))
+    client.log_text(run.info.run_id, "of the run", "a.txt")
+    model = client.create_logged_model(run.info.experiment_id, "m", run.info.run_id)
+    directory = Path(__file__).parent / "clients"
+    client.log_model_artifacts(model.model_id, str(directory))
+    client.create_registered_model("fraud")
+    client.create_model_version("fraud", run.info.artifact_uri, run.info.run_id)
+    client.create_model_version("fraud", f"models:/{model.model_id}", model_id=model.model_id)
+    return run.info.run_id
+
+
+def _check(url: str, run_id: str, tmp_path: Path) -> None:
+    """All of it is read through a tracking server."""
+    mlflow.set_tracking_uri(url)
+    utils._artifact_repos_cache.clear()  # As in a new process.
+    client = MlflowClient(url)
+    assert [each.path for each in client.list_artifacts(run_id)] == ["a.txt"]
+    (model,) = client.search_logged_models([client.get_run(run_id).info.experiment_id])
+    assert "script.py" in {each.path for each in client.list_logged_model_artifacts(model.model_id)}
+    for number, uri in enumerate(("models:/fraud/1/a.txt", "models:/fraud/2/script.py")):
+        target = tmp_path / str(number)
+        target.mkdir(exist_ok=True)
+        assert Path(download_artifacts(uri, dst_path=str(target))).is_file()
+
+
+@contextmanager
+def _mlflow(directory: Path, database: str, artifacts: str) -> Iterator[str]:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    options = ["--backend-store-uri", database, "--artifacts-destination", artifacts]
+    upgrade = [sys.executable, "-m", "mlflow", "db", "upgrade", database]
+    subprocess.run(upgrade, check=True, env=environment(), capture_output=True)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", *options, "--port", str(port), "--workers", "1"],
+        cwd=directory,
+        env=environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        eventually(lambda: _answers(f"{url}/health"), 90)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
+def test_artifacts_move_to_another_host_and_back_to_mlflow(database: str, tmp_path: Path) -> None:
+    files = str(tmp_path / "artifacts")
+    with artifacts_service(tmp_path, files) as artifacts:
+        first = artifacts.url.replace("http:", "mlflow-artifacts:") + "/"
+        with metadata_service(tmp_path, database, first) as metadata:
+            run_id = _log(MlflowClient(metadata.url))
+            _check(metadata.url, run_id, tmp_path)
+            assert not [line for line in metadata.log_lines() if "newest" in str(line)]
+
+    with artifacts_service(tmp_path, files) as artifacts:
+        second = artifacts.url.replace("http:", "mlflow-artifacts:") + "/"
+        old = first.removeprefix("mlflow-artifacts://").rstrip("/")
+        with metadata_service(tmp_path, database, second) as metadata:
+            (told,) = [line for line in metadata.log_lines() if "newest" in str(line)]
+            # Experiment 0 is one of them.
+            assert f"2 of the newest 2 experiments keep their files on the host {old}" in str(told)
+            query = {"run_id": run_id, "path": "a.txt"}
+            refused = requests.get(f"{metadata.url}/get-artifact", params=query)
+            assert refused.status_code == 403
+            assert f"'{old}'" in refused.json()["message"]
+            assert f"'{first}1/{run_id}/artifacts'" in refused.json()["message"]
+        _rewrite(database, first, second)
+        with metadata_service(tmp_path, database, second) as metadata:
+            _check(metadata.url, run_id, tmp_path)
+            assert not [line for line in metadata.log_lines() if "newest" in str(line)]
+
+        _rewrite(database, second, "mlflow-artifacts:/")
+        # Without an ingress: clients are led to the default root's host.
+        with metadata_service(tmp_path, database, second) as metadata:
+            _check(metadata.url, run_id, tmp_path)
+    if database.startswith("sqlite"):
+        with _mlflow(tmp_path, database, files) as url:
+            _check(url, run_id, tmp_path)
