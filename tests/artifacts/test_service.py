@@ -4,12 +4,13 @@ import dataclasses
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from tandem_artifacts.__main__ import main
-from tandem_artifacts.app import create_app
+from tandem_artifacts.app import create_app, driver_of, sent_elsewhere
 from tandem_artifacts.settings import ACCEPTED_SWITCHES, REFUSED_FLAGS, Settings
 from tandem_shared.settings import SettingsError, flag, load
 from tests.artifacts.service import API, client, process, stored
@@ -214,3 +215,41 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return Ended(status, captured.out, captured.err)
 
     return run_inside
+
+
+@pytest.mark.parametrize(
+    ("changes", "ways"),
+    [
+        ({}, ["large uploads", "large downloads"]),
+        ({"enable_proxy_multipart_upload": False}, ["large downloads"]),
+        ({"max_artifact_bytes": 1}, ["large downloads"]),
+        ({"enable_proxy_multipart_download": False}, ["large uploads"]),
+        ({"redirect_downloads": True}, ["large uploads", "large downloads", "other downloads"]),
+        ({"enable_proxy_multipart_upload": False, "enable_proxy_multipart_download": False}, []),
+    ],
+)
+@pytest.mark.parametrize(
+    ("destination", "host"),
+    [("s3://bucket/a", "store.example:9000"), ("minio://minio.svc:9000/bucket", "minio.svc:9000")],
+)
+def test_the_start_says_where_clients_are_sent(
+    monkeypatch: pytest.MonkeyPatch,
+    destination: str,
+    host: str,
+    changes: dict[str, Any],
+    ways: list[str],
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", "https://store.example:9000")
+    settings = Settings(artifacts_destination=destination, **changes)
+    told = sent_elsewhere(settings, driver_of(settings)) or ""
+    every = ("large uploads", "large downloads", "other downloads")
+    assert [way for way in every if way in told] == ways
+    assert not ways or f"sent to {host} for" in told
+
+
+def test_nobody_is_sent_away_from_a_disk(tmp_path: Path) -> None:
+    settings = Settings(artifacts_destination=str(tmp_path))
+    assert sent_elsewhere(settings, driver_of(settings)) is None

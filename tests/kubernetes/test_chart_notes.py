@@ -72,6 +72,16 @@ def test_what_is_not_as_it_should_be(name: str, warned: list[str]) -> None:
         assert part in line
 
 
+def test_a_store_of_the_cluster_s_own_is_warned_of() -> None:
+    said = notes("minio", "objectStore.reachedByClients=true")
+    assert "set objectStore.reachedByClients to false" in said
+    assert "reachedByClients" not in notes("minio")
+    assert "reachedByClients" not in notes("production")
+    one = "objectStore.env[0]"
+    own = f"{one}.name=MLFLOW_S3_ENDPOINT_URL", f"{one}.value=http://s3:1"
+    assert "reachedByClients" in notes("minimal", *own)
+
+
 def test_plain_http_is_warned_of() -> None:
     assert "travel in the clear" in notes("sqlite-disk", "ingress.enabled=true")
 

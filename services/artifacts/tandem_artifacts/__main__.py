@@ -22,10 +22,11 @@ def main() -> int:
 
 
 def _prepare(settings: Settings) -> None:
-    """Refuse a wrong destination once, before workers start."""
-    from tandem_artifacts.app import driver_of  # Late: see `service.launch`.
+    """Refuse a wrong destination once, before workers start; say where clients are sent."""
+    from tandem_artifacts.app import driver_of, sent_elsewhere  # Late: see `service.launch`.
 
-    driver_of(settings)
+    if told := sent_elsewhere(settings, driver_of(settings)):
+        print(f"{NAME}: {told}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

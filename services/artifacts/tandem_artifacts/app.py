@@ -57,6 +57,26 @@ def _default_memory(workers: int) -> int:
     return max(left // 2, workers * LEAST_MEMORY)
 
 
+def sent_elsewhere(settings: Settings, driver: Driver) -> str | None:
+    """For what clients are sent to the store itself, and what to do where they cannot reach it.
+
+    They would wait for minutes, and nothing of it would be seen here.
+    """
+    context = Context(settings, driver, transfers_of(settings))
+    ways = {
+        "large uploads (--disable-proxy-multipart-upload)": context.multipart_uploads,
+        "large downloads (--disable-proxy-multipart-download)": context.multipart_downloads,
+        "other downloads (--no-redirect-downloads)": driver.presigned
+        and settings.redirect_downloads,
+    }
+    taken = ", ".join(way for way, open_ in ways.items() if open_)
+    if not taken:
+        return None
+    return (
+        f"clients are sent to {driver.host} for {taken}; where they cannot reach it, set the flags."
+    )
+
+
 def application(settings: Settings, driver: Driver) -> ASGIApp:
     """The service over a driver, which it closes when it ends."""
     context = Context(settings, driver, transfers_of(settings))

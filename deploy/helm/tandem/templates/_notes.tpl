@@ -23,6 +23,9 @@ Parts of NOTES.txt.
 {{- if include "tandem.onDisk" . -}}
 {{- $warnings = append $warnings "Artifacts are on one volume, served by one pod: they cannot scale. Use an object store for more than trying out." -}}
 {{- end -}}
+{{- if and .Values.objectStore.reachedByClients (not (has "--disable-proxy-multipart-download" .Values.artifacts.extraArgs)) (or (hasPrefix "minio:" .Values.objectStore.destination) (include "tandem.notes.ownEndpoint" .)) -}}
+{{- $warnings = append $warnings "Clients are sent to the object store itself for large files. If only pods reach it, uploads and downloads hang for minutes: set objectStore.reachedByClients to false." -}}
+{{- end -}}
 {{- if .Values.database.uri -}}
 {{- $warnings = append $warnings "The database's password is part of Helm's release, since database.uri holds it. Rather name a Secret in database.existingSecret." -}}
 {{- end -}}
@@ -39,4 +42,11 @@ Parts of NOTES.txt.
 {{- $warnings = append $warnings "Traefik cuts requests that take longer than 60 s to come in: set respondingTimeouts.readTimeout of its entry point to 0 or to your longest upload." -}}
 {{- end -}}
 {{- toYaml $warnings -}}
+{{- end -}}
+
+{{/* "true" where the store is another than Amazon's, by a variable of objectStore.env. */}}
+{{- define "tandem.notes.ownEndpoint" -}}
+{{- range .Values.objectStore.env -}}
+{{- if has .name (list "MLFLOW_S3_ENDPOINT_URL" "AWS_ENDPOINT_URL_S3" "AWS_ENDPOINT_URL") -}}true{{- end -}}
+{{- end -}}
 {{- end -}}

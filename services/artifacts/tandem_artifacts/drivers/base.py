@@ -114,6 +114,8 @@ class Driver(ABC):
     """Whether `create_multipart` and its kin work."""
     presigned: bool = False
     """Whether `presign_download` works."""
+    host: str | None = None
+    """Where signed URLs lead; None where there are none."""
     write_bytes: int = CHUNK_BYTES
     """Memory that an upload needs at least; with more it is faster."""
     read_bytes: int = CHUNK_BYTES

@@ -64,6 +64,7 @@ class Guard(Driver):
         self._driver = driver
         self.multipart = driver.multipart
         self.presigned = driver.presigned
+        self.host = driver.host
         self.write_bytes = driver.write_bytes
         self.read_bytes = driver.read_bytes
 

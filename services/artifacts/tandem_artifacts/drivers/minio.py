@@ -85,6 +85,10 @@ class _Bucket(objects.Bucket):
         self._pool = pool
         self._name = name
 
+    def host(self) -> str:
+        host: str = self._client._base_url.host
+        return host
+
     def head(self, key: str) -> Stat:
         with _translated():
             found = self._client.stat_object(self._name, key)

@@ -114,6 +114,10 @@ class Bucket(PartStore):
     """The blocking calls of a bucket; failures are `tandem_shared.errors`."""
 
     @abstractmethod
+    def host(self) -> str:
+        """The store's `host:port`."""
+
+    @abstractmethod
     def head(self, key: str) -> Stat:
         """Raises NotFound."""
 
@@ -161,6 +165,7 @@ class ObjectStore(Driver):
         self, bucket: Bucket, prefix: str, *, download_url_seconds: int, part_url_seconds: int
     ) -> None:
         self._bucket = bucket
+        self.host = bucket.host()
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._download_url_seconds = download_url_seconds
         self._part_url_seconds = part_url_seconds

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -93,6 +94,10 @@ class _Bucket(objects.Bucket):
         self._bucket: dict[str, Any] = {"Bucket": name}
         self._owned = self._bucket | ({"ExpectedBucketOwner": owner} if owner else {})
         self._upload_arguments = dict(upload_arguments)
+
+    def host(self) -> str:
+        endpoint: str = self._client.meta.endpoint_url
+        return urlsplit(endpoint).netloc
 
     def head(self, key: str) -> Stat:
         with _translated():
