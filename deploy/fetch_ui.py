@@ -63,7 +63,7 @@ def main() -> int:
         folder = scratch / "ui"
         folder.mkdir()
         unpack(wheel, pin, folder)
-        print("Compressing it, which takes some seconds …", flush=True)
+        print("Compressing it, which may take half a minute …", flush=True)
         compress(folder)
         try:
             folder.rename(parsed.to)

@@ -156,16 +156,22 @@ class Database:
 
         Raises Unavailable, with a reason for the log, if not. Writes nothing to the database.
         """
-        self.ping(quiet=True)
         if self.dialect == "sqlite":
+            self.ping(quiet=True)
             self._check_file()
         else:
-            with self.read(quiet=True) as conn:
-                setting = "SELECT current_setting('transaction_read_only')"
-                if conn.exec_driver_sql(setting).scalar() == "on":
-                    raise Unavailable(READ_ONLY, reason="PostgreSQL has transaction_read_only on")
+            self._check_writable()
         if self._full_until > time.monotonic():
             raise Unavailable(FULL, reason="a write found the database's disk full")
+
+    def _check_writable(self) -> None:
+        with self.read(quiet=True) as conn:
+            setting = "SELECT current_setting('transaction_read_only')"
+            if conn.exec_driver_sql(setting).scalar() != "on":
+                return
+        for engine in self._engines.values():
+            engine.dispose()  # new connections may lead to what has become the primary
+        raise Unavailable(READ_ONLY, reason="PostgreSQL has transaction_read_only on")
 
     def check_access(self) -> None:
         """Raise Unavailable, with a reason, if SQLite's file is seen to be closed to the service.

@@ -186,10 +186,11 @@ def test_a_full_disk_of_postgresql_is_said_and_unready_for_a_while(
 
 
 @only_postgresql
-def test_a_postgresql_that_takes_no_writes_is_not_ready(database: Database) -> None:
+def test_a_postgresql_that_takes_no_writes_is_not_ready(
+    database: Database, postgresql: PostgreSQL
+) -> None:
     name = database.url.database
-    with database.read() as conn:
-        conn.exec_driver_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    postgresql.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     database.close()  # what is set holds for new connections
     with pytest.raises(Unavailable) as refused:
         _write(database)
@@ -197,3 +198,10 @@ def test_a_postgresql_that_takes_no_writes_is_not_ready(database: Database) -> N
     with pytest.raises(Unavailable) as refused:
         database.check()
     assert refused.value.message == READ_ONLY
+    with pytest.raises(Unavailable, match="read-only"):
+        _write(database)
+    postgresql.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    with pytest.raises(Unavailable, match="read-only"):
+        database.check()
+    database.check()  # by new connections
+    _write(database)
