@@ -46,7 +46,9 @@ def test_traced_training_goes_on_and_is_told_that_traces_are_not_kept(
         found = mlflow.get_run(run.info.run_id)
         assert found.info.status == "FINISHED"
         assert found.data.metrics["x"] == 8
-        assert "Tandem keeps no traces" in caplog.text
+        # A record goes by several loggers, and is caught at each.
+        warnings = {id(each) for each in caplog.records if "keeps no traces" in each.getMessage()}
+        assert len(warnings) == 1, "it is told once, not at each call"
         assert first == 1
         assert spans_sent_to(sqlite_stack) == first, "a client that was refused must stop sending"
     finally:

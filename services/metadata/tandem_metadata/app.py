@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from tandem_metadata import stranded
+from tandem_metadata import stranded, unshown
 from tandem_metadata.artifact_client import ArtifactClient
 from tandem_metadata.database_faults import refused
 from tandem_metadata.database_wait import DatabaseWait
@@ -30,6 +30,7 @@ from tandem_metadata.routes import (
     tags,
     ui,
     ui_stubs,
+    unkept_traces,
     webhooks,
 )
 from tandem_metadata.routes.endpoint import Context, Endpoint, bind
@@ -78,6 +79,7 @@ def create_app() -> ASGIApp:
     async def begin() -> None:
         await delivery.start()
         await asyncio.to_thread(stranded.tell, database, client.roots)
+        await asyncio.to_thread(unshown.tell, database)
 
     wait = None if settings.migrate else DatabaseWait(database, root, begin)
     ready = service.probe(context, wait.check if wait else None)
@@ -90,6 +92,7 @@ def create_app() -> ASGIApp:
         *graphql.routes(context),
         *service.routes(ready),
         *ui_stubs.routes(),
+        *unkept_traces.routes(),
         *ui.routes(settings),
     ]
 

@@ -12,8 +12,9 @@ from starlette.responses import Response
 from tandem_shared.errors import EndpointNotFound, NotFound, NotSupported
 from tandem_shared.http import Handler
 
+NO_TRACES = "Tandem keeps no traces; mlflow.tracing.disable() lets a client stop sending them."
 _SENTENCES = {
-    "traces": "Tandem keeps no traces; mlflow.tracing.disable() lets a client stop sending them.",
+    "traces": NO_TRACES,
     "datasets": "Tandem keeps no evaluation datasets; datasets of runs are logged with the run.",
     "scorers": "Tandem keeps no scorers.",
     "scorer": "Tandem runs no scorers.",
@@ -33,9 +34,6 @@ _FEATURE = re.compile(
     re.DOTALL,
 )
 _ONE_TRACE = re.compile(r"/(?:ajax-)?api/\d\.\d/mlflow/(?:traces/.+|get-trace-artifact)", re.DOTALL)
-_OTLP = "/v1/traces"
-# Clients look for these words: then they stop sending spans, else they send every span in vain.
-_NO_SPANS = f"REST OTLP span logging is not supported here. {_SENTENCES['traces']}"
 
 
 def refuse(prefix: str) -> Handler:
@@ -48,10 +46,8 @@ def refuse(prefix: str) -> Handler:
     async def answer(request: Request) -> Response:
         path: str = request.scope["path"]
         below = path.removeprefix(prefix)
-        if below == _OTLP:
-            raise NotSupported(_NO_SPANS)
         if request.method in ("GET", "HEAD") and _ONE_TRACE.fullmatch(below):
-            raise NotFound(f"There is no such trace: {_SENTENCES['traces']}")
+            raise NotFound(f"There is no such trace: {NO_TRACES}")
         if match := _FEATURE.fullmatch(below):
             raise NotSupported(_SENTENCES[match["feature"]])
         raise EndpointNotFound(f"No endpoint has the path {path}.")

@@ -1,0 +1,111 @@
+"""Traces that clients send: they are not kept, and each client is told so, but not at each call.
+
+A client warns of every trace that is refused, which is every call of a traced function, and no
+answer stops it. So the first one is refused; then, for a while, they are answered as if they were
+kept, in the words by which the client uploads nothing more of them. Spans, which a client tries to
+send once in its life, tell that another client has come.
+"""
+
+import time
+from collections import OrderedDict
+from typing import Any
+
+from msgspec import Struct, field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tandem_metadata.routes.absent import NO_TRACES
+from tandem_metadata.routes.endpoint import decode
+from tandem_shared import wire
+from tandem_shared.errors import NotSupported
+from tandem_shared.exchange import request_header
+from tandem_shared.http import Route, json_response
+
+SECONDS = 600.0
+"""How long a client is not told again."""
+
+AT_ONCE_SECONDS = 5.0
+"""A client's first trace and its spans come together, in either order."""
+
+_BODY_BYTES = 1024 * 1024
+_REMEMBERED = 1000
+_REFUSAL = f"{NO_TRACES} This is said once in {SECONDS / 60:.0f} minutes."
+# Clients look for these words: then they stop sending spans, else they send every span in vain.
+_NO_SPANS = f"REST OTLP span logging is not supported here. {NO_TRACES}"
+
+Sender = tuple[str, str]
+"""The address and the experiment of a client."""
+
+
+class Trace(Struct):
+    """A trace without its spans."""
+
+    trace_info: dict[str, Any] = field(default_factory=dict)
+
+
+class StartTrace(Struct):
+    """Request of `traces`."""
+
+    trace: Trace = field(default_factory=Trace)
+
+
+class Told:
+    """Who was told, and when, of those who were told last."""
+
+    def __init__(self) -> None:
+        self._times: OrderedDict[Sender, float] = OrderedDict()
+
+    def is_due(self, sender: Sender) -> bool:
+        """Whether it is time to tell them; then they count as told."""
+        if self._age(sender) < SECONDS:
+            return False
+        self._times[sender] = time.monotonic()
+        self._times.move_to_end(sender)
+        if len(self._times) > _REMEMBERED:
+            self._times.popitem(last=False)
+        return True
+
+    def greet(self, sender: Sender) -> None:
+        """Tell them anew: another client has come."""
+        if self._age(sender) > AT_ONCE_SECONDS:
+            self._times.pop(sender, None)
+
+    def _age(self, sender: Sender) -> float:
+        return time.monotonic() - self._times.get(sender, float("-inf"))
+
+
+def routes() -> list[Route]:
+    """The endpoints by which clients keep traces and spans; the web UI never calls them."""
+    told = Told()
+
+    async def take_trace(request: Request) -> Response:
+        message = await decode(request, StartTrace, _BODY_BYTES)
+        info = message.trace.trace_info
+        if not info or told.is_due((_address(request), _experiment(info))):
+            raise NotSupported(_REFUSAL)
+        tags = {**_object(info, "tags"), "mlflow.trace.spansLocation": "TRACKING_STORE"}
+        return json_response(wire.encode_json({"trace": {"trace_info": {**info, "tags": tags}}}))
+
+    async def refuse_spans(request: Request) -> Response:
+        experiment = request_header(request.scope, b"x-mlflow-experiment-id")
+        told.greet((_address(request), experiment))
+        raise NotSupported(_NO_SPANS)
+
+    return [
+        Route("POST", "/api/3.0/mlflow/traces", take_trace),
+        Route("POST", "/v1/traces", refuse_spans),
+    ]
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _experiment(info: dict[str, Any]) -> str:
+    location = _object(_object(info, "trace_location"), "mlflow_experiment")
+    return str(location.get("experiment_id"))
+
+
+def _object(of: dict[str, Any], name: str) -> dict[str, Any]:
+    value = of.get(name)
+    return value if isinstance(value, dict) else {}
