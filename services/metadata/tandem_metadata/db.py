@@ -4,6 +4,7 @@ SQLite and PostgreSQL differ here and hardly anywhere else.
 """
 
 import contextlib
+import errno
 import logging
 import random
 import sqlite3
@@ -190,10 +191,13 @@ class Database:
             raise Unavailable(READ_ONLY, reason="the address opens the file read-only")
         try:
             sqlite_file.take_room(path.parent)
-        except PermissionError:  # what SQLite needs beside the file is there
-            return
         except OSError as error:
-            sentence = FULL if error.errno in sqlite_file.FULL else READ_ONLY
+            if error.errno in sqlite_file.FULL:
+                sentence = FULL
+            elif error.errno == errno.EROFS:
+                sentence = READ_ONLY
+            else:  # such as a folder that is closed, in which SQLite has what it needs
+                return
             reason = f"the folder {path.parent} takes no more: {error.strerror}"
             raise Unavailable(sentence, reason=reason) from error
 

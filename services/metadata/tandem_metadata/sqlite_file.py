@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import URL
 
-_ROOM: Final = 1024 * 1024
+_ROOM: Final = 256 * 1024
 """Bytes that must be free beside a database: one batch may make its log longer by as much."""
 
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -49,7 +49,10 @@ def trouble(path: Path) -> str | None:
 
 
 def take_room(folder: Path) -> None:
-    """Raise OSError unless the folder's file system takes more bytes; nothing of them stays."""
+    """Raise OSError unless the folder's file system takes more bytes; nothing of them stays.
+
+    Only writing them tells of a quota.
+    """
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(bytes(_ROOM))
         file.flush()
