@@ -104,7 +104,7 @@ def test_nothing_to_log_is_fine(client: Client) -> None:
         (use(""), "name"),
         (use(3), "name"),
         (use("n" * 501), "name"),
-        (use("a\nb"), "name"),
+        (use("a\x1bb"), "name"),
         (use("a\x00b"), "name"),
         (use(digest=""), "digest"),
         (use(digest="g" * 37), "digest"),
@@ -132,7 +132,7 @@ def test_a_bad_dataset_is_refused_and_nothing_is_stored(
     "bad",
     [
         {}, {"step": 1}, {"model_id": "", "step": 1}, {"model_id": 3, "step": 1},
-        {"model_id": "m" * 37, "step": 1}, {"model_id": "a\tb", "step": 1},
+        {"model_id": "m" * 37, "step": 1}, {"model_id": "a\x1bb", "step": 1},
         {"model_id": "a\x00b", "step": 1},
     ],
 )  # fmt: skip

@@ -80,7 +80,7 @@ def test_an_artifact_location_that_cannot_be_used_is_refused(api: Api) -> None:
 
 
 def test_a_name_that_cannot_be_stored_is_refused(api: Api) -> None:
-    for name in ("", None, 5, ["e"], "x" * 257, "a\nb", "a\0b", "a\x7f"):
+    for name in ("", None, 5, ["e"], "x" * 257, "a\x1bb", "a\0b", "a\x7f"):
         assert api.refused("experiments/create", name=name) == INVALID, name
         assert api.refused("experiments/update", experiment_id="0", new_name=name) == INVALID, name
     assert api.experiment_names() == ["Default"]

@@ -6,7 +6,9 @@ from tandem_metadata.store import limits
 from tandem_shared.errors import InvalidParameter
 
 
-@pytest.mark.parametrize("key", ["a", "a/b", "a.b", "a b", "a:b", "a-b_c", "é", "a...", "x" * 250])
+@pytest.mark.parametrize(
+    "key", ["a", "a/b", "a.b", "a b", "a:b", "a-b_c", "é", "a...", "a\n", "x" * 250]
+)
 def test_a_usual_key_is_taken(key: str) -> None:
     limits.check_key("key", key)
 
@@ -25,7 +27,9 @@ def test_a_usual_key_is_taken(key: str) -> None:
         "../a",
         "...",
         "a$",
-        "a\n",
+        "a\r\n",
+        "a\nb",
+        "\n",
         "\t",
         "x" * 251,
     ],
@@ -38,10 +42,47 @@ def test_a_key_that_would_not_be_a_file_of_that_name_is_refused(key: str) -> Non
 def test_values_are_cut_or_refused_at_their_limit() -> None:
     for fit, limit in ((limits.param_value, 6000), (limits.tag_value, 8000)):
         for truncate in (True, False):
-            assert fit("value", "v" * limit, truncate=truncate) == "v" * limit
-        assert fit("value", "v" * (limit + 1), truncate=True) == "v" * limit
-        with pytest.raises(InvalidParameter, match=str(limit)):
-            fit("value", "v" * (limit + 1), truncate=False)
+            assert fit("value", "k", "v" * limit, truncate=truncate) == "v" * limit
+        assert fit("value", "k", "v" * (limit + 1), truncate=True) == "v" * limit
+        with pytest.raises(InvalidParameter, match=f"'k' exceeds .* {limit} .* it has {limit + 1}"):
+            fit("value", "k", "v" * (limit + 1), truncate=False)
+
+
+@pytest.mark.parametrize(
+    ("key", "what"),
+    [
+        ("mlflow.prompt.text", "The text of the prompt"),
+        ("mlflow.note.content", "The description"),
+        ("mlflow.runName", "The name of the run"),
+        ("stage", "The value of the tag 'stage'"),
+    ],
+)
+def test_a_tag_that_is_too_long_is_told_by_what_people_gave(key: str, what: str) -> None:
+    limits.check_tag_value("tags[2].value", key, "v" * 10, 10)
+    with pytest.raises(InvalidParameter) as refused:
+        limits.check_tag_value("tags[2].value", key, "v" * 11, 10)
+    assert refused.value.message == (
+        f"{what} exceeds the maximum length of 10 characters: it has 11. "
+        "It is parameter 'tags[2].value'."
+    )
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", " ", "\t", "\nb"])
+def test_a_name_keeps_its_white_space(end: str) -> None:
+    limits.check_text("name", f"a{end}", 10)
+    limits.check_free_key("key", f"a{end}")
+
+
+@pytest.mark.parametrize("character", ["\0", "\x07", "\x1b", "\x7f"])
+def test_a_name_holds_no_other_control_character(character: str) -> None:
+    for check in (limits.check_text, limits.check_uri):
+        with pytest.raises(InvalidParameter, match="control character"):
+            check("name", f"a{character}", 10)
+
+
+def test_a_uri_holds_no_line_end() -> None:
+    with pytest.raises(InvalidParameter, match="control character"):
+        limits.check_uri("source", "s3://b/a\n", 10)
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_clients_that_log_one_metric_at_once_leave_the_greatest_step_as_latest(
     ("field", "value"),
     [
         ("key", None), ("key", ""), ("key", 7), ("key", "a" * 251), ("key", "../a"),
-        ("key", "/a"), ("key", "a//b"), ("key", "a\nb"), ("key", "a\n"), ("key", "a\x00b"),
+        ("key", "/a"), ("key", "a//b"), ("key", "a\nb"), ("key", "a\r\n"), ("key", "a\x00b"),
         ("key", "a?"), ("value", None), ("value", "x"), ("value", [1]), ("value", True),
         ("timestamp", None), ("timestamp", "x"), ("timestamp", -1), ("timestamp", 2**63),
         ("timestamp", 1.5), ("step", "x"), ("step", 2**63), ("step", -(2**63) - 1),

@@ -10,7 +10,7 @@ from tandem_metadata.tables import registry
 from tests.metadata.registry_api import EXISTS, INVALID, MISSING, PROMPT, Registry
 
 NO_NAMES = ("", " ", "a/b", "a:b", ".", "..", "..a", "a\0b", 5, None, ["m"])
-ODD_NAMES = ("x" * 257, "a\nb", "a\x7f")
+ODD_NAMES = ("x" * 257, "a\x1bb", "a\x7f")
 
 
 @pytest.fixture
@@ -53,11 +53,11 @@ def test_a_name_that_cannot_be_one_is_refused(api: Registry) -> None:
 
 def test_a_name_that_only_mlflow_gives_is_found_and_can_be_changed(api: Registry) -> None:
     with api.database.write() as conn:
-        conn.execute(insert(registry.registered_models).values(name="a\nb", creation_time=1))
-    assert api.get("a\nb")["name"] == "a\nb"
-    assert api.create_version("a\nb")["version"] == "1"
-    api.call("registered-models/alias", name="a\nb", alias="best", version="1")
-    api.call("registered-models/rename", name="a\nb", new_name="m")
+        conn.execute(insert(registry.registered_models).values(name="a\x1bb", creation_time=1))
+    assert api.get("a\x1bb")["name"] == "a\x1bb"
+    assert api.create_version("a\x1bb")["version"] == "1"
+    api.call("registered-models/alias", name="a\x1bb", alias="best", version="1")
+    api.call("registered-models/rename", name="a\x1bb", new_name="m")
     assert api.version(1)["aliases"] == ["best"]
     for name in ODD_NAMES:
         assert api.refused("registered-models/delete", name=name) == MISSING, name

@@ -94,7 +94,7 @@ def test_a_run_that_cannot_be_stored_is_refused(api: Api) -> None:
         {"run_name": "a", "tags": [{"key": "mlflow.runName", "value": "b"}]},
         {"run_name": "x" * 251},
         {"tags": [{"key": "mlflow.runName", "value": "x" * 251}]},
-        {"run_name": "a\nb"},
+        {"run_name": "a\x1bb"},
         {"run_name": "a\0"},
         {"run_name": 5},
         {"user_id": "u" * 257},
@@ -106,7 +106,7 @@ def test_a_run_that_cannot_be_stored_is_refused(api: Api) -> None:
         {"tags": ["t"]},
         {"tags": [{"value": "v"}]},
         {"tags": [{"key": "x" * 251, "value": "v"}]},
-        {"tags": [{"key": "a\tb", "value": "v"}]},
+        {"tags": [{"key": "a\x1bb", "value": "v"}]},
         {"tags": [{"key": "k", "value": "a\0"}]},
         {"tags": [{"key": "k", "value": "1"}, {"key": "k", "value": "1"}]},
         {"experiment_id": ""},
@@ -150,7 +150,7 @@ def test_an_update_that_cannot_be_stored_changes_nothing(api: Api) -> None:
         {"end_time": "late"},
         {"end_time": 2**63},
         {"run_name": "x" * 251},
-        {"run_name": "a\nb"},
+        {"run_name": "a\x1bb"},
         {"run_name": 5},
     ):
         both = {"status": "FINISHED", "end_time": 5, **fields}
@@ -297,3 +297,30 @@ def test_search_finds_runs_by_their_tags(api: Api) -> None:
     found = api.post("runs/search", experiment_ids=["0"], filter="tags.team = 'a'")
     assert [run["info"]["run_id"] for run in found["runs"]] == [wanted]
     assert api.post("runs/search", experiment_ids=["0"], filter="tags.team = 'c'") == {}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", " ", "\t"])
+def test_a_name_keeps_the_line_end_that_a_command_printed(api: Api, end: str) -> None:
+    experiment = api.experiment(f"of{end}")
+    name = f"4f2a91c{end}"
+    run_id = api.run(experiment, run_name=name, user_id=f"ann{end}")
+    assert api.info(run_id)["run_name"] == api.tags(run_id)["mlflow.runName"] == name
+    assert api.info(run_id)["user_id"] == f"ann{end}"
+    found = api.post(
+        "runs/search",
+        experiment_ids=[experiment],
+        filter=f"attributes.run_name = '{name}' AND tags.`mlflow.runName` = '{name}'",
+    )
+    assert [run["info"]["run_id"] for run in found["runs"]] == [run_id]
+    api.post("runs/update", run_id=run_id, run_name=f"new{end}")
+    assert api.info(run_id)["run_name"] == f"new{end}"
+    answer = api.get("experiments/get-by-name", experiment_name=f"of{end}")
+    assert answer["experiment"]["experiment_id"] == experiment
+
+
+def test_a_key_keeps_one_line_end(api: Api) -> None:
+    run_id = api.run()
+    api.post("runs/set-tag", run_id=run_id, key="branch\n", value="main\n")
+    assert api.tags(run_id)["branch\n"] == "main\n"
+    api.post("runs/delete-tag", run_id=run_id, key="branch\n")
+    assert "branch\n" not in api.tags(run_id)

@@ -127,7 +127,6 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "bad_input: a NUL in a name",
         "bad_input: a parameter with a NUL",
         "bad_input: control characters in a name",
-        "logged_models: make one with a line break in its name",
     ),
     "Keys may have parts that are words of the filter language; MLflow's tokenizer breaks at "
     "them.": (

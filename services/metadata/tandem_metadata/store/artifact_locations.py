@@ -22,7 +22,7 @@ def check(location: str) -> None:
     that a relative one could begin at. It may name any host; which hosts the service follows is a
     setting.
     """
-    limits.check_text(_FIELD, location, limits.ARTIFACT_LOCATION)
+    limits.check_uri(_FIELD, location, limits.ARTIFACT_LOCATION)
     if not _SCHEME.match(location) and not _ABSOLUTE.match(location):
         raise _invalid(location, "give a URI, as s3://bucket/path, or an absolute path")
     try:

@@ -40,7 +40,7 @@ def param(run_id: str, logged: LogParam, *, truncate: bool) -> Entry:
     Raises InvalidParameter for a param that cannot be logged.
     """
     limits.check_key("key", logged.key)
-    value = limits.param_value("value", logged.value or "", truncate=truncate)
+    value = limits.param_value("value", logged.key, logged.value or "", truncate=truncate)
     return Entry(run_id, params={logged.key: value})
 
 
@@ -87,7 +87,7 @@ def _params(given: Sequence[LoggedEntry], *, truncate: bool) -> dict[str, str]:
     for index, each in enumerate(given):
         limits.check_key(f"params[{index}].key", each.key)
         values[each.key] = limits.param_value(
-            f"params[{index}].value", each.value or "", truncate=truncate
+            f"params[{index}].value", each.key, each.value or "", truncate=truncate
         )
     return values
 

@@ -213,7 +213,7 @@ def _check_tags(tags: Sequence[ExperimentTag]) -> None:
     for index, tag in enumerate(tags):
         field = f"tags[{index}]"
         limits.check_key(f"{field}.key", tag.key)
-        limits.check_length(f"{field}.value", tag.value, limits.EXPERIMENT_TAG_VALUE)
+        limits.check_tag_value(f"{field}.value", tag.key, tag.value, limits.EXPERIMENT_TAG_VALUE)
         if tag.key in seen:
             raise InvalidParameter(f"Parameter 'tags' holds the key {tag.key!r} twice.")
         seen.add(tag.key)

@@ -50,8 +50,20 @@ CUSTOM_VIEWS = 50
 
 _CUSTOM_VIEW = "mlflow.customView.view"
 
-_KEY_CHARACTERS = re.compile(r"[/\w.\- :]*")
+_KEPT = {
+    "mlflow.note.content": "The description",
+    "mlflow.prompt.text": "The text of the prompt",
+    "mlflow.runName": "The name of the run",
+    "mlflow.source.name": "The name of the source",
+    "mlflow.user": "The name of the user",
+    "_mlflow_prompt_model_config": "The model config of the prompt",
+    "_mlflow_prompt_response_format": "The response format of the prompt",
+}
+"""What people gave, where clients keep it in a tag that people never see."""
+
+_KEY_CHARACTERS = re.compile(r"[/\w.\- :]+\n?")  # as MLflow's own pattern lets the last one pass
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL_BUT_SPACE = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _SHOWN = 100
 
 
@@ -95,13 +107,36 @@ def check_free_key(field: str, key: str) -> None:
 
 
 def check_text(field: str, text: str, limit: int) -> None:
-    """Raise InvalidParameter for a name that is over-long or holds a control character."""
+    """Raise InvalidParameter for a name that is over-long or holds a control character.
+
+    Tabs and line ends are kept, as MLflow keeps them: scripts name things by what commands print.
+    """
     check_length(field, text, limit)
-    if _CONTROL.search(text):
+    if _CONTROL_BUT_SPACE.search(text):
+        raise _control(field, text)
+
+
+def check_uri(field: str, uri: str, limit: int) -> None:
+    """Raise InvalidParameter for a URI that is over-long or holds any control character."""
+    check_length(field, uri, limit)
+    if _CONTROL.search(uri):
+        raise _control(field, uri)
+
+
+def check_tag_value(field: str, key: str, value: str, limit: int) -> None:
+    """Raise InvalidParameter, naming what clients keep in that tag, for a value over `limit`."""
+    if len(value) > limit:
         raise InvalidParameter(
-            f"Invalid value {_shown(text)} for parameter '{field}': it holds a control character; "
-            "remove it."
+            f"{_KEPT.get(key) or f'The value of the tag {_shown(key)}'} exceeds the maximum length "
+            f"of {limit} characters: it has {len(value)}. It is parameter '{field}'."
         )
+
+
+def _control(field: str, text: str) -> InvalidParameter:
+    return InvalidParameter(
+        f"Invalid value {_shown(text)} for parameter '{field}': it holds a control character; "
+        "remove it."
+    )
 
 
 def check_length(field: str, text: str, limit: int) -> None:
@@ -113,25 +148,24 @@ def check_length(field: str, text: str, limit: int) -> None:
         )
 
 
-def fit(field: str, value: str, limit: int, *, truncate: bool) -> str:
-    """The value, cut to `limit` characters if `truncate`.
-
-    Raises InvalidParameter when it is longer and must not be cut.
-    """
+def param_value(field: str, key: str, value: str, *, truncate: bool) -> str:
+    """A param's value, cut or refused when it is too long."""
     if truncate:
-        return value[:limit]
-    check_length(field, value, limit)
+        return value[:PARAM_VALUE]
+    if len(value) > PARAM_VALUE:
+        raise InvalidParameter(
+            f"The value of the param {_shown(key)} exceeds the maximum length of {PARAM_VALUE} "
+            f"characters: it has {len(value)}. It is parameter '{field}'."
+        )
     return value
 
 
-def param_value(field: str, value: str, *, truncate: bool) -> str:
-    """A param's value, cut or refused when it is too long."""
-    return fit(field, value, PARAM_VALUE, truncate=truncate)
-
-
-def tag_value(field: str, value: str, *, truncate: bool) -> str:
+def tag_value(field: str, key: str, value: str, *, truncate: bool) -> str:
     """A run tag's value, cut or refused when it is too long."""
-    return fit(field, value, TAG_VALUE, truncate=truncate)
+    if truncate:
+        return value[:TAG_VALUE]
+    check_tag_value(field, key, value, TAG_VALUE)
+    return value
 
 
 def check_batch(metrics: Sized, params: Sized, tags: Sized) -> None:

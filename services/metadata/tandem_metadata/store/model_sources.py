@@ -64,7 +64,7 @@ def resolve(conn: Connection, given: Given, rules: Rules, *, of_prompt: bool) ->
     Raises InvalidParameter for a source that may not be used, and NotFound for a version or a
     logged model that does not exist.
     """
-    limits.check_text("source", given.source, limits.VERSION_SOURCE)
+    limits.check_uri("source", given.source, limits.VERSION_SOURCE)
     limits.check_text("run_id", given.run_id or "", limits.VERSION_RUN_ID)
     if rules.pattern and not rules.pattern.search(given.source):
         raise _refused(given, "it does not match what this server accepts as a source")

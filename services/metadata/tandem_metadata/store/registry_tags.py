@@ -20,7 +20,7 @@ def check(tags: Sequence[RegisteredModelTag | ModelVersionTag], limit: int) -> d
     limits.check_count("tags", tags)
     for index, tag in enumerate(tags):
         limits.check_key(f"tags[{index}].key", tag.key)
-        limits.check_length(f"tags[{index}].value", tag.value, limit)
+        limits.check_tag_value(f"tags[{index}].value", tag.key, tag.value, limit)
     return {tag.key: prompts.as_stored(tag.key, tag.value) for tag in tags}
 
 
@@ -35,7 +35,7 @@ def set_on_model(conn: Connection, name: str, key: str, value: str) -> None:
     Raises NotFound, and InvalidParameter for a name or a tag that cannot be stored.
     """
     limits.check_key("key", key)
-    limits.check_length("value", value, limits.MODEL_TAG_VALUE)
+    limits.check_tag_value("value", key, value, limits.MODEL_TAG_VALUE)
     registry_rows.model(conn, name, lock=True)
     value = prompts.as_stored(key, value)
     _put(conn, registered_model_tags, {"name": name, "key": key}, value)
@@ -63,7 +63,7 @@ def set_on_version(conn: Connection, name: str, version: str, key: str, value: s
     Raises NotFound, and InvalidParameter for a name, a version or a tag that cannot be stored.
     """
     limits.check_key("key", key)
-    limits.check_length("value", value, limits.VERSION_TAG_VALUE)
+    limits.check_tag_value("value", key, value, limits.VERSION_TAG_VALUE)
     number = _locked_version(conn, name, version)
     value = prompts.as_stored(key, value)
     _put(conn, model_version_tags, {"name": name, "version": number, "key": key}, value)

@@ -224,7 +224,7 @@ def _first_tags(given: Sequence[RunTag], *, truncate: bool) -> dict[str, str]:
         limits.check_free_key(f"{field}.key", tag.key)
         if tag.key in values:
             raise InvalidParameter(f"Parameter 'tags' holds the key {tag.key!r} twice.")
-        values[tag.key] = limits.tag_value(f"{field}.value", tag.value, truncate=truncate)
+        values[tag.key] = limits.tag_value(f"{field}.value", tag.key, tag.value, truncate=truncate)
     return values
 
 

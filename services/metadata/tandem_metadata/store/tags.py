@@ -64,7 +64,7 @@ def set_on_experiment(conn: Connection, experiment_id: str, key: str, value: str
     Raises NotFound, and InvalidParameter for a deleted experiment or a tag that cannot be stored.
     """
     limits.check_key("key", key)
-    limits.check_length("value", value, limits.EXPERIMENT_TAG_VALUE)
+    limits.check_tag_value("value", key, value, limits.EXPERIMENT_TAG_VALUE)
     is_view = limits.is_custom_view(key)
     # Views are counted: two requests at once must not both find room for the last one.
     number = experiments.check_active(conn, experiment_id, lock=is_view).experiment_id
@@ -155,8 +155,9 @@ def record_model(conn: Connection, run_id: str, model: Mapping[str, Any]) -> Non
 def _checked(key_field: str, value_field: str, tag: RunTag, *, truncate: bool) -> tuple[str, str]:
     limits.check_key(key_field, tag.key)
     if tag.key == runs.NAME_TAG:
+        limits.check_tag_value(value_field, tag.key, tag.value, limits.RUN_NAME)
         limits.check_text(value_field, tag.value, limits.RUN_NAME)
-    return tag.key, limits.tag_value(value_field, tag.value, truncate=truncate)
+    return tag.key, limits.tag_value(value_field, tag.key, tag.value, truncate=truncate)
 
 
 def _other_custom_views(conn: Connection, number: int, key: str) -> int:

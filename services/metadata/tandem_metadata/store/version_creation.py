@@ -37,9 +37,10 @@ def create(conn: Connection, request: CreateModelVersion, rules: Rules) -> Model
     source that may not be used, and for a prompt in a model or a model in a prompt.
     """
     tags = registry_tags.check(request.tags, limits.VERSION_TAG_VALUE)
-    limits.check_length("description", request.description, limits.MODEL_DESCRIPTION)
-    limits.check_text("run_link", request.run_link, limits.VERSION_RUN_LINK)
     as_prompt = prompts.marked(tags)
+    field = "description (commit_message)" if as_prompt else "description"
+    limits.check_length(field, request.description, limits.MODEL_DESCRIPTION)
+    limits.check_text("run_link", request.run_link, limits.VERSION_RUN_LINK)
     given = Given(request.source, request.run_id, request.model_id)
     source = model_sources.resolve(conn, given, rules, of_prompt=as_prompt)
     model = registry_rows.model(conn, request.name, lock=True)

@@ -19,6 +19,41 @@ REQUESTS = [
         r1="run.info.run_id",
     ),
     get("get a run", "runs/get", {"run_id": "${r1}"}),
+    post(
+        "names that scripts read from commands",
+        "runs/create",
+        {
+            "experiment_id": "${runs}",
+            "user_id": "ann\n",
+            "run_name": "4f2a91c\r\n",
+            "start_time": START,
+            "tags": [{"key": "branch\n", "value": "main\n"}],
+        },
+        lines="run.info.run_id",
+    ),
+    post("a tag of two lines", "runs/set-tag", {"run_id": "${lines}", "key": "a\nb", "value": "v"}),
+    post(
+        "a tag with a line end", "runs/set-tag", {"run_id": "${lines}", "key": "a\n", "value": "v"}
+    ),
+    post("a new name of lines", "runs/update", {"run_id": "${lines}", "run_name": "a\nb\t"}),
+    get("the names of lines", "runs/get", {"run_id": "${lines}"}),
+    post(
+        "fields by protobuf's other names",
+        "runs/create",
+        {
+            "experiment_id": "${runs}",
+            "runName": "camel",
+            "userId": "ann",
+            "startTime": str(START),
+            "tags": [{"key": "k", "value": "v"}],
+        },
+    ),
+    post(
+        "a field by both names",
+        "runs/create",
+        {"experiment_id": "${runs}", "experimentId": "${runs}", "start_time": START},
+    ),
+    get("a parameter by protobuf's other name", "runs/get", {"runId": "${lines}"}),
     get("get a run by run_uuid", "runs/get", {"run_uuid": "${r1}"}),
     get("run_id wins over run_uuid", "runs/get", {"run_id": "${r1}", "run_uuid": "f" * 32}),
     get("get by the ajax prefix", "/ajax-api/2.0/mlflow/runs/get", {"run_id": "${r1}"}),
