@@ -73,7 +73,7 @@ def test_limits_are_lifted_for_artifacts_only() -> None:
     assert artifacts[f"{NGINX}proxy-read-timeout"] == "7200", "what values say wins"
     metadata = annotations(ingresses["tandem-metadata"])
     assert {each: value for each, value in metadata.items() if each.startswith(NGINX)} == {
-        f"{NGINX}proxy-body-size": "8m"
+        f"{NGINX}proxy-body-size": "24m"
     }
     haproxy = chart.of_kind(chart.render("everything"), "Ingress")
     assert annotations(haproxy["ml-artifacts"])["haproxy.org/timeout-server"] == "14400s"

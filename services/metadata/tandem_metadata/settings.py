@@ -216,9 +216,9 @@ class Settings(CommonSettings):
         env="MLFLOW_SERVER_GRAPHQL_MAX_ALIASES",
     )
     max_body_bytes: int = setting(
-        8 * 1024 * 1024,
-        "Largest request body in bytes, of requests that log or create many things; a larger one "
-        "is answered 413. Other requests have 2 MiB at most.",
+        24 * 1024 * 1024,
+        "Largest request body in bytes; a larger one is answered 413. Only log-inputs takes so "
+        "much: batches and what creates have 8 MiB at most, other requests 2 MiB.",
         env="TANDEM_MAX_BODY_BYTES",
     )
 

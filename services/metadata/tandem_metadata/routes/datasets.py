@@ -32,8 +32,11 @@ def search(context: Context, request: SearchDatasets) -> SearchDatasetsResponse:
         return SearchDatasetsResponse(datasets.summaries(conn, request.experiment_ids))
 
 
+_INPUTS_BYTES = 24 * 1024 * 1024
+"""Room for a profile of 16 MiB, and what escapes add to it."""
+
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", "2.0/mlflow/runs/log-inputs", LogInputs, log_inputs, many=True),
+    Endpoint("POST", "2.0/mlflow/runs/log-inputs", LogInputs, log_inputs, body_bytes=_INPUTS_BYTES),
     Endpoint("POST", "2.0/mlflow/runs/outputs", LogOutputs, log_outputs),
     Endpoint("POST", "2.0/mlflow/experiments/search-datasets", SearchDatasets, search, reads=True),
 ]

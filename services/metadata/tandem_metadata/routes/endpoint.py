@@ -23,6 +23,9 @@ R = TypeVar("R", bound=Struct)
 BODY_BYTES: Final = 2 * 1024 * 1024
 """A body of one value, or of one search: 100,000 characters of a prompt, 10,000 ids of runs."""
 
+MANY_BYTES: Final = 8 * 1024 * 1024
+"""A body of many values: all that a batch may hold, in characters of three bytes."""
+
 
 @dataclass(slots=True)
 class Context:
@@ -66,8 +69,8 @@ class Endpoint(Generic[R]):
     handle: Callable[[Context, R], object]
     reads: bool = False
     """Whether a POST changes nothing, as a search."""
-    many: bool = False
-    """Whether a body holds many values, and may be as long as `--max-body-bytes` says."""
+    body_bytes: int = BODY_BYTES
+    """The longest body, unless `--max-body-bytes` is less."""
 
 
 def bind(context: Context, endpoints: Iterable[Endpoint[Any]]) -> list[Route]:
@@ -84,9 +87,7 @@ def bind(context: Context, endpoints: Iterable[Endpoint[Any]]) -> list[Route]:
 def _handler(context: Context, endpoint: Endpoint[R]) -> Callable[[Request], Awaitable[Response]]:
     in_loop = inspect.iscoroutinefunction(endpoint.handle)
 
-    limit = context.settings.max_body_bytes
-    if not endpoint.many:
-        limit = min(limit, BODY_BYTES)
+    limit = min(context.settings.max_body_bytes, endpoint.body_bytes)
 
     async def handle(request: Request) -> Response:
         message = await decode(request, endpoint.request, limit)

@@ -4,7 +4,7 @@ from typing import Any
 
 from tandem_metadata.messages import experiments as messages
 from tandem_metadata.messages.experiments import Empty
-from tandem_metadata.routes.endpoint import Context, Endpoint
+from tandem_metadata.routes.endpoint import MANY_BYTES, Context, Endpoint
 from tandem_metadata.store import experiment_search, experiments
 
 
@@ -79,7 +79,7 @@ def restore(context: Context, request: messages.RestoreExperiment) -> Empty:
 _PATH = "2.0/mlflow/experiments"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", f"{_PATH}/create", messages.CreateExperiment, create, many=True),
+    Endpoint("POST", f"{_PATH}/create", messages.CreateExperiment, create, body_bytes=MANY_BYTES),
     Endpoint("GET", f"{_PATH}/get", messages.GetExperiment, get),
     Endpoint("GET", f"{_PATH}/get-by-name", messages.GetExperimentByName, get_by_name),
     Endpoint("GET", f"{_PATH}/search", messages.SearchExperiments, search),

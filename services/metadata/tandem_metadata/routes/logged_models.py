@@ -5,7 +5,7 @@ from typing import Any
 from tandem_metadata.messages import logged_models as messages
 from tandem_metadata.messages.experiments import Empty
 from tandem_metadata.messages.logged_models import LoggedModelResponse
-from tandem_metadata.routes.endpoint import Context, Endpoint
+from tandem_metadata.routes.endpoint import MANY_BYTES, Context, Endpoint
 from tandem_metadata.store import logged_model_search, logged_models
 
 
@@ -79,14 +79,18 @@ _PATH = "2.0/mlflow/logged-models"
 _MODEL = f"{_PATH}/{{model_id}}"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", _PATH, messages.CreateLoggedModel, create, many=True),
+    Endpoint("POST", _PATH, messages.CreateLoggedModel, create, body_bytes=MANY_BYTES),
     Endpoint("POST", f"{_PATH}/search", messages.SearchLoggedModels, search, reads=True),
     Endpoint("GET", _MODEL, messages.GetLoggedModel, get),
     Endpoint("PATCH", _MODEL, messages.FinalizeLoggedModel, finalize),
     Endpoint("DELETE", _MODEL, messages.DeleteLoggedModel, delete),
-    Endpoint("PATCH", f"{_MODEL}/tags", messages.SetLoggedModelTags, set_tags, many=True),
+    Endpoint(
+        "PATCH", f"{_MODEL}/tags", messages.SetLoggedModelTags, set_tags, body_bytes=MANY_BYTES
+    ),
     Endpoint(
         "DELETE", f"{_MODEL}/tags/{{tag_key:path}}", messages.DeleteLoggedModelTag, delete_tag
     ),
-    Endpoint("POST", f"{_MODEL}/params", messages.LogLoggedModelParams, log_params, many=True),
+    Endpoint(
+        "POST", f"{_MODEL}/params", messages.LogLoggedModelParams, log_params, body_bytes=MANY_BYTES
+    ),
 ]

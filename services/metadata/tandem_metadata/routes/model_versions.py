@@ -4,7 +4,7 @@ from typing import Any
 
 from tandem_metadata.messages import model_versions as messages
 from tandem_metadata.messages.experiments import Empty
-from tandem_metadata.routes.endpoint import Context, Endpoint
+from tandem_metadata.routes.endpoint import MANY_BYTES, Context, Endpoint
 from tandem_metadata.store import model_versions, registry_tags, version_creation
 from tandem_metadata.store.source_rules import rules
 
@@ -82,7 +82,7 @@ def delete_tag(context: Context, request: messages.DeleteModelVersionTag) -> Emp
 _PATH = "2.0/mlflow/model-versions"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", f"{_PATH}/create", messages.CreateModelVersion, create, many=True),
+    Endpoint("POST", f"{_PATH}/create", messages.CreateModelVersion, create, body_bytes=MANY_BYTES),
     Endpoint("GET", f"{_PATH}/get", messages.GetModelVersion, get),
     Endpoint("PATCH", f"{_PATH}/update", messages.UpdateModelVersion, update),
     Endpoint("DELETE", f"{_PATH}/delete", messages.DeleteModelVersion, delete),

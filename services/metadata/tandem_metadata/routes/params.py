@@ -4,7 +4,7 @@ from typing import Any
 
 from tandem_metadata.messages.batch import LogBatch, LogParam
 from tandem_metadata.messages.experiments import Empty
-from tandem_metadata.routes.endpoint import Context, Endpoint
+from tandem_metadata.routes.endpoint import MANY_BYTES, Context, Endpoint
 from tandem_metadata.routes.runs import named
 from tandem_metadata.store import batch
 
@@ -26,5 +26,5 @@ async def log_batch(context: Context, request: LogBatch) -> Empty:
 
 ENDPOINTS: list[Endpoint[Any]] = [
     Endpoint("POST", "2.0/mlflow/runs/log-parameter", LogParam, log),
-    Endpoint("POST", "2.0/mlflow/runs/log-batch", LogBatch, log_batch, many=True),
+    Endpoint("POST", "2.0/mlflow/runs/log-batch", LogBatch, log_batch, body_bytes=MANY_BYTES),
 ]

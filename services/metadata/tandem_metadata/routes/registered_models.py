@@ -5,7 +5,7 @@ from typing import Any
 from tandem_metadata.messages import registered_models as messages
 from tandem_metadata.messages.experiments import Empty
 from tandem_metadata.messages.model_versions import ModelVersionResponse
-from tandem_metadata.routes.endpoint import Context, Endpoint
+from tandem_metadata.routes.endpoint import MANY_BYTES, Context, Endpoint
 from tandem_metadata.store import model_aliases, registered_models, registry_tags
 
 
@@ -98,7 +98,9 @@ _PATH = "2.0/mlflow/registered-models"
 _LATEST = f"{_PATH}/get-latest-versions"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", f"{_PATH}/create", messages.CreateRegisteredModel, create, many=True),
+    Endpoint(
+        "POST", f"{_PATH}/create", messages.CreateRegisteredModel, create, body_bytes=MANY_BYTES
+    ),
     Endpoint("GET", f"{_PATH}/get", messages.GetRegisteredModel, get),
     Endpoint("PATCH", f"{_PATH}/update", messages.UpdateRegisteredModel, update),
     Endpoint("POST", f"{_PATH}/rename", messages.RenameRegisteredModel, rename),

@@ -4,7 +4,7 @@ from typing import Any
 
 from tandem_metadata.messages import runs as messages
 from tandem_metadata.messages.experiments import Empty
-from tandem_metadata.routes.endpoint import Context, Endpoint
+from tandem_metadata.routes.endpoint import MANY_BYTES, Context, Endpoint
 from tandem_metadata.store import run_search, runs
 from tandem_shared import wire
 from tandem_shared.errors import InvalidParameter
@@ -86,7 +86,7 @@ def _find(context: Context, request: messages.SearchRuns) -> run_search.Page:
 _PATH = "2.0/mlflow/runs"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", f"{_PATH}/create", messages.CreateRun, create, many=True),
+    Endpoint("POST", f"{_PATH}/create", messages.CreateRun, create, body_bytes=MANY_BYTES),
     Endpoint("GET", f"{_PATH}/get", messages.GetRun, get),
     Endpoint("POST", f"{_PATH}/update", messages.UpdateRun, modify),
     Endpoint("POST", f"{_PATH}/delete", messages.DeleteRun, delete),

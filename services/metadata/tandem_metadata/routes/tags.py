@@ -4,7 +4,7 @@ from typing import Any
 
 from tandem_metadata.messages.experiments import DeleteExperimentTag, Empty, SetExperimentTag
 from tandem_metadata.messages.runs import DeleteTag, LogModel, RunTag, SetTag
-from tandem_metadata.routes.endpoint import Context, Endpoint
+from tandem_metadata.routes.endpoint import MANY_BYTES, Context, Endpoint
 from tandem_metadata.routes.runs import named
 from tandem_metadata.store import batch, tags
 
@@ -53,7 +53,7 @@ _EXPERIMENTS = "2.0/mlflow/experiments"
 ENDPOINTS: list[Endpoint[Any]] = [
     Endpoint("POST", f"{_RUNS}/set-tag", SetTag, set_on_run),
     Endpoint("POST", f"{_RUNS}/delete-tag", DeleteTag, delete_from_run),
-    Endpoint("POST", f"{_RUNS}/log-model", LogModel, record_model, many=True),
+    Endpoint("POST", f"{_RUNS}/log-model", LogModel, record_model, body_bytes=MANY_BYTES),
     Endpoint("POST", f"{_EXPERIMENTS}/set-experiment-tag", SetExperimentTag, set_on_experiment),
     Endpoint(
         "POST", f"{_EXPERIMENTS}/delete-experiment-tag", DeleteExperimentTag, delete_from_experiment

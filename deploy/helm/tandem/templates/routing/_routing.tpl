@@ -45,7 +45,7 @@ nginx.ingress.kubernetes.io/proxy-read-timeout: {{ $seconds | quote }}
 nginx.ingress.kubernetes.io/proxy-send-timeout: {{ $seconds | quote }}
 {{- else if eq $controller "ingress-nginx" -}}
 # As much as tandem-metadata itself takes (--max-body-bytes).
-nginx.ingress.kubernetes.io/proxy-body-size: 8m
+nginx.ingress.kubernetes.io/proxy-body-size: 24m
 {{- else if and (eq $controller "haproxy") (eq .component "artifacts") -}}
 haproxy.org/timeout-server: {{ $seconds }}s
 {{- end -}}
