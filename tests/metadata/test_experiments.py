@@ -21,7 +21,7 @@ def api(settings: Settings, database: Database) -> Api:
 
 
 def test_a_new_experiment_is_active_and_has_its_place_below_the_root(api: Api) -> None:
-    experiment_id = api.experiment("fraud", tags=[{"key": "b", "value": "2"}, {"key": "a"}])
+    experiment_id = api.experiment("fraud", tags=[{"key": "a"}, {"key": "b", "value": "2"}])
     found = api.get("experiments/get", experiment_id=experiment_id)["experiment"]
     assert found.pop("creation_time") == found.pop("last_update_time") > 1_600_000_000_000
     assert found == {

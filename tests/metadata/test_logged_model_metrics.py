@@ -48,8 +48,8 @@ def test_a_batch_logs_to_several_models(api: Api, run_id: str, model_id: str) ->
         {**METRIC, "model_id": model_id},
         {**METRIC, "model_id": model_id},
         {**METRIC, "model_id": other, **DATASET},
-        {**METRIC, "model_id": model_id, "key": "nan", "value": "NaN"},
         {**METRIC, "model_id": "", "dataset_name": "", "key": "alone"},
+        {**METRIC, "model_id": model_id, "key": "nan", "value": "NaN"},
         {"key": "new", "value": 1, "timestamp": 1, "model_id": model_id},
     ]
     for _ in range(2):

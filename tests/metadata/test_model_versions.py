@@ -17,7 +17,7 @@ def api(settings: Settings, database: Database) -> Registry:
 
 def test_a_new_version_has_what_it_was_given(api: Registry) -> None:
     api.model()
-    tags = [{"key": "b", "value": "1"}, {"key": "a"}, {"key": "b", "value": "2"}]
+    tags = [{"key": "a"}, {"key": "b", "value": "1"}, {"key": "b", "value": "2"}]
     version = api.create_version(
         run_id="a1", run_link="http://x/#/r", description="d", tags=tags, source="s3://b/c"
     )

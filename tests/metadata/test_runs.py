@@ -24,7 +24,11 @@ def api(settings: Settings, database: Database) -> Api:
 
 
 def test_a_new_run_is_running_and_has_its_place_below_its_experiment(api: Api) -> None:
-    tags = [{"key": "t", "value": "1"}, {"key": "mlflow.user", "value": "eve"}]
+    tags = [
+        {"key": "mlflow.runName", "value": "first"},
+        {"key": "mlflow.user", "value": "eve"},
+        {"key": "t", "value": "1"},
+    ]
     fields = {"user_id": "bob", "start_time": "123", "run_name": "first", "tags": tags}
     run = api.post("runs/create", experiment_id="0", **fields)["run"]
     run_id = run["info"]["run_id"]
@@ -40,11 +44,7 @@ def test_a_new_run_is_running_and_has_its_place_below_its_experiment(api: Api) -
         "start_time": 123,
         "artifact_uri": f"mlflow-artifacts://artifacts.example.com/0/{run_id}/artifacts",
     }
-    assert run["data"]["tags"] == [
-        {"key": "mlflow.runName", "value": "first"},
-        {"key": "mlflow.user", "value": "eve"},
-        {"key": "t", "value": "1"},
-    ]
+    assert run["data"]["tags"] == tags
     assert run["inputs"] == {}
     assert api.get("runs/get", run_id=run_id)["run"] == {**run, "outputs": {}}
     assert api.get("runs/get", run_uuid=run_id)["run"]["info"] == run["info"]
@@ -186,8 +186,8 @@ def _log_everything(database: Database, run_id: str) -> None:
         conn.execute(
             insert(tracking.latest_metrics),
             [
-                {**metric, "key": "b", "value": 1.5},
                 {**metric, "key": "a", "value": 0.0, "is_nan": True},
+                {**metric, "key": "b", "value": 1.5},
                 {**metric, "key": "c", "value": 1.7976931348623157e308},
             ],
         )

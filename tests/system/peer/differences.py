@@ -269,11 +269,6 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
 REASONS = {name: reason for reason, names in DIFFERENCES.items() for name in names}
 
 BETWEEN_DATABASES: Mapping[str, Sequence[str]] = {
-    "The oldest supported revision has a column of 5000 characters, which PostgreSQL enforces.": (
-        "experiments: set a value of 5001 characters",
-        "experiments: get all the tags",
-        "search_experiments: experiments where experiment_id = '1'",
-    ),
     "SQLite folds the case of ASCII letters alone; MLflow answers alike.": (
         "syntax: runs where params.name ILIKE '%É%'",
     ),

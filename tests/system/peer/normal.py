@@ -19,14 +19,33 @@ _TIMES = frozenset({
 _CAPITAL = re.compile("[A-Z]")
 _GROUPING = ("key", "run_id", "name", "digest", "current_stage")
 _DAY_MS = 24 * 3600 * 1000
-_UNORDERED = frozenset({"metrics", "params", "tags", "dataset_inputs", "latest_versions"})
-"""Lists that are sets of groups. A metric's history is one group for each run: its order counts."""
+_UNORDERED = frozenset({"dataset_inputs", "latest_versions"})
+"""Lists that are sets of groups: sorted by these, and in a group as they are."""
+_LOGGED = frozenset({"metrics", "params", "tags"})
+"""Lists in the order of logging, which PostgreSQL does not know of all of them."""
 
 
 def comparable(answer: Answer, symbols: Mapping[str, str]) -> Answer:
     """The answer with everything replaced that depends on the server or on the moment."""
     names = {value: f"<{name}>" for name, value in sorted(symbols.items())}
     return Answer(answer.status, answer.kind, _normal(answer.body, "", names))
+
+
+def grouped(answer: Answer) -> Answer:
+    """A comparable answer without the order in which things were logged.
+
+    A metric's history is one group for each run: its order is kept.
+    """
+    return Answer(answer.status, answer.kind, _grouped(answer.body, ""))
+
+
+def _grouped(value: Any, key: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _grouped(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        items = [_grouped(item, key) for item in value]
+        return sorted(items, key=_group) if key in _LOGGED else items
+    return value
 
 
 def _normal(value: Any, key: str, names: Mapping[str, str]) -> Any:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from tandem_metadata import tables
 from tandem_metadata.messages.experiments import Experiment, ExperimentTag
 from tandem_metadata.store import artifact_locations, bulk, limits
+from tandem_metadata.store.logging_order import first_logged
 from tandem_metadata.store.membership import among
 from tandem_metadata.tables.tracking import experiment_tags, experiments, runs
 from tandem_shared.errors import AlreadyExists, InvalidParameter, InvalidState, NotFound
@@ -96,7 +97,10 @@ def get_by_name(conn: Connection, name: str) -> Experiment:
 
 
 def from_rows(conn: Connection, rows: Sequence[Row[Any]]) -> list[Experiment]:
-    """Experiments for rows of the experiments table, in their order, with their tags by key."""
+    """Experiments for rows of the experiments table, in their order, with their tags.
+
+    These come as they were first set, or else by key; see `logging_order`.
+    """
     if not rows:
         return []
     columns = experiment_tags.c
@@ -104,7 +108,7 @@ def from_rows(conn: Connection, rows: Sequence[Row[Any]]) -> list[Experiment]:
     for row in conn.execute(
         select(columns.experiment_id, columns.key, columns.value)
         .where(among(conn, columns.experiment_id, [row.experiment_id for row in rows]))
-        .order_by(columns.experiment_id, columns.key)
+        .order_by(first_logged(conn, experiment_tags, columns.key))
     ):
         tags[row.experiment_id].append(ExperimentTag(row.key, row.value or ""))
     return [

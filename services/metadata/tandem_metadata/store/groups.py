@@ -1,7 +1,8 @@
 """What many requests log, in as many statements as one request takes.
 
-The statements are each database's own: what one row costs counts here. Rows of a table are written
-in an order that all transactions share, so that none waits for one that waits for it.
+The statements are each database's own: what one row costs counts here. SQLite gets the rows of a
+table as they were logged. PostgreSQL gets them in an order that all transactions share, so that
+none waits for one that waits for it; but params of a run come as they were logged there too.
 """
 
 import json
@@ -14,6 +15,7 @@ from tandem_metadata.single import Statements
 from tandem_metadata.store import metrics, runs
 from tandem_metadata.store.arrays import UNNESTED_TEXTS, is_postgresql, text_columns, texts
 from tandem_metadata.store.batch import Entry
+from tandem_metadata.store.logging_order import is_kept
 
 MetricRow = tuple[str, str, int, int, float, bool]
 """Run, key, step, timestamp, value as stored, whether it is NaN."""
@@ -45,7 +47,7 @@ def log_metrics(conn: Statements, entries: Sequence[Entry]) -> set[int]:
     if isinstance(conn, Connection) and not is_postgresql(conn):
         return log(conn, entries)
     run_ids = {entry.run_id for entry in entries}
-    rows, latest = _metric_rows(entries)
+    rows, latest = _metric_rows(entries, as_logged=False)
     if not rows:
         active = _active(conn, run_ids)
     else:
@@ -73,7 +75,7 @@ def log(conn: Connection, entries: Sequence[Entry]) -> set[int]:
     taken = [entry for index, entry in enumerate(entries) if index not in left]
     if params:
         _log_params(conn, params, entries)
-    rows, latest = _metric_rows(taken)
+    rows, latest = _metric_rows(taken, as_logged=is_kept(conn))
     if rows:
         _log_metrics(conn, rows, latest)
     if tags := {(e.run_id, key): value for e in taken for key, value in e.tags.items()}:
@@ -98,16 +100,21 @@ def _metric_row(run_id: str, logged: Any) -> MetricRow:
     return run_id, logged.key, logged.step or 0, logged.timestamp, value, is_nan
 
 
-def _metric_rows(entries: Sequence[Entry]) -> tuple[list[MetricRow], list[MetricRow]]:
-    """The metrics of entries, and the latest of each key of each run, in order."""
+def _metric_rows(
+    entries: Sequence[Entry], *, as_logged: bool
+) -> tuple[list[MetricRow], list[MetricRow]]:
+    """The metrics of entries, and the latest of each key of each run."""
     rows = [_metric_row(entry.run_id, each) for entry in entries for each in entry.metrics]
-    rows.sort(key=lambda row: row[:5])  # of equal ones the first given stays first
     latest: dict[tuple[str, str], MetricRow] = {}
     for row in rows:
         before = latest.get(row[:2])
         if before is None or row[2:5] > before[2:5]:
             latest[row[:2]] = row
-    return rows, [*latest.values()]
+    newest = [*latest.values()]
+    if not as_logged:
+        rows.sort(key=lambda row: row[:5])  # of equal ones the first given stays first
+        newest.sort(key=lambda row: row[:2])
+    return rows, newest
 
 
 def _log_metrics(conn: Connection, rows: Sequence[MetricRow], latest: Sequence[MetricRow]) -> None:
@@ -172,7 +179,9 @@ def _log_params(
 
     Written first and compared afterwards: an insert waits for a request that logs the same key.
     """
-    places = sorted(params)
+    # By runs only: two requests that log new params to one run at once, each in an order of its
+    # own, might wait for each other. That is rare, and tried again.
+    places = [*params] if is_kept(conn) else sorted(params, key=lambda place: place[0])
     rows = [(*place, params[place]) for place in places]
     if is_postgresql(conn):
         added = conn.exec_driver_sql(_POSTGRESQL_PARAMS, text_columns(rows)).rowcount
@@ -214,7 +223,7 @@ _SQLITE_FIND_PARAMS: Final = (
 
 def put_tags(conn: Connection, tags: Mapping[tuple[str, str], str]) -> None:
     """Set tags, given by run and key, over what they were before; none is checked."""
-    rows = [(*place, tags[place]) for place in sorted(tags)]
+    rows = [(*place, tags[place]) for place in (tags if is_kept(conn) else sorted(tags))]
     if not rows:
         return
     if is_postgresql(conn):

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, select
 
 from tandem_metadata.messages.logged_models import (
     LoggedModel,
@@ -15,6 +15,7 @@ from tandem_metadata.messages.logged_models import (
     LoggedModelTag,
 )
 from tandem_metadata.store.enums import LOGGED_MODEL_STATUS
+from tandem_metadata.store.logging_order import first_logged
 from tandem_metadata.store.membership import among
 from tandem_metadata.tables.logged_models import (
     logged_model_metrics,
@@ -27,7 +28,7 @@ from tandem_shared.wire import json_double
 def load(conn: Connection, rows: Sequence[Row[Any]]) -> list[LoggedModel]:
     """Logged models for rows of their table, in their order.
 
-    Tags and params come by key, metrics by key, time and step.
+    Tags and params come by key, metrics in the order in which they were logged.
     """
     if not rows:
         return []
@@ -39,7 +40,8 @@ def load(conn: Connection, rows: Sequence[Row[Any]]) -> list[LoggedModel]:
     for row in _of_models(conn, logged_model_params, ids):
         params[row.model_id].append(LoggedModelParameter(row.param_key, row.param_value))
     metrics: dict[str, list[LoggedModelMetric]] = defaultdict(list)
-    for row in _of_models(conn, logged_model_metrics, ids):
+    logged = first_logged(conn, logged_model_metrics, logged_model_metrics.c.run_id, updated=False)
+    for row in _of_models(conn, logged_model_metrics, ids, logged):
         metrics[row.model_id].append(_metric(row))
     return [
         LoggedModel(
@@ -50,9 +52,13 @@ def load(conn: Connection, rows: Sequence[Row[Any]]) -> list[LoggedModel]:
     ]
 
 
-def _of_models(conn: Connection, table: Table, ids: Sequence[str]) -> Sequence[Row[Any]]:
+def _of_models(
+    conn: Connection, table: Table, ids: Sequence[str], *order: ColumnElement[Any]
+) -> Sequence[Row[Any]]:
     statement = (
-        select(table).where(among(conn, table.c.model_id, ids)).order_by(*table.primary_key.columns)
+        select(table)
+        .where(among(conn, table.c.model_id, ids))
+        .order_by(*(order or table.primary_key.columns))
     )
     return conn.execute(statement).all()
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, select
 
 from tandem_metadata.messages.metrics import LoggedMetric
-from tandem_metadata.store import bulk, limits
+from tandem_metadata.store import bulk, limits, logging_order
 from tandem_metadata.store.membership import among
 from tandem_metadata.tables.logged_models import logged_model_metrics, logged_models
 from tandem_metadata.tables.tracking import latest_metrics, metrics
@@ -56,8 +56,8 @@ def log(conn: Connection, run_id: str, experiment_id: int, logged: Sequence[Logg
     """Add metrics to an active run, and to the logged models that they name.
 
     What is there already stays once. The latest metric of a key is the greatest by step, then
-    timestamp, then value as stored. Keys are unordered in a request and ordered here: two requests
-    that lock rows of one run do so in the same order and cannot deadlock.
+    timestamp, then value as stored. PostgreSQL gets the rows in an order of their own: two requests
+    that lock rows of one run do so in the same one and cannot deadlock.
 
     A model has one value of a metric for each run, time and step, be it logged with a dataset or
     without. Raises InvalidParameter for another one, and for a model that does not exist; the
@@ -109,13 +109,16 @@ def _keep_latest(conn: Connection, rows: Iterable[Row]) -> None:
         before = latest.get(row["key"])
         if before is None or _rank(row) > _rank(before):
             latest[row["key"]] = row
+    newest = [*latest.values()]
+    if not logging_order.is_kept(conn):
+        newest.sort(key=_identity)
     # The comparison belongs to the statement that holds the row's lock: read before, it could be
     # with a row that another request has replaced since.
-    bulk.insert(conn, latest_metrics, sorted(latest.values(), key=_identity), IF_NEWER)
+    bulk.insert(conn, latest_metrics, newest, IF_NEWER)
 
 
 def _model_rows(run_id: str, experiment_id: int, logged: Iterable[LoggedMetric]) -> list[Row]:
-    """The rows of metrics that name a model, each once, in the order of their key."""
+    """The rows of metrics that name a model, each once."""
     rows: dict[tuple[Any, ...], Row] = {}
     for each in logged:
         if not each.model_id:
@@ -133,7 +136,7 @@ def _model_rows(run_id: str, experiment_id: int, logged: Iterable[LoggedMetric])
         }
         if rows.setdefault(_model_identity(row), row) != row:
             raise _contradiction(row)
-    return [rows[identity] for identity in sorted(rows)]
+    return [*rows.values()]
 
 
 def _check_models(conn: Connection, rows: Iterable[Row]) -> None:
@@ -153,7 +156,8 @@ def _log_to_models(conn: Connection, run_id: str, rows: Sequence[Row]) -> None:
     if not rows:
         return
     columns = logged_model_metrics.c
-    if bulk.insert(conn, logged_model_metrics, rows, bulk.UNLESS_THERE) == len(rows):
+    given = rows if logging_order.is_kept(conn) else sorted(rows, key=_model_identity)
+    if bulk.insert(conn, logged_model_metrics, given, bulk.UNLESS_THERE) == len(rows):
         return
     stored = select(logged_model_metrics).where(
         columns.run_id == run_id,

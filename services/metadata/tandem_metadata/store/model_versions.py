@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, delete, func, select, tuple_, update
 
 from tandem_metadata.messages.model_versions import ModelVersion, ModelVersionTag
 from tandem_metadata.store import limits, registry_rows
+from tandem_metadata.store.logging_order import first_logged
 from tandem_metadata.store.membership import among, among_versions
 from tandem_metadata.store.registry_rows import DELETED as DELETED
 from tandem_metadata.tables.registry import (
@@ -191,7 +192,7 @@ def _tags(
     for row in conn.execute(
         select(model_version_tags)
         .where(among_versions(conn, columns.name, columns.version, pairs))
-        .order_by(columns.key)
+        .order_by(first_logged(conn, model_version_tags, columns.key))
     ):
         tags[row.name, row.version].append(ModelVersionTag(row.key, row.value or ""))
     return tags

@@ -20,14 +20,13 @@ def log(conn: Connection, run_id: str, values: Mapping[str, str]) -> None:
     """
     if not values:
         return
-    keys = sorted(values)
-    rows = [{"run_uuid": run_id, "key": key, "value": values[key]} for key in keys]
+    rows = [{"run_uuid": run_id, "key": key, "value": value} for key, value in values.items()]
     # Written first and read afterwards: a request that logs the same key at the same time is
     # waited for by the insert, and its value is then there to be compared.
     bulk.insert(conn, params, rows, bulk.UNLESS_THERE)
     found = (
         select(params.c.key, params.c.value)
-        .where(params.c.run_uuid == run_id, among(conn, params.c.key, keys))
+        .where(params.c.run_uuid == run_id, among(conn, params.c.key, [*values]))
         .order_by(params.c.key)
     )
     changes = [

@@ -22,6 +22,7 @@ from tandem_metadata.store import (
     registry_tags,
     webhook_events,
 )
+from tandem_metadata.store.logging_order import first_logged
 from tandem_metadata.store.membership import among
 from tandem_metadata.tables import registry
 from tandem_metadata.tables.registry import (
@@ -144,8 +145,9 @@ def remove(conn: Connection, name: str) -> None:
 def from_rows(conn: Connection, rows: Sequence[Row[Any]]) -> list[RegisteredModel]:
     """Models for rows of the registered_models table, in their order.
 
-    Each has its tags by key, its aliases by name and the latest version of each stage by number,
-    without the versions' aliases, as MLflow answers.
+    Each has its tags as they were first set, or else by key, see `logging_order`, its aliases by
+    name and the latest version of each stage by number, without the versions' aliases, as MLflow
+    answers.
     """
     if not rows:
         return []
@@ -154,7 +156,7 @@ def from_rows(conn: Connection, rows: Sequence[Row[Any]]) -> list[RegisteredMode
     for tag in conn.execute(
         select(registered_model_tags)
         .where(among(conn, registered_model_tags.c.name, names))
-        .order_by(registered_model_tags.c.key)
+        .order_by(first_logged(conn, registered_model_tags, registered_model_tags.c.key))
     ):
         tags[tag.name].append(RegisteredModelTag(tag.key, tag.value or ""))
     aliases: defaultdict[str, list[RegisteredModelAlias]] = defaultdict(list)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, FromClause, Row, Select, select
+from sqlalchemy import Connection, Row, Select, Table, select
 
 from tandem_metadata.messages.datasets import (
     Dataset,
@@ -19,7 +19,7 @@ from tandem_metadata.messages.datasets import (
 )
 from tandem_metadata.messages.metrics import Metric
 from tandem_metadata.messages.runs import Param, Run, RunData, RunInfo, RunTag
-from tandem_metadata.store import run_rows
+from tandem_metadata.store import logging_order, run_rows
 from tandem_metadata.store.membership import among
 from tandem_metadata.tables.tracking import (
     datasets,
@@ -44,7 +44,8 @@ _info_columns = operator.itemgetter(
 def get(conn: Connection, run_ids: Collection[str]) -> dict[str, Run]:
     """The runs that there are, be they active or deleted, by id, each with all it logged.
 
-    Metrics, params and tags come by key, datasets by name and digest, models by id.
+    Metrics, params and tags come as they were first logged, or else by key, see `logging_order`;
+    datasets by name and digest, models by id.
     """
     return {run_id: run for found, _ in parts(conn, run_ids) for run_id, run in found.items()}
 
@@ -59,7 +60,7 @@ def parts(
         with_models = [row.run_id for row in part.runs if row.has_models]
         datasets = datasets_of(conn, with_datasets) if with_datasets else {}
         models_in, models_out = models_of(conn, with_models) if with_models else ({}, {})
-        metrics, params, tags = _logged(part)
+        metrics, params, tags = _logged(part, by_key=not logging_order.is_kept(conn))
         for run_id, info, *_ in part.runs:
             found[run_id] = Run(
                 info=_info(run_id, *info),
@@ -70,25 +71,28 @@ def parts(
         yield found, part.snapshot
 
 
-def _logged(part: run_rows.Rows) -> tuple[ByRun[Metric], ByRun[Param], ByRun[RunTag]]:
+def _logged(
+    part: run_rows.Rows, *, by_key: bool
+) -> tuple[ByRun[Metric], ByRun[Param], ByRun[RunTag]]:
     ids, keys, values, timestamps, steps = part.metrics
     if not math.isfinite(sum(values)):
         values = [*map(json_double, values)]
-    metrics = _by_run(ids, map(Metric, keys, values, timestamps, steps))
+    metrics = _by_run(ids, map(Metric, keys, values, timestamps, steps), by_key=by_key)
     ids, keys, values = part.params
     params = _by_run(ids, map(Param, keys, values))
     ids, keys, values = part.tags
-    tags = _by_run(ids, map(RunTag, keys, [value or "" for value in values]))
+    tags = _by_run(ids, map(RunTag, keys, [value or "" for value in values]), by_key=by_key)
     return metrics, params, tags
 
 
-def _by_run(ids: Iterable[str], items: Iterable[T]) -> ByRun[T]:
-    """The items of each run, by key."""
+def _by_run(ids: Iterable[str], items: Iterable[T], *, by_key: bool = False) -> ByRun[T]:
+    """The items of each run, in their order or by key."""
     found: ByRun[T] = defaultdict(list)
     for run_id, item in zip(ids, items, strict=True):
         found[run_id].append(item)
-    for each in found.values():
-        each.sort(key=_by_key)
+    if by_key:
+        for each in found.values():
+            each.sort(key=_by_key)
     return found
 
 
@@ -123,7 +127,7 @@ def _info(
 
 
 def metrics_of(conn: Connection, ids: Sequence[str], most: int | None = None) -> ByRun[Metric]:
-    """The latest metrics of each run, by key; `most` at most."""
+    """The latest metrics of each run, in the order of `get`; `most` at most."""
     found: ByRun[Metric] = defaultdict(list)
     for row in _of_runs(conn, latest_metrics, ids, most):
         value = "NaN" if row.is_nan else json_double(row.value)
@@ -132,15 +136,15 @@ def metrics_of(conn: Connection, ids: Sequence[str], most: int | None = None) ->
 
 
 def params_of(conn: Connection, ids: Sequence[str], most: int | None = None) -> ByRun[Param]:
-    """The params of each run, by key; `most` at most."""
+    """The params of each run, in the order of `get`; `most` at most."""
     found: ByRun[Param] = defaultdict(list)
-    for row in _of_runs(conn, params, ids, most):
+    for row in _of_runs(conn, params, ids, most, updated=False):
         found[row.run_uuid].append(Param(row.key, row.value))
     return found
 
 
 def tags_of(conn: Connection, ids: Sequence[str], most: int | None = None) -> ByRun[RunTag]:
-    """The tags of each run, by key; `most` at most."""
+    """The tags of each run, in the order of `get`; `most` at most."""
     found: ByRun[RunTag] = defaultdict(list)
     for row in _of_runs(conn, tags, ids, most):
         found[row.run_uuid].append(RunTag(row.key, row.value or ""))
@@ -214,12 +218,13 @@ def models_of(
 
 
 def _of_runs(
-    conn: Connection, table: FromClause, ids: Sequence[str], most: int | None
+    conn: Connection, table: Table, ids: Sequence[str], most: int | None, *, updated: bool = True
 ) -> Sequence[Row[Any]]:
+    order = logging_order.first_logged(conn, table, table.c.key, updated=updated)
     statement = (
         select(table)
         .where(among(conn, table.c.run_uuid, ids))
-        .order_by(table.c.run_uuid, table.c.key)
+        .order_by(table.c.run_uuid, order)
         .limit(most)
     )
     return conn.execute(statement).all()

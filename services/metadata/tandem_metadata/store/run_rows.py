@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from tandem_metadata.connections import BINARY
 from tandem_metadata.store.arrays import texts
+from tandem_metadata.store.logging_order import NEVER_UPDATED
 from tandem_metadata.store.snapshots import SNAPSHOT
 
 INFO_COLUMNS: Final = (
@@ -41,7 +42,11 @@ Column = Sequence[Any]
 
 
 class Rows(NamedTuple):
-    """Some runs and all that they logged, as columns, in no order but that of each column."""
+    """Some runs and all that they logged, as columns.
+
+    What a run logged is in the order in which it was first logged, where that is known: of all on
+    SQLite, whose index by run has the numbers of rows, and of params on PostgreSQL.
+    """
 
     runs: Sequence[RunRow]
     metrics: Sequence[Column]
@@ -89,6 +94,7 @@ _RUN_WIDTH: Final = len(INFO_COLUMNS) + 3
 # from end to end, and compare each with every id, were they not joined.
 _THEM: Final = "unnest(%(ids)s::text[]) AS of (id) JOIN runs r ON r.run_uuid = of.id"
 _AMONG: Final = "run_uuid = ANY(ARRAY(SELECT unnest(%(ids)s::text[])))"
+_AS_LOGGED: Final = NEVER_UPDATED.format("")
 _VALUE: Final = "CASE WHEN is_nan THEN 'NaN' ELSE value END"
 # Arrays: a row for each metric would cost more on the way than its making does.
 _FEW: Final = f"""
@@ -98,7 +104,8 @@ CROSS JOIN LATERAL (
   SELECT array_agg(key), array_agg({_VALUE}), array_agg(timestamp), array_agg(step)
   FROM latest_metrics WHERE run_uuid = r.run_uuid) m
 CROSS JOIN LATERAL (
-  SELECT array_agg(key), array_agg(value) FROM params WHERE run_uuid = r.run_uuid) p
+  SELECT array_agg(key), array_agg(value) FROM (
+    SELECT key, value FROM params WHERE run_uuid = r.run_uuid ORDER BY {_AS_LOGGED}) p) p
 CROSS JOIN LATERAL (
   SELECT array_agg(key), array_agg(value) FROM tags WHERE run_uuid = r.run_uuid) t"""
 
@@ -116,7 +123,7 @@ SELECT {_METRIC}, {_NO_RUN} array_agg(run_uuid), array_agg(key), ARRAY[{SNAPSHOT
 FROM latest_metrics WHERE {_AMONG}
 UNION ALL
 SELECT {_PARAM}, {_NO_RUN} array_agg(run_uuid), array_agg(key), array_agg(value), NULL, NULL, NULL
-FROM params WHERE {_AMONG}
+FROM (SELECT run_uuid, key, value FROM params WHERE {_AMONG} ORDER BY {_AS_LOGGED}) p
 UNION ALL
 SELECT {_TAG}, {_NO_RUN} array_agg(run_uuid), array_agg(key), array_agg(value), NULL, NULL, NULL
 FROM tags WHERE {_AMONG}"""

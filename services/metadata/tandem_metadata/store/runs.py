@@ -17,6 +17,7 @@ from tandem_metadata.store import (
     bulk,
     experiments,
     limits,
+    logging_order,
     run_data,
     run_names,
 )
@@ -52,7 +53,7 @@ class NewRun:
 
     def created(self, experiment_id: int, artifact_uri: str) -> Run:
         """What an answer says of the run, now that it is there."""
-        by_key = [RunTag(key, self.tags[key]) for key in sorted(self.tags)]
+        first_tags = [RunTag(key, value) for key, value in self.tags.items()]
         new = RunInfo(
             run_id=self.run_id,
             run_uuid=self.run_id,
@@ -64,7 +65,7 @@ class NewRun:
             start_time=self.start_time,
             artifact_uri=artifact_uri or None,
         )
-        return Run(info=new, data=RunData(tags=by_key), inputs=RunInputs())
+        return Run(info=new, data=RunData(tags=first_tags), inputs=RunInputs())
 
 
 def new(request: CreateRun, *, truncate: bool) -> NewRun:
@@ -188,9 +189,10 @@ def restore(conn: Connection, run_id: str) -> None:
 def put_tags(conn: Connection, run_id: str, values: Mapping[str, str]) -> None:
     """Set tags, over what they were before; neither the run nor the values are checked.
 
-    Rows are written in the order of their keys, so that two requests never wait for each other.
+    PostgreSQL gets the rows in the order of their keys: two requests never wait for each other.
     """
-    rows = [{"run_uuid": run_id, "key": key, "value": values[key]} for key in sorted(values)]
+    keys = values if logging_order.is_kept(conn) else sorted(values)
+    rows = [{"run_uuid": run_id, "key": key, "value": values[key]} for key in keys]
     bulk.insert(
         conn, tags, rows, "ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value"
     )
