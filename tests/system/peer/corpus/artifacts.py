@@ -28,6 +28,8 @@ def _list(name: str, **query: Any) -> Ask:
     return get(name, _FILES, query)
 
 
+_IMAGE = "k%25step%250%25timestamp%251795885658165%2507ab.png"
+"""As clients 2.15 to 3.10 send it."""
 _PART = {"part_number": 1, "etag": "e", "url": "http://127.0.0.1/p"}
 
 REQUESTS = [
@@ -40,6 +42,17 @@ REQUESTS = [
     _put("upload a name with spaces", "peer/with%20space.txt", b"space"),
     _put("upload a unicode name", "peer/%E6%97%A5%E6%9C%AC.txt", "日本".encode()),
     _put("upload a name with a plus", "peer/a+b.txt", b"plus"),
+    _put("upload an image's name", f"names/{_IMAGE}", b"image"),
+    _put("upload a name with an encoded letter", "names/k%25st%2541.png", b"letter"),
+    _put("upload a name with half a character", "names/k%25st%25ff.png", b"half"),
+    _put("upload a name with an encoded slash", "names/k%25st%252fa.png", b"slash"),
+    _put("upload a name with an encoded hash", "names/k%25st%2523a.png", b"hash"),
+    _list("list names with percent signs", path="names"),
+    _list("list a name that was a slash", path="names/k%st"),
+    _down("download an image's name", f"names/{_IMAGE}"),
+    _down("download a name with an encoded letter", "names/k%25st%2541.png"),
+    _down("download what came of it", "names/k%25stA.png"),
+    _down("download a name with half a character", "names/k%25st%EF%BF%BD.png"),
     _put("upload with a type", "peer/typed.html", b"<b>x</b>", **{"Content-Type": "text/html"}),
     _put("upload without an extension", "peer/README", b"plain"),
     _put("upload an image", "peer/dot.png", b"\x89PNG\r\n\x1a\n"),
