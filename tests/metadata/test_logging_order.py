@@ -1,14 +1,20 @@
 """In which order what was logged comes back: as it was first logged, where the database knows."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from tandem_metadata.app import create_app
+from tandem_metadata.db import Database
 from tandem_metadata.settings import Settings
-from tests.metadata.conftest import ARTIFACT_ROOT
+from tandem_metadata.store import groups, run_data
+from tandem_metadata.store.batch import Entry
+from tests.metadata.conftest import ARTIFACT_ROOT, only_postgresql
+from tests.metadata.logging_client import new_run
 
 Json = dict[str, Any]
 
@@ -136,3 +142,31 @@ def test_tags_of_experiments_models_and_versions_do_where_they_may_change(
     model = api.get("registered-models/get", name="r")["registered_model"]
     version = api.get("model-versions/get", name="r", version="1")["model_version"]
     assert [_keys(each["tags"]) for each in (experiment, model, version)] == [expected] * 3
+
+
+@only_postgresql
+def test_params_that_requests_log_at_once_in_other_orders_are_all_logged(
+    database: Database, settings: Settings
+) -> None:
+    """Each may wait for the other, for they come as they are given: one is then tried again."""
+    with database.write() as conn:
+        conn.exec_driver_sql(
+            f"ALTER DATABASE {database.url.database} SET deadlock_timeout = '20ms'"
+        )
+    patient = Database(settings)
+    params = {f"k{number}": "v" for number in range(100)}
+    orders = [params, dict(reversed(params.items()))]
+    together = threading.Barrier(2)
+
+    def log(run_id: str, order: dict[str, str]) -> set[int]:
+        together.wait(10)
+        return patient.transact(lambda conn: groups.log(conn, [Entry(run_id, params=order)]))
+
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(20):
+            run_id = new_run(patient)
+            assert list(threads.map(log, [run_id] * 2, orders)) == [set(), set()]
+            with patient.read() as conn:
+                found = [param.key for param in run_data.get(conn, [run_id])[run_id].data.params]
+            assert found in [list(order) for order in orders]
+    patient.close()
