@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import socket
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
@@ -19,6 +18,7 @@ from hypercorn.protocol.h11 import H11Protocol
 from starlette.types import ASGIApp
 
 from tandem_shared import parting
+from tandem_shared.listener import Listener
 
 _JOINED_BYTES = 64 * 1024
 _QUEUED_PIECES = 2
@@ -91,18 +91,33 @@ class _TCPServer(tcp_server.TCPServer):
     """A connection that costs less.
 
     - One task minds how long it is idle; Hypercorn starts and cancels two for every request.
+      Before its first request that is less.
     - An answer's head is sent together with the first bytes of its body: a system call, which lets
       other threads take the interpreter, costs more than to wait until the loop's next turn.
     """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        assert isinstance(self.config, _Config)
+        self._allowed = self.config.first_request_timeout
+        self._connections = self.config.listener.connections
+        self._connections.opened(self)
         self._idle_since: float | None = self.loop.time()
         self._held = b""
 
+    def give_up(self) -> None:
+        """Close it at once; nothing is under way on it."""
+        self.writer.transport.abort()
+
     async def protocol_send(self, event: Event) -> None:
         if isinstance(event, Updated):
-            self._idle_since = self.loop.time() if event.idle else None
+            if event.idle:
+                self._idle_since = self.loop.time()
+                self._connections.idle(self)
+            else:
+                self._idle_since = None
+                self._allowed = self.config.keep_alive_timeout
+                self._connections.busy(self)
             return
         if isinstance(event, RawData):
             if isinstance(event.data, _Head) and len(event.data) <= _JOINED_BYTES:
@@ -127,7 +142,10 @@ class _TCPServer(tcp_server.TCPServer):
     async def _close(self) -> None:
         self._flush()
         parting.bound(self.writer.transport)
-        await super()._close()
+        try:
+            await super()._close()
+        finally:
+            self._connections.closed(self)
 
     async def _read_data(self) -> None:
         await super()._read_data()
@@ -136,13 +154,12 @@ class _TCPServer(tcp_server.TCPServer):
     async def _idle_timeout(self) -> None:
         """Close the connection once it was idle for too long, or is so when the server stops."""
         stopped = self.context.terminated
-        allowed = self.config.keep_alive_timeout
         while not stopped.is_set():
             idle = 0.0 if self._idle_since is None else self.loop.time() - self._idle_since
-            if idle >= allowed:
+            if idle >= self._allowed:
                 break
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopped.wait(), allowed - idle)
+                await asyncio.wait_for(stopped.wait(), self._allowed - idle)
         if self._idle_since is not None:  # else Hypercorn closes it behind the answer
             await asyncio.shield(self._initiate_server_close())
 
@@ -160,23 +177,26 @@ for module, name, own in (
 
 async def serve(
     app: ASGIApp,
-    listener: socket.socket,
+    listener: Listener,
     *,
     until: Callable[[], Awaitable[None]],
     graceful_seconds: float,
     clean_up_seconds: float,
+    first_request_seconds: float,
     keep_alive_seconds: float,
     backlog: int,
     h2c: bool = False,
 ) -> None:
     """Serve on a listening socket until `until()` ends, and then what is in flight.
 
-    Idle connections are closed after `keep_alive_seconds`, and at the stop. Requests are cut by the
-    caller after `graceful_seconds`. With `h2c`, clients may speak HTTP/2 in clear text.
+    Idle connections are closed after `keep_alive_seconds`, those that never sent a request after
+    `first_request_seconds`, and all at the stop. Requests are cut by the caller after
+    `graceful_seconds`. With `h2c`, clients may speak HTTP/2 in clear text.
     """
     config = _config(
         listener,
         graceful_timeout=graceful_seconds + clean_up_seconds,
+        first_request_timeout=first_request_seconds,
         keep_alive_timeout=keep_alive_seconds,
         keep_alive_max_requests=1_000_000,
         max_app_queue_size=_QUEUED_PIECES,
@@ -195,17 +215,18 @@ async def serve(
 class _Config(Config):
     """Has a socket that listens already."""
 
+    first_request_timeout = 0.0
     h2c = False
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: Listener) -> None:
         super().__init__()
-        self._listener = listener
+        self.listener = listener
 
     def create_sockets(self) -> Sockets:
-        return Sockets(secure_sockets=[], insecure_sockets=[self._listener], quic_sockets=[])
+        return Sockets(secure_sockets=[], insecure_sockets=[self.listener], quic_sockets=[])
 
 
-def _config(listener: socket.socket, **values: Any) -> Config:
+def _config(listener: Listener, **values: Any) -> Config:
     """Hypercorn takes unknown names in silence; this does not."""
     config = _Config(listener)
     for name, value in values.items():

@@ -6,6 +6,7 @@ seconds, and the process exits with 0.
 """
 
 import asyncio
+import functools
 import gc
 import importlib
 import importlib.util
@@ -22,7 +23,7 @@ from tandem_shared import logs, stopping
 from tandem_shared import settings as settings_table
 from tandem_shared.errors import ApiError
 from tandem_shared.health import READINESS
-from tandem_shared.listener import Listener
+from tandem_shared.listener import Listener, raise_descriptor_limit
 from tandem_shared.service import Service
 from tandem_shared.settings import CommonSettings, SettingsError
 from tandem_shared.supervisor import Supervisor
@@ -34,6 +35,9 @@ KEEP_ALIVE_SECONDS = 620.0
 One that the service closes while a request is on its way fails that request. nginx and ALB keep
 connections for 60 seconds, Traefik for 90, Google's load balancers for 600.
 """
+
+FIRST_REQUEST_SECONDS = 10.0
+"""What a new connection gets to send the head of its first request, as it usually does at once."""
 
 _CLEAN_UP_SECONDS = 5.0
 """What requests that are cut get to leave nothing behind, such as half an upload."""
@@ -49,6 +53,7 @@ def run(service: Service, settings: CommonSettings) -> int:
     _check_server(service, settings)
     settings_table.export(settings, os.environ)
     logs.configure(service.name, settings.log_level)
+    raise_descriptor_limit()
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
@@ -106,13 +111,15 @@ async def _serve(
         loop.call_later(settings.graceful_timeout, cuttable.cut)
         _bound_the_rest(settings.graceful_timeout + _CLEAN_UP_SECONDS)
 
-    loop.set_exception_handler(_report)
+    accepting = Listener(fileno=listener.detach())
+    loop.set_exception_handler(functools.partial(_report, accepting))
     await server.serve(
         cuttable,
-        Listener(fileno=listener.detach()),
+        accepting,
         until=stopped,
         graceful_seconds=settings.graceful_timeout,
         clean_up_seconds=_CLEAN_UP_SECONDS,
+        first_request_seconds=FIRST_REQUEST_SECONDS,
         keep_alive_seconds=KEEP_ALIVE_SECONDS,
         backlog=BACKLOG,
         **({"h2c": True} if settings.h2c else {}),
@@ -152,10 +159,21 @@ class _Cuttable:
             task.cancel()
 
 
-def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Python 3.11 reports each connection that is cut as an unhandled error; it is none."""
-    if not isinstance(context.get("exception"), asyncio.CancelledError):
-        loop.default_exception_handler(context)
+def _report(listener: Listener, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Report what nobody has handled, but for what is no fault.
+
+    - Python 3.11 reports each connection that is cut.
+    - asyncio does not accept for a second when there are too many connections, which the listener
+      tells itself; then it goes on with a socket that may have been closed meanwhile.
+    """
+    error = context.get("exception")
+    if isinstance(error, asyncio.CancelledError):
+        return
+    if context["message"] == "socket.accept() out of system resource":
+        return
+    if isinstance(error, ValueError) and listener.fileno() < 0 and "handle" in context:
+        return
+    loop.default_exception_handler(context)
 
 
 def _bound_the_rest(seconds: float) -> None:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from tandem_shared import parting
+from tandem_shared.listener import Connections, Listener
 
 _HEAD_BYTES = 64 * 1024
 _JOINED_BYTES = 64 * 1024
@@ -21,20 +22,22 @@ _INTERIM = b"HTTP/1.1 1"
 
 async def serve(
     app: ASGIApp,
-    listener: socket.socket,
+    listener: Listener,
     *,
     until: Callable[[], Awaitable[None]],
     graceful_seconds: float,
     clean_up_seconds: float,
+    first_request_seconds: float,
     keep_alive_seconds: float,
     backlog: int,
 ) -> None:
     """Serve on a listening socket until `until()` ends, and then what is in flight.
 
-    Idle connections are closed after `keep_alive_seconds`, and at the stop. Requests are cut by the
-    caller after `graceful_seconds`; clients that do not read what is left lose their connections.
+    Idle connections are closed after `keep_alive_seconds`, those that never sent a request after
+    `first_request_seconds`, and all at the stop. Requests are cut by the caller after
+    `graceful_seconds`; clients that do not read what is left lose their connections.
     """
-    config = uvicorn.Config(
+    config = _Config(
         app,
         loop="none",
         http=_Protocol,
@@ -49,6 +52,8 @@ async def serve(
         backlog=backlog,
         timeout_keep_alive=keep_alive_seconds,  # type: ignore[arg-type]
     )
+    config.first_request_timeout = first_request_seconds
+    config.open = listener.connections
     log = logging.getLogger("uvicorn.error")
     log.setLevel(logging.ERROR)  # it warns of whatever nonsense strangers send
     log.addFilter(_is_no_cut)
@@ -68,6 +73,11 @@ def _is_no_cut(record: logging.LogRecord) -> bool:
     if record.msg == "ASGI callable returned without completing response.":
         return False
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
+class _Config(uvicorn.Config):
+    first_request_timeout: float
+    open: Connections
 
 
 class _Server(uvicorn.Server):
@@ -142,8 +152,8 @@ class _Protocol(HttpToolsProtocol):
     """Closes what Uvicorn leaves open.
 
     - A head, and whatever else does not reach the application, may have 64 KiB.
-    - A connection may be idle before its first request, or within a head, no longer than between
-      requests.
+    - A connection may be idle before its first request for a bounded time, too, and until the head
+      of the next has come, not only its first byte.
     - One whose request was answered before all of its body came is closed.
     - A request that offers an upgrade, as some clients do for HTTP/2, keeps its body.
     - A request names one host, is of HTTP/1, and its body is coded by nothing but chunks.
@@ -158,10 +168,22 @@ class _Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._joining = _Joining(transport, self.loop)
         self.transport = self._joining  # type: ignore[assignment]
-        self._bound_idleness()
+        assert isinstance(self.config, _Config)
+        self._open = self.config.open
+        self._open.opened(self)
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.config.first_request_timeout, self.timeout_keep_alive_handler
+        )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._open.closed(self)
+        super().connection_lost(exc)
+
+    def give_up(self) -> None:
+        """Close it at once; nothing is under way on it."""
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
         self._unread += len(data)
         try:
             self.parser.feed_data(data)
@@ -174,8 +196,6 @@ class _Protocol(HttpToolsProtocol):
             return
         if self._unread > _HEAD_BYTES:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        elif self.timeout_keep_alive_task is None and self._is_idle():
-            self._bound_idleness()
 
     def on_headers_complete(self) -> None:
         self._unread = 0
@@ -192,6 +212,8 @@ class _Protocol(HttpToolsProtocol):
             coding = [value for name, value in self.headers if name == b"transfer-encoding"]
             if b",".join(coding).strip().lower() != b"chunked":
                 raise _Refused(HTTPStatus.NOT_IMPLEMENTED)
+        self._open.busy(self)
+        self._unset_keepalive_if_required()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -205,6 +227,8 @@ class _Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self._joining.expects_head = True
         super().on_response_complete()
+        if self._is_idle():
+            self._open.idle(self)
         if self.cycle.response_complete and self.cycle.more_body:
             self.transport.close()
 
@@ -226,9 +250,3 @@ class _Protocol(HttpToolsProtocol):
 
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
-
-    def _bound_idleness(self) -> None:
-        if not self.transport.is_closing():
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )

@@ -140,11 +140,6 @@ def test_a_status_line_has_its_reason_phrase(served: Process) -> None:
         head = request_line + b"\r\nConnection: close\r\n" + HOST + field + b"\r\n\r\n"
         received = talk(served, head if field else head.removesuffix(b"\r\n"))
         assert received.partition(b"\r\n")[0] == b"HTTP/1.1 " + expected
-
-
-def test_a_client_that_waits_to_be_asked_for_its_body_is_asked_with_a_phrase(
-    served: Process,
-) -> None:
     expecting = b"Expect: 100-continue\r\nConnection: close\r\nContent-Length: 7\r\n\r\n"
     head = b"POST /mlflow/echo HTTP/1.1\r\n" + HOST + JSON + expecting
     received = talk(served, head, b'{"a":1}')

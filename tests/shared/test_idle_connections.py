@@ -1,6 +1,7 @@
 """Connections that nobody uses: closed when it is time, and not before, under each ASGI server."""
 
 import asyncio
+import contextlib
 import importlib
 import socket
 import time
@@ -15,7 +16,7 @@ from tandem_shared.listener import Listener
 _ALLOWED = 1.0
 _LONG = 600.0
 _Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-_Talk = Callable[[_Conversation, float], None]
+_Talk = Callable[..., None]
 _ANSWER = b"<" + b"x" * 100 + b">"
 
 
@@ -39,7 +40,7 @@ def talk(request: pytest.FixtureRequest) -> _Talk:
     """Runs a conversation with a server that allows so many idle seconds; it then has to stop."""
     server: Any = importlib.import_module(f"tandem_shared.{request.param}_server")
 
-    async def main(conversation: _Conversation, allowed: float) -> None:
+    async def main(conversation: _Conversation, allowed: float, first: float) -> None:
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         listener.setblocking(False)
@@ -51,6 +52,7 @@ def talk(request: pytest.FixtureRequest) -> _Talk:
                 until=stop.wait,
                 graceful_seconds=20,
                 clean_up_seconds=20,
+                first_request_seconds=first,
                 keep_alive_seconds=allowed,
                 backlog=16,
             )
@@ -61,7 +63,9 @@ def talk(request: pytest.FixtureRequest) -> _Talk:
         await asyncio.wait_for(serving, 5)
         writer.close()
 
-    return lambda conversation, allowed: asyncio.run(main(conversation, allowed))
+    return lambda conversation, allowed, first=None: asyncio.run(
+        main(conversation, allowed, first or allowed)
+    )
 
 
 async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> None:
@@ -79,6 +83,30 @@ def test_one_that_is_not_used_is_closed(talk: _Talk, paths: tuple[str, ...]) -> 
         assert await reader.read() == b""
 
     talk(conversation, _ALLOWED)
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nX: "])
+def test_one_that_never_sent_a_request_is_closed_sooner(talk: _Talk, begun: bytes) -> None:
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        began = time.monotonic()
+        writer.write(begun)
+        with contextlib.suppress(ConnectionError):
+            while begun and not reader.at_eof():
+                await asyncio.sleep(_ALLOWED / 4)
+                writer.write(b"x")  # each of them less than the rest of a head
+            assert await reader.read() == b""
+        assert time.monotonic() - began > _ALLOWED / 2
+
+    talk(conversation, _LONG, _ALLOWED)
+
+
+def test_one_that_sent_a_request_is_kept_for_longer(talk: _Talk) -> None:
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _ask(reader, writer, "/")
+        await asyncio.sleep(2 * _ALLOWED)
+        await _ask(reader, writer, "/")
+
+    talk(conversation, _LONG, _ALLOWED)
 
 
 @pytest.mark.parametrize("path", ["/", "/slow", "/pause"])

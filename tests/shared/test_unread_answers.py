@@ -12,14 +12,12 @@ from tandem_shared.listener import Listener
 
 _PIECE = b"HTTP/1.1 200 OK\r\n".ljust(1024 * 1024, b"x")
 _PIECES = 64
-_WAITS_SECONDS = 2.0
+_WAITS_SECONDS = 1.0
 
 
 @pytest.mark.parametrize("server", ["hypercorn", "uvicorn"])
-@pytest.mark.parametrize("framing", [[], [(b"content-length", b"%d" % (_PIECES * len(_PIECE)))]])
-def test_pieces_that_look_like_heads_are_waited_for_as_others(
-    server: str, framing: list[tuple[bytes, bytes]]
-) -> None:
+def test_pieces_that_look_like_heads_are_waited_for_as_others(server: str) -> None:
+    length = (b"content-length", b"%d" % (_PIECES * len(_PIECE)))
     sent, waited, done = 0, False, asyncio.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -29,7 +27,7 @@ def test_pieces_that_look_like_heads_are_waited_for_as_others(
                 await receive()
                 await send({"type": f"lifespan.{kind}.complete"})
             return
-        await send({"type": "http.response.start", "status": 200, "headers": framing})
+        await send({"type": "http.response.start", "status": 200, "headers": [length]})
         try:
             for _ in range(_PIECES):
                 async with asyncio.timeout(_WAITS_SECONDS):
@@ -52,6 +50,7 @@ def test_pieces_that_look_like_heads_are_waited_for_as_others(
                 until=stop.wait,
                 graceful_seconds=20,
                 clean_up_seconds=20,
+                first_request_seconds=600,
                 keep_alive_seconds=600,
                 backlog=16,
             )
