@@ -178,9 +178,10 @@ def test_a_read_at_a_frozen_server_is_cut(
             os.kill(frozen[0], signal.SIGSTOP)
             conn.exec_driver_sql("SELECT 1")
 
+    _run(None, database.ping)  # so that it is connected before the clock runs
     try:
         with pytest.raises(Unavailable, match="does not answer"):
-            _run(0.1, read)
+            _run(1.0, read)
     finally:
         with suppress(ProcessLookupError):
             os.kill(frozen[0], signal.SIGCONT)

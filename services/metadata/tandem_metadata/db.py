@@ -402,13 +402,14 @@ def connections_in_use() -> Unavailable:
 @contextlib.contextmanager
 def _stopped(conn: Connection, stop: Stop) -> Iterator[None]:
     """Within, `stop` interrupts what the connection reads."""
+    stop.begin(partial(interrupt, conn.connection.driver_connection))
     try:
-        with stop.over(partial(interrupt, conn.connection.driver_connection)):
-            yield
+        yield
     except (exc.DBAPIError, sqlite3.Error, psycopg.Error) as error:
         if not is_interrupted(error):
             raise
         raise stop.error or TooSlow() from error
     finally:
+        stop.end()
         if stop.error:
             replace(conn)

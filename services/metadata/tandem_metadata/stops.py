@@ -1,10 +1,9 @@
 """Reads that can be stopped: when they take too long, or when nobody waits for them any more."""
 
 import asyncio
-import contextlib
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
 from enum import Enum
 from typing import Any, Final
@@ -78,18 +77,17 @@ class Stop:
         if reading:
             threading.Thread(target=self._press, name="stop", daemon=True).start()
 
-    @contextlib.contextmanager
-    def over(self, interrupt: Interrupt) -> Iterator[None]:
-        """Within, a connection reads; at the end nothing interrupts it any more."""
+    def begin(self, interrupt: Interrupt) -> None:
+        """A connection begins to read; raises what the call raises when it was stopped already."""
         with self._lock:
             if error := self.error:
                 raise error
             self._interrupt = interrupt
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._interrupt = None
+
+    def end(self) -> None:
+        """It has ended, and from here on nothing interrupts the connection."""
+        with self._lock:
+            self._interrupt = None
 
     def _press(self) -> None:
         """Interrupt until it is done: between two statements there is nothing to interrupt."""
