@@ -260,9 +260,6 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
     "The directives that every GraphQL server has are here too.": ("graphql: a skipped field",),
     "The schema is shown by --graphql-introspection only.": ("graphql: the schema",),
     "A query by GET could be sent by a link, and be cached.": ("graphql: a query by GET",),
-    "Fields have the names of the documentation; MLflow's protobuf also reads a second spelling.": (
-        "bad_input: a body field in camel case",
-    ),
 }
 """The names of requests by the reason why their answers differ."""
 
