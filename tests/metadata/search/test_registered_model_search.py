@@ -75,7 +75,7 @@ def test_prompts_and_models_are_never_found_together(
 def test_a_model_comes_with_its_tags_aliases_and_latest_versions(filled: Database) -> None:
     with filled.read() as conn:
         (model,), _ = registered_model_search.search(conn, filter="name = 'fraud'")
-    assert [tag.key for tag in model.tags] == ["k.dot", "team"]
+    assert {tag.key for tag in model.tags} == {"k.dot", "team"}
     assert [(alias.alias, alias.version) for alias in model.aliases] == [("best", "2")]
     assert [version.version for version in model.latest_versions] == ["2", "10"]
 
