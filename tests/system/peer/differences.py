@@ -35,11 +35,13 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "webhooks: change to {'status': 'paused'}",
         "graphql: an operation that is a number",
     ),
-    "A multicast address is no receiver, a port beyond 65535 is nowhere, and a password in a URL "
-    "would be shown to everyone who lists webhooks.": (
+    "A multicast address is no receiver, a port beyond 65535 is nowhere, programs read a URL with "
+    "a space in different ways, and a password in a URL would be shown to everyone who lists "
+    "webhooks.": (
         "webhooks: create with the URL 'https://224.0.0.1/'",
         "webhooks: create with the URL 'https://8.8.8.8:99999/'",
         "webhooks: create with the URL 'https://u:p@8.8.8.8/'",
+        "webhooks: create with the URL 'https://8.8.8.8/a b'",
     ),
     "What such a request left behind in MLflow, Tandem does not have; and of NaN and Infinity"
     " written as bare words, as Python's json does, MLflow stores 0 at the time 0, where "

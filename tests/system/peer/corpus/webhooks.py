@@ -37,9 +37,11 @@ _URLS = (
     "https://[fe80::1]/", "https://[::ffff:127.0.0.1]/", "https://[64:ff9b::7f00:1]/",
     "https://[2002:7f00:1::]/", "https://localhost/",
 )  # fmt: skip
-_TAKEN_BY_MLFLOW = ("https://224.0.0.1/", "https://8.8.8.8:99999/", "https://u:p@8.8.8.8/")
+_TAKEN_BY_MLFLOW = (
+    "https://224.0.0.1/", "https://8.8.8.8:99999/", "https://u:p@8.8.8.8/", "https://8.8.8.8/a b",
+)  # fmt: skip
 _GOOD_URLS = (
-    "HTTPS://8.8.8.8/", "https://8.8.8.8/#part", "https://8.8.8.8/a b?c=%20",
+    "HTTPS://8.8.8.8/", "https://8.8.8.8/#part", "https://8.8.8.8/a%20b?c=%20",
     "https://8.8.8.8:8443", "https://[2606:4700:4700::1111]/",
 )  # fmt: skip
 _EVENTS: tuple[Any, ...] = (
