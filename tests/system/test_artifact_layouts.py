@@ -23,7 +23,7 @@ CREDENTIALS: list[tuple[dict[str, str], dict[str, Any]]] = [
 ]
 """What an ingress may ask for, and how a client keeps it over redirects."""
 
-NAME = "a+b c%20d ☃.txt"
+NAME = "a+b c%step d ☃.txt"
 
 
 def _layout(
