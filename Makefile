@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SHOWN := sed -un 's/^Collecting \([A-Za-z0-9._-]*\).*/  \1/p; s/^Obtaining file:.*\/\([a-z]*\)$$/  \1/p; s/^Installing collected packages.*/  … and installing them/p'
 DISTRIBUTIONS := -e shared -e services/metadata -e services/artifacts
 
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 3
 PYTEST := $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 export METADATA_PORT ?= 5000
