@@ -60,7 +60,8 @@ class Settings(CommonSettings):
     )
     download_idle_timeout: float = setting(
         60.0,
-        "Seconds after which a download whose client takes nothing in is cut off.",
+        "Seconds after which a download whose client takes nothing in is cut off, if that is "
+        "longer than a piece of 256 KiB may take by --min-transfer-rate.",
         env="TANDEM_DOWNLOAD_IDLE_TIMEOUT",
     )
     min_transfer_rate: int = setting(

@@ -6,7 +6,7 @@ Their locations are stored for good, so that what looks mistyped is refused befo
 import difflib
 import re
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from tandem_shared.artifact_http import ARTIFACTS
 from tandem_shared.settings import SettingsError, without_credentials
@@ -21,6 +21,7 @@ _WITHOUT: Final = frozenset({_OURS, "file", "hdfs", "viewfs", "dbfs"})
 _SHORTEST: Final = 4
 """Letters from which on a scheme counts as mistyped when it is nearly one that MLflow knows."""
 
+_PLAINLY_A_HOST: Final = re.compile(r"/*(localhost|[\w.-]+:\d+|\d+(\.\d+){3}|\[[\da-f:]+\])(/.*)?")
 _HOST: Final = re.compile(r"/*([\w-]+\.[\w.-]+|localhost|[\w.-]+:\d+|\[[\da-f:]+\])(:\d+)?(/.*)?")
 
 
@@ -38,16 +39,26 @@ def check(root: str) -> None:
         raise _refused(root, "it is no URI with a scheme", _address(root))
     if parts.query or parts.fragment:
         raise _refused(root, "it must have neither query nor fragment")
+    if ".." in unquote(parts.path).split("/"):
+        raise _refused(root, "it has a '..' segment")
+    if parts.scheme == _OURS and not parts.netloc and _PLAINLY_A_HOST.fullmatch(parts.path):
+        raise _refused(root, "its host stands where the path begins", _address(parts.path))
     if parts.netloc.endswith(":") and not port_is_given:
         raise _refused(root, "its port is missing", _address(parts.path))
     if parts.scheme in ("http", "https") and ARTIFACTS not in parts.path:
         raise _refused(
             root, f"by {parts.scheme}: clients find artifacts below {ARTIFACTS} only", _ours(parts)
         )
+    if "@" in parts.netloc and parts.scheme in (_OURS, "http", "https"):
+        raise _refused(root, "clients would be given its user name or password", _bare(parts))
     known = _WITH_HOST | _WITHOUT
     if parts.scheme not in known and len(parts.scheme) >= _SHORTEST:
         if near := difflib.get_close_matches(parts.scheme, known, 1, 0.75):
             raise _refused(root, "no client knows its scheme", f"{near[0]}:{rest}")
+
+
+def _bare(parts: SplitResult) -> str:
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _ours(parts: SplitResult) -> str:

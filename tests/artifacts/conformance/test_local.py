@@ -261,6 +261,30 @@ async def test_a_missing_directory_fails_the_check(local: Directory, tmp_path: P
         await local.driver.check()
 
 
+async def test_a_directory_that_goes_is_no_empty_one_and_is_not_made_anew(
+    local: Directory, tmp_path: Path
+) -> None:
+    """It may be a disk that was unmounted, and comes back."""
+    await local.driver.write("object", stream(b"x"))
+    local.root.rename(tmp_path / "away")
+
+    for asked in (
+        local.driver.stat("object"),
+        fetch(local.driver, "object"),
+        entries(local.driver, ""),
+        local.driver.delete("object"),
+        local.driver.write("short", stream(b"x")),
+        local.driver.write("long", stream(b"x" * 3_000_000)),
+    ):
+        with pytest.raises(Unavailable, match="missing"):
+            await asked
+    assert not local.root.exists()
+
+    (tmp_path / "away").rename(local.root)
+    assert await fetch(local.driver, "object") == b"x"
+    await local.driver.write("short", stream(b"y"))
+
+
 async def test_a_file_that_may_not_be_read_is_refused(
     local: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,7 +90,9 @@ class Temporary:
             try:
                 self._descriptor = os.open(path, _WRITE_FLAGS, 0o666)
             except FileNotFoundError:
-                os.makedirs(self._directory, exist_ok=True)
+                # Not what is above it: the root may be a disk that is gone.
+                with suppress(FileExistsError):
+                    os.mkdir(self._directory)
                 self._descriptor = os.open(path, _WRITE_FLAGS, 0o666)
         self._path = path
 

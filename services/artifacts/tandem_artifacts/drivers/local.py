@@ -36,6 +36,7 @@ UPLOADS = ".tandem-uploads"
 _THREADS = 32
 _SYNC_THREADS = 8
 _PAGE_ENTRIES = 1000
+_GONE = "The artifact directory is missing, or the service may not use it."
 _RACES = 50
 """How often an upload is put in its place anew, when others change the way there meanwhile."""
 
@@ -127,7 +128,7 @@ class Local(Driver):
         await self._threads.run(self._target, path)
         growing = Growing(self._temporary(), self._threads, self._sync_threads)
         try:
-            await self._threads.run(growing.file.open)
+            await self._threads.run(self._begin, growing.file)
             piece, fast = FIRST_BYTES, False
             if slow:
                 await growing.append(data)
@@ -168,10 +169,23 @@ class Local(Driver):
 
     def _check(self) -> None:
         if trouble := disk.trouble(self._root):
-            sentence = "The artifact directory is missing, or the service may not use it."
-            raise Unavailable(sentence, reason=trouble)
+            raise Unavailable(_GONE, reason=trouble)
         if disk.is_full(self._root):
             raise Unavailable("The artifact directory is full.", reason=f"{self._root} is full")
+
+    @contextmanager
+    def _translated(self, path: str) -> Iterator[None]:
+        """As `disk.translated`; raises Unavailable where the root is gone with all in it."""
+        try:
+            with disk.translated(path):
+                yield
+        except NotFound:
+            self._check_root()
+            raise
+
+    def _check_root(self) -> None:
+        if not os.path.isdir(self._root):
+            raise Unavailable(_GONE, reason=f"{self._root} is gone")
 
     def _inside(self, path: str) -> str:
         """The real path of what `path` names, which need not exist."""
@@ -207,7 +221,7 @@ class Local(Driver):
             return target
 
     def _stat(self, path: str) -> Stat:
-        with disk.translated(path):
+        with self._translated(path):
             return disk.stat_of(os.lstat(self._inside(path)), path)
 
     def _holds(self, real: str) -> bool:
@@ -217,7 +231,7 @@ class Local(Driver):
         self, opening: "_Opening", path: str, start: int, length: int | None, etag: str | None
     ) -> None:
         """Open a file and read its first chunk; close it again when that is all."""
-        with disk.translated(path):
+        with self._translated(path):
             file = opening.file = disk.Source(self._opened(path), path)
             if etag is not None and file.stat.etag != etag:
                 raise NotFound(f"'{path}' has been replaced.")
@@ -254,11 +268,15 @@ class Local(Driver):
     def _temporary(self) -> disk.Temporary:
         return disk.Temporary(self._uploads, f"{self._seed}-{next(self._numbers)}")
 
+    def _begin(self, file: disk.Temporary) -> None:
+        with self._translated(""):
+            file.open()
+
     def _write_short(self, path: str, data: bytearray) -> None:
         self._refuse_reserved(path)
         file = self._temporary()
         try:
-            file.open()
+            self._begin(file)
             self._commit(file, data, path)
         except BaseException:
             file.discard()
@@ -313,7 +331,7 @@ class Local(Driver):
     def _names(self, path: str) -> Iterator[str]:
         """Names that may be artifacts', in their order; none where no directory is."""
         directory = self._inside(path)
-        with suppress(NotFound, InvalidParameter), disk.translated(path):
+        with suppress(NotFound, InvalidParameter), self._translated(path):
             yield from (name for name in names.in_order(directory) if path or name != UPLOADS)
 
     def _page(self, path: str, found: Iterator[str]) -> Sequence[Entry]:
@@ -352,7 +370,7 @@ class Local(Driver):
                         with suppress(FileNotFoundError):
                             disk.remove(os.path.join(target, name))
             except (FileNotFoundError, NotADirectoryError):
-                return
+                self._check_root()
 
 
 class _Opening:
