@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import h11
 import hypercorn.protocol
@@ -21,6 +21,11 @@ from tandem_shared import parting
 from tandem_shared.listener import Listener
 
 _JOINED_BYTES = 64 * 1024
+_LINGER_SECONDS = 0.05
+"""How long idle connections outlast the stop: clients that send at this moment are answered."""
+
+_TURNS_TO_BEGIN = 3
+"""Turns of the loop after which bytes that were read have become a request."""
 _QUEUED_PIECES = 2
 """Pieces of a body, of up to 256 KiB, that wait for the application to take them."""
 _PHRASES = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
@@ -160,8 +165,22 @@ class _TCPServer(tcp_server.TCPServer):
                 break
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopped.wait(), self._allowed - idle)
+        if stopped.is_set():
+            await self._take_what_has_come()
         if self._idle_since is not None:  # else Hypercorn closes it behind the answer
             await asyncio.shield(self._initiate_server_close())
+
+    async def _take_what_has_come(self) -> None:
+        """Let a request that is here already be begun: closed behind its back, it would be done
+        and its answer lost.
+        """
+        await asyncio.sleep(_LINGER_SECONDS)  # what the kernel has of it is read
+        transport = cast(asyncio.Transport, self.writer.transport)
+        transport.pause_reading()
+        for _ in range(_TURNS_TO_BEGIN):
+            await asyncio.sleep(0)
+        if self._idle_since is None:
+            transport.resume_reading()
 
 
 # There are no settings for these. Hypercorn takes 64 KiB at a time, and each piece of an upload
