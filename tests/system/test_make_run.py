@@ -15,6 +15,12 @@ from tests.system import services
 
 SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "run.py"
 BANNER = "export MLFLOW_TRACKING_URI="
+_OWN = {
+    "BACKEND_STORE_URI": "sqlite:///mlflow.db",
+    "ARTIFACTS_DESTINATION": "./mlartifacts",
+    "UI_DIR": "",
+}
+"""In place of what `make test` exports, whose paths are those of its own folder."""
 
 
 @contextmanager
@@ -23,7 +29,9 @@ def running(directory: Path, metadata: int, artifacts: int) -> "Iterator[subproc
     process = subprocess.Popen(
         [sys.executable, SCRIPT],
         cwd=directory,
-        env=services.environment(METADATA_PORT=str(metadata), ARTIFACTS_PORT=str(artifacts)),
+        env=services.environment(
+            **_OWN, METADATA_PORT=str(metadata), ARTIFACTS_PORT=str(artifacts)
+        ),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -78,6 +86,7 @@ def test_make_run_does_not_announce_another_tandem(taken: str, tmp_path: Path) -
 
 def test_make_run_shows_no_password(tmp_path: Path) -> None:
     environ = services.environment(
+        UI_DIR="",
         METADATA_PORT=str(services.free_port()),
         ARTIFACTS_PORT=str(services.free_port()),
         BACKEND_STORE_URI="postgresql://user:secret@127.0.0.1:1/name",
