@@ -190,7 +190,10 @@ def _parse_within(text: str) -> Any:
         raise InvalidParameter(
             f"The request body is a string with more than {LENIENT_VALUES} values; send the object."
         )
-    return _parse(text)
+    try:
+        return json.loads(text, parse_float=_finite)
+    except ValueError:
+        raise InvalidParameter("The request body must be a JSON object: it is a string.") from None
 
 
 def _parse(body: bytes | bytearray | str) -> Any:

@@ -164,6 +164,7 @@ def test_a_missing_or_empty_required_field_is_named(body: bytes, place: str) -> 
         ),
         ("[]", "The request body must be a JSON object: expected an object, got a list."),
         ("null", "The request body must be a JSON object: expected an object, got null."),
+        ('"x"', "The request body must be a JSON object: it is a string."),
         ('"\\"{}\\""', "The request body must be a JSON object: expected an object, got a string."),
     ],
 )

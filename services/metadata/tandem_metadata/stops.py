@@ -41,8 +41,8 @@ class TooSlow(BadRequest):
         limit = "the database" if seconds is None else f"--read-timeout ({seconds:g} seconds)"
         super().__init__(
             f"This takes longer to read than {limit} allows, and was stopped. Ask for less at "
-            "once: fewer experiments or runs, a smaller max_results, or a filter that compares by "
-            "= instead of LIKE or ILIKE."
+            "once: fewer experiments or runs, a smaller max_results, or a filter of fewer "
+            "comparisons, or by = instead of LIKE or ILIKE."
         )
 
 

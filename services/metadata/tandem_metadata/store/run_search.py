@@ -149,6 +149,7 @@ def _numbers(experiment_ids: Sequence[str]) -> list[int]:
     for experiment_id in experiment_ids:
         if not is_id(experiment_id):
             raise InvalidParameter(
-                f"Invalid experiment id {shown(experiment_id)}: an experiment id is a whole number."
+                f"Invalid experiment id {shown(experiment_id)}: an experiment id is a whole "
+                "number that fits into 64 bits."
             )
     return sorted({int(experiment_id) for experiment_id in experiment_ids})
