@@ -52,9 +52,9 @@ class _Connection(h11.Connection):
     def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override]
         if not isinstance(event, h11.Response):
             return super().send(event)
-        reason = _PHRASES.get(event.status_code, b"")
-        named = h11.Response(status_code=event.status_code, headers=event.headers, reason=reason)
-        return _Head(super().send(named) or b"")
+        # Events are frozen; a second one would have all its headers checked again.
+        object.__setattr__(event, "reason", _PHRASES.get(event.status_code, b""))
+        return _Head(super().send(event) or b"")
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         if self._refusal:  # what comes behind is none of ours
