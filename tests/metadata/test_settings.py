@@ -168,3 +168,20 @@ def test_a_place_of_artifacts_that_cannot_be_is_refused_without_its_password(
     with pytest.raises(SettingsError, match="--" + setting.replace("_", "-")) as refused:
         Roots(settings)
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "a b", "a;b", "a,b", "'self'", "data:", "https://", "a.com/x", "ftp://a.com", "a..b"],
+)
+def test_what_is_no_host_for_html_artifacts_is_refused(host: str) -> None:
+    settings = Settings(html_artifact_hosts=(host,))
+    with pytest.raises(SettingsError, match="--html-artifact-hosts must hold hosts"):
+        settings.check()
+
+
+@pytest.mark.parametrize(
+    "host", ["*", "cdn.plot.ly", "*.a.com", "https://a.com", "localhost:*", "http://a:80"]
+)
+def test_hosts_for_html_artifacts_are_those_of_a_policy(host: str) -> None:
+    Settings(html_artifact_hosts=(host,)).check()

@@ -64,6 +64,6 @@ def _follows(roots: Roots, location: str) -> bool:
         roots.locate(location)
     except PermissionDenied:
         return False
-    except InvalidParameter:  # not an artifacts service's: clients go there themselves
-        pass
+    except InvalidParameter:
+        return True  # another store's: clients go there themselves
     return True
