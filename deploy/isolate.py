@@ -74,7 +74,12 @@ def _shared_alone(scratch: Path, wheels: Path) -> None:
     python = _environment(scratch / "tandem-shared", wheels, "tandem-shared")
     foreign = CASES[0].foreign | CASES[1].foreign
     _refuse(python, "tandem-shared", foreign)
-    _run(python, "-c", "import tandem_shared.serve, tandem_shared.security, tandem_shared.observe")
+    _run(
+        python,
+        "-c",
+        "import tandem_shared.serving.run, tandem_shared.security.hosts_and_origins, "
+        "tandem_shared.observability.instrumentation",
+    )
     print("tandem-shared: imports alone")
 
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from tandem_shared import MLFLOW_VERSION, __version__
 from tandem_shared import settings as settings_table
-from tandem_shared.service import Service, command, launch
+from tandem_shared.serving.launch import Service, command, launch
 from tandem_shared.settings import CommonSettings, without_credentials
 
 Subparsers = Any

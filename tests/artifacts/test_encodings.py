@@ -14,7 +14,7 @@ import requests
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 
-from tandem_shared.artifact_http import RELAYED
+from tandem_shared.http.artifact_headers import RELAYED
 from tests.artifacts.service import API, ARTIFACTS, process
 from tests.seaweedfs import S3Server
 

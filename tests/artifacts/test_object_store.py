@@ -10,7 +10,7 @@ import pytest
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from starlette.testclient import TestClient
 
-from tandem_shared.artifact_http import RELAYED
+from tandem_shared.http.artifact_headers import RELAYED
 from tests.artifacts.service import API, ARTIFACTS, client, process
 from tests.seaweedfs import S3Server
 

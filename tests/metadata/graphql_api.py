@@ -22,7 +22,7 @@ from tandem_metadata.routes import (
 )
 from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
-from tandem_shared.http import Router
+from tandem_shared.http.router import Router
 
 _QUERIES = Path(__file__).parents[1] / "queries"
 GET_EXPERIMENT = (_QUERIES / "get_experiment.graphql").read_text()

@@ -8,7 +8,7 @@ from tandem_metadata.db import Database
 from tandem_metadata.routes import datasets, experiments, logged_models, metrics, params, runs
 from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
-from tandem_shared.http import Router
+from tandem_shared.http.router import Router
 
 _ENDPOINTS = [
     *datasets.ENDPOINTS,

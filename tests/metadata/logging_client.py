@@ -14,7 +14,7 @@ from tandem_metadata.routes import datasets, metrics, params, runs
 from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
 from tandem_metadata.tables import tracking
-from tandem_shared.http import Router
+from tandem_shared.http.router import Router
 
 _ENDPOINTS = [*datasets.ENDPOINTS, *metrics.ENDPOINTS, *params.ENDPOINTS, *runs.ENDPOINTS]
 Json = dict[str, Any]

@@ -14,7 +14,7 @@ from tandem_metadata.settings import Settings
 from tandem_metadata.tables.deliveries import deliveries
 from tandem_metadata.tables.logged_models import logged_model_tags, logged_models
 from tandem_metadata.tables.webhooks import webhook_events, webhooks
-from tandem_shared.http import Router
+from tandem_shared.http.router import Router
 
 ENDPOINTS = [
     *experiments.ENDPOINTS,

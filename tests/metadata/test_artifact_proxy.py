@@ -6,7 +6,7 @@ from starlette.testclient import TestClient
 from tandem_metadata.artifact_roots import Roots
 from tandem_metadata.routes import artifact_proxy
 from tandem_metadata.settings import Settings
-from tandem_shared.http import Router
+from tandem_shared.http.router import Router
 
 FILES = "/api/2.0/mlflow-artifacts/artifacts"
 ASKED = [

@@ -19,7 +19,7 @@ from tandem_metadata.reader import Reader
 from tandem_metadata.store import batch, run_data, run_search, runs
 from tandem_metadata.store.run_search import Page
 from tandem_metadata.threads import Threads
-from tandem_shared import wire
+from tandem_shared.wire import codec
 from tests.metadata.conftest import only_postgresql
 from tests.metadata.logging_client import new_run
 
@@ -96,7 +96,7 @@ def _pages(database: Database) -> Iterator[tuple[Callable[[], list[bytes]], list
 def _stored(database: Database) -> list[bytes]:
     with database.read() as conn:
         found, _ = run_search.search(conn, experiment_ids=["0"])
-    return [wire.encode_json(run) for run in found]
+    return [codec.encode_json(run) for run in found]
 
 
 def _is_kept(ask: Callable[[], list[bytes]], reads: list[str]) -> bool:

@@ -22,7 +22,7 @@ from tandem_metadata.routes import (
 )
 from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
-from tandem_shared.http import Router
+from tandem_shared.http.router import Router
 from tests.metadata.logging_client import new_run
 
 Json = dict[str, Any]

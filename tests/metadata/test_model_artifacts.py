@@ -17,7 +17,7 @@ from tandem_metadata.tables.logged_models import logged_models
 from tandem_metadata.tables.registry import model_versions, registered_models
 from tandem_metadata.tables.tracking import inputs
 from tandem_shared.errors import InvalidParameter, NotFound
-from tandem_shared.http import Router
+from tandem_shared.http.router import Router
 from tests.metadata.conftest import ARTIFACT_ROOT
 from tests.metadata.logging_client import new_run
 

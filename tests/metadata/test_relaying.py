@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tandem_metadata import artifact_client
-from tandem_shared import transfers
 from tandem_shared.errors import Unavailable
-from tandem_shared.transfers import TooSlow
+from tandem_shared.http import transfers
+from tandem_shared.http.transfers import TooSlow
 from tests.metadata.artifacts_host import (
     FETCH,
     LIST,

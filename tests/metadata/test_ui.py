@@ -15,8 +15,8 @@ from tandem_metadata.settings import Settings
 from tandem_metadata.ui import assets
 from tandem_metadata.ui.assets import Assets
 from tandem_metadata.ui.encodings import choose
-from tandem_shared.http import Router
-from tandem_shared.security import secure
+from tandem_shared.http.router import Router
+from tandem_shared.security.hosts_and_origins import secure
 from tandem_shared.settings import SettingsError
 
 PAGE = (

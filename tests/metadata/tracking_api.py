@@ -9,7 +9,7 @@ from tandem_metadata.db import Database
 from tandem_metadata.routes import experiments, runs, tags
 from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
-from tandem_shared.http import Router
+from tandem_shared.http.router import Router
 
 ENDPOINTS = [*experiments.ENDPOINTS, *runs.ENDPOINTS, *tags.ENDPOINTS]
 

@@ -11,7 +11,7 @@ from tandem_metadata.routes import webhooks as routes
 from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
 from tandem_metadata.webhooks.sender import Sender
-from tandem_shared.http import Router
+from tandem_shared.http.router import Router
 from tandem_shared.settings import replace
 
 KEY = Fernet.generate_key().decode()

@@ -6,7 +6,7 @@ from typing import NoReturn
 import pytest
 
 from tandem_shared import cli
-from tandem_shared.service import Service
+from tandem_shared.serving.launch import Service
 from tandem_shared.settings import CommonSettings, setting
 
 

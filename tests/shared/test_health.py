@@ -4,8 +4,8 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tandem_shared import health
 from tandem_shared.errors import Unavailable
+from tandem_shared.http import health
 
 PROBE = Request({"type": "http"})
 

@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Message
 
-from tandem_shared import errors, http
-from tandem_shared.http import (
+from tandem_shared import errors
+from tandem_shared.http import router
+from tandem_shared.http.router import (
     ROUTE,
     Route,
     Router,
@@ -328,7 +329,7 @@ def test_an_answer_of_an_error_waits_for_the_body_too(path: str) -> None:
 
 
 def test_a_json_body_that_stops_coming_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tandem_shared.http.IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("tandem_shared.http.router.IDLE_SECONDS", 0.01)
     begun = [{"type": "http.request", "body": b"{", "more_body": True}]
 
     async def receive() -> Message:
@@ -366,7 +367,7 @@ def _long_request(*pieces: bytes) -> Request:
 
 @pytest.mark.parametrize(
     ("length", "thread"),
-    [(http.DECODED_AT_ONCE // 2, "MainThread"), (http.DECODED_AT_ONCE, "json")],
+    [(router.DECODED_AT_ONCE // 2, "MainThread"), (router.DECODED_AT_ONCE, "json")],
 )
 def test_a_long_body_is_decoded_outside_the_event_loop(length: int, thread: str) -> None:
     request = _long_request(b'{"text": "', b"a" * length)
@@ -378,8 +379,8 @@ def test_a_long_body_is_decoded_outside_the_event_loop(length: int, thread: str)
 def test_long_bodies_that_come_at_once_have_a_limit_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    length = 2 * http.DECODED_AT_ONCE
-    monkeypatch.setattr(http, "BODIES_BYTES", length + 100)
+    length = 2 * router.DECODED_AT_ONCE
+    monkeypatch.setattr(router, "BODIES_BYTES", length + 100)
 
     async def read_both() -> None:
         stalled = asyncio.Event()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from tandem_shared.listener import Listener
+from tandem_shared.serving.listener import Listener
 
 _ALLOWED = 1.0
 _LONG = 600.0
@@ -38,7 +38,7 @@ async def _app(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.fixture(params=["hypercorn", "uvicorn"])
 def talk(request: pytest.FixtureRequest) -> _Talk:
     """Runs a conversation with a server that allows so many idle seconds; it then has to stop."""
-    server: Any = importlib.import_module(f"tandem_shared.{request.param}_server")
+    server: Any = importlib.import_module(f"tandem_shared.serving.{request.param}_server")
 
     async def main(conversation: _Conversation, allowed: float, first: float) -> None:
         listener = socket.create_server(("127.0.0.1", 0))

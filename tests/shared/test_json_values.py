@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tandem_shared import json_values
+from tandem_shared.wire import json_values
 
 TEXTS = st.text(st.sampled_from('",[{\\\\a: é'), max_size=8)
 VALUES = st.recursive(

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from tandem_shared.listener import Listener
+from tandem_shared.serving.listener import Listener
 
 
 def test_one_connection_is_accepted_at_each_turn() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tandem_shared import logs
+from tandem_shared.observability import logs
 
 _log = logging.getLogger("tandem.test")
 _FIELDS = {"path": "/a\n", "status": 200, "client": None, "name_of": "\udc80"}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tandem_shared import memory
+from tandem_shared.serving import memory
 
 V2 = "0::{path}\n"
 V1 = "9:cpu,cpuacct:/\n4:memory:{path}\n0::/init\n"

@@ -12,10 +12,11 @@ from prometheus_client import REGISTRY
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from tandem_shared import errors, security
-from tandem_shared.http import Route, Router, json_response, read_json_body
-from tandem_shared.logs import REQUEST_ID, JsonLines
-from tandem_shared.observe import Observe
+from tandem_shared import errors
+from tandem_shared.http.router import Route, Router, json_response, read_json_body
+from tandem_shared.observability.instrumentation import Observe
+from tandem_shared.observability.logs import REQUEST_ID, JsonLines
+from tandem_shared.security import hosts_and_origins
 from tandem_shared.settings import CommonSettings
 from tests.shared.asgi import call
 
@@ -48,7 +49,7 @@ class Observed:
             Route("POST", "/echo", echo),
             Route("GET", "/half", fail_half_way),
         ]
-        self.app = Observe(security.secure(Router(routes), CommonSettings()), self.service)
+        self.app = Observe(hosts_and_origins.secure(Router(routes), CommonSettings()), self.service)
 
     def count(self, route: str, method: str, status: int) -> float:
         labels = {"service": self.service, "route": route, "method": method, "status": str(status)}

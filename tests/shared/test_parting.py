@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from tandem_shared import parting
+from tandem_shared.serving import parting
 
 pytestmark = pytest.mark.anyio
 

@@ -4,8 +4,8 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from tandem_shared import security
-from tandem_shared.http import Route, Router
+from tandem_shared.http.router import Route, Router
+from tandem_shared.security import hosts_and_origins
 from tandem_shared.settings import CommonSettings
 from tests.shared.asgi import Answer, call
 
@@ -15,7 +15,7 @@ async def fine(_: Request) -> Response:
 
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-PATHS = ["/api/x", *security.ALWAYS_ANSWERED]
+PATHS = ["/api/x", *hosts_and_origins.ALWAYS_ANSWERED]
 
 
 def ask(
@@ -29,7 +29,7 @@ def ask(
     routes = [Route(m, p, fine) for m in METHODS for p in PATHS]
     routes.append(Route("POST", "/api/search", fine, reads=True))
     router = Router(routes, prefix=settings.static_prefix)
-    app = security.secure(router, settings, reads=router.reads)
+    app = hosts_and_origins.secure(router, settings, reads=router.reads)
     return call(app, method, path, headers=headers)
 
 
@@ -129,7 +129,7 @@ def test_an_allow_list_takes_wildcards_and_ports(
     assert host_passes(host, allowed_hosts=allowed) is passes
 
 
-@pytest.mark.parametrize("path", security.ALWAYS_ANSWERED)
+@pytest.mark.parametrize("path", hosts_and_origins.ALWAYS_ANSWERED)
 def test_probes_name_any_host(path: str) -> None:
     evil = {"Host": "evil.com"}
     assert ask("GET", path, headers=evil).status == 200

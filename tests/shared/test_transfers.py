@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from tandem_shared import transfers
 from tandem_shared.errors import Unavailable
-from tandem_shared.transfers import TooSlow, Transfers
+from tandem_shared.http import transfers
+from tandem_shared.http.transfers import TooSlow, Transfers
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from tandem_shared.listener import Listener
+from tandem_shared.serving.listener import Listener
 
 _PIECE = b"HTTP/1.1 200 OK\r\n".ljust(1024 * 1024, b"x")
 _PIECES = 64
@@ -41,7 +41,7 @@ def test_pieces_that_look_like_heads_are_waited_for_as_others(server: str) -> No
             done.set()
 
     async def main() -> None:
-        module: Any = importlib.import_module(f"tandem_shared.{server}_server")
+        module: Any = importlib.import_module(f"tandem_shared.serving.{server}_server")
         stop = asyncio.Event()
         serving = asyncio.create_task(
             module.serve(

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from tandem_shared import wire
 from tandem_shared.errors import InvalidParameter
-from tandem_shared.wire import Int32, Int64, Required
+from tandem_shared.wire import codec
+from tandem_shared.wire.codec import Int32, Int64, Required
 
 MAX = 2**63 - 1
 
@@ -51,7 +51,7 @@ class Answer(Struct, omit_defaults=True):
 
 
 def decode(body: str | bytes) -> Query:
-    return wire.decode_json(body.encode() if isinstance(body, str) else body, Query)
+    return codec.decode_json(body.encode() if isinstance(body, str) else body, Query)
 
 
 def refusal(body: str | bytes) -> str:
@@ -113,7 +113,7 @@ def test_an_empty_body_is_an_object_without_fields() -> None:
     class Nothing(Struct):
         note: str = "unset"
 
-    assert wire.decode_json(b"", Nothing).note == "unset"
+    assert codec.decode_json(b"", Nothing).note == "unset"
 
 
 @pytest.mark.parametrize(
@@ -234,10 +234,10 @@ def test_unknown_fields_are_ignored() -> None:
 def test_a_field_may_have_the_name_that_protobuf_derives() -> None:
     message = decode('{"runId": "r", "count": "3", "points": [{"key": "k", "step": 1}]}')
     assert (message.run_id, message.count, message.points) == ("r", 3, [Point("k", step=1)])
-    nested = wire.decode_json(b'{"items": [{"longName": "a"}, {"long_name": "b"}]}', Named)
+    nested = codec.decode_json(b'{"items": [{"longName": "a"}, {"long_name": "b"}]}', Named)
     assert [item.long_name for item in nested.items] == ["a", "b"]
     assert nested.wholeName == "unset"
-    assert wire.decode_json(b'{"items": [], "whole": "x"}', Named).wholeName == "x"
+    assert codec.decode_json(b'{"items": [], "whole": "x"}', Named).wholeName == "x"
 
 
 def test_a_field_under_both_of_its_names_is_refused() -> None:
@@ -258,20 +258,20 @@ def test_fields_that_nobody_knows_may_hold_anything() -> None:
     ['{{"run_id": "r", "unknown": {}}}', '{{"run_id": "r", "q": NaN, "names": {}}}', "{}"],
 )
 def test_a_body_of_very_many_values_is_refused(written: str) -> None:
-    many = "[" + '"",' * wire.MAX_VALUES + '""]'
-    assert f"more than {wire.MAX_VALUES} values" in refusal(written.format(many))
+    many = "[" + '"",' * codec.MAX_VALUES + '""]'
+    assert f"more than {codec.MAX_VALUES} values" in refusal(written.format(many))
 
 
 def test_a_string_of_very_many_values_is_refused() -> None:
-    inner = '{"run_id": "r", "q": NaN, "unknown": [' + "[]," * wire.LENIENT_VALUES + "[]]}"
-    assert f"more than {wire.LENIENT_VALUES} values" in refusal(json.dumps(inner))
+    inner = '{"run_id": "r", "q": NaN, "unknown": [' + "[]," * codec.LENIENT_VALUES + "[]]}"
+    assert f"more than {codec.LENIENT_VALUES} values" in refusal(json.dumps(inner))
 
 
 def test_a_long_body_is_read_strictly_but_for_fields_that_nobody_knows() -> None:
-    many = ",".join(["[1]"] * wire.LENIENT_VALUES)
+    many = ",".join(["[1]"] * codec.LENIENT_VALUES)
     assert decode(f'{{"run_id": "r", "value": "NaN", "unknown": [{many}]}}').run_id == "r"
     assert "in quotes" in refusal(f'{{"run_id": "r", "value": NaN, "unknown": [{many}]}}')
-    long = "a" * wire.LENIENT_BYTES
+    long = "a" * codec.LENIENT_BYTES
     assert decode(f'{{"run_id": "r", "unknown": "{long}"}}').run_id == "r"
     assert "in quotes" in refusal(f'{{"run_id": "r", "value": NaN, "unknown": "{long}"}}')
     assert "'run_id' holds a NUL" in refusal(f'{{"run_id": "\\u0000", "unknown": "{long}"}}')
@@ -279,7 +279,7 @@ def test_a_long_body_is_read_strictly_but_for_fields_that_nobody_knows() -> None
 
 
 def test_commas_in_text_are_no_values() -> None:
-    text = ',[{\\"' * wire.MAX_VALUES
+    text = ',[{\\"' * codec.MAX_VALUES
     assert decode(f'{{"run_id": "r", "note": "{text}"}}').note == text.replace("\\", "")
 
 
@@ -348,14 +348,14 @@ def test_no_json_raises_anything_but_a_refusal(value: Any, twice: bool, cut: int
 
 def _decode_or_refuse(body: bytes) -> None:
     with contextlib.suppress(InvalidParameter):
-        message = wire.decode_json(body, Query)
+        message = codec.decode_json(body, Query)
         assert message.run_id
-        assert wire.encode_json(message)
+        assert codec.encode_json(message)
 
 
 def test_a_query_fills_lists_and_takes_the_first_of_the_rest() -> None:
     pairs = [("run_id", "a"), ("run_id", "b"), ("names", "x"), ("names", "y"), ("count", "5")]
-    message = wire.decode_query(pairs, Query)
+    message = codec.decode_query(pairs, Query)
     assert (message.run_id, message.names, message.count) == ("a", ["x", "y"], 5)
 
 
@@ -363,7 +363,7 @@ def test_a_query_fills_lists_and_takes_the_first_of_the_rest() -> None:
     ("text", "value"), [("true", True), ("True", True), ("1", True), ("FALSE", False), ("0", False)]
 )
 def test_a_boolean_of_a_query_has_any_case(text: str, value: bool) -> None:
-    assert wire.decode_query([("run_id", "r"), ("exact", text)], Query).exact is value
+    assert codec.decode_query([("run_id", "r"), ("exact", text)], Query).exact is value
 
 
 @pytest.mark.parametrize(
@@ -379,12 +379,12 @@ def test_a_boolean_of_a_query_has_any_case(text: str, value: bool) -> None:
 )
 def test_a_bad_query_names_the_parameter(pairs: list[tuple[str, str]], place: str) -> None:
     with pytest.raises(InvalidParameter, match=f"'{place}'"):
-        wire.decode_query(pairs, Query)
+        codec.decode_query(pairs, Query)
 
 
 def test_unset_fields_and_empty_lists_are_left_out_of_answers() -> None:
-    assert wire.encode_json(Answer()) == b"{}"
-    assert wire.encode_json(Answer(name="", points=["a"])) == b'{"name":"","points":["a"]}'
+    assert codec.encode_json(Answer()) == b"{}"
+    assert codec.encode_json(Answer(name="", points=["a"])) == b'{"name":"","points":["a"]}'
 
 
 @pytest.mark.parametrize(
@@ -392,11 +392,11 @@ def test_unset_fields_and_empty_lists_are_left_out_of_answers() -> None:
     [(1.5, 1.5), (math.nan, "NaN"), (math.inf, "Infinity"), (-math.inf, "-Infinity"), (-0.0, -0.0)],
 )
 def test_a_double_is_written_as_protobuf_does(value: float, written: float | str) -> None:
-    assert wire.json_double(value) == written
+    assert codec.json_double(value) == written
 
 
 @given(st.floats())
 def test_a_double_survives_the_wire(value: float) -> None:
-    body = wire.encode_json({"run_id": "r", "value": wire.json_double(value)})
-    read = wire.decode_json(body, Query).value
+    body = codec.encode_json({"run_id": "r", "value": codec.json_double(value)})
+    read = codec.decode_json(body, Query).value
     assert read == value or (read is not None and math.isnan(read) and math.isnan(value))

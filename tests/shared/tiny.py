@@ -4,7 +4,7 @@ import os
 import sys
 from dataclasses import dataclass, fields
 
-from tandem_shared.service import Service, command, launch
+from tandem_shared.serving.launch import Service, command, launch
 from tandem_shared.settings import CommonSettings, load, setting
 
 

@@ -13,10 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp
 
-from tandem_shared import health, prometheus, security, wire
-from tandem_shared.http import Route, Router, json_response, read_json_body
-from tandem_shared.observe import Observe
+from tandem_shared.http import health
+from tandem_shared.http.router import Route, Router, json_response, read_json_body
+from tandem_shared.observability import metrics
+from tandem_shared.observability.instrumentation import Observe
+from tandem_shared.security import hosts_and_origins
 from tandem_shared.settings import SettingsError, load
+from tandem_shared.wire import codec
 from tests.shared.tiny import SERVICE, Settings
 
 
@@ -62,7 +65,7 @@ def create_app() -> ASGIApp:
 
     async def greet(_: Request) -> Response:
         answer = {"greeting": settings.greeting, "pid": os.getpid()}
-        return json_response(wire.encode_json(answer))
+        return json_response(codec.encode_json(answer))
 
     async def slow(request: Request) -> Response:
         await asyncio.sleep(float(request.query_params["seconds"]))
@@ -95,7 +98,7 @@ def create_app() -> ASGIApp:
     routes = [
         Route("GET", "/health", health.health),
         Route("GET", "/ready", health.Probe(nothing_to_check).answer),
-        Route("GET", "/metrics", prometheus.metrics),
+        Route("GET", "/metrics", metrics.metrics),
         Route("GET", "/greet", greet),
         Route("GET", "/greet/{name}", greet),
         Route("GET", "/slow", slow),
@@ -106,4 +109,4 @@ def create_app() -> ASGIApp:
         Route("GET", "/fail-half-way", fail_half_way),
     ]
     router = Router(routes, prefix=settings.static_prefix)
-    return Observe(security.secure(router, settings), SERVICE.name)
+    return Observe(hosts_and_origins.secure(router, settings), SERVICE.name)

@@ -4,7 +4,7 @@ import sys
 
 from tandem_artifacts.settings import ACCEPTED_SWITCHES, NAME, REFUSED_FLAGS, Settings
 from tandem_shared import cli
-from tandem_shared.service import Service
+from tandem_shared.serving.launch import Service
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def main() -> int:
 
 def _prepare(settings: Settings) -> None:
     """Refuse a wrong destination once, before workers start; say where clients are sent."""
-    from tandem_artifacts.app import driver_of, sent_elsewhere  # Late: see `service.launch`.
+    from tandem_artifacts.app import driver_of, sent_elsewhere  # Late: see `launch.launch`.
 
     if told := sent_elsewhere(settings, driver_of(settings)):
         print(f"{NAME}: {told}", file=sys.stderr, flush=True)

@@ -9,12 +9,14 @@ from tandem_artifacts.drivers.open import open_driver
 from tandem_artifacts.routes import files, multipart, presigned, service
 from tandem_artifacts.routes.context import Context
 from tandem_artifacts.settings import LEAST_MEMORY, NAME, Settings
-from tandem_shared import health, memory, prometheus
-from tandem_shared.http import Route, Router
-from tandem_shared.observe import Observe
-from tandem_shared.security import secure
+from tandem_shared.http import health
+from tandem_shared.http.router import Route, Router
+from tandem_shared.http.transfers import Transfers
+from tandem_shared.observability import metrics
+from tandem_shared.observability.instrumentation import Observe
+from tandem_shared.security.hosts_and_origins import secure
+from tandem_shared.serving import memory
 from tandem_shared.settings import load
-from tandem_shared.transfers import Transfers
 
 _MIB = 1024 * 1024
 _WORKER_BYTES = 80 * _MIB
@@ -89,7 +91,7 @@ def application(settings: Settings, driver: Driver) -> ASGIApp:
         Route("GET", "/health", health.health),
         Route("GET", "/ready", ready.answer),
         Route("GET", "/version", health.version),
-        Route("GET", "/metrics", prometheus.metrics),
+        Route("GET", "/metrics", metrics.metrics),
         *service.routes(context),
         *files.routes(context),
         *multipart.routes(context),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from tandem_shared.wire import Required
+from tandem_shared.wire.codec import Required
 
 MAX_PARTS = 10_000
 """The most parts that S3 takes for one object."""

@@ -1,6 +1,6 @@
 """The command `tandem-metadata`: `serve`, `db upgrade`, `db current`, `db optimize`.
 
-What needs the database is imported late, as `service.launch` wants it.
+What needs the database is imported late, as `launch.launch` wants it.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from tandem_metadata.artifact_roots import Roots
 from tandem_metadata.settings import ACCEPTED_SWITCHES, NAME, REFUSED_FLAGS, Settings
 from tandem_metadata.ui.assets import Assets
 from tandem_shared import cli
-from tandem_shared.service import Service
+from tandem_shared.serving.launch import Service
 from tandem_shared.settings import load
 
 _DB_HELP = "database, as for serve [env MLFLOW_BACKEND_STORE_URI; default sqlite:///mlflow.db]"

@@ -37,9 +37,9 @@ from tandem_metadata.routes.endpoint import Context, Endpoint, bind
 from tandem_metadata.settings import NAME, Settings
 from tandem_metadata.webhooks.delivery import Delivery
 from tandem_metadata.webhooks.sender import Sender
-from tandem_shared.http import Router
-from tandem_shared.observe import Observe
-from tandem_shared.security import ALWAYS_ANSWERED, secure
+from tandem_shared.http.router import Router
+from tandem_shared.observability.instrumentation import Observe
+from tandem_shared.security.hosts_and_origins import ALWAYS_ANSWERED, secure
 from tandem_shared.settings import load
 
 _ENDPOINTS: list[Endpoint[Any]] = [

@@ -16,8 +16,6 @@ from tandem_metadata.artifact_listings import FileInfo, NoListing, Packed, Reade
 from tandem_metadata.artifact_roots import Location, Roots
 from tandem_metadata.settings import Settings
 from tandem_metadata.turns import Turns
-from tandem_shared import memory
-from tandem_shared.artifact_http import RELAYED
 from tandem_shared.errors import (
     ApiError,
     InvalidParameter,
@@ -25,8 +23,10 @@ from tandem_shared.errors import (
     PermissionDenied,
     Unavailable,
 )
-from tandem_shared.logs import REQUEST_ID
-from tandem_shared.transfers import Transfer, Transfers
+from tandem_shared.http.artifact_headers import RELAYED
+from tandem_shared.http.transfers import Transfer, Transfers
+from tandem_shared.observability.logs import REQUEST_ID
+from tandem_shared.serving import memory
 
 MAX_LISTING_BYTES = 16 * 1024 * 1024
 """The longest listing that is read: some 150,000 files."""

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from tandem_shared import wire
+from tandem_shared.wire import codec
 
 WHOLE: Final = 64 * 1024
 """Characters of a listing that are decoded at a time; an entry has no more."""
@@ -111,7 +111,7 @@ class Packed:
     def add(self, files: Iterable[FileInfo]) -> None:
         """Take more entries. Raises NoListing for a name that is no UTF-8."""
         try:
-            data = b",".join(map(wire.encode_json, files))
+            data = b",".join(map(codec.encode_json, files))
         except UnicodeEncodeError as error:
             raise NoListing from error
         if data and self.size:

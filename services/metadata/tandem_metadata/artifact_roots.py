@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
 from tandem_metadata.settings import Settings
-from tandem_shared import artifact_http, paths
+from tandem_shared import paths
 from tandem_shared.errors import ApiError, InvalidParameter, PermissionDenied
+from tandem_shared.http import artifact_headers
 from tandem_shared.settings import SettingsError, without_credentials
 
-ENDPOINT = artifact_http.ARTIFACTS
+ENDPOINT = artifact_headers.ARTIFACTS
 
 _PORTS = {"http": 80, "https": 443}
 _FOLLOWED = ("mlflow-artifacts", *_PORTS)

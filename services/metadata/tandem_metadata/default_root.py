@@ -8,7 +8,7 @@ import re
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from tandem_shared.artifact_http import ARTIFACTS
+from tandem_shared.http.artifact_headers import ARTIFACTS
 from tandem_shared.settings import SettingsError, without_credentials
 
 _OURS: Final = "mlflow-artifacts"

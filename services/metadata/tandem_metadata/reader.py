@@ -16,8 +16,8 @@ from tandem_metadata.stops import TooSlow
 from tandem_metadata.store import run_data, runs
 from tandem_metadata.store.run_search import Page
 from tandem_metadata.threads import Threads
-from tandem_shared import wire
 from tandem_shared.errors import Unavailable
+from tandem_shared.wire import codec
 
 _LIMIT: Final = 1_000
 """Runs that are read together; a page of more is read alone, beside the others."""
@@ -103,7 +103,7 @@ class Reader:
             for found, snapshot in run_data.parts(
                 conn, {run_id for ids in calls for run_id in ids}
             ):
-                part = {run_id: wire.encode_json(run) for run_id, run in found.items()}
+                part = {run_id: codec.encode_json(run) for run_id, run in found.items()}
                 self._kept.put(snapshot, part)
                 written.update(part)
         return [[written[run_id] for run_id in ids if run_id in written] for ids in calls]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tandem_metadata import default_root
-from tandem_shared import artifact_http
+from tandem_shared.http import artifact_headers
 from tandem_shared.settings import CommonSettings, SettingsError, setting, without_credentials
 
 NAME = "tandem-metadata"
@@ -306,10 +306,11 @@ def _check_artifacts_url(url: str) -> None:
             "--artifacts-url must begin with http:// or https:// and a host, without query and "
             "fragment."
         )
-    if (base := parts.path.partition(artifact_http.ARTIFACTS)[0]) != parts.path:
+    if (base := parts.path.partition(artifact_headers.ARTIFACTS)[0]) != parts.path:
         meant = without_credentials(f"{parts.scheme}://{parts.netloc}{base}")
         raise SettingsError(
-            f"--artifacts-url is a base, without {artifact_http.ARTIFACTS}. Did you mean {meant}?"
+            f"--artifacts-url is a base, without {artifact_headers.ARTIFACTS}. "
+            f"Did you mean {meant}?"
         )
 
 

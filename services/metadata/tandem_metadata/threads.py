@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 
 from tandem_metadata.db import SINCE, connections_in_use
 from tandem_metadata.stops import Abandoned, Watch
-from tandem_shared.finishing import finish
+from tandem_shared.concurrency.cancellation import finish
 
 P = ParamSpec("P")
 V = TypeVar("V")

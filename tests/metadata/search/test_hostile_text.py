@@ -10,7 +10,7 @@ from tandem_metadata.db import Database
 from tandem_metadata.routes import experiments, graphql, logged_models, registry_search, runs
 from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
-from tandem_shared.http import Router
+from tandem_shared.http.router import Router
 from tests.metadata.conftest import only_sqlite
 
 pytestmark = only_sqlite

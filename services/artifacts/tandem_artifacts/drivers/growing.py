@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from tandem_artifacts.drivers.disk import Temporary
 from tandem_artifacts.drivers.threads import Threads
-from tandem_shared.finishing import finish
+from tandem_shared.concurrency.cancellation import finish
 
 SYNC_BYTES = 32 * 1024 * 1024
 """What comes in before a part is brought to disk; the next part waits until that is done."""

@@ -22,7 +22,7 @@ from tandem_artifacts.drivers.base import (
 )
 from tandem_shared import paths
 from tandem_shared.errors import ApiError, PermissionDenied
-from tandem_shared.prometheus import LATENCY_BUCKETS
+from tandem_shared.observability.metrics import LATENCY_BUCKETS
 from tandem_shared.settings import without_credentials
 
 DURATION = Histogram(

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 from tandem_artifacts.drivers.base import CHUNK_BYTES, LONG_CHUNK_BYTES, UNBOUNDED, Room
+from tandem_shared.concurrency.cancellation import finish
 from tandem_shared.errors import Unavailable
-from tandem_shared.finishing import finish
 
 FIRST_BYTES = 256 * 1024
 """The first piece of what is long: nobody knows yet how fast the client is."""

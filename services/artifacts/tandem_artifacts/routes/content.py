@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from tandem_artifacts.drivers.base import Stat
 from tandem_artifacts.routes.conditions import http_date
-from tandem_shared.artifact_http import SANDBOX, disposition
+from tandem_shared.http.artifact_headers import SANDBOX, disposition
 
 _TEXT = frozenset(
     (

@@ -11,8 +11,8 @@ from tandem_artifacts.drivers.base import Driver
 from tandem_artifacts.settings import Settings
 from tandem_shared import paths
 from tandem_shared.errors import InvalidParameter, NotFound
-from tandem_shared.http import read_message
-from tandem_shared.transfers import Transfers
+from tandem_shared.http.router import read_message
+from tandem_shared.http.transfers import Transfers
 
 T = TypeVar("T", bound=Struct)
 

@@ -11,11 +11,12 @@ from tandem_artifacts.drivers.base import Entry, Stat
 from tandem_artifacts.messages import FileInfo, ListArtifacts
 from tandem_artifacts.routes import conditions, content, streaming
 from tandem_artifacts.routes.context import Context, given_path, new_path, stored_path
-from tandem_shared import paths, wire
-from tandem_shared.artifact_http import RELAYED
+from tandem_shared import paths
 from tandem_shared.errors import BadRequest, InvalidParameter, NotFound
-from tandem_shared.http import Route, api_routes, error_response, json_response
-from tandem_shared.transfers import Transfer
+from tandem_shared.http.artifact_headers import RELAYED
+from tandem_shared.http.router import Route, api_routes, error_response, json_response
+from tandem_shared.http.transfers import Transfer
+from tandem_shared.wire import codec
 
 _ARTIFACTS = "2.0/mlflow-artifacts/artifacts"
 _ONE = f"{_ARTIFACTS}/{{path:path}}"
@@ -52,7 +53,7 @@ def routes(context: Context) -> list[Route]:
 
 async def list_directory(context: Context, request: Request) -> Response:
     """One level below `path`; nothing for a path that is a file or does not exist."""
-    message = wire.decode_query(request.query_params.multi_items(), ListArtifacts)
+    message = codec.decode_query(request.query_params.multi_items(), ListArtifacts)
     path = paths.check_optional(message.path)
     entries = context.driver.list(await stored_path(context.driver, path) if path else "")
     first = await _page(entries)
@@ -204,7 +205,7 @@ async def _page(entries: AsyncIterator[Entry]) -> list[bytes]:
         info = FileInfo(path=entry.path, is_dir=entry.is_dir)
         if entry.size is not None:
             info.file_size = entry.size
-        page.append(wire.encode_json(info))
+        page.append(codec.encode_json(info))
         if len(page) == _PAGE:
             break
     return page

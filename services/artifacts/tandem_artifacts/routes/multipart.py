@@ -16,9 +16,10 @@ from tandem_artifacts.messages import (
     MultipartUploadCredential,
 )
 from tandem_artifacts.routes.context import PARTS_BYTES, Context, given_path, json_body
-from tandem_shared import paths, wire
+from tandem_shared import paths
 from tandem_shared.errors import InvalidParameter, NotSupported
-from tandem_shared.http import Route, api_routes, json_response
+from tandem_shared.http.router import Route, api_routes, json_response
+from tandem_shared.wire import codec
 
 _UNSUPPORTED = "Multipart upload is not supported for the current artifact repository"
 """Clients that find this beginning of a message upload in one request instead."""
@@ -50,7 +51,7 @@ async def create(context: Context, request: Request) -> Response:
         for number, url in enumerate(upload.urls, start=1)
     ]
     answer = CreateMultipartUploadResponse(upload_id=upload.upload_id, credentials=credentials)
-    return json_response(wire.encode_json(answer))
+    return json_response(codec.encode_json(answer))
 
 
 async def complete(context: Context, request: Request) -> Response:

@@ -5,9 +5,9 @@ from starlette.responses import Response
 
 from tandem_artifacts.messages import GetPresignedDownloadUrlResponse
 from tandem_artifacts.routes.context import Context, given_path, stored_path
-from tandem_shared import wire
 from tandem_shared.errors import NotSupported
-from tandem_shared.http import Route, api_routes, json_response
+from tandem_shared.http.router import Route, api_routes, json_response
+from tandem_shared.wire import codec
 
 
 def routes(context: Context) -> list[Route]:
@@ -35,6 +35,6 @@ async def presign(context: Context, request: Request) -> Response:
     answer = GetPresignedDownloadUrlResponse(url=signed.url)
     if signed.as_stored:
         answer.file_size = signed.size
-    response = json_response(wire.encode_json(answer))
+    response = json_response(codec.encode_json(answer))
     response.headers["Cache-Control"] = "no-store"
     return response

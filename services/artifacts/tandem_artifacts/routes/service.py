@@ -7,9 +7,9 @@ from starlette.responses import PlainTextResponse, Response
 
 from tandem_artifacts.messages import ServerInfo
 from tandem_artifacts.routes.context import Context
-from tandem_shared import wire
 from tandem_shared.errors import EndpointNotFound
-from tandem_shared.http import ROUTE, Handler, Route, api_routes, json_response
+from tandem_shared.http.router import ROUTE, Handler, Route, api_routes, json_response
+from tandem_shared.wire import codec
 
 _TRACKING = re.compile(
     r"/(?:ajax-)?api/[^/]+/(?:preview/)?mlflow(?:/.*)?"
@@ -32,7 +32,7 @@ def routes(context: Context) -> list[Route]:
     """The root and server-info."""
 
     async def server_info(_: Request) -> Response:
-        return json_response(wire.encode_json(describe(context)))
+        return json_response(codec.encode_json(describe(context)))
 
     return [
         Route("GET", "/", root),

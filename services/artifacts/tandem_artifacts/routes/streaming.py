@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Send
 
 from tandem_shared.errors import BadRequest, Unavailable
-from tandem_shared.transfers import TooSlow, Transfer
+from tandem_shared.http.transfers import TooSlow, Transfer
 
 MAX_DIGITS = 18
 """More digits than any length has."""

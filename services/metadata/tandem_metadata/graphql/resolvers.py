@@ -50,8 +50,8 @@ from tandem_metadata.store import (
     run_search,
     runs,
 )
-from tandem_shared import wire
 from tandem_shared.errors import NotFound
+from tandem_shared.wire import codec
 
 MAX_PAGE: Final = 1_000
 """Runs or model versions in one answer; a field of a query costs far more here than in REST."""
@@ -248,7 +248,7 @@ def _operation(of: type[R], run: Callable[[Reading, R], object]) -> Resolver:
         _root: None, info: GraphQLResolveInfo, input: Mapping[str, Any] | None = None
     ) -> object:
         fields = {snake(name): value for name, value in (input or {}).items()}
-        return run(info.context, wire.decode_json(wire.encode_json(fields), of))
+        return run(info.context, codec.decode_json(codec.encode_json(fields), of))
 
     return resolve
 

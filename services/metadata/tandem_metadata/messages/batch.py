@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from tandem_metadata.messages.metrics import LoggedMetric
-from tandem_shared.wire import Required
+from tandem_shared.wire.codec import Required
 
 
 class LoggedEntry(Struct):

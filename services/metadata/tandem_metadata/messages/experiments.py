@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from tandem_shared.wire import Int64, Required
+from tandem_shared.wire.codec import Int64, Required
 
 EnumValue = str | int
 """A protobuf enum in a request: its name or its number."""

@@ -6,7 +6,7 @@ Python's garbage collector, which would look through them again and again.
 
 from msgspec import Struct
 
-from tandem_shared.wire import Int32, Int64, Required
+from tandem_shared.wire.codec import Int32, Int64, Required
 
 
 class Metric(Struct, omit_defaults=True, gc=False):

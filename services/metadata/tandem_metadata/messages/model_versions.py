@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from tandem_shared.wire import Required
+from tandem_shared.wire.codec import Required
 
 
 class ModelVersionTag(Struct):

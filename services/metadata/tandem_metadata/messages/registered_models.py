@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from tandem_metadata.messages.model_versions import ModelVersion
-from tandem_shared.wire import Required
+from tandem_shared.wire.codec import Required
 
 
 class RegisteredModelTag(Struct):

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from tandem_metadata.messages.model_versions import ModelVersion
 from tandem_metadata.messages.registered_models import RegisteredModel
-from tandem_shared.wire import Int64
+from tandem_shared.wire.codec import Int64
 
 
 class SearchRegistry(Struct):

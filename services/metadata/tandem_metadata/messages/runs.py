@@ -5,7 +5,7 @@ from msgspec import Struct
 from tandem_metadata.messages.datasets import RunInputs, RunOutputs
 from tandem_metadata.messages.experiments import EnumValue
 from tandem_metadata.messages.metrics import Metric
-from tandem_shared.wire import Int32, Int64, Required
+from tandem_shared.wire.codec import Int32, Int64, Required
 
 
 class Param(Struct, gc=False):

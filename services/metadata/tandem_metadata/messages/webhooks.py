@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from tandem_metadata.messages.experiments import EnumValue
-from tandem_shared.wire import Int32, Required
+from tandem_shared.wire.codec import Int32, Required
 
 
 class WebhookEvent(Struct):

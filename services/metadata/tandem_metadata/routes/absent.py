@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tandem_shared.errors import EndpointNotFound, NotFound, NotSupported
-from tandem_shared.http import Handler
+from tandem_shared.http.router import Handler
 
 NO_TRACES = "Tandem keeps no traces; mlflow.tracing.disable() lets a client stop sending them."
 _SENTENCES = {

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from tandem_metadata.artifact_roots import Roots
 from tandem_shared.errors import NotSupported
-from tandem_shared.http import Handler, Route, api_routes
+from tandem_shared.http.router import Handler, Route, api_routes
 
 _PROXY = "2.0/mlflow-artifacts"
 _ENDPOINTS = {

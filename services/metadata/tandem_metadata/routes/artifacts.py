@@ -12,8 +12,9 @@ from tandem_metadata.routes.endpoint import Context
 from tandem_metadata.routes.relaying import fetch, listing
 from tandem_metadata.routes.runs import named
 from tandem_metadata.store import runs
-from tandem_shared import paths, wire
-from tandem_shared.http import Route, api_routes
+from tandem_shared import paths
+from tandem_shared.http.router import Route, api_routes
+from tandem_shared.wire import codec
 
 P = ParamSpec("P")
 V = TypeVar("V")
@@ -31,7 +32,7 @@ class ListArtifacts(Struct):
 class GetArtifact(Struct):
     """Query of `/get-artifact`."""
 
-    path: wire.Required
+    path: codec.Required
     run_id: str | None = None
     run_uuid: str | None = None
 
@@ -40,14 +41,14 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
     """`artifacts/list` and `/get-artifact`."""
 
     async def list_artifacts(request: Request) -> Response:
-        query = wire.decode_query(request.query_params.multi_items(), ListArtifacts)
+        query = codec.decode_query(request.query_params.multi_items(), ListArtifacts)
         path = paths.check_optional(query.path)
         run_id = named(query.run_id, query.run_uuid)
         uri = await read(context, runs.artifact_uri, run_id)
         return await listing(client, request, uri, path)
 
     async def get_artifact(request: Request) -> Response:
-        query = wire.decode_query(request.query_params.multi_items(), GetArtifact)
+        query = codec.decode_query(request.query_params.multi_items(), GetArtifact)
         path = paths.check(query.path)
         run_id = named(query.run_id, query.run_uuid)
         uri = await read(context, runs.artifact_uri, run_id)

@@ -15,8 +15,8 @@ from tandem_metadata.settings import Settings
 from tandem_metadata.stops import CLIENT
 from tandem_metadata.threads import Threads
 from tandem_metadata.writer import Writer
-from tandem_shared import wire
-from tandem_shared.http import Route, api_routes, json_response, read_message
+from tandem_shared.http.router import Route, api_routes, json_response, read_message
+from tandem_shared.wire import codec
 
 R = TypeVar("R", bound=Struct)
 
@@ -95,7 +95,7 @@ def _handler(context: Context, endpoint: Endpoint[R]) -> Callable[[Request], Awa
             answer: object = await endpoint.handle(context, message)  # type: ignore[misc]
         else:
             answer = await context.threads.run(endpoint.handle, context, message)
-        return json_response(answer if isinstance(answer, bytes) else wire.encode_json(answer))
+        return json_response(answer if isinstance(answer, bytes) else codec.encode_json(answer))
 
     return handle
 
@@ -104,14 +104,14 @@ async def decode(request: Request, of: type[R], limit: int) -> R:
     """The message of a request, as endpoints get it; a body may have `limit` bytes.
 
     From here on, what `Threads` reads for the request is stopped when its client leaves. Raises as
-    `wire.decode_query` and `read_message` do.
+    `codec.decode_query` and `read_message` do.
     """
     CLIENT.set(request.receive)
     if request.method in ("GET", "HEAD"):
         parameters = [*request.path_params.items(), *request.query_params.multi_items()]
-        return wire.decode_query(parameters, of)
+        return codec.decode_query(parameters, of)
     message = await read_message(request, of, limit)
     for name, value in request.path_params.items():
-        wire.check_storable(name, value)
+        codec.check_storable(name, value)
         setattr(message, name, value)
     return message

@@ -9,8 +9,8 @@ from starlette.responses import Response
 from tandem_metadata.graphql.limits import Limits
 from tandem_metadata.graphql.service import GraphQL
 from tandem_metadata.routes.endpoint import Context, decode
-from tandem_shared import wire
-from tandem_shared.http import Route, json_response
+from tandem_shared.http.router import Route, json_response
+from tandem_shared.wire import codec
 
 _MAX_BODY_BYTES = 1024 * 1024
 
@@ -18,7 +18,7 @@ _MAX_BODY_BYTES = 1024 * 1024
 class Query(Struct):
     """Request of `/graphql`."""
 
-    query: wire.Required
+    query: codec.Required
     variables: dict[str, Any] | None = None
     operation_name: str | None = field(name="operationName", default=None)
 
@@ -34,7 +34,7 @@ def routes(context: Context) -> list[Route]:
     limit = min(settings.max_body_bytes, _MAX_BODY_BYTES)
 
     def answer(query: Query) -> bytes:
-        return wire.encode_json(graphql.answer(query.query, query.variables, query.operation_name))
+        return codec.encode_json(graphql.answer(query.query, query.variables, query.operation_name))
 
     async def post(request: Request) -> Response:
         query = await decode(request, Query, limit)

@@ -14,7 +14,7 @@ from tandem_metadata.messages.metrics import (
 from tandem_metadata.routes.endpoint import Context, Endpoint
 from tandem_metadata.routes.runs import named
 from tandem_metadata.store import batch, metric_history
-from tandem_shared import wire
+from tandem_shared.wire import codec
 
 
 async def log(context: Context, request: LogMetric) -> Empty:
@@ -33,7 +33,7 @@ def get_history(context: Context, request: GetMetricHistory) -> bytes:
         )
     parts = [b'"metrics":[' + values + b"]"] if values else []
     if token:
-        parts.append(b'"next_page_token":' + wire.encode_json(token))
+        parts.append(b'"next_page_token":' + codec.encode_json(token))
     return b"{" + b",".join(parts) + b"}"
 
 

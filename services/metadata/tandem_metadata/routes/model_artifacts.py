@@ -9,9 +9,10 @@ from tandem_metadata.routes.artifacts import read
 from tandem_metadata.routes.endpoint import Context
 from tandem_metadata.routes.relaying import fetch, listing, relay
 from tandem_metadata.store import logged_models, version_artifacts
-from tandem_shared import paths, wire
+from tandem_shared import paths
 from tandem_shared.errors import BadRequest, NotFound
-from tandem_shared.http import Route, api_routes
+from tandem_shared.http.router import Route, api_routes
+from tandem_shared.wire import codec
 
 _LOGGED_MODEL = "2.0/mlflow/logged-models/{model_id}/artifacts"
 
@@ -19,7 +20,7 @@ _LOGGED_MODEL = "2.0/mlflow/logged-models/{model_id}/artifacts"
 class ListLoggedModelArtifacts(Struct):
     """Request of `logged-models/{model_id}/artifacts/directories`."""
 
-    model_id: wire.Required
+    model_id: codec.Required
     artifact_directory_path: str | None = None
     page_token: str | None = None
 
@@ -27,16 +28,16 @@ class ListLoggedModelArtifacts(Struct):
 class GetLoggedModelArtifact(Struct):
     """Query of `logged-models/{model_id}/artifacts/files`."""
 
-    model_id: wire.Required
+    model_id: codec.Required
     artifact_file_path: str | None = None
 
 
 class GetModelVersionArtifact(Struct):
     """Query of `/model-versions/get-artifact`."""
 
-    name: wire.Required
-    version: wire.Required
-    path: wire.Required
+    name: codec.Required
+    version: codec.Required
+    path: codec.Required
 
 
 def routes(context: Context, client: ArtifactClient) -> list[Route]:
@@ -46,13 +47,13 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
     """
 
     async def list_of_logged_model(request: Request) -> Response:
-        query = wire.decode_query(_parameters(request), ListLoggedModelArtifacts)
+        query = codec.decode_query(_parameters(request), ListLoggedModelArtifacts)
         path = paths.check_optional(query.artifact_directory_path)
         uri = await read(context, logged_models.artifact_uri, query.model_id)
         return await listing(client, request, uri, path)
 
     async def file_of_logged_model(request: Request) -> Response:
-        query = wire.decode_query(_parameters(request), GetLoggedModelArtifact)
+        query = codec.decode_query(_parameters(request), GetLoggedModelArtifact)
         if not query.artifact_file_path:
             raise BadRequest("Missing value for required parameter 'artifact_file_path'.")
         path = paths.check(query.artifact_file_path)
@@ -60,7 +61,7 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
         return await fetch(client, request, uri, path)
 
     async def file_of_model_version(request: Request) -> Response:
-        query = wire.decode_query(request.query_params.multi_items(), GetModelVersionArtifact)
+        query = codec.decode_query(request.query_params.multi_items(), GetModelVersionArtifact)
         path = paths.check(query.path)
         roots = await read(context, version_artifacts.roots, query.name, query.version)
         for root in roots[:-1]:

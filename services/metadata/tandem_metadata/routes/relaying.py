@@ -14,10 +14,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 from tandem_metadata.artifact_client import ArtifactClient
 from tandem_metadata.artifact_roots import Location
-from tandem_shared import wire
-from tandem_shared.artifact_http import SANDBOX, disposition
-from tandem_shared.http import json_response
-from tandem_shared.transfers import Transfer
+from tandem_shared.http.artifact_headers import SANDBOX, disposition
+from tandem_shared.http.router import json_response
+from tandem_shared.http.transfers import Transfer
+from tandem_shared.wire import codec
 
 _PASSED_ON = ("range", "if-range", "if-none-match", "authorization")
 _PASSED_BACK = (
@@ -36,7 +36,7 @@ async def listing(client: ArtifactClient, request: Request, uri: str, path: str)
     """
     location = client.locate(uri)
     files = await client.list(location, path, _headers(request, location))
-    head = b'{"root_uri":' + wire.encode_json(uri)
+    head = b'{"root_uri":' + codec.encode_json(uri)
     if not files.size:
         return json_response(head + b"}")
     head, tail = head + b',"files":[', b"]}"

@@ -6,8 +6,8 @@ from tandem_metadata.messages import runs as messages
 from tandem_metadata.messages.experiments import Empty
 from tandem_metadata.routes.endpoint import MANY_BYTES, Context, Endpoint
 from tandem_metadata.store import run_search, runs
-from tandem_shared import wire
 from tandem_shared.errors import InvalidParameter
+from tandem_shared.wire import codec
 
 
 def named(run_id: str | None, run_uuid: str | None) -> str:
@@ -60,7 +60,7 @@ async def search(context: Context, request: messages.SearchRuns) -> bytes:
 
 def _page(found: list[bytes], token: str | None) -> bytes:
     """The answer, of runs in JSON. A page may have megabytes: they are copied once."""
-    rest = [b'"next_page_token":' + wire.encode_json(token)] if token else []
+    rest = [b'"next_page_token":' + codec.encode_json(token)] if token else []
     if not found:
         return b"{" + b"".join(rest) + b"}"
     parts = [*found, *rest]

@@ -6,10 +6,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tandem_metadata.routes.endpoint import Context
-from tandem_shared import health, prometheus, wire
-from tandem_shared.http import Route, api_routes, json_response
+from tandem_shared.http import health
+from tandem_shared.http.router import Route, api_routes, json_response
+from tandem_shared.observability import metrics
+from tandem_shared.wire import codec
 
-_SERVER_INFO = wire.encode_json(
+_SERVER_INFO = codec.encode_json(
     {
         "store_type": "SqlStore",
         "workspaces_enabled": False,
@@ -47,6 +49,6 @@ def routes(ready: health.Probe) -> list[Route]:
         Route("GET", "/health", health.health),
         Route("GET", "/ready", ready.answer),
         Route("GET", "/version", health.version),
-        Route("GET", "/metrics", prometheus.metrics),
+        Route("GET", "/metrics", metrics.metrics),
         *api_routes("GET", "3.0/mlflow/server-info", server_info),
     ]

@@ -10,7 +10,7 @@ from tandem_metadata.ui import encodings
 from tandem_metadata.ui.assets import ASK_FIRST, HTML_ARTIFACT, Asset, Assets, Document
 from tandem_metadata.ui.policy import CONTENT, content_security_policy, html_artifact_policies
 from tandem_shared.errors import EndpointNotFound
-from tandem_shared.http import Route
+from tandem_shared.http.router import Route
 
 FRAMED = "/static-files/lib/notebook-trace-renderer/"
 """Files that notebooks show in a frame, whatever `--x-frame-options` says of the rest."""

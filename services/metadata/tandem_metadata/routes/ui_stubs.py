@@ -11,8 +11,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tandem_shared import wire
-from tandem_shared.http import Handler, Route, json_response, read_json_body
+from tandem_shared.http.router import Handler, Route, json_response, read_json_body
+from tandem_shared.wire import codec
 
 _BODY_BYTES = 1024 * 1024
 
@@ -64,7 +64,7 @@ _ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
 def routes() -> list[Route]:
     """The routes of all these answers; a body that comes is read and ignored."""
     return [
-        Route(method, f"/ajax-api/{path}", _saying(wire.encode_json(answer)), method == "POST")
+        Route(method, f"/ajax-api/{path}", _saying(codec.encode_json(answer)), method == "POST")
         for (method, path), answer in _ANSWERS.items()
     ]
 

@@ -16,10 +16,10 @@ from starlette.responses import Response
 
 from tandem_metadata.routes.absent import NO_TRACES
 from tandem_metadata.routes.endpoint import decode
-from tandem_shared import wire
 from tandem_shared.errors import NotSupported
-from tandem_shared.exchange import request_header
-from tandem_shared.http import Route, json_response
+from tandem_shared.http.exchange import request_header
+from tandem_shared.http.router import Route, json_response
+from tandem_shared.wire import codec
 
 SECONDS = 600.0
 """How long a client is not told again."""
@@ -84,7 +84,7 @@ def routes() -> list[Route]:
         if not info or told.is_due((_address(request), _experiment(info))):
             raise NotSupported(_REFUSAL)
         tags = {**_object(info, "tags"), "mlflow.trace.spansLocation": "TRACKING_STORE"}
-        return json_response(wire.encode_json({"trace": {"trace_info": {**info, "tags": tags}}}))
+        return json_response(codec.encode_json({"trace": {"trace_info": {**info, "tags": tags}}}))
 
     async def refuse_spans(request: Request) -> Response:
         experiment = request_header(request.scope, b"x-mlflow-experiment-id")

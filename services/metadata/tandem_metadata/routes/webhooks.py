@@ -21,8 +21,8 @@ from tandem_metadata.webhooks import secrets, signature, targets
 from tandem_metadata.webhooks.examples import EXAMPLES
 from tandem_metadata.webhooks.sender import Sender, Unreachable
 from tandem_metadata.webhooks.targets import Policy
-from tandem_shared import wire
-from tandem_shared.http import Route, api_routes, json_response
+from tandem_shared.http.router import Route, api_routes, json_response
+from tandem_shared.wire import codec
 
 V = TypeVar("V")
 
@@ -157,4 +157,4 @@ async def _try(
 
 
 def _answer(message: object) -> Response:
-    return json_response(wire.encode_json(message))
+    return json_response(codec.encode_json(message))

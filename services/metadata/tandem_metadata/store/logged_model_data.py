@@ -22,7 +22,7 @@ from tandem_metadata.tables.logged_models import (
     logged_model_params,
     logged_model_tags,
 )
-from tandem_shared.wire import json_double
+from tandem_shared.wire.codec import json_double
 
 
 def load(conn: Connection, rows: Sequence[Row[Any]]) -> list[LoggedModel]:

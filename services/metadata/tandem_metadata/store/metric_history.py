@@ -17,7 +17,7 @@ from tandem_metadata.search.page_token import fingerprint
 from tandem_metadata.store.membership import among
 from tandem_metadata.tables.tracking import metrics
 from tandem_shared.errors import InvalidParameter
-from tandem_shared.wire import Int64, encode_json, json_double
+from tandem_shared.wire.codec import Int64, encode_json, json_double
 
 MAX_RUNS = 100
 MAX_BULK_RESULTS = 25_000

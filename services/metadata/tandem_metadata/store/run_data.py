@@ -30,7 +30,7 @@ from tandem_metadata.tables.tracking import (
     runs,
     tags,
 )
-from tandem_shared.wire import json_double
+from tandem_shared.wire.codec import json_double
 
 T = TypeVar("T")
 ByRun = defaultdict[str, list[T]]

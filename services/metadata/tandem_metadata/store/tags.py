@@ -12,8 +12,8 @@ from tandem_metadata import tables
 from tandem_metadata.messages.runs import RunTag, UpdateRun
 from tandem_metadata.store import experiments, limits, runs
 from tandem_metadata.tables.tracking import experiment_tags, tags
-from tandem_shared import json_values
 from tandem_shared.errors import InvalidParameter, NotFound
+from tandem_shared.wire import json_values
 
 MODEL_VALUES = 50_000
 """Values in an `MLmodel` file; a signature's columns are one string."""

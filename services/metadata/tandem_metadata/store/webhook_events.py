@@ -15,7 +15,7 @@ from sqlalchemy import Connection, insert, select
 from tandem_metadata.db import announce
 from tandem_metadata.tables.deliveries import deliveries
 from tandem_metadata.tables.webhooks import webhook_events, webhooks
-from tandem_shared import wire
+from tandem_shared.wire import codec
 
 RECORDED: Final = "webhook deliveries"
 """What is announced of a commit that holds deliveries."""
@@ -64,7 +64,7 @@ def record(conn: Connection, entity: str, action: str, data: Mapping[str, object
 
 def body(entity: str, action: str, data: Mapping[str, object]) -> str:
     """What a receiver is sent of an event that happens now."""
-    return wire.encode_json(
+    return codec.encode_json(
         {
             "entity": entity,
             "action": action,

@@ -12,8 +12,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from tandem_shared import parting
-from tandem_shared.listener import Connections, Listener
+from tandem_shared.serving import parting
+from tandem_shared.serving.listener import Connections, Listener
 
 _HEAD_BYTES = 64 * 1024
 _JOINED_BYTES = 64 * 1024

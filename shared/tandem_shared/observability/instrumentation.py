@@ -8,12 +8,13 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tandem_shared import __version__, logs, prometheus
+from tandem_shared import __version__
 from tandem_shared.errors import ApiError
-from tandem_shared.exchange import with_headers
-from tandem_shared.health import READINESS
-from tandem_shared.http import ROUTE
-from tandem_shared.logs import REQUEST_ID
+from tandem_shared.http.exchange import with_headers
+from tandem_shared.http.health import READINESS
+from tandem_shared.http.router import ROUTE
+from tandem_shared.observability import logs, metrics
+from tandem_shared.observability.logs import REQUEST_ID
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _USABLE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -38,11 +39,11 @@ class Observe:
     def __init__(self, app: ASGIApp, service: str) -> None:
         self._app = app
         self._service = service
-        prometheus.BUILD_INFO.labels(service, __version__).set(1)
-        self._in_flight = prometheus.IN_FLIGHT.labels(service)
+        metrics.BUILD_INFO.labels(service, __version__).set(1)
+        self._in_flight = metrics.IN_FLIGHT.labels(service)
         # Finding a metric's child costs more than counting; label values are from fixed sets.
-        self._requests = functools.cache(functools.partial(prometheus.REQUESTS.labels, service))
-        self._latency = functools.cache(functools.partial(prometheus.LATENCY.labels, service))
+        self._requests = functools.cache(functools.partial(metrics.REQUESTS.labels, service))
+        self._latency = functools.cache(functools.partial(metrics.LATENCY.labels, service))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

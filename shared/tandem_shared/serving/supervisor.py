@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 from prometheus_client import multiprocess
 
-from tandem_shared import stopping
+from tandem_shared.serving import signals
 
 _CRASHED_AT_START_SECONDS = 10.0
 _RESTART_SECONDS = 1.0
@@ -45,9 +45,9 @@ class Supervisor:
 
         It returns in each worker as well, with that one's.
         """
-        for number in stopping.SIGNALS:
+        for number in signals.SIGNALS:
             signal.signal(number, self._stop)
-        if stopping.WANTED.is_set():
+        if signals.WANTED.is_set():
             return 0
         self._warn_of_threads()
         status = 0
@@ -88,7 +88,7 @@ class Supervisor:
     def _fork(self) -> bool:
         """Start a worker; whether this process is it."""
         # Before the worker listens for signals itself, it must not take them as its supervisor.
-        signal.pthread_sigmask(signal.SIG_BLOCK, stopping.SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals.SIGNALS)
         try:
             if self._stopping:
                 return False
@@ -99,10 +99,10 @@ class Supervisor:
             # A group of its own, so that Ctrl-C reaches the supervisor alone.
             os.setpgid(0, 0)
             os.close(self._held)
-            stopping.exit_on_signals()
+            signals.exit_on_signals()
             return True
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, stopping.SIGNALS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.SIGNALS)
 
     def _stop(self, _number: int, _frame: object) -> None:
         self._stopping = True

@@ -17,8 +17,8 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from tandem_shared import json_values, message_fields
 from tandem_shared.errors import InvalidParameter
+from tandem_shared.wire import json_values, message_fields
 
 T = TypeVar("T", bound=Struct)
 

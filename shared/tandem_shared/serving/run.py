@@ -19,14 +19,15 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tandem_shared import logs, stopping
 from tandem_shared import settings as settings_table
 from tandem_shared.errors import ApiError
-from tandem_shared.health import READINESS
-from tandem_shared.listener import Listener, raise_descriptor_limit
-from tandem_shared.service import Service
+from tandem_shared.http.health import READINESS
+from tandem_shared.observability import logs
+from tandem_shared.serving import signals
+from tandem_shared.serving.launch import Service
+from tandem_shared.serving.listener import Listener, raise_descriptor_limit
+from tandem_shared.serving.supervisor import Supervisor
 from tandem_shared.settings import CommonSettings, SettingsError
-from tandem_shared.supervisor import Supervisor
 
 BACKLOG = 1024
 KEEP_ALIVE_SECONDS = 620.0
@@ -59,14 +60,14 @@ def run(service: Service, settings: CommonSettings) -> int:
     shown = f"[{host}]" if ":" in host else host
     print(f"{service.name} listens on http://{shown}:{port}", file=sys.stderr, flush=True)
     factory = _named(service.factory)
-    server = importlib.import_module(f"tandem_shared.{settings.asgi_server}_server")
+    server = importlib.import_module(f"tandem_shared.serving.{settings.asgi_server}_server")
 
     def work(lifeline: int | None) -> int:
         app: ASGIApp = factory()
         _settle_garbage()
-        stopping.only_remember_signals()  # a half-made event loop could not end cleanly
+        signals.only_remember_signals()  # a half-made event loop could not end cleanly
         asyncio.run(_serve(app, server, settings, listener, lifeline))
-        stopping.ignore_signals()  # a second signal must not spoil the exit status
+        signals.ignore_signals()  # a second signal must not spoil the exit status
         return 0
 
     if settings.workers == 1:
@@ -93,9 +94,9 @@ async def _serve(
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in stopping.SIGNALS:
+    for number in signals.SIGNALS:
         loop.add_signal_handler(number, stop.set)
-    if stopping.WANTED.is_set():
+    if signals.WANTED.is_set():
         stop.set()
     if lifeline is not None:
         loop.add_reader(lifeline, stop.set)

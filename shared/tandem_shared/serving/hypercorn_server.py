@@ -17,8 +17,8 @@ from hypercorn.events import Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
 from starlette.types import ASGIApp
 
-from tandem_shared import parting
-from tandem_shared.listener import Listener
+from tandem_shared.serving import parting
+from tandem_shared.serving.listener import Listener
 
 _JOINED_BYTES = 64 * 1024
 _LINGER_SECONDS = 0.05

@@ -18,8 +18,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tandem_shared.errors import PermissionDenied
-from tandem_shared.exchange import Exchange, Header, request_header, with_headers
-from tandem_shared.http import error_response
+from tandem_shared.http.exchange import Exchange, Header, request_header, with_headers
+from tandem_shared.http.router import error_response
 from tandem_shared.settings import CommonSettings
 
 ALWAYS_ANSWERED = ("/health", "/ready", "/version", "/metrics")

@@ -17,7 +17,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from tandem_shared import wire
 from tandem_shared.errors import (
     ApiError,
     BadRequest,
@@ -26,7 +25,8 @@ from tandem_shared.errors import (
     InvalidParameter,
     Unavailable,
 )
-from tandem_shared.exchange import Exchange, request_header
+from tandem_shared.http.exchange import Exchange, request_header
+from tandem_shared.wire import codec
 
 T = TypeVar("T", bound=Struct)
 
@@ -77,7 +77,7 @@ def json_response(body: bytes, status: int = 200) -> Response:
 
 def error_response(error: ApiError) -> Response:
     """An error as MLflow's clients expect it."""
-    body = wire.encode_json({"error_code": error.code, "message": error.message})
+    body = codec.encode_json({"error_code": error.code, "message": error.message})
     response = json_response(body, error.status)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
@@ -85,13 +85,13 @@ def error_response(error: ApiError) -> Response:
 
 
 async def read_message(request: Request, of: type[T], limit: int) -> T:
-    """The message of a JSON request; raises as `read_json_body` and `wire.decode_json` do."""
+    """The message of a JSON request; raises as `read_json_body` and `codec.decode_json` do."""
     with _Body() as body:
         await _read(request, body, limit)
         if len(body.read) <= DECODED_AT_ONCE:
-            return wire.decode_json(bytes(body.read), of)
+            return codec.decode_json(bytes(body.read), of)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(_decoding, wire.decode_json, body.read, of)
+        return await loop.run_in_executor(_decoding, codec.decode_json, body.read, of)
 
 
 async def read_json_body(request: Request, limit: int) -> bytes:

@@ -1,0 +1,1 @@
+"""Threads and cancellation: where blocking code meets the event loop."""

@@ -1,0 +1,1 @@
+"""HTTP for both services: routes, requests and answers, health probes, transfers within bounds."""

@@ -1,0 +1,1 @@
+"""Serving: one process or several on one socket, an ASGI server each, and a graceful stop."""

@@ -1,0 +1,67 @@
+"""What a service is, and how one begins: it imports little until its settings are known."""
+
+import contextlib
+import gc
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tandem_shared.observability import worker_metrics
+from tandem_shared.serving import signals
+from tandem_shared.settings import CommonSettings, SettingsError
+
+_GARBAGE_THRESHOLD: Final = 20_000
+"""Objects, made and not gone, that Python's garbage collector waits for.
+
+Imports make many that stay, and a large answer thousands that go by themselves: with Python's own
+threshold it would look through all of them again and again.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service, and where its application is found once the settings are known."""
+
+    name: str
+    factory: str
+    """`module:function` that makes the ASGI application from the environment."""
+
+
+def launch(
+    service: Service, settings: CommonSettings, prepare: Callable[[Any], None] | None = None
+) -> int:
+    """Serve until told to stop; returns the exit status.
+
+    `prepare` is called with the settings before the socket opens. Whoever calls this has not yet
+    imported prometheus_client, which decides then how it counts. Raises SettingsError when it
+    does, when the address cannot be listened on, or when the ASGI server is missing.
+    """
+    signals.exit_on_signals()
+    worker_metrics.forget_directory()
+    gc.set_threshold(_GARBAGE_THRESHOLD)
+    try:
+        with (
+            worker_metrics.shared_directory(settings.expose_prometheus)
+            if settings.workers > 1
+            else contextlib.nullcontext()
+        ):
+            if prepare:
+                prepare(settings)
+            from tandem_shared.serving import run  # It imports prometheus_client.
+
+            return run.run(service, settings)
+    except Exception:
+        # A stop while classes are made: Python raises an error of its own in place of the exit.
+        if signals.WANTED.is_set():
+            return 0
+        raise
+
+
+def command(main: Callable[[], int]) -> int:
+    """Run a command's main; a SettingsError becomes one sentence and exit status 2."""
+    try:
+        return main()
+    except SettingsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
