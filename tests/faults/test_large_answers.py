@@ -5,9 +5,9 @@ from pathlib import Path
 import requests
 from sqlalchemy import insert
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables.tracking import latest_metrics, runs
 from tandem_metadata.settings import Settings
-from tandem_metadata.tables.tracking import latest_metrics, runs
 from tests.faults import memory
 from tests.faults.scale import scaled
 from tests.system.services import metadata_service

@@ -8,9 +8,9 @@ import pytest
 import requests
 from sqlalchemy import insert
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables.tracking import experiment_tags, experiments, runs, tags
 from tandem_metadata.settings import Settings
-from tandem_metadata.tables.tracking import experiment_tags, experiments, runs, tags
 from tests.faults import connections
 from tests.faults.scale import LONG, scaled
 from tests.system.services import Process, eventually, metadata_service

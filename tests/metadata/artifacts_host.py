@@ -12,8 +12,8 @@ from sqlalchemy import create_engine, insert
 from starlette.testclient import TestClient
 
 from tandem_metadata.app import create_app
-from tandem_metadata.tables.logged_models import logged_models
-from tandem_metadata.tables.registry import model_versions, registered_models
+from tandem_metadata.database.tables.logged_models import logged_models
+from tandem_metadata.database.tables.registry import model_versions, registered_models
 
 FETCH = (
     "/get-artifact?run_id={run}&path=",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tests.postgresql import PostgreSQL
 

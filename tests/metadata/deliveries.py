@@ -6,10 +6,10 @@ from typing import Any
 from cryptography.fernet import Fernet
 from sqlalchemy import insert, select
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables import webhooks as tables
+from tandem_metadata.database.tables.deliveries import deliveries
 from tandem_metadata.store import webhook_events
-from tandem_metadata.tables import webhooks as tables
-from tandem_metadata.tables.deliveries import deliveries
 from tandem_metadata.webhooks import secrets
 
 KEY = Fernet.generate_key().decode()

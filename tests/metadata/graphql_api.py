@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Engine, event
 from starlette.testclient import TestClient
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.routes import (
     datasets,
     experiments,

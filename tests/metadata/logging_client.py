@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from starlette.testclient import TestClient
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables import tracking
 from tandem_metadata.routes import datasets, metrics, params, runs
 from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
-from tandem_metadata.tables import tracking
 from tandem_shared.http.router import Router
 
 _ENDPOINTS = [*datasets.ENDPOINTS, *metrics.ENDPOINTS, *params.ENDPOINTS, *runs.ENDPOINTS]

@@ -7,13 +7,13 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from starlette.testclient import TestClient
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables.deliveries import deliveries
+from tandem_metadata.database.tables.logged_models import logged_model_tags, logged_models
+from tandem_metadata.database.tables.webhooks import webhook_events, webhooks
 from tandem_metadata.routes import experiments, model_versions, registered_models, runs
 from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
-from tandem_metadata.tables.deliveries import deliveries
-from tandem_metadata.tables.logged_models import logged_model_tags, logged_models
-from tandem_metadata.tables.webhooks import webhook_events, webhooks
 from tandem_shared.http.router import Router
 
 ENDPOINTS = [

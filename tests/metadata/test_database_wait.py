@@ -14,12 +14,14 @@ from prometheus_client import REGISTRY
 from sqlalchemy import inspect, select
 from starlette.testclient import TestClient
 
-from tandem_metadata import database_command, database_wait, revisions
+from tandem_metadata import database_command
 from tandem_metadata.app import create_app
-from tandem_metadata.db import Database
+from tandem_metadata.database import revisions
+from tandem_metadata.database import wait as database_wait
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables.deliveries import OWN
+from tandem_metadata.database.tables.tracking import experiments
 from tandem_metadata.settings import Settings
-from tandem_metadata.tables.deliveries import OWN
-from tandem_metadata.tables.tracking import experiments
 from tandem_metadata.webhooks.delivery import Delivery
 from tandem_shared.settings import SettingsError
 from tests.metadata.conftest import ARTIFACT_ROOT

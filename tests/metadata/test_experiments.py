@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import experiments
 from tandem_shared.errors import AlreadyExists

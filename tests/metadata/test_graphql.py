@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.graphql import resolvers
 from tandem_metadata.settings import Settings
 from tests.metadata.graphql_api import GET_EXPERIMENT, GET_RUN, SEARCH_RUNS, Api, statements

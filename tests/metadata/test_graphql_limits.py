@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from graphql import get_introspection_query
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.graphql import limits
 from tandem_metadata.settings import Settings
 from tests.metadata.graphql_api import GET_RUN, SEARCH_RUNS, Api, statements

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.graphql import resolvers, schema
 from tandem_metadata.settings import Settings
 from tests.metadata.graphql_api import GET_RUN, Api

@@ -11,14 +11,14 @@ from sqlalchemy import Connection, event, text
 
 from tandem_metadata import kept_runs
 from tandem_metadata import reader as reading
-from tandem_metadata.db import Database
+from tandem_metadata.batching.thread_pool import Threads
+from tandem_metadata.database.database import Database
 from tandem_metadata.kept_runs import KeptRuns
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.messages.runs import UpdateRun
 from tandem_metadata.reader import Reader
 from tandem_metadata.store import batch, run_data, run_search, runs
 from tandem_metadata.store.run_search import Page
-from tandem_metadata.threads import Threads
 from tandem_shared.wire import codec
 from tests.metadata.conftest import only_postgresql
 from tests.metadata.logging_client import new_run

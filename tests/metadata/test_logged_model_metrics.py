@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import select
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables.logged_models import logged_model_metrics
 from tandem_metadata.settings import Settings
-from tandem_metadata.tables.logged_models import logged_model_metrics
 from tests.metadata.logged_models_api import INVALID, MODELS, Api, Json, assert_refused
 
 METRIC = {"key": "acc", "value": 0.5, "timestamp": 7, "step": 3}

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.messages.logged_models import LoggedModelParameter, LoggedModelTag
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import logged_models

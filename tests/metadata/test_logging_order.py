@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tandem_metadata.app import create_app
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import groups, run_data
 from tandem_metadata.store.batch import Entry

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tests.metadata.logging_client import Client, Json, assert_refused, new_run, opened
 

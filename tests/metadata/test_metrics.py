@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables import tracking
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import batch
-from tandem_metadata.tables import tracking
 from tests.metadata.logging_client import Client, assert_refused, new_run, opened
 
 LARGEST = 1.7976931348623157e308

@@ -8,14 +8,14 @@ from sqlalchemy import insert, update
 from starlette.testclient import TestClient
 
 from tandem_metadata.artifact_client import ArtifactClient
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables.logged_models import logged_models
+from tandem_metadata.database.tables.registry import model_versions, registered_models
+from tandem_metadata.database.tables.tracking import inputs
 from tandem_metadata.routes import model_artifacts
 from tandem_metadata.routes.endpoint import Context
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import version_artifacts
-from tandem_metadata.tables.logged_models import logged_models
-from tandem_metadata.tables.registry import model_versions, registered_models
-from tandem_metadata.tables.tracking import inputs
 from tandem_shared.errors import InvalidParameter, NotFound
 from tandem_shared.http.router import Router
 from tests.metadata.conftest import ARTIFACT_ROOT

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tandem_shared.settings import SettingsError
 from tests.metadata.registry_api import INVALID, MISSING, Registry

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.messages.batch import LogParam
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import batch

@@ -10,14 +10,14 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event, insert
 
-from tandem_metadata.db import Database
+from tandem_metadata.batching.thread_pool import Threads
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables import tracking
 from tandem_metadata.messages.batch import LogBatch, LoggedEntry
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.reader import Reader
 from tandem_metadata.store import batch
 from tandem_metadata.store.run_search import Page
-from tandem_metadata.tables import tracking
-from tandem_metadata.threads import Threads
 from tandem_shared.errors import NotFound
 from tests.metadata.logging_client import new_run
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.messages.logged_models import LoggedModelTag
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import logged_models

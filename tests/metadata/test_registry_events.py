@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tests.metadata.registry_api import PROMPT, Registry
 

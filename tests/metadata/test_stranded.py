@@ -7,9 +7,9 @@ from sqlalchemy import insert
 
 from tandem_metadata import stranded
 from tandem_metadata.artifact_roots import Roots
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables.tracking import experiments
 from tandem_metadata.settings import Settings
-from tandem_metadata.tables.tracking import experiments
 
 HERE = "mlflow-artifacts://artifacts.example.com"
 LOCATIONS = [

@@ -6,7 +6,7 @@ import threading
 import pytest
 from sqlalchemy import Connection
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import tags
 from tandem_shared.errors import InvalidParameter

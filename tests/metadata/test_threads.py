@@ -10,10 +10,10 @@ import anyio
 import pytest
 from prometheus_client import REGISTRY
 
-from tandem_metadata.db import Database
+from tandem_metadata.batching.thread_pool import Threads
+from tandem_metadata.database.database import Database
 from tandem_metadata.routes.endpoint import Context
 from tandem_metadata.settings import Settings
-from tandem_metadata.threads import Threads
 from tandem_shared.errors import Unavailable
 
 

@@ -2,7 +2,7 @@
 
 import threading
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.store import webhook_deliveries
 from tandem_metadata.webhooks.backoff import Backoff
 from tests.metadata.deliveries import record, subscribe, waiting

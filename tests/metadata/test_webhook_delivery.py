@@ -10,12 +10,12 @@ from cryptography.fernet import Fernet
 from prometheus_client import REGISTRY
 from sqlalchemy import update
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables import webhooks as tables
+from tandem_metadata.database.tables.deliveries import deliveries
 from tandem_metadata.routes.webhooks import policy
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import webhook_deliveries
-from tandem_metadata.tables import webhooks as tables
-from tandem_metadata.tables.deliveries import deliveries
 from tandem_metadata.webhooks.backoff import Backoff
 from tandem_metadata.webhooks.delivery import Delivery
 from tandem_metadata.webhooks.sender import Sender

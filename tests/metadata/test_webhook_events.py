@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, insert, select
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables import webhooks as tables
+from tandem_metadata.database.tables.deliveries import deliveries
 from tandem_metadata.store import webhook_events
-from tandem_metadata.tables import webhooks as tables
-from tandem_metadata.tables.deliveries import deliveries
 
 CREATED = ("registered_model", "created")
 

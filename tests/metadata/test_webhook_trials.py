@@ -7,10 +7,10 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import select, update
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables.deliveries import deliveries
+from tandem_metadata.database.tables.webhooks import webhooks
 from tandem_metadata.settings import Settings
-from tandem_metadata.tables.deliveries import deliveries
-from tandem_metadata.tables.webhooks import webhooks
 from tandem_metadata.webhooks import secrets
 from tandem_metadata.webhooks.examples import EXAMPLES
 from tandem_shared.settings import replace

@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.routes import experiments, runs, tags
 from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings

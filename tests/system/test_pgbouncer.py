@@ -13,10 +13,10 @@ import psycopg
 import pytest
 import requests
 
-from tandem_metadata.db import Database
+from tandem_metadata.batching.thread_pool import Threads
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.stops import TooSlow
 from tandem_metadata.settings import Settings
-from tandem_metadata.stops import TooSlow
-from tandem_metadata.threads import Threads
 from tests import pgbouncer
 from tests.postgresql import PostgreSQL
 from tests.system import services

@@ -18,8 +18,8 @@ from mlflow.entities.webhook import WebhookEvent
 from mlflow.exceptions import MlflowException
 from sqlalchemy import create_engine, update
 
-from tandem_metadata.connections import parse_url
-from tandem_metadata.tables.deliveries import deliveries
+from tandem_metadata.database.pool import parse_url
+from tandem_metadata.database.tables.deliveries import deliveries
 from tests.receiver import Receiver, receiving
 from tests.system import services
 from tests.system.services import Process

@@ -6,11 +6,12 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from tandem_metadata import stranded, unshown
+from tandem_metadata import stranded
 from tandem_metadata.artifact_client import ArtifactClient
-from tandem_metadata.database_faults import refused
-from tandem_metadata.database_wait import DatabaseWait
-from tandem_metadata.db import Database
+from tandem_metadata.database import unshown
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.faults import refused
+from tandem_metadata.database.wait import DatabaseWait
 from tandem_metadata.routes import (
     absent,
     artifact_proxy,

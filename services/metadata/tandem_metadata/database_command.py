@@ -6,9 +6,10 @@ import sys
 import time
 from collections.abc import Iterator
 
-from tandem_metadata import optimization, revisions, sqlite_file, widening
-from tandem_metadata.database_faults import refused
-from tandem_metadata.db import Database
+from tandem_metadata.database import optimize as optimization
+from tandem_metadata.database import revisions, sqlite_file, widening
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.faults import refused
 from tandem_metadata.settings import Settings
 from tandem_shared.errors import Unavailable
 from tandem_shared.settings import SettingsError

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-from tandem_metadata import stops
-from tandem_metadata.db import SINCE, connections_in_use
-from tandem_metadata.stops import Reason, Stop
+from tandem_metadata.database import stops
+from tandem_metadata.database.database import SINCE, connections_in_use
+from tandem_metadata.database.stops import Reason, Stop
 
 C = TypeVar("C")
 R = TypeVar("R")

@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Final
 
-from tandem_metadata.db import Database
+from tandem_metadata.batching.thread_pool import Threads
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.stops import TooSlow
 from tandem_metadata.kept_runs import SECONDS, KeptRuns
 from tandem_metadata.lanes import Lane
-from tandem_metadata.stops import TooSlow
 from tandem_metadata.store import run_data, runs
 from tandem_metadata.store.run_search import Page
-from tandem_metadata.threads import Threads
 from tandem_shared.errors import Unavailable
 from tandem_shared.wire import codec
 

@@ -5,7 +5,7 @@ from collections import Counter
 from urllib.parse import urlsplit
 
 from tandem_metadata.artifact_roots import Roots
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.store import artifact_locations
 from tandem_shared.errors import ApiError, InvalidParameter, PermissionDenied
 

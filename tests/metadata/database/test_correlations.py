@@ -3,8 +3,9 @@
 import pytest
 from sqlalchemy import text
 
-from tandem_metadata import database_command, revisions
-from tandem_metadata.db import Database
+from tandem_metadata import database_command
+from tandem_metadata.database import revisions
+from tandem_metadata.database.database import Database
 from tandem_metadata.messages.batch import LogBatch
 from tandem_metadata.messages.runs import Param, RunTag
 from tandem_metadata.settings import Settings

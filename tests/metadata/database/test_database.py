@@ -14,12 +14,12 @@ import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import Connection, exc, select, text, update
 
-from tandem_metadata import connections, tables
-from tandem_metadata.db import Database, announce, parse_url
+from tandem_metadata.batching.thread_pool import Threads
+from tandem_metadata.database import pool, tables
+from tandem_metadata.database.database import Database, announce, parse_url
+from tandem_metadata.database.tables.tracking import experiments
 from tandem_metadata.lanes import Lane
 from tandem_metadata.settings import Settings
-from tandem_metadata.tables.tracking import experiments
-from tandem_metadata.threads import Threads
 from tandem_shared.errors import InvalidParameter, Unavailable
 from tandem_shared.settings import SettingsError, replace
 from tests.metadata.conftest import only_postgresql, only_sqlite, terminate_others
@@ -311,7 +311,7 @@ def test_a_connection_lost_while_idle_is_replaced(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, idle: bool
 ) -> None:
     if idle:
-        monkeypatch.setattr(connections, "_IDLE_SECONDS", 0.0)
+        monkeypatch.setattr(pool, "_IDLE_SECONDS", 0.0)
     other = Database(replace(settings, pool_size=1))
     other.ping()
     terminate_others(database)

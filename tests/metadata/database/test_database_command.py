@@ -9,11 +9,12 @@ import uuid
 import pytest
 from sqlalchemy import select
 
-from tandem_metadata import __main__, database_command, revisions
-from tandem_metadata.db import Database
+from tandem_metadata import __main__, database_command
+from tandem_metadata.database import revisions
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables.deliveries import OWN
+from tandem_metadata.database.tables.tracking import experiments
 from tandem_metadata.settings import Settings
-from tandem_metadata.tables.deliveries import OWN
-from tandem_metadata.tables.tracking import experiments
 from tandem_shared.settings import SettingsError
 from tests.postgresql import PostgreSQL
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tandem_metadata import database_command, db, revisions
-from tandem_metadata.connections import parse_url
-from tandem_metadata.database_faults import FULL, READ_ONLY
-from tandem_metadata.db import Database
+from tandem_metadata import database_command
+from tandem_metadata.database import database as db
+from tandem_metadata.database import revisions
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.faults import FULL, READ_ONLY
+from tandem_metadata.database.pool import parse_url
 from tandem_metadata.settings import Settings
 from tandem_shared.errors import Unavailable
 from tandem_shared.settings import SettingsError

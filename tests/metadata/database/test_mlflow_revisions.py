@@ -13,8 +13,8 @@ from sqlalchemy import create_engine
 from starlette.testclient import TestClient
 
 from tandem_metadata.app import create_app
-from tandem_metadata.connections import parse_url
-from tandem_metadata.revisions import SUPPORTED
+from tandem_metadata.database.pool import parse_url
+from tandem_metadata.database.revisions import SUPPORTED
 from tests.metadata.conftest import ARTIFACT_ROOT
 from tests.metadata.database import catalog, mlflow_tables
 from tests.metadata.database.test_schema import OWN

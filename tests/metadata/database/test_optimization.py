@@ -12,14 +12,14 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, create_engine, insert, text
 
-from tandem_metadata import database_command, optimization
-from tandem_metadata.connections import parse_url
-from tandem_metadata.db import Database
-from tandem_metadata.revisions import SUPPORTED
-from tandem_metadata.search import indexes
+from tandem_metadata import database_command
+from tandem_metadata.database import indexes, optimize
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.pool import parse_url
+from tandem_metadata.database.revisions import SUPPORTED
+from tandem_metadata.database.tables.tracking import runs
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import run_search
-from tandem_metadata.tables.tracking import runs
 from tandem_shared.settings import SettingsError
 from tests.metadata.database import catalog, mlflow_tables
 from tests.postgresql import PostgreSQL
@@ -103,7 +103,7 @@ def test_one_at_a_time_works_on_postgresql(
     settings = Settings(backend_store_uri=postgresql.uri(name))
     database = Database(settings)
     with database.write() as conn:
-        conn.exec_driver_sql(optimization._TRY_LOCK)
+        conn.exec_driver_sql(optimize._TRY_LOCK)
         with pytest.raises(SettingsError, match="Another `db optimize` is at work"):
             database_command.optimize(settings)
     assert database_command.optimize(settings) == 0

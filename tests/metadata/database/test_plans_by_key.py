@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from sqlalchemy import text
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.messages.runs import CreateRun, RunTag
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import run_creation, runs

@@ -9,11 +9,11 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import select
 
-from tandem_metadata import revisions, tables
-from tandem_metadata.db import Database
+from tandem_metadata.database import revisions, tables
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables.deliveries import OWN, deliveries
+from tandem_metadata.database.tables.tracking import experiments
 from tandem_metadata.settings import Settings
-from tandem_metadata.tables.deliveries import OWN, deliveries
-from tandem_metadata.tables.tracking import experiments
 from tandem_shared.settings import SettingsError
 from tests.metadata.conftest import ARTIFACT_ROOT
 
@@ -130,7 +130,7 @@ def test_a_role_that_may_not_create_tables_is_told_what_to_do(
 
 _PREPARE = """
 import sys
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 database = Database(Settings(backend_store_uri=sys.argv[1]))
 print("ready", flush=True)

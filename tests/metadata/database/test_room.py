@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.messages.batch import LogBatch
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.settings import Settings

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine
 
-from tandem_metadata.connections import parse_url
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.pool import parse_url
 from tandem_metadata.settings import Settings
 from tests.metadata.conftest import ARTIFACT_ROOT
 from tests.metadata.database import catalog, mlflow_tables

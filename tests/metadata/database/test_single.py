@@ -6,9 +6,9 @@ import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import Connection, exc
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.direct import Single
 from tandem_metadata.settings import Settings
-from tandem_metadata.single import Single
 from tandem_shared.errors import InvalidParameter, Unavailable
 from tandem_shared.settings import replace
 from tests.metadata.conftest import only_postgresql, terminate_others

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import insert
 from starlette.testclient import TestClient
 
-from tandem_metadata import unshown
 from tandem_metadata.app import create_app
-from tandem_metadata.db import Database
-from tandem_metadata.tables.traces import trace_info
+from tandem_metadata.database import unshown
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables.traces import trace_info
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -5,10 +5,11 @@ import logging
 import pytest
 from sqlalchemy import Connection, insert, select
 
-from tandem_metadata import database_command, widening
-from tandem_metadata.db import Database
+from tandem_metadata import database_command
+from tandem_metadata.database import widening
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables.tracking import experiment_tags
 from tandem_metadata.settings import Settings
-from tandem_metadata.tables.tracking import experiment_tags
 from tests.metadata.conftest import ARTIFACT_ROOT, only_postgresql
 from tests.metadata.database import mlflow_tables
 

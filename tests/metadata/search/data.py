@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from tandem_metadata.tables.tracking import (
+from tandem_metadata.database.tables.tracking import (
     datasets,
     experiment_tags,
     experiments,

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from tandem_metadata.tables.registry import (
+from tandem_metadata.database.tables.registry import (
     model_version_tags,
     model_versions,
     registered_model_aliases,

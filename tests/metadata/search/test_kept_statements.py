@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
+from tandem_metadata.database.tables.tracking import runs
 from tandem_metadata.search import kept_statements
 from tandem_metadata.search.order import order_runs
 from tandem_metadata.search.parser import parse_filter
 from tandem_metadata.search.run_fields import RUNS
 from tandem_metadata.search.run_pages import Search
-from tandem_metadata.tables.tracking import runs
 
 
 def _search(text: str, order_by: tuple[str, ...] = (), **fields: Any) -> Search:

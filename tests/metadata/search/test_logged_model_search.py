@@ -9,11 +9,11 @@ import msgspec
 import pytest
 from sqlalchemy import Connection, event, insert
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables import logged_models as tables
 from tandem_metadata.messages.logged_models import LoggedModel, SearchDataset, SearchOrderBy
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import logged_model_search
-from tandem_metadata.tables import logged_models as tables
 from tandem_shared.errors import InvalidParameter
 from tests.metadata.conftest import DATABASES
 from tests.metadata.search import data

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Table, insert, text
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables import logged_models as models
+from tandem_metadata.database.tables import registry, tracking
 from tandem_metadata.store import (
     experiment_search,
     logged_model_search,
@@ -15,8 +17,6 @@ from tandem_metadata.store import (
     registered_model_search,
     run_search,
 )
-from tandem_metadata.tables import logged_models as models
-from tandem_metadata.tables import registry, tracking
 from tests.metadata.conftest import only_postgresql
 
 _ROWS = 40

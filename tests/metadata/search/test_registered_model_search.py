@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.store import registered_model_search
 from tandem_shared.errors import InvalidParameter
 

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert
 
-from tandem_metadata.db import Database
-from tandem_metadata.search import indexes, run_pages
+from tandem_metadata.database import indexes
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables.tracking import experiments, latest_metrics, params, runs
+from tandem_metadata.search import run_pages
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import run_search
-from tandem_metadata.tables.tracking import experiments, latest_metrics, params, runs
 from tests.metadata.conftest import DATABASES
 from tests.postgresql import PostgreSQL
 

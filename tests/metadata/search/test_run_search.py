@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables.tracking import runs
 from tandem_metadata.store import run_search
-from tandem_metadata.tables.tracking import runs
 from tandem_shared.errors import InvalidParameter
 
 DEFAULT_ORDER = ["three", "five", "four", "two", "one", "six"]

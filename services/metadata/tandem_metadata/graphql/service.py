@@ -18,7 +18,7 @@ from graphql import (
 )
 from msgspec import Struct
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.graphql import limits, schema
 from tandem_metadata.graphql.resolvers import Reading
 from tandem_shared.errors import ApiError, InvalidParameter

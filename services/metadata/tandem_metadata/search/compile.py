@@ -22,8 +22,7 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from tandem_metadata.search.fields import PATTERNS, Condition, Entity, Operand
-from tandem_metadata.tables.tracking import (
+from tandem_metadata.database.tables.tracking import (
     datasets,
     experiment_tags,
     experiments,
@@ -34,6 +33,7 @@ from tandem_metadata.tables.tracking import (
     runs,
     tags,
 )
+from tandem_metadata.search.fields import PATTERNS, Condition, Entity, Operand
 from tandem_shared.errors import InvalidParameter
 
 RUN_TABLES: Final = {Entity.METRIC: latest_metrics, Entity.PARAM: params, Entity.TAG: tags}

@@ -23,11 +23,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
+from tandem_metadata.database.tables.tracking import runs
 from tandem_metadata.search.compile import run_clauses
 from tandem_metadata.search.fields import Condition, Field
 from tandem_metadata.search.order import order_runs
 from tandem_metadata.search.run_pages import Search
-from tandem_metadata.tables.tracking import runs
 
 _COMPARISONS: Final = frozenset({"=", "!=", "<", "<=", ">", ">="})
 """The operators whose value goes into the statement as it is."""

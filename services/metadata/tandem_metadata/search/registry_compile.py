@@ -13,14 +13,14 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, FromClause, Table, and_, type_coerce
 
-from tandem_metadata.search.compile import Clause, check_lookups, compare, compare_mine
-from tandem_metadata.search.fields import Condition, Entity
-from tandem_metadata.tables.registry import (
+from tandem_metadata.database.tables.registry import (
     model_version_tags,
     model_versions,
     registered_model_tags,
     registered_models,
 )
+from tandem_metadata.search.compile import Clause, check_lookups, compare, compare_mine
+from tandem_metadata.search.fields import Condition, Entity
 
 IS_PROMPT: Final = "mlflow.prompt.is_prompt"
 

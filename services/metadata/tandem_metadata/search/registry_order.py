@@ -5,13 +5,13 @@ A missing time counts as the smallest.
 
 from collections.abc import Sequence
 
+from tandem_metadata.database.tables.registry import model_versions, registered_models
 from tandem_metadata.search.fields import Resource
 from tandem_metadata.search.lexer import shown
 from tandem_metadata.search.model_version_fields import MODEL_VERSION_ORDER
 from tandem_metadata.search.order import Ordering, missing_smallest, never_missing, parsed
 from tandem_metadata.search.registered_model_fields import REGISTERED_MODEL_ORDER
 from tandem_metadata.search.registry_compile import VERSION_NUMBER
-from tandem_metadata.tables.registry import model_versions, registered_models
 from tandem_shared.errors import InvalidParameter
 
 

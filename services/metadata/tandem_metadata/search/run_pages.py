@@ -21,11 +21,11 @@ from sqlalchemy import (
     union_all,
 )
 
+from tandem_metadata.database.tables.tracking import latest_metrics, runs
 from tandem_metadata.search import page_token as tokens
 from tandem_metadata.search.compile import run_clauses
 from tandem_metadata.search.fields import Condition
 from tandem_metadata.search.order import Position, RunOrdering
-from tandem_metadata.tables.tracking import latest_metrics, runs
 
 Clause = ColumnElement[bool]
 

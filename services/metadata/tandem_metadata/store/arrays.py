@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from tandem_metadata.single import Statements
+from tandem_metadata.database.direct import Statements
 
 UNNESTED_TEXTS: Final = "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[])"
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, select
 
+from tandem_metadata.database.tables.tracking import datasets, input_tags, inputs
 from tandem_metadata.messages.datasets import (
     Dataset,
     DatasetInput,
@@ -15,7 +16,6 @@ from tandem_metadata.messages.datasets import (
 )
 from tandem_metadata.store import bulk, experiments, limits, runs
 from tandem_metadata.store.membership import among
-from tandem_metadata.tables.tracking import datasets, input_tags, inputs
 from tandem_shared.errors import InvalidParameter
 
 MAX_EXPERIMENTS = 20

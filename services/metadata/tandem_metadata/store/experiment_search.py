@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
 
+from tandem_metadata.database.tables.tracking import experiments
 from tandem_metadata.messages.experiments import Experiment
 from tandem_metadata.search import page_token as tokens
 from tandem_metadata.search.compile import experiment_clauses
@@ -13,7 +14,6 @@ from tandem_metadata.search.order import order_experiments
 from tandem_metadata.search.parser import parse_filter
 from tandem_metadata.store import enums
 from tandem_metadata.store import experiments as store
-from tandem_metadata.tables.tracking import experiments
 
 
 def search(

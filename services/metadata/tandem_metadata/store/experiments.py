@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
-from tandem_metadata import tables
+from tandem_metadata.database import tables
+from tandem_metadata.database.tables.tracking import experiment_tags, experiments, runs
 from tandem_metadata.messages.experiments import Experiment, ExperimentTag
 from tandem_metadata.store import artifact_locations, bulk, limits
 from tandem_metadata.store.logging_order import first_logged
 from tandem_metadata.store.membership import among
-from tandem_metadata.tables.tracking import experiment_tags, experiments, runs
 from tandem_shared.errors import AlreadyExists, InvalidParameter, InvalidState, NotFound
 
 _ID = re.compile(r"\s*[+-]?[0-9]+\s*")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from tandem_metadata.single import Statements
+from tandem_metadata.database.direct import Statements
 from tandem_metadata.store import metrics, runs
 from tandem_metadata.store.arrays import UNNESTED_TEXTS, is_postgresql, text_columns, texts
 from tandem_metadata.store.batch import Entry

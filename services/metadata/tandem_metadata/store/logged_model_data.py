@@ -6,6 +6,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, select
 
+from tandem_metadata.database.tables.logged_models import (
+    logged_model_metrics,
+    logged_model_params,
+    logged_model_tags,
+)
 from tandem_metadata.messages.logged_models import (
     LoggedModel,
     LoggedModelData,
@@ -17,11 +22,6 @@ from tandem_metadata.messages.logged_models import (
 from tandem_metadata.store.enums import LOGGED_MODEL_STATUS
 from tandem_metadata.store.logging_order import first_logged
 from tandem_metadata.store.membership import among
-from tandem_metadata.tables.logged_models import (
-    logged_model_metrics,
-    logged_model_params,
-    logged_model_tags,
-)
 from tandem_shared.wire.codec import json_double
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
+from tandem_metadata.database.tables.logged_models import logged_models
 from tandem_metadata.messages.logged_models import LoggedModel, SearchDataset, SearchOrderBy
 from tandem_metadata.search import page_token as tokens
 from tandem_metadata.search.limits import MAX_RESULTS, check_max_results
@@ -15,7 +16,6 @@ from tandem_metadata.search.parser import parse_filter
 from tandem_metadata.store import limits, logged_model_data
 from tandem_metadata.store.experiments import parse_id
 from tandem_metadata.store.membership import among
-from tandem_metadata.tables.logged_models import logged_models
 from tandem_shared.errors import NotFound
 
 DEFAULT_MAX_RESULTS: Final = 50

@@ -7,7 +7,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, select, update
 
-from tandem_metadata import tables
+from tandem_metadata.database import tables
+from tandem_metadata.database.tables.logged_models import (
+    logged_model_params,
+    logged_model_tags,
+    logged_models,
+)
 from tandem_metadata.messages.logged_models import (
     CreateLoggedModel,
     LoggedModel,
@@ -24,11 +29,6 @@ from tandem_metadata.store import (
 )
 from tandem_metadata.store.enums import LOGGED_MODEL_STATUS, name_of
 from tandem_metadata.store.membership import among
-from tandem_metadata.tables.logged_models import (
-    logged_model_params,
-    logged_model_tags,
-    logged_models,
-)
 from tandem_shared.errors import InvalidParameter, NotFound
 
 _NAME: Final = 500

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, select
 
+from tandem_metadata.database.tables.logged_models import logged_model_metrics, logged_models
+from tandem_metadata.database.tables.tracking import latest_metrics, metrics
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.store import bulk, limits, logging_order
 from tandem_metadata.store.membership import among
-from tandem_metadata.tables.logged_models import logged_model_metrics, logged_models
-from tandem_metadata.tables.tracking import latest_metrics, metrics
 from tandem_shared.errors import InvalidParameter
 
 _LARGEST = 1.7976931348623157e308

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from tandem_metadata.database.tables.registry import registered_model_aliases
 from tandem_metadata.messages.model_versions import ModelVersion
 from tandem_metadata.store import (
     limits,
@@ -13,7 +14,6 @@ from tandem_metadata.store import (
     registry_rows,
     webhook_events,
 )
-from tandem_metadata.tables.registry import registered_model_aliases
 from tandem_shared.errors import InvalidParameter
 
 LATEST: Final = "latest"

@@ -15,6 +15,8 @@ from urllib.parse import SplitResult, unquote, unquote_plus, urlsplit
 
 from sqlalchemy import Connection, Row, select
 
+from tandem_metadata.database.tables.logged_models import logged_models
+from tandem_metadata.database.tables.tracking import runs
 from tandem_metadata.store import (
     limits,
     model_aliases,
@@ -23,8 +25,6 @@ from tandem_metadata.store import (
     registry_rows,
 )
 from tandem_metadata.store.source_rules import Rules
-from tandem_metadata.tables.logged_models import logged_models
-from tandem_metadata.tables.tracking import runs
 from tandem_shared.errors import InvalidParameter, NotFound
 
 _PROXY: Final = ("2.0", "mlflow-artifacts", "artifacts")

@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
+from tandem_metadata.database.tables.registry import model_versions
 from tandem_metadata.messages.model_versions import ModelVersion
 from tandem_metadata.search import page_token as tokens
 from tandem_metadata.search.limits import check_max_results
@@ -15,7 +16,6 @@ from tandem_metadata.search.registry_compile import MODEL_VERSION_ROWS, matching
 from tandem_metadata.search.registry_order import order_model_versions
 from tandem_metadata.store import model_versions as store
 from tandem_metadata.store.membership import among
-from tandem_metadata.tables.registry import model_versions
 
 MAX_RESULTS: Final = 200_000
 """The largest page, and the page's size where none is asked for, as in MLflow."""

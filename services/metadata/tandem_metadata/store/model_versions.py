@@ -6,16 +6,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select, tuple_, update
 
+from tandem_metadata.database.tables.registry import (
+    model_version_tags,
+    model_versions,
+    registered_model_aliases,
+)
 from tandem_metadata.messages.model_versions import ModelVersion, ModelVersionTag
 from tandem_metadata.store import limits, registry_rows
 from tandem_metadata.store.logging_order import first_logged
 from tandem_metadata.store.membership import among, among_versions
 from tandem_metadata.store.registry_rows import DELETED as DELETED
-from tandem_metadata.tables.registry import (
-    model_version_tags,
-    model_versions,
-    registered_model_aliases,
-)
 from tandem_shared.errors import InvalidParameter, NotFound
 
 _ACTIVE = ("Staging", "Production")

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, select
 
+from tandem_metadata.database.tables.tracking import params
 from tandem_metadata.store import bulk
 from tandem_metadata.store.membership import among
-from tandem_metadata.tables.tracking import params
 from tandem_shared.errors import InvalidParameter
 
 _SHOWN = 250

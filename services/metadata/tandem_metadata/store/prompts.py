@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
 
-from tandem_metadata.tables.registry import registered_model_tags
+from tandem_metadata.database.tables.registry import registered_model_tags
 from tandem_shared.errors import AlreadyExists, InvalidParameter
 
 TAG: Final = "mlflow.prompt.is_prompt"

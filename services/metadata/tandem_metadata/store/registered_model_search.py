@@ -5,6 +5,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
+from tandem_metadata.database.tables.registry import registered_models
 from tandem_metadata.messages.registered_models import RegisteredModel
 from tandem_metadata.search import page_token as tokens
 from tandem_metadata.search.limits import check_max_results
@@ -13,7 +14,6 @@ from tandem_metadata.search.registered_model_fields import REGISTERED_MODELS
 from tandem_metadata.search.registry_compile import REGISTERED_MODEL_ROWS, matching
 from tandem_metadata.search.registry_order import order_registered_models
 from tandem_metadata.store import registered_models as store
-from tandem_metadata.tables.registry import registered_models
 
 DEFAULT_MAX_RESULTS: Final = 100
 MAX_RESULTS: Final = 1_000

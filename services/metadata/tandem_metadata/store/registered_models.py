@@ -7,7 +7,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
-from tandem_metadata import tables
+from tandem_metadata.database import tables
+from tandem_metadata.database.tables import registry
+from tandem_metadata.database.tables.registry import (
+    registered_model_aliases,
+    registered_model_tags,
+    registered_models,
+)
 from tandem_metadata.messages.model_versions import ModelVersion
 from tandem_metadata.messages.registered_models import (
     RegisteredModel,
@@ -24,12 +30,6 @@ from tandem_metadata.store import (
 )
 from tandem_metadata.store.logging_order import first_logged
 from tandem_metadata.store.membership import among
-from tandem_metadata.tables import registry
-from tandem_metadata.tables.registry import (
-    registered_model_aliases,
-    registered_model_tags,
-    registered_models,
-)
 from tandem_shared.errors import AlreadyExists
 
 _PROMPT_TAGS = (prompts.TAG, prompts.TYPE_TAG)

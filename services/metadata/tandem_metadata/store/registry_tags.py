@@ -5,11 +5,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, delete, update
 
-from tandem_metadata import tables
+from tandem_metadata.database import tables
+from tandem_metadata.database.tables.registry import model_version_tags, registered_model_tags
 from tandem_metadata.messages.model_versions import ModelVersionTag
 from tandem_metadata.messages.registered_models import RegisteredModelTag
 from tandem_metadata.store import bulk, limits, prompts, registry_rows, webhook_events
-from tandem_metadata.tables.registry import model_version_tags, registered_model_tags
 
 
 def check(tags: Sequence[RegisteredModelTag | ModelVersionTag], limit: int) -> dict[str, str]:

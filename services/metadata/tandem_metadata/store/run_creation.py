@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from tandem_metadata.database.direct import Statements
 from tandem_metadata.messages.runs import Run
-from tandem_metadata.single import Statements
 from tandem_metadata.store import experiments, groups, runs
 from tandem_metadata.store.arrays import is_postgresql, text_columns, texts
 from tandem_shared.errors import ApiError

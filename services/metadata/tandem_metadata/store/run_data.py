@@ -8,6 +8,15 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Select, Table, select
 
+from tandem_metadata.database.tables.tracking import (
+    datasets,
+    input_tags,
+    inputs,
+    latest_metrics,
+    params,
+    runs,
+    tags,
+)
 from tandem_metadata.messages.datasets import (
     Dataset,
     DatasetInput,
@@ -21,15 +30,6 @@ from tandem_metadata.messages.metrics import Metric
 from tandem_metadata.messages.runs import Param, Run, RunData, RunInfo, RunTag
 from tandem_metadata.store import logging_order, run_rows
 from tandem_metadata.store.membership import among
-from tandem_metadata.tables.tracking import (
-    datasets,
-    input_tags,
-    inputs,
-    latest_metrics,
-    params,
-    runs,
-    tags,
-)
 from tandem_shared.wire.codec import json_double
 
 T = TypeVar("T")

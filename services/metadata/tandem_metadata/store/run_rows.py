@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 
-from tandem_metadata.connections import BINARY
+from tandem_metadata.database.pool import BINARY
 from tandem_metadata.store.arrays import texts
 from tandem_metadata.store.logging_order import NEVER_UPDATED
 from tandem_metadata.store.snapshots import SNAPSHOT

@@ -5,8 +5,10 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Row, select, type_coerce
 
+from tandem_metadata.database import indexes
+from tandem_metadata.database.tables.tracking import runs
 from tandem_metadata.messages.runs import Run, RunInfo
-from tandem_metadata.search import indexes, kept_statements, run_pages
+from tandem_metadata.search import kept_statements, run_pages
 from tandem_metadata.search import page_token as tokens
 from tandem_metadata.search.compile import check_run_conditions
 from tandem_metadata.search.fields import is_id
@@ -19,7 +21,6 @@ from tandem_metadata.search.run_pages import Search
 from tandem_metadata.store import enums, run_data
 from tandem_metadata.store.arrays import is_postgresql
 from tandem_metadata.store.snapshots import SNAPSHOT_COLUMN
-from tandem_metadata.tables.tracking import runs
 from tandem_shared.errors import InvalidParameter
 
 DEFAULT_MAX_RESULTS: Final = 1_000

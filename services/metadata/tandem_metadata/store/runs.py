@@ -9,7 +9,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.exc import DataError
 
-from tandem_metadata import tables
+from tandem_metadata.database import tables
+from tandem_metadata.database.tables.tracking import runs, tags
 from tandem_metadata.messages.datasets import RunInputs
 from tandem_metadata.messages.runs import CreateRun, Run, RunData, RunInfo, RunTag, UpdateRun
 from tandem_metadata.store import (
@@ -22,7 +23,6 @@ from tandem_metadata.store import (
     run_names,
 )
 from tandem_metadata.store.enums import RUN_STATUS, name_of
-from tandem_metadata.tables.tracking import runs, tags
 from tandem_shared.errors import InvalidParameter, NotFound
 
 NAME_TAG = "mlflow.runName"

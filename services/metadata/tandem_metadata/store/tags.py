@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.exc import DataError
 
-from tandem_metadata import tables
+from tandem_metadata.database import tables
+from tandem_metadata.database.tables.tracking import experiment_tags, tags
 from tandem_metadata.messages.runs import RunTag, UpdateRun
 from tandem_metadata.store import experiments, limits, runs
-from tandem_metadata.tables.tracking import experiment_tags, tags
 from tandem_shared.errors import InvalidParameter, NotFound
 from tandem_shared.wire import json_values
 

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from tandem_metadata.database.tables import registry
+from tandem_metadata.database.tables.logged_models import logged_model_tags, logged_models
 from tandem_metadata.messages.model_versions import CreateModelVersion, ModelVersion
 from tandem_metadata.store import (
     limits,
@@ -18,8 +20,6 @@ from tandem_metadata.store import (
 )
 from tandem_metadata.store.model_sources import Given, Source
 from tandem_metadata.store.source_rules import Rules
-from tandem_metadata.tables import registry
-from tandem_metadata.tables.logged_models import logged_model_tags, logged_models
 from tandem_shared.errors import InvalidParameter, NotFound
 
 VERSIONS_TAG: Final = "mlflow.modelVersions"

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, update
 
+from tandem_metadata.database.tables.deliveries import deliveries
+from tandem_metadata.database.tables.webhooks import webhooks
 from tandem_metadata.store.membership import among
-from tandem_metadata.tables.deliveries import deliveries
-from tandem_metadata.tables.webhooks import webhooks
 
 _ALIVE = and_(webhooks.c.status == "ACTIVE", webhooks.c.deleted_timestamp.is_(None))
 

@@ -12,9 +12,9 @@ from typing import Final
 
 from sqlalchemy import Connection, insert, select
 
-from tandem_metadata.db import announce
-from tandem_metadata.tables.deliveries import deliveries
-from tandem_metadata.tables.webhooks import webhook_events, webhooks
+from tandem_metadata.database.database import announce
+from tandem_metadata.database.tables.deliveries import deliveries
+from tandem_metadata.database.tables.webhooks import webhook_events, webhooks
 from tandem_shared.wire import codec
 
 RECORDED: Final = "webhook deliveries"

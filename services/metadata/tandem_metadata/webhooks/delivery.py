@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 import prometheus_client
 from sqlalchemy import Connection
 
-from tandem_metadata.db import Database
+from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import webhook_deliveries as store
 from tandem_metadata.store.webhook_deliveries import Claimed, Waiting

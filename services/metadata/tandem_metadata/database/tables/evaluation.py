@@ -14,7 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from tandem_metadata.tables.base import METADATA
+from tandem_metadata.database.tables.base import METADATA
 
 
 def _of_dataset(table: str) -> ForeignKeyConstraint:

@@ -9,8 +9,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from starlette.requests import ClientDisconnect
 
-from tandem_metadata.db import SINCE, connections_in_use
-from tandem_metadata.stops import Abandoned, Watch
+from tandem_metadata.database.database import SINCE, connections_in_use
+from tandem_metadata.database.stops import Abandoned, Watch
 from tandem_shared.concurrency.cancellation import finish
 
 P = ParamSpec("P")

@@ -6,7 +6,7 @@ own migrations go on from here: `mlflow db upgrade` finds the revision's name an
 
 from alembic import op
 
-from tandem_metadata.tables import METADATA
+from tandem_metadata.database.tables import METADATA
 
 revision = "3da73c924c2f"
 down_revision = None

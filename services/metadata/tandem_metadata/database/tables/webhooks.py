@@ -10,7 +10,7 @@ from sqlalchemy import (
     Table,
 )
 
-from tandem_metadata.tables.base import METADATA
+from tandem_metadata.database.tables.base import METADATA
 
 webhooks = Table(
     "webhooks",

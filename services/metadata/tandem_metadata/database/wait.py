@@ -14,9 +14,9 @@ from typing import Final, TypeVar
 from prometheus_client import Gauge
 from sqlalchemy import exc
 
-from tandem_metadata import database_faults, revisions, sqlite_file
-from tandem_metadata.database_faults import sqlstate
-from tandem_metadata.db import Database
+from tandem_metadata.database import faults, revisions, sqlite_file
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.faults import sqlstate
 from tandem_shared.errors import Unavailable
 
 V = TypeVar("V")
@@ -87,7 +87,7 @@ class DatabaseWait:
         except Exception as error:
             sentence = "The service cannot look at its database; its log has the reason."
             if isinstance(error, exc.DBAPIError):
-                reason = database_faults.reason(error, self._database.url)
+                reason = faults.reason(error, self._database.url)
             else:
                 reason = f"{type(error).__name__}: {error}"
         if reason is None:

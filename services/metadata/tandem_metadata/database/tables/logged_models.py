@@ -14,7 +14,7 @@ from sqlalchemy import (
     Text,
 )
 
-from tandem_metadata.tables.base import METADATA, RUN_ID
+from tandem_metadata.database.tables.base import METADATA, RUN_ID
 
 
 def _of_model(table: str) -> ForeignKeyConstraint:

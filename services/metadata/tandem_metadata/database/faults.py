@@ -11,7 +11,7 @@ from typing import Final
 import psycopg
 from sqlalchemy import URL, exc
 
-from tandem_metadata import sqlite_file
+from tandem_metadata.database import sqlite_file
 from tandem_shared.errors import ApiError, InvalidParameter, Unavailable
 from tandem_shared.settings import SettingsError
 

@@ -5,8 +5,8 @@ from typing import Final
 
 from sqlalchemy import exc, func, select
 
-from tandem_metadata.db import Database
-from tandem_metadata.tables.traces import trace_info
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables.traces import trace_info
 from tandem_shared.errors import ApiError
 
 _COUNTED: Final = 10_000

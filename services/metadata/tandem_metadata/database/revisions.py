@@ -9,8 +9,8 @@ from typing import Final
 
 from sqlalchemy import Connection, exc, inspect, text
 
-from tandem_metadata import widening
-from tandem_metadata.tables.deliveries import OWN
+from tandem_metadata.database import widening
+from tandem_metadata.database.tables.deliveries import OWN
 from tandem_shared.settings import SettingsError
 
 CREATED: Final = "3da73c924c2f"
@@ -305,6 +305,6 @@ def _create(conn: Connection) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", "tandem_metadata:migrations")
+    config.set_main_option("script_location", "tandem_metadata.database:migrations")
     config.attributes["connection"] = conn
     command.upgrade(config, CREATED)

@@ -12,11 +12,10 @@ from typing import Final
 
 from sqlalchemy import Connection, exc, inspect, text
 
-from tandem_metadata import revisions
-from tandem_metadata.database_faults import sqlstate
-from tandem_metadata.db import Database
-from tandem_metadata.search import indexes
-from tandem_metadata.search.indexes import Index
+from tandem_metadata.database import indexes, revisions
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.faults import sqlstate
+from tandem_metadata.database.indexes import Index
 from tandem_shared.settings import SettingsError
 
 Say = Callable[[str], None]

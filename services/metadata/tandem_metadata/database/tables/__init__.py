@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tandem_metadata.tables import (
+from tandem_metadata.database.tables import (
     evaluation,
     logged_models,
     registry,
@@ -11,7 +11,7 @@ from tandem_metadata.tables import (
     tracking,
     webhooks,
 )
-from tandem_metadata.tables.base import METADATA
+from tandem_metadata.database.tables.base import METADATA
 
 __all__ = [
     "METADATA",

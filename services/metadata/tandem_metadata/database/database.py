@@ -19,8 +19,10 @@ import psycopg
 from prometheus_client import Counter, Histogram
 from sqlalchemy import Connection, Engine, event, exc
 
-from tandem_metadata import database_faults, revisions, sqlite_file, stops
-from tandem_metadata.connections import (
+from tandem_metadata.database import faults, revisions, sqlite_file, stops
+from tandem_metadata.database.direct import Refused, Single, borrowed
+from tandem_metadata.database.faults import FULL, READ_ONLY, is_busy, is_interrupted, sqlstate
+from tandem_metadata.database.pool import (
     OTHER_LEVELS,
     POOL_SIZE,
     DatabaseSettings,
@@ -31,9 +33,7 @@ from tandem_metadata.connections import (
     replace,
     set_busy_timeout,
 )
-from tandem_metadata.database_faults import FULL, READ_ONLY, is_busy, is_interrupted, sqlstate
-from tandem_metadata.single import Refused, Single, borrowed
-from tandem_metadata.stops import Stop, TooSlow
+from tandem_metadata.database.stops import Stop, TooSlow
 from tandem_shared.errors import Unavailable
 
 T = TypeVar("T")
@@ -273,7 +273,7 @@ class Database:
         try:
             yield
         except exc.DBAPIError as error:
-            answer = database_faults.answer(error, self.url)
+            answer = faults.answer(error, self.url)
             if answer is None:
                 raise
             if answer.message == FULL and self.dialect == "postgresql":

@@ -13,7 +13,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from tandem_metadata.tables.base import METADATA, RUN_ID
+from tandem_metadata.database.tables.base import METADATA, RUN_ID
 
 registered_models = Table(
     "registered_models",

@@ -17,7 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from tandem_metadata.tables.base import METADATA, RUN_ID
+from tandem_metadata.database.tables.base import METADATA, RUN_ID
 
 
 def _is_nan_check() -> CheckConstraint:

@@ -1,0 +1,1 @@
+"""The database: connections, transactions, tables, revisions, indexes, and what its faults mean."""
