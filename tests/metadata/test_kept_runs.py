@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, text
 
-from tandem_metadata import kept_runs
-from tandem_metadata import reader as reading
+from tandem_metadata.batching import reader as reading
+from tandem_metadata.batching import run_cache
+from tandem_metadata.batching.reader import Reader
+from tandem_metadata.batching.run_cache import KeptRuns
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.database.database import Database
-from tandem_metadata.kept_runs import KeptRuns
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.messages.runs import UpdateRun
-from tandem_metadata.reader import Reader
 from tandem_metadata.store import batch, run_data, run_search, runs
 from tandem_metadata.store.run_search import Page
 from tandem_shared.wire import codec
@@ -51,14 +51,14 @@ def test_runs_are_not_kept_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = KeptRuns()
     kept.put("1:1:", {"a": b"1"})
     assert kept.forget()
-    monkeypatch.setattr(kept_runs, "SECONDS", -1.0)
+    monkeypatch.setattr(run_cache, "SECONDS", -1.0)
     kept.put("1:2:", {"a": b"1"})
     assert kept.find("1:2:", ["a"]) is None
     assert not kept.forget()
 
 
 def test_no_more_than_some_megabytes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept_runs, "_MAX_BYTES", 3)
+    monkeypatch.setattr(run_cache, "_MAX_BYTES", 3)
     kept = KeptRuns()
     kept.put("1:1:", {"a": b"12"})
     kept.put("1:1:", {"b": b"34"})
@@ -124,7 +124,7 @@ def test_a_page_is_read_once_while_nothing_is_written(database: Database) -> Non
 def test_an_idle_service_lets_go_of_what_it_kept(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (kept_runs, reading):
+    for module in (run_cache, reading):
         monkeypatch.setattr(module, "SECONDS", 0.05)
     ids = [new_run(database) for _ in range(_RUNS)]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tandem_metadata.lanes import Lane
+from tandem_metadata.batching.batcher import Lane
 from tandem_shared.errors import NotFound, Unavailable
 
 

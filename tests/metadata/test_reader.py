@@ -10,12 +10,12 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event, insert
 
+from tandem_metadata.batching.reader import Reader
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables import tracking
 from tandem_metadata.messages.batch import LogBatch, LoggedEntry
 from tandem_metadata.messages.metrics import LoggedMetric
-from tandem_metadata.reader import Reader
 from tandem_metadata.store import batch
 from tandem_metadata.store.run_search import Page
 from tandem_shared.errors import NotFound

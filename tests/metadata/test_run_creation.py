@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import update
 
 from tandem_metadata.batching.thread_pool import Threads
+from tandem_metadata.batching.writer import Writer
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables import tracking
 from tandem_metadata.messages.runs import CreateRun, Run, RunTag
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import run_data, runs
-from tandem_metadata.writer import Writer
 from tandem_shared.errors import InvalidParameter
 
 

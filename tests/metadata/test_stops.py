@@ -14,12 +14,12 @@ from prometheus_client import REGISTRY
 from sqlalchemy import Connection
 from starlette.requests import ClientDisconnect
 
+from tandem_metadata.batching.batcher import Lane
+from tandem_metadata.batching.reader import Reader
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.database import stops
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.stops import TooSlow
-from tandem_metadata.lanes import Lane
-from tandem_metadata.reader import Reader
 from tandem_metadata.settings import Settings
 from tandem_shared.errors import NotFound, Unavailable
 from tandem_shared.settings import replace

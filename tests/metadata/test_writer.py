@@ -12,6 +12,7 @@ from sqlalchemy import Connection, event, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tandem_metadata.batching.thread_pool import Threads
+from tandem_metadata.batching.writer import Writer
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.direct import Single, Statements
 from tandem_metadata.database.tables import tracking
@@ -20,7 +21,6 @@ from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.messages.runs import CreateRun, Run, RunTag
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import batch, groups, run_data, runs
-from tandem_metadata.writer import Writer
 from tandem_shared.errors import InvalidParameter, NotFound, Unavailable
 from tests.metadata.logging_client import new_run
 

@@ -14,11 +14,11 @@ import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import Connection, exc, select, text, update
 
+from tandem_metadata.batching.batcher import Lane
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.database import pool, tables
 from tandem_metadata.database.database import Database, announce, parse_url
 from tandem_metadata.database.tables.tracking import experiments
-from tandem_metadata.lanes import Lane
 from tandem_metadata.settings import Settings
 from tandem_shared.errors import InvalidParameter, Unavailable
 from tandem_shared.settings import SettingsError, replace

@@ -9,12 +9,12 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tandem_metadata.batching.reader import Reader
 from tandem_metadata.batching.thread_pool import Threads
+from tandem_metadata.batching.writer import Writer
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.stops import CLIENT
-from tandem_metadata.reader import Reader
 from tandem_metadata.settings import Settings
-from tandem_metadata.writer import Writer
 from tandem_shared.http.router import Route, api_routes, json_response, read_message
 from tandem_shared.wire import codec
 

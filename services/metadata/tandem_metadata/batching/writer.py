@@ -13,9 +13,9 @@ from typing import Final
 from prometheus_client import Histogram
 from sqlalchemy import Connection
 
+from tandem_metadata.batching.batcher import Lane
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.database.database import Database
-from tandem_metadata.lanes import Lane
 from tandem_metadata.messages.runs import Run
 from tandem_metadata.store import batch, groups, run_creation, runs
 from tandem_shared.errors import Unavailable

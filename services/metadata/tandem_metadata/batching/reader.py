@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Final
 
+from tandem_metadata.batching.batcher import Lane
+from tandem_metadata.batching.run_cache import SECONDS, KeptRuns
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.stops import TooSlow
-from tandem_metadata.kept_runs import SECONDS, KeptRuns
-from tandem_metadata.lanes import Lane
 from tandem_metadata.store import run_data, runs
 from tandem_metadata.store.run_search import Page
 from tandem_shared.errors import Unavailable
