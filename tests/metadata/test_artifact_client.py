@@ -2,7 +2,7 @@
 
 import pytest
 
-from tandem_metadata.artifact_client import ArtifactClient
+from tandem_metadata.artifacts.client import ArtifactClient
 from tandem_metadata.settings import Settings
 from tandem_metadata.ui.policy import content_security_policy
 from tandem_shared.errors import InvalidParameter, PermissionDenied

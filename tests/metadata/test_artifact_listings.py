@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tandem_metadata.artifact_listings import WHOLE, FileInfo, NoListing, Packed, Reader
+from tandem_metadata.artifacts.listing_parser import WHOLE, FileInfo, NoListing, Packed, Reader
 
 NAMES = ['a"b', "},{", "[]", "\\", "ä", "漢\U0001f600", "\\u0041", "x" * 500]
 MANY = [

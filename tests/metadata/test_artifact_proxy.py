@@ -3,7 +3,7 @@
 import pytest
 from starlette.testclient import TestClient
 
-from tandem_metadata.artifact_roots import Roots
+from tandem_metadata.artifacts.roots import Roots
 from tandem_metadata.routes import artifact_proxy
 from tandem_metadata.settings import Settings
 from tandem_shared.http.router import Router

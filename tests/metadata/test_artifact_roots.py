@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tandem_metadata.artifact_roots import Roots
+from tandem_metadata.artifacts.roots import Roots
 from tandem_metadata.settings import Settings
 from tandem_shared.errors import InvalidParameter
 from tandem_shared.settings import SettingsError, load

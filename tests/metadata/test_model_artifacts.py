@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert, update
 from starlette.testclient import TestClient
 
-from tandem_metadata.artifact_client import ArtifactClient
+from tandem_metadata.artifacts.client import ArtifactClient
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables.logged_models import logged_models
 from tandem_metadata.database.tables.registry import model_versions, registered_models

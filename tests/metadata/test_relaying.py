@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tandem_metadata import artifact_client
+from tandem_metadata.artifacts import client
 from tandem_shared.errors import Unavailable
 from tandem_shared.http import transfers
 from tandem_shared.http.transfers import TooSlow
@@ -58,7 +58,7 @@ def test_an_artifact_that_breaks_off_does_not_end_as_if_whole(
 def test_a_client_that_takes_nothing_in_does_not_hold_its_connection(
     service: Metadata, host: ArtifactsHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(artifact_client, "STALL_SECONDS", 0.1)
+    monkeypatch.setattr(client, "STALL_SECONDS", 0.1)
     path, _, query = service.urls(FETCH, "a.txt")[0].partition("?")
 
     async def stall() -> None:
@@ -130,8 +130,8 @@ def test_slow_readers_make_way_for_others(
 def test_too_many_downloads_are_turned_away_and_hold_no_listing_up(
     host: ArtifactsHost, sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(artifact_client, "FETCHES", 1)
-    monkeypatch.setattr(artifact_client, "LISTINGS", 1)
+    monkeypatch.setattr(client, "FETCHES", 1)
+    monkeypatch.setattr(client, "LISTINGS", 1)
     monkeypatch.setattr(transfers, "PATIENCE_SECONDS", 1)
     monkeypatch.setattr(transfers, "_LOOK_SECONDS", 0.1)
     begun, ended = threading.Event(), threading.Event()

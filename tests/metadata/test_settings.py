@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tandem_metadata.artifact_roots import Roots
+from tandem_metadata.artifacts.roots import Roots
 from tandem_metadata.settings import Settings
 from tandem_shared.settings import SettingsError, load
 

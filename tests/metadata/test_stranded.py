@@ -5,8 +5,8 @@ import logging
 import pytest
 from sqlalchemy import insert
 
-from tandem_metadata import stranded
-from tandem_metadata.artifact_roots import Roots
+from tandem_metadata.artifacts import stranded
+from tandem_metadata.artifacts.roots import Roots
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables.tracking import experiments
 from tandem_metadata.settings import Settings

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tandem_metadata.turns import Turns
+from tandem_metadata.artifacts.fair_turns import Turns
 
 
 def test_one_goes_on_at_each_turn_of_the_loop_and_all_in_order() -> None:

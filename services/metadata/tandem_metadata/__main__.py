@@ -8,7 +8,7 @@ import math
 import os
 import sys
 
-from tandem_metadata.artifact_roots import Roots
+from tandem_metadata.artifacts.roots import Roots
 from tandem_metadata.settings import ACCEPTED_SWITCHES, NAME, REFUSED_FLAGS, Settings
 from tandem_metadata.ui.assets import Assets
 from tandem_shared import cli

@@ -6,8 +6,8 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from tandem_metadata import stranded
-from tandem_metadata.artifact_client import ArtifactClient
+from tandem_metadata.artifacts import stranded
+from tandem_metadata.artifacts.client import ArtifactClient
 from tandem_metadata.database import unshown
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.faults import refused

@@ -9,7 +9,7 @@ import asyncio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from tandem_metadata.artifact_roots import Roots
+from tandem_metadata.artifacts.roots import Roots
 from tandem_shared.errors import NotSupported
 from tandem_shared.http.router import Handler, Route, api_routes
 

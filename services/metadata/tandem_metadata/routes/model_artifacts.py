@@ -4,7 +4,7 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tandem_metadata.artifact_client import ArtifactClient
+from tandem_metadata.artifacts.client import ArtifactClient
 from tandem_metadata.routes.artifacts import read
 from tandem_metadata.routes.endpoint import Context
 from tandem_metadata.routes.relaying import fetch, listing, relay

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from tandem_metadata.artifact_client import ArtifactClient
-from tandem_metadata.artifact_roots import Location
+from tandem_metadata.artifacts.client import ArtifactClient
+from tandem_metadata.artifacts.roots import Location
 from tandem_shared.http.artifact_headers import SANDBOX, disposition
 from tandem_shared.http.router import json_response
 from tandem_shared.http.transfers import Transfer

@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from urllib.parse import urlsplit
 
-from tandem_metadata.artifact_roots import Roots
+from tandem_metadata.artifacts.roots import Roots
 from tandem_metadata.database.database import Database
 from tandem_metadata.store import artifact_locations
 from tandem_shared.errors import ApiError, InvalidParameter, PermissionDenied

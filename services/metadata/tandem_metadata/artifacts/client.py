@@ -12,10 +12,10 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from tandem_metadata.artifact_listings import FileInfo, NoListing, Packed, Reader
-from tandem_metadata.artifact_roots import Location, Roots
+from tandem_metadata.artifacts.fair_turns import Turns
+from tandem_metadata.artifacts.listing_parser import FileInfo, NoListing, Packed, Reader
+from tandem_metadata.artifacts.roots import Location, Roots
 from tandem_metadata.settings import Settings
-from tandem_metadata.turns import Turns
 from tandem_shared.errors import (
     ApiError,
     InvalidParameter,
