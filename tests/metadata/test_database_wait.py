@@ -14,8 +14,8 @@ from prometheus_client import REGISTRY
 from sqlalchemy import inspect, select
 from starlette.testclient import TestClient
 
-from tandem_metadata import database_command
 from tandem_metadata.app import create_app
+from tandem_metadata.cli import db
 from tandem_metadata.database import revisions
 from tandem_metadata.database import wait as database_wait
 from tandem_metadata.database.database import Database
@@ -110,7 +110,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
 
 
 def _upgrade(uri: str) -> None:
-    database_command.upgrade(Settings(backend_store_uri=uri))
+    db.upgrade(Settings(backend_store_uri=uri))
 
 
 def test_an_empty_database_is_left_empty_until_it_is_migrated(

@@ -35,7 +35,7 @@ def main() -> int:
 
 def _prepare(settings: Settings) -> None:
     """Refuse bad settings, and make the tables if wanted, once, before workers start."""
-    from tandem_metadata import database_command
+    from tandem_metadata.cli import db as database_command
 
     root = settings.artifact_root()
     Roots(settings)
@@ -71,19 +71,19 @@ def _add_db(subparsers: cli.Subparsers) -> None:
 
 
 def _upgrade(parsed: argparse.Namespace) -> int:
-    from tandem_metadata import database_command
+    from tandem_metadata.cli import db as database_command
 
     return database_command.upgrade(_settings(parsed), parsed.wait_seconds)
 
 
 def _current(parsed: argparse.Namespace) -> int:
-    from tandem_metadata import database_command
+    from tandem_metadata.cli import db as database_command
 
     return database_command.current(_settings(parsed))
 
 
 def _optimize(parsed: argparse.Namespace) -> int:
-    from tandem_metadata import database_command
+    from tandem_metadata.cli import db as database_command
 
     return database_command.optimize(_settings(parsed), drop=parsed.drop)
 

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from tandem_metadata import database_command
+from tandem_metadata.cli import db
 from tandem_metadata.database import revisions
 from tandem_metadata.database.database import Database
 from tandem_metadata.messages.batch import LogBatch
@@ -55,7 +55,7 @@ def test_another_database_learns_by_db_optimize(database: Database, settings: Se
         conn.exec_driver_sql("ANALYZE params")
     assert _expected(database, "params") < _RUNS / 4
     for _ in range(2):
-        assert database_command.optimize(settings) == 0
+        assert db.optimize(settings) == 0
         with database.read() as conn:
             assert conn.execute(_NAMES).scalars().all() == new
         assert _expected(database, "params") == pytest.approx(_RUNS, rel=0.25)

@@ -9,7 +9,8 @@ import uuid
 import pytest
 from sqlalchemy import select
 
-from tandem_metadata import __main__, database_command
+from tandem_metadata import __main__
+from tandem_metadata.cli import db
 from tandem_metadata.database import revisions
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables.deliveries import OWN
@@ -26,9 +27,9 @@ def test_upgrade_creates_the_tables_of_an_empty_database(
     database = Database(settings)
     database.ping()  # makes SQLite's file
     database.close()
-    assert database_command.current(settings) == 1
-    assert database_command.upgrade(settings) == 0
-    assert database_command.current(settings) == 0
+    assert db.current(settings) == 1
+    assert db.upgrade(settings) == 0
+    assert db.current(settings) == 0
     assert capsys.readouterr().out.splitlines() == [
         "no revision (not supported)",
         "Created the tables of revision 3da73c924c2f.",
@@ -40,8 +41,8 @@ def test_a_service_adds_the_default_experiment_to_an_upgraded_database(
     backend_store_uri: str,
 ) -> None:
     settings = Settings(backend_store_uri=backend_store_uri)
-    database_command.upgrade(settings)
-    database_command.prepare(settings, "mlflow-artifacts:/")
+    db.upgrade(settings)
+    db.prepare(settings, "mlflow-artifacts:/")
     database = Database(settings)
     with database.read() as conn:
         assert conn.execute(select(experiments.c.artifact_location)).scalars().all() == [
@@ -53,7 +54,7 @@ def test_a_service_adds_the_default_experiment_to_an_upgraded_database(
 def test_upgrade_leaves_a_supported_database_as_it_is(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert database_command.upgrade(settings) == 0
+    assert db.upgrade(settings) == 0
     assert "nothing to do" in capsys.readouterr().out
 
 
@@ -62,9 +63,9 @@ def test_upgrade_adds_the_tables_that_are_tandems_own(
 ) -> None:
     with database.write() as conn:
         OWN.drop_all(conn)
-    assert database_command.upgrade(settings) == 0
+    assert db.upgrade(settings) == 0
     assert "Added Tandem's own tables" in capsys.readouterr().out
-    assert database_command.upgrade(settings) == 0
+    assert db.upgrade(settings) == 0
     assert "nothing to do" in capsys.readouterr().out
 
 
@@ -73,12 +74,12 @@ def test_upgrade_refuses_tables_that_are_not_mlflows(database: Database) -> None
         conn.exec_driver_sql("DROP TABLE alembic_version")
     uri = database.url.render_as_string(hide_password=False)
     with pytest.raises(SettingsError, match="no revision"):
-        database_command.upgrade(Settings(backend_store_uri=uri))
+        db.upgrade(Settings(backend_store_uri=uri))
 
 
 def test_a_database_that_does_not_answer_ends_the_command_with_a_sentence() -> None:
     settings = Settings(backend_store_uri="postgresql://someone:secret@127.0.0.1:1/name")
-    for command in (database_command.current, database_command.upgrade):
+    for command in (db.current, db.upgrade):
         with pytest.raises(SettingsError, match=r"--backend-store-uri: .* refused"):
             command(settings)
 
@@ -89,7 +90,7 @@ def test_upgrade_waits_for_a_database_that_does_not_answer_yet(
     name = f"later_{uuid.uuid4().hex}"
     timer = threading.Timer(1.5, postgresql.execute, [f"CREATE DATABASE {name}"])
     timer.start()
-    assert database_command.upgrade(Settings(backend_store_uri=postgresql.uri(name)), 60) == 0
+    assert db.upgrade(Settings(backend_store_uri=postgresql.uri(name)), 60) == 0
     timer.join()
     postgresql.drop(name)
     shown = capsys.readouterr()
@@ -103,7 +104,7 @@ def test_upgrade_does_not_wait_longer_than_it_is_told(capsys: pytest.CaptureFixt
     settings = Settings(backend_store_uri="postgresql://someone:secret@127.0.0.1:1/name")
     began = time.monotonic()
     with pytest.raises(SettingsError, match="refused"):
-        database_command.upgrade(settings, 2.5)
+        db.upgrade(settings, 2.5)
     assert 1 < time.monotonic() - began < 15
     assert "secret" not in capsys.readouterr().err
 

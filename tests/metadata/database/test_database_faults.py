@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tandem_metadata import database_command
+from tandem_metadata.cli import db as database_command
 from tandem_metadata.database import database as db
 from tandem_metadata.database import revisions
 from tandem_metadata.database.database import Database

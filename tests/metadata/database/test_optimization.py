@@ -12,7 +12,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, create_engine, insert, text
 
-from tandem_metadata import database_command
+from tandem_metadata.cli import db
 from tandem_metadata.database import indexes, optimize
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.pool import parse_url
@@ -105,8 +105,8 @@ def test_one_at_a_time_works_on_postgresql(
     with database.write() as conn:
         conn.exec_driver_sql(optimize._TRY_LOCK)
         with pytest.raises(SettingsError, match="Another `db optimize` is at work"):
-            database_command.optimize(settings)
-    assert database_command.optimize(settings) == 0
+            db.optimize(settings)
+    assert db.optimize(settings) == 0
     database.close()
     postgresql.drop(name)
 
@@ -123,7 +123,7 @@ def test_a_role_that_does_not_own_the_tables_is_told(
     owner.dispose()
     uri = postgresql.uri(name).replace("postgres@", f"{role}@")
     with pytest.raises(SettingsError, match="the role that owns the tables"):
-        database_command.optimize(Settings(backend_store_uri=uri))
+        db.optimize(Settings(backend_store_uri=uri))
     postgresql.drop(name)
     postgresql.execute(f"DROP ROLE {role}")
 
@@ -132,12 +132,12 @@ def test_a_database_that_is_not_mlflows_is_refused(backend_store_uri: str) -> No
     other = create_engine(parse_url(backend_store_uri))
     if other.dialect.name == "postgresql":  # a file that is not there is refused as such
         with pytest.raises(SettingsError, match="no tables yet"):
-            database_command.optimize(Settings(backend_store_uri=backend_store_uri))
+            db.optimize(Settings(backend_store_uri=backend_store_uri))
     with other.begin() as conn:
         conn.exec_driver_sql("CREATE TABLE somebodys (id INTEGER)")
     other.dispose()
     with pytest.raises(SettingsError, match="no revision"):
-        database_command.optimize(Settings(backend_store_uri=backend_store_uri))
+        db.optimize(Settings(backend_store_uri=backend_store_uri))
 
 
 def test_the_service_goes_on_meanwhile(database: Database, prepared_uri: str) -> None:

@@ -5,7 +5,7 @@ import logging
 import pytest
 from sqlalchemy import Connection, insert, select
 
-from tandem_metadata import database_command
+from tandem_metadata.cli import db
 from tandem_metadata.database import widening
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables.tracking import experiment_tags
@@ -55,7 +55,7 @@ def test_one_that_mlflow_made_is_widened_by_db_upgrade_only(
     database.prepare(ARTIFACT_ROOT)
     assert not _holds_long_tags(database)
     for said in ("Widened the column", "nothing to do"):
-        assert database_command.upgrade(settings) == 0
+        assert db.upgrade(settings) == 0
         assert said in capsys.readouterr().out
     assert _holds_long_tags(database)
     database.close()
