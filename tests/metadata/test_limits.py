@@ -2,7 +2,7 @@
 
 import pytest
 
-from tandem_metadata.store import limits
+from tandem_metadata.rules import limits
 from tandem_shared.errors import InvalidParameter
 
 

@@ -9,8 +9,9 @@ from sqlalchemy import event, insert, update
 
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables import tracking
+from tandem_metadata.rules import run_names
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import run_data, run_names, tags
+from tandem_metadata.store import run_data, tags
 from tests.metadata.tracking_api import Api
 
 INVALID = (400, "INVALID_PARAMETER_VALUE")

@@ -10,9 +10,9 @@ from sqlalchemy import insert, select, update
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables.deliveries import deliveries
 from tandem_metadata.database.tables.webhooks import webhooks
+from tandem_metadata.rules.webhook_kinds import HAPPENS
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import webhook_events
-from tandem_metadata.store.webhook_kinds import HAPPENS
 from tandem_metadata.webhooks import secrets
 from tandem_metadata.webhooks.examples import EXAMPLES
 from tests.metadata.webhooks_api import EVENT, KEY, PUBLIC, TAG_EVENT, Api, guarded, opened

@@ -13,7 +13,6 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.database.faults import refused
 from tandem_metadata.database.wait import DatabaseWait
 from tandem_metadata.routes import (
-    absent,
     artifact_proxy,
     artifacts,
     datasets,
@@ -32,6 +31,7 @@ from tandem_metadata.routes import (
     ui,
     ui_stubs,
     unkept_traces,
+    unsupported,
     webhooks,
 )
 from tandem_metadata.routes.endpoint import Context, Endpoint, bind
@@ -119,7 +119,7 @@ def create_app() -> ASGIApp:
     router = Router(
         routes,
         prefix=settings.static_prefix,
-        fallback=absent.refuse(settings.static_prefix),
+        fallback=unsupported.refuse(settings.static_prefix),
         gate=gate if wait else None,
         on_startup=start,
         on_shutdown=close,

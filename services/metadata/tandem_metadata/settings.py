@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from tandem_metadata import default_root
+from tandem_metadata.rules import default_root
 from tandem_shared.http import artifact_headers
 from tandem_shared.settings import CommonSettings, SettingsError, setting, without_credentials
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from tandem_metadata.artifacts.roots import Roots
 from tandem_metadata.database.database import Database
-from tandem_metadata.store import artifact_locations
+from tandem_metadata.rules import artifact_locations
 from tandem_shared.errors import ApiError, InvalidParameter, PermissionDenied
 
 LOOKED_AT = 10_000

@@ -5,8 +5,8 @@ from typing import Any
 from tandem_metadata.messages import model_versions as messages
 from tandem_metadata.messages.experiments import Empty
 from tandem_metadata.routes.endpoint import MANY_BYTES, Context, Endpoint
+from tandem_metadata.rules.source_rules import rules
 from tandem_metadata.store import model_versions, registry_tags, version_creation
-from tandem_metadata.store.source_rules import rules
 
 
 def create(context: Context, request: messages.CreateModelVersion) -> messages.ModelVersionResponse:

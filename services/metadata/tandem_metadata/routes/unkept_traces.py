@@ -14,8 +14,8 @@ from msgspec import Struct, field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tandem_metadata.routes.absent import NO_TRACES
 from tandem_metadata.routes.endpoint import decode
+from tandem_metadata.routes.unsupported import NO_TRACES
 from tandem_shared.errors import NotSupported
 from tandem_shared.http.exchange import request_header
 from tandem_shared.http.router import Route, json_response

@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 from tandem_metadata.messages.batch import LogBatch, LoggedEntry, LogParam
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.messages.runs import RunTag
-from tandem_metadata.store import limits, metrics, params, runs, tags
+from tandem_metadata.rules import limits
+from tandem_metadata.store import metrics, params, runs, tags
 from tandem_shared.errors import InvalidParameter
 
 

@@ -14,7 +14,8 @@ from tandem_metadata.messages.datasets import (
     ModelInput,
     ModelOutput,
 )
-from tandem_metadata.store import bulk, experiments, limits, runs
+from tandem_metadata.rules import limits
+from tandem_metadata.store import bulk, experiments, runs
 from tandem_metadata.store.membership import among
 from tandem_shared.errors import InvalidParameter
 

@@ -12,7 +12,8 @@ from sqlalchemy.exc import DataError, IntegrityError
 from tandem_metadata.database import tables
 from tandem_metadata.database.tables.tracking import experiment_tags, experiments, runs
 from tandem_metadata.messages.experiments import Experiment, ExperimentTag
-from tandem_metadata.store import artifact_locations, bulk, limits
+from tandem_metadata.rules import artifact_locations, limits
+from tandem_metadata.store import bulk
 from tandem_metadata.store.logging_order import first_logged
 from tandem_metadata.store.membership import among
 from tandem_shared.errors import AlreadyExists, InvalidParameter, InvalidState, NotFound

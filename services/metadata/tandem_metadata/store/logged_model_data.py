@@ -19,7 +19,7 @@ from tandem_metadata.messages.logged_models import (
     LoggedModelParameter,
     LoggedModelTag,
 )
-from tandem_metadata.store.enums import LOGGED_MODEL_STATUS
+from tandem_metadata.rules.enums import LOGGED_MODEL_STATUS
 from tandem_metadata.store.logging_order import first_logged
 from tandem_metadata.store.membership import among
 from tandem_shared.wire.codec import json_double

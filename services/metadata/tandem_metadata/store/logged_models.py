@@ -19,15 +19,9 @@ from tandem_metadata.messages.logged_models import (
     LoggedModelParameter,
     LoggedModelTag,
 )
-from tandem_metadata.store import (
-    artifact_locations,
-    bulk,
-    experiments,
-    limits,
-    logged_model_data,
-    run_names,
-)
-from tandem_metadata.store.enums import LOGGED_MODEL_STATUS, name_of
+from tandem_metadata.rules import artifact_locations, limits, run_names
+from tandem_metadata.rules.enums import LOGGED_MODEL_STATUS, name_of
+from tandem_metadata.store import bulk, experiments, logged_model_data
 from tandem_metadata.store.membership import among
 from tandem_shared.errors import InvalidParameter, NotFound
 

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, RowMapping, select
 from tandem_metadata.database.tables.logged_models import logged_model_metrics, logged_models
 from tandem_metadata.database.tables.tracking import latest_metrics, metrics
 from tandem_metadata.messages.metrics import LoggedMetric
-from tandem_metadata.store import bulk, limits, logging_order
+from tandem_metadata.rules import limits
+from tandem_metadata.store import bulk, logging_order
 from tandem_metadata.store.membership import among
 from tandem_shared.errors import InvalidParameter
 

@@ -7,13 +7,8 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from tandem_metadata.database.tables.registry import registered_model_aliases
 from tandem_metadata.messages.model_versions import ModelVersion
-from tandem_metadata.store import (
-    limits,
-    model_versions,
-    prompts,
-    registry_rows,
-    webhook_events,
-)
+from tandem_metadata.rules import limits
+from tandem_metadata.store import model_versions, prompts, registry_rows, webhook_events
 from tandem_shared.errors import InvalidParameter
 
 LATEST: Final = "latest"

@@ -17,14 +17,9 @@ from sqlalchemy import Connection, Row, select
 
 from tandem_metadata.database.tables.logged_models import logged_models
 from tandem_metadata.database.tables.tracking import runs
-from tandem_metadata.store import (
-    limits,
-    model_aliases,
-    model_versions,
-    prompts,
-    registry_rows,
-)
-from tandem_metadata.store.source_rules import Rules
+from tandem_metadata.rules import limits
+from tandem_metadata.rules.source_rules import Rules
+from tandem_metadata.store import model_aliases, model_versions, prompts, registry_rows
 from tandem_shared.errors import InvalidParameter, NotFound
 
 _PROXY: Final = ("2.0", "mlflow-artifacts", "artifacts")

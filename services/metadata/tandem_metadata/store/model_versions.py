@@ -12,7 +12,8 @@ from tandem_metadata.database.tables.registry import (
     registered_model_aliases,
 )
 from tandem_metadata.messages.model_versions import ModelVersion, ModelVersionTag
-from tandem_metadata.store import limits, registry_rows
+from tandem_metadata.rules import limits
+from tandem_metadata.store import registry_rows
 from tandem_metadata.store.logging_order import first_logged
 from tandem_metadata.store.membership import among, among_versions
 from tandem_metadata.store.registry_rows import DELETED as DELETED

@@ -20,8 +20,8 @@ from tandem_metadata.messages.registered_models import (
     RegisteredModelAlias,
     RegisteredModelTag,
 )
+from tandem_metadata.rules import limits
 from tandem_metadata.store import (
-    limits,
     model_versions,
     prompts,
     registry_rows,

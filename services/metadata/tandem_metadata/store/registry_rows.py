@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select, update
 
 from tandem_metadata.database.tables.registry import model_versions, registered_models
-from tandem_metadata.store import limits
+from tandem_metadata.rules import limits
 from tandem_shared.errors import InvalidParameter, NotFound
 
 STAGES: Final = ("None", "Staging", "Production", "Archived")

@@ -9,7 +9,8 @@ from tandem_metadata.database import tables
 from tandem_metadata.database.tables.registry import model_version_tags, registered_model_tags
 from tandem_metadata.messages.model_versions import ModelVersionTag
 from tandem_metadata.messages.registered_models import RegisteredModelTag
-from tandem_metadata.store import bulk, limits, prompts, registry_rows, webhook_events
+from tandem_metadata.rules import limits
+from tandem_metadata.store import bulk, prompts, registry_rows, webhook_events
 
 
 def check(tags: Sequence[RegisteredModelTag | ModelVersionTag], limit: int) -> dict[str, str]:

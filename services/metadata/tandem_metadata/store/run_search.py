@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, Row, select, type_
 from tandem_metadata.database import indexes
 from tandem_metadata.database.tables.tracking import runs
 from tandem_metadata.messages.runs import Run, RunInfo
+from tandem_metadata.rules import enums
 from tandem_metadata.search import kept_statements, run_pages
 from tandem_metadata.search import page_token as tokens
 from tandem_metadata.search.compile import check_run_conditions
@@ -18,7 +19,7 @@ from tandem_metadata.search.order import order_runs
 from tandem_metadata.search.parser import parse_filter
 from tandem_metadata.search.run_fields import RUNS
 from tandem_metadata.search.run_pages import Search
-from tandem_metadata.store import enums, run_data
+from tandem_metadata.store import run_data
 from tandem_metadata.store.arrays import is_postgresql
 from tandem_metadata.store.snapshots import SNAPSHOT_COLUMN
 from tandem_shared.errors import InvalidParameter

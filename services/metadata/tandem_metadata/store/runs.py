@@ -13,16 +13,9 @@ from tandem_metadata.database import tables
 from tandem_metadata.database.tables.tracking import runs, tags
 from tandem_metadata.messages.datasets import RunInputs
 from tandem_metadata.messages.runs import CreateRun, Run, RunData, RunInfo, RunTag, UpdateRun
-from tandem_metadata.store import (
-    artifact_locations,
-    bulk,
-    experiments,
-    limits,
-    logging_order,
-    run_data,
-    run_names,
-)
-from tandem_metadata.store.enums import RUN_STATUS, name_of
+from tandem_metadata.rules import artifact_locations, limits, run_names
+from tandem_metadata.rules.enums import RUN_STATUS, name_of
+from tandem_metadata.store import bulk, experiments, logging_order, run_data
 from tandem_shared.errors import InvalidParameter, NotFound
 
 NAME_TAG = "mlflow.runName"

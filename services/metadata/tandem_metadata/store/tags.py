@@ -11,7 +11,8 @@ from sqlalchemy.exc import DataError
 from tandem_metadata.database import tables
 from tandem_metadata.database.tables.tracking import experiment_tags, tags
 from tandem_metadata.messages.runs import RunTag, UpdateRun
-from tandem_metadata.store import experiments, limits, runs
+from tandem_metadata.rules import limits
+from tandem_metadata.store import experiments, runs
 from tandem_shared.errors import InvalidParameter, NotFound
 from tandem_shared.wire import json_values
 

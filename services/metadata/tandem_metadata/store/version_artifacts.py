@@ -4,8 +4,9 @@ from sqlalchemy import Connection, select
 
 from tandem_metadata.database.tables.logged_models import logged_models
 from tandem_metadata.database.tables.tracking import inputs
-from tandem_metadata.store import artifact_locations, model_versions, runs
+from tandem_metadata.rules import artifact_locations
 from tandem_metadata.store import logged_models as models
+from tandem_metadata.store import model_versions, runs
 
 
 def roots(conn: Connection, name: str, version: str) -> list[str]:

@@ -9,8 +9,9 @@ from sqlalchemy import Connection, func, insert, select, update
 from tandem_metadata.database.tables import registry
 from tandem_metadata.database.tables.logged_models import logged_model_tags, logged_models
 from tandem_metadata.messages.model_versions import CreateModelVersion, ModelVersion
+from tandem_metadata.rules import limits
+from tandem_metadata.rules.source_rules import Rules
 from tandem_metadata.store import (
-    limits,
     model_sources,
     model_versions,
     prompts,
@@ -19,7 +20,6 @@ from tandem_metadata.store import (
     webhook_events,
 )
 from tandem_metadata.store.model_sources import Given, Source
-from tandem_metadata.store.source_rules import Rules
 from tandem_shared.errors import InvalidParameter, NotFound
 
 VERSIONS_TAG: Final = "mlflow.modelVersions"

@@ -15,11 +15,12 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from tandem_metadata.database.tables.webhooks import webhook_events, webhooks
 from tandem_metadata.messages.webhooks import Webhook, WebhookEvent
+from tandem_metadata.rules import enums, limits
+from tandem_metadata.rules.webhook_kinds import ACTIONS, ENTITIES, HAPPENS, STATUSES
 from tandem_metadata.search import page_token as tokens
 from tandem_metadata.search.order import Ordering, missing_smallest, never_missing
-from tandem_metadata.store import enums, limits, webhook_deliveries
+from tandem_metadata.store import webhook_deliveries
 from tandem_metadata.store.membership import among
-from tandem_metadata.store.webhook_kinds import ACTIONS, ENTITIES, HAPPENS, STATUSES
 from tandem_shared.errors import InvalidParameter, NotFound
 
 DESCRIPTION: Final = 1000

@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlparse
 from sqlalchemy import Connection, select
 
 from tandem_metadata.database.tables.tracking import experiments
-from tandem_metadata.store import limits
+from tandem_metadata.rules import limits
 from tandem_shared.errors import InvalidParameter
 
 _FIELD = "artifact_location"
