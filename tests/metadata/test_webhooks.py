@@ -99,7 +99,7 @@ def test_a_page_that_cannot_be_is_refused(api: Api, query: dict[str, Any]) -> No
 
 
 def test_a_token_of_another_search_is_refused(api: Api) -> None:
-    from tandem_metadata.search import page_token
+    from tandem_metadata.search.sql import page_token
 
     token = page_token.write(page_token.fingerprint("runs"), [(0, "1"), (0, "x")])
     status, body = api.ask("GET", page_token=token)

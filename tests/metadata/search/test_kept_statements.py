@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from tandem_metadata.database.tables.tracking import runs
-from tandem_metadata.search import kept_statements
-from tandem_metadata.search.order import order_runs
-from tandem_metadata.search.parser import parse_filter
-from tandem_metadata.search.run_fields import RUNS
-from tandem_metadata.search.run_pages import Search
+from tandem_metadata.search.language.parser import parse_filter
+from tandem_metadata.search.language.run_fields import RUNS
+from tandem_metadata.search.sql import statement_cache
+from tandem_metadata.search.sql.index_scans import Search
+from tandem_metadata.search.sql.order import order_runs
 
 
 def _search(text: str, order_by: tuple[str, ...] = (), **fields: Any) -> Search:
@@ -27,8 +27,8 @@ def _search(text: str, order_by: tuple[str, ...] = (), **fields: Any) -> Search:
 
 def test_searches_of_one_form_have_one_statement_and_their_own_values() -> None:
     text = "metrics.loss > {} and params.`p` != '{}' and attributes.start_time <= {}"
-    first = kept_statements.find(_search(text.format("0.5", "a", 7)))
-    second = kept_statements.find(_search(text.format("1.5", "b", 8), experiment_ids=[2]))
+    first = statement_cache.find(_search(text.format("0.5", "a", 7)))
+    second = statement_cache.find(_search(text.format("1.5", "b", 8), experiment_ids=[2]))
     assert first is not None
     assert second is not None
     assert first[0] is second[0]
@@ -37,8 +37,8 @@ def test_searches_of_one_form_have_one_statement_and_their_own_values() -> None:
 
 
 def test_searches_of_several_experiments_have_one_statement_whatever_their_number() -> None:
-    first = kept_statements.find(_search("", experiment_ids=[1, 2]))
-    second = kept_statements.find(_search("", experiment_ids=[3, 4, 5]))
+    first = statement_cache.find(_search("", experiment_ids=[1, 2]))
+    second = statement_cache.find(_search("", experiment_ids=[3, 4, 5]))
     assert first is not None
     assert second is not None
     assert first[0] is second[0]
@@ -58,8 +58,8 @@ def test_searches_of_several_experiments_have_one_statement_whatever_their_numbe
     ],
 )
 def test_another_form_has_another_statement(other: str, fields: dict[str, Any]) -> None:
-    one = kept_statements.find(_search("metrics.a > 1"))
-    another = kept_statements.find(_search(other, **fields))
+    one = statement_cache.find(_search("metrics.a > 1"))
+    another = statement_cache.find(_search(other, **fields))
     assert one is not None
     assert another is not None
     assert one[0] is not another[0]
@@ -78,4 +78,4 @@ def test_another_form_has_another_statement(other: str, fields: dict[str, Any]) 
     ],
 )
 def test_what_is_rare_or_large_is_not_kept(text: str, fields: dict[str, Any]) -> None:
-    assert kept_statements.find(_search(text, **fields)) is None
+    assert statement_cache.find(_search(text, **fields)) is None

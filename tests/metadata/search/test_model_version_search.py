@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tandem_metadata.database.database import Database
-from tandem_metadata.search import page_token
+from tandem_metadata.search.sql import page_token
 from tandem_metadata.store import model_version_search
 from tandem_shared.errors import InvalidParameter
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tandem_metadata.search import lexer, parser
-from tandem_metadata.search.parser import parse_filter, parse_sort_key
+from tandem_metadata.search.language import lexer, parser
+from tandem_metadata.search.language.parser import parse_filter, parse_sort_key
 from tandem_shared.errors import InvalidParameter
 
 

@@ -5,15 +5,15 @@ import contextlib
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tandem_metadata.search import page_token
-from tandem_metadata.search.experiment_fields import EXPERIMENTS
-from tandem_metadata.search.logged_model_fields import LOGGED_MODELS
-from tandem_metadata.search.model_version_fields import MODEL_VERSIONS
-from tandem_metadata.search.order import order_experiments, order_runs
-from tandem_metadata.search.parser import parse_filter, parse_sort_key
-from tandem_metadata.search.registered_model_fields import REGISTERED_MODELS
-from tandem_metadata.search.registry_order import order_model_versions, order_registered_models
-from tandem_metadata.search.run_fields import RUNS
+from tandem_metadata.search.language.experiment_fields import EXPERIMENTS
+from tandem_metadata.search.language.logged_model_fields import LOGGED_MODELS
+from tandem_metadata.search.language.model_version_fields import MODEL_VERSIONS
+from tandem_metadata.search.language.parser import parse_filter, parse_sort_key
+from tandem_metadata.search.language.registered_model_fields import REGISTERED_MODELS
+from tandem_metadata.search.language.run_fields import RUNS
+from tandem_metadata.search.sql import page_token
+from tandem_metadata.search.sql.order import order_experiments, order_runs
+from tandem_metadata.search.sql.registry_order import order_model_versions, order_registered_models
 from tandem_shared.errors import InvalidParameter
 
 _WORDS = """metrics. params. tags. attributes. dataset. run_id start_time `a` "b" 'c' ' " ` \\ ( )

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert
 from tandem_metadata.database import indexes
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables.tracking import experiments, latest_metrics, params, runs
-from tandem_metadata.search import run_pages
+from tandem_metadata.search.sql import index_scans
 from tandem_metadata.settings import Settings
 from tandem_metadata.store import run_search
 from tests.metadata.conftest import DATABASES
@@ -131,7 +131,7 @@ def test_indexes_change_nothing_but_the_speed(
 ) -> None:
     plain, optimized = databases
     for wanted, among, view, walked in SEARCHES:
-        monkeypatch.setattr(run_pages, "stride", lambda _, walked=walked: walked)
+        monkeypatch.setattr(index_scans, "stride", lambda _, walked=walked: walked)
         search = {
             "experiment_ids": among,
             "order_by": order_by,
@@ -157,9 +157,9 @@ def test_the_walk_ends_the_search_where_it_fills_the_page(
 ) -> None:
     """That the other tests do not compare the plain search with itself."""
     asked = []
-    original = run_pages.farther
+    original = index_scans.farther
     monkeypatch.setattr(
-        run_pages,
+        index_scans,
         "farther",
         lambda search, walked, found: asked.append(found) or original(search, walked, found),
     )
@@ -175,7 +175,7 @@ def test_the_walk_ends_the_search_where_it_fills_the_page(
 def test_more_is_walked_only_while_it_is_likely_to_fill_the_page() -> None:
     def farther(walked: int, found: int) -> int | None:
         search: Any = type("Search", (), {"limit": 101})
-        return run_pages.farther(search, walked, found)
+        return index_scans.farther(search, walked, found)
 
     assert farther(1_200, 60) == 3_030
     assert farther(1_200, 0) is None

@@ -40,7 +40,7 @@ from tandem_metadata.messages.metrics import (
 from tandem_metadata.messages.model_versions import ModelVersion, ModelVersionTag
 from tandem_metadata.messages.registry_search import SearchModelVersionsResponse, SearchRegistry
 from tandem_metadata.messages.runs import GetRun, Param, RunInfo, RunTag, SearchRuns
-from tandem_metadata.search.limits import MAX_RESULTS, check_max_results
+from tandem_metadata.search.language.limits import MAX_RESULTS, check_max_results
 from tandem_metadata.store import (
     datasets,
     experiments,

@@ -7,12 +7,12 @@ from sqlalchemy import Connection, select
 from tandem_metadata.database.tables.tracking import experiments
 from tandem_metadata.messages.experiments import Experiment
 from tandem_metadata.rules import enums
-from tandem_metadata.search import page_token as tokens
-from tandem_metadata.search.compile import experiment_clauses
-from tandem_metadata.search.experiment_fields import EXPERIMENTS
-from tandem_metadata.search.limits import STAGES, check_max_results
-from tandem_metadata.search.order import order_experiments
-from tandem_metadata.search.parser import parse_filter
+from tandem_metadata.search.language.experiment_fields import EXPERIMENTS
+from tandem_metadata.search.language.limits import STAGES, check_max_results
+from tandem_metadata.search.language.parser import parse_filter
+from tandem_metadata.search.sql import page_token as tokens
+from tandem_metadata.search.sql.compile import experiment_clauses
+from tandem_metadata.search.sql.order import order_experiments
 from tandem_metadata.store import experiments as store
 
 

@@ -9,11 +9,11 @@ from sqlalchemy import Connection, select
 from tandem_metadata.database.tables.logged_models import logged_models
 from tandem_metadata.messages.logged_models import LoggedModel, SearchDataset, SearchOrderBy
 from tandem_metadata.rules import limits
-from tandem_metadata.search import page_token as tokens
-from tandem_metadata.search.limits import MAX_RESULTS, check_max_results
-from tandem_metadata.search.logged_model_fields import LOGGED_MODELS
-from tandem_metadata.search.logged_models import logged_model_clauses, order_logged_models
-from tandem_metadata.search.parser import parse_filter
+from tandem_metadata.search.language.limits import MAX_RESULTS, check_max_results
+from tandem_metadata.search.language.logged_model_fields import LOGGED_MODELS
+from tandem_metadata.search.language.parser import parse_filter
+from tandem_metadata.search.sql import page_token as tokens
+from tandem_metadata.search.sql.logged_models import logged_model_clauses, order_logged_models
 from tandem_metadata.store import logged_model_data
 from tandem_metadata.store.experiments import parse_id
 from tandem_metadata.store.membership import among

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
 from tandem_metadata.database.pool import BINARY
 from tandem_metadata.database.tables.tracking import metrics
 from tandem_metadata.messages.metrics import Metric, MetricWithRunId
-from tandem_metadata.search.page_token import fingerprint
+from tandem_metadata.search.sql.page_token import fingerprint
 from tandem_metadata.store.membership import among
 from tandem_shared.errors import InvalidParameter
 from tandem_shared.wire.codec import Int64, encode_json, json_double

@@ -8,12 +8,12 @@ from sqlalchemy import Connection, select
 
 from tandem_metadata.database.tables.registry import model_versions
 from tandem_metadata.messages.model_versions import ModelVersion
-from tandem_metadata.search import page_token as tokens
-from tandem_metadata.search.limits import check_max_results
-from tandem_metadata.search.model_version_fields import MODEL_VERSIONS
-from tandem_metadata.search.parser import parse_filter
-from tandem_metadata.search.registry_compile import MODEL_VERSION_ROWS, matching
-from tandem_metadata.search.registry_order import order_model_versions
+from tandem_metadata.search.language.limits import check_max_results
+from tandem_metadata.search.language.model_version_fields import MODEL_VERSIONS
+from tandem_metadata.search.language.parser import parse_filter
+from tandem_metadata.search.sql import page_token as tokens
+from tandem_metadata.search.sql.registry_compile import MODEL_VERSION_ROWS, matching
+from tandem_metadata.search.sql.registry_order import order_model_versions
 from tandem_metadata.store import model_versions as store
 from tandem_metadata.store.membership import among
 

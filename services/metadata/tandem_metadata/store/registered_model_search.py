@@ -7,12 +7,12 @@ from sqlalchemy import Connection, select
 
 from tandem_metadata.database.tables.registry import registered_models
 from tandem_metadata.messages.registered_models import RegisteredModel
-from tandem_metadata.search import page_token as tokens
-from tandem_metadata.search.limits import check_max_results
-from tandem_metadata.search.parser import parse_filter
-from tandem_metadata.search.registered_model_fields import REGISTERED_MODELS
-from tandem_metadata.search.registry_compile import REGISTERED_MODEL_ROWS, matching
-from tandem_metadata.search.registry_order import order_registered_models
+from tandem_metadata.search.language.limits import check_max_results
+from tandem_metadata.search.language.parser import parse_filter
+from tandem_metadata.search.language.registered_model_fields import REGISTERED_MODELS
+from tandem_metadata.search.sql import page_token as tokens
+from tandem_metadata.search.sql.registry_compile import REGISTERED_MODEL_ROWS, matching
+from tandem_metadata.search.sql.registry_order import order_registered_models
 from tandem_metadata.store import registered_models as store
 
 DEFAULT_MAX_RESULTS: Final = 100

@@ -9,16 +9,16 @@ from tandem_metadata.database import indexes
 from tandem_metadata.database.tables.tracking import runs
 from tandem_metadata.messages.runs import Run, RunInfo
 from tandem_metadata.rules import enums
-from tandem_metadata.search import kept_statements, run_pages
-from tandem_metadata.search import page_token as tokens
-from tandem_metadata.search.compile import check_run_conditions
-from tandem_metadata.search.fields import is_id
-from tandem_metadata.search.lexer import shown
-from tandem_metadata.search.limits import STAGES, check_max_results
-from tandem_metadata.search.order import order_runs
-from tandem_metadata.search.parser import parse_filter
-from tandem_metadata.search.run_fields import RUNS
-from tandem_metadata.search.run_pages import Search
+from tandem_metadata.search.language.fields import is_id
+from tandem_metadata.search.language.lexer import shown
+from tandem_metadata.search.language.limits import STAGES, check_max_results
+from tandem_metadata.search.language.parser import parse_filter
+from tandem_metadata.search.language.run_fields import RUNS
+from tandem_metadata.search.sql import index_scans, statement_cache
+from tandem_metadata.search.sql import page_token as tokens
+from tandem_metadata.search.sql.compile import check_run_conditions
+from tandem_metadata.search.sql.index_scans import Search
+from tandem_metadata.search.sql.order import order_runs
 from tandem_metadata.store import run_data
 from tandem_metadata.store.arrays import is_postgresql
 from tandem_metadata.store.snapshots import SNAPSHOT_COLUMN
@@ -108,22 +108,22 @@ def _find(
 def _first(conn: Connection, search: Search) -> Sequence[Row[Any]]:
     """The first runs that the search finds, in its order."""
     experiment_id = type_coerce(runs.c.experiment_id, BigInteger)
-    latest = run_pages.latest(search)
+    latest = index_scans.latest(search)
     if latest is not None and indexes.seems_there(conn, indexes.STARTED):
         return _rows(conn, search, latest)
     if search.ordering.metric is not None and indexes.seems_there(conn, indexes.BEST):
-        walked: int | None = run_pages.stride(search)
+        walked: int | None = index_scans.stride(search)
         seen = -1
-        while walked and (best := run_pages.best(search, walked)) is not None:
+        while walked and (best := index_scans.best(search, walked)) is not None:
             # No index of the experiment is to tempt the planner: few runs are to be looked at.
             few = (experiment_id + 0).in_(search.experiment_ids)
             found = _rows(conn, search, best, few, *search.clauses, *search.behind)
             if len(found) == search.limit:
                 return found
             # Nothing more among more of them: there are no more.
-            walked = run_pages.farther(search, walked, len(found)) if len(found) > seen else None
+            walked = index_scans.farther(search, walked, len(found)) if len(found) > seen else None
             seen = len(found)
-    if kept := kept_statements.find(search):
+    if kept := statement_cache.find(search):
         return conn.execute(*kept).all()
     mine = experiment_id.in_(search.experiment_ids)
     return _rows(conn, search, mine, *search.clauses, *search.behind)
@@ -136,7 +136,7 @@ def _rows(conn: Connection, search: Search, *clauses: ColumnElement[bool]) -> Se
         .select_from(ordering.source)
         .where(*clauses)
         .order_by(*ordering.clauses())
-        .limit(run_pages.rows(search.limit))
+        .limit(index_scans.rows(search.limit))
     )
     return conn.execute(statement).all()
 

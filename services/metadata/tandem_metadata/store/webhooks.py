@@ -17,8 +17,8 @@ from tandem_metadata.database.tables.webhooks import webhook_events, webhooks
 from tandem_metadata.messages.webhooks import Webhook, WebhookEvent
 from tandem_metadata.rules import enums, limits
 from tandem_metadata.rules.webhook_kinds import ACTIONS, ENTITIES, HAPPENS, STATUSES
-from tandem_metadata.search import page_token as tokens
-from tandem_metadata.search.order import Ordering, missing_smallest, never_missing
+from tandem_metadata.search.sql import page_token as tokens
+from tandem_metadata.search.sql.order import Ordering, missing_smallest, never_missing
 from tandem_metadata.store import webhook_deliveries
 from tandem_metadata.store.membership import among
 from tandem_shared.errors import InvalidParameter, NotFound

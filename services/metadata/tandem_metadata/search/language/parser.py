@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from tandem_metadata.search.lexer import (
+from tandem_metadata.search.language.lexer import (
     CLAUSE_LENGTH,
     FILTER_LENGTH,
     Kind,

@@ -6,12 +6,12 @@ A missing time counts as the smallest.
 from collections.abc import Sequence
 
 from tandem_metadata.database.tables.registry import model_versions, registered_models
-from tandem_metadata.search.fields import Resource
-from tandem_metadata.search.lexer import shown
-from tandem_metadata.search.model_version_fields import MODEL_VERSION_ORDER
-from tandem_metadata.search.order import Ordering, missing_smallest, never_missing, parsed
-from tandem_metadata.search.registered_model_fields import REGISTERED_MODEL_ORDER
-from tandem_metadata.search.registry_compile import VERSION_NUMBER
+from tandem_metadata.search.language.fields import Resource
+from tandem_metadata.search.language.lexer import shown
+from tandem_metadata.search.language.model_version_fields import MODEL_VERSION_ORDER
+from tandem_metadata.search.language.registered_model_fields import REGISTERED_MODEL_ORDER
+from tandem_metadata.search.sql.order import Ordering, missing_smallest, never_missing, parsed
+from tandem_metadata.search.sql.registry_compile import VERSION_NUMBER
 from tandem_shared.errors import InvalidParameter
 
 

@@ -24,10 +24,10 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from tandem_metadata.database.tables.tracking import runs
-from tandem_metadata.search.compile import run_clauses
-from tandem_metadata.search.fields import Condition, Field
-from tandem_metadata.search.order import order_runs
-from tandem_metadata.search.run_pages import Search
+from tandem_metadata.search.language.fields import Condition, Field
+from tandem_metadata.search.sql.compile import run_clauses
+from tandem_metadata.search.sql.index_scans import Search
+from tandem_metadata.search.sql.order import order_runs
 
 _COMPARISONS: Final = frozenset({"=", "!=", "<", "<=", ">", ">="})
 """The operators whose value goes into the statement as it is."""

@@ -12,11 +12,11 @@ from tandem_metadata.database.tables.logged_models import (
     logged_models,
 )
 from tandem_metadata.messages.logged_models import SearchDataset, SearchOrderBy
-from tandem_metadata.search.compile import check_lookups, compare, compare_mine
-from tandem_metadata.search.fields import Condition, Entity
-from tandem_metadata.search.lexer import CLAUSE_LENGTH, is_text, shown
-from tandem_metadata.search.logged_model_fields import ALIASES, LOGGED_MODELS
-from tandem_metadata.search.order import MAX_CLAUSES, Ordering, Term, missing_behind
+from tandem_metadata.search.language.fields import Condition, Entity
+from tandem_metadata.search.language.lexer import CLAUSE_LENGTH, is_text, shown
+from tandem_metadata.search.language.logged_model_fields import ALIASES, LOGGED_MODELS
+from tandem_metadata.search.sql.compile import check_lookups, compare, compare_mine
+from tandem_metadata.search.sql.order import MAX_CLAUSES, Ordering, Term, missing_behind
 from tandem_shared.errors import InvalidParameter
 
 MAX_DATASETS: Final = 100

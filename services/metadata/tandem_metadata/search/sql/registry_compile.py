@@ -19,8 +19,8 @@ from tandem_metadata.database.tables.registry import (
     registered_model_tags,
     registered_models,
 )
-from tandem_metadata.search.compile import Clause, check_lookups, compare, compare_mine
-from tandem_metadata.search.fields import Condition, Entity
+from tandem_metadata.search.language.fields import Condition, Entity
+from tandem_metadata.search.sql.compile import Clause, check_lookups, compare, compare_mine
 
 IS_PROMPT: Final = "mlflow.prompt.is_prompt"
 

@@ -22,10 +22,10 @@ from sqlalchemy import (
 )
 
 from tandem_metadata.database.tables.tracking import latest_metrics, runs
-from tandem_metadata.search import page_token as tokens
-from tandem_metadata.search.compile import run_clauses
-from tandem_metadata.search.fields import Condition
-from tandem_metadata.search.order import Position, RunOrdering
+from tandem_metadata.search.language.fields import Condition
+from tandem_metadata.search.sql import page_token as tokens
+from tandem_metadata.search.sql.compile import run_clauses
+from tandem_metadata.search.sql.order import Position, RunOrdering
 
 Clause = ColumnElement[bool]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from tandem_metadata.search.lexer import Token, refusal, shown
-from tandem_metadata.search.parser import Comparison, Identifier, SortKey, Value
+from tandem_metadata.search.language.lexer import Token, refusal, shown
+from tandem_metadata.search.language.parser import Comparison, Identifier, SortKey, Value
 from tandem_shared.errors import InvalidParameter
 
 EQUALITY: Final = frozenset({"=", "!="})

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 from sqlalchemy import ColumnElement
 
-from tandem_metadata.search.order import Ordering, Position
+from tandem_metadata.search.sql.order import Ordering, Position
 from tandem_shared.errors import InvalidParameter
 
 MAX_LENGTH: Final = 2_000_000

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tandem_metadata.search.fields import (
+from tandem_metadata.search.language.fields import (
     EQUALITY,
     MEMBERSHIP,
     PATTERNS,

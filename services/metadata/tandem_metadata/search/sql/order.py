@@ -25,12 +25,12 @@ from sqlalchemy import (
 )
 
 from tandem_metadata.database.tables.tracking import experiments, runs
-from tandem_metadata.search.compile import RUN_COLUMNS, RUN_TABLES
-from tandem_metadata.search.experiment_fields import EXPERIMENTS
-from tandem_metadata.search.fields import Entity, Order, Resource
-from tandem_metadata.search.lexer import is_text, shown
-from tandem_metadata.search.parser import parse_sort_key
-from tandem_metadata.search.run_fields import RUNS
+from tandem_metadata.search.language.experiment_fields import EXPERIMENTS
+from tandem_metadata.search.language.fields import Entity, Order, Resource
+from tandem_metadata.search.language.lexer import is_text, shown
+from tandem_metadata.search.language.parser import parse_sort_key
+from tandem_metadata.search.language.run_fields import RUNS
+from tandem_metadata.search.sql.compile import RUN_COLUMNS, RUN_TABLES
 from tandem_shared.errors import InvalidParameter
 
 MAX_CLAUSES: Final = 32

@@ -33,7 +33,7 @@ from tandem_metadata.database.tables.tracking import (
     runs,
     tags,
 )
-from tandem_metadata.search.fields import PATTERNS, Condition, Entity, Operand
+from tandem_metadata.search.language.fields import PATTERNS, Condition, Entity, Operand
 from tandem_shared.errors import InvalidParameter
 
 RUN_TABLES: Final = {Entity.METRIC: latest_metrics, Entity.PARAM: params, Entity.TAG: tags}

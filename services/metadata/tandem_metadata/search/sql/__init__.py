@@ -1,0 +1,1 @@
+"""Searches as SQL: conditions, orders, page tokens, index scans."""
