@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables import webhooks as tables
 from tandem_metadata.database.tables.deliveries import deliveries
-from tandem_metadata.store import webhook_events
+from tandem_metadata.store.webhooks import events
 from tandem_metadata.webhooks import secrets
 
 KEY = Fernet.generate_key().decode()
@@ -37,7 +37,7 @@ def subscribe(database: Database, url: str, secret: str | None = "s3cret") -> st
 def record(database: Database, *names: str) -> None:
     with database.write() as conn:
         for name in names:
-            webhook_events.record(conn, "prompt", "created", {"name": name})
+            events.record(conn, "prompt", "created", {"name": name})
 
 
 def waiting(database: Database) -> list[Any]:

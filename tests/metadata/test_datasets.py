@@ -8,7 +8,7 @@ import pytest
 from tandem_metadata.database.database import Database
 from tandem_metadata.messages.datasets import Dataset, DatasetInput, InputTag
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import datasets
+from tandem_metadata.store.tracking import datasets
 from tests.metadata.logging_client import Client, Json, assert_refused, new_run, opened
 
 INPUTS = "runs/log-inputs"

@@ -6,7 +6,7 @@ import pytest
 
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import experiments
+from tandem_metadata.store.tracking import experiments
 from tandem_shared.errors import AlreadyExists
 from tests.metadata.tracking_api import Api
 

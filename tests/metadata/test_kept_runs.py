@@ -17,8 +17,8 @@ from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.database.database import Database
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.messages.runs import UpdateRun
-from tandem_metadata.store import batch, run_data, run_search, runs
-from tandem_metadata.store.run_search import Page
+from tandem_metadata.store.tracking import load, log_entry, run_search, runs
+from tandem_metadata.store.tracking.run_search import Page
 from tandem_shared.wire import codec
 from tests.metadata.conftest import only_postgresql
 from tests.metadata.logging_client import new_run
@@ -145,7 +145,9 @@ def test_an_idle_service_lets_go_of_what_it_kept(
 
 
 _WRITES: dict[str, Callable[[Connection, str], object]] = {
-    "metric": lambda conn, run: batch.log(conn, batch.metric(run, LoggedMetric("m", 2.0, 1))),
+    "metric": lambda conn, run: log_entry.log(
+        conn, log_entry.metric(run, LoggedMetric("m", 2.0, 1))
+    ),
     "tag": lambda conn, run: runs.put_tags(conn, run, {"t": "new"}),
     "name": lambda conn, run: runs.modify(conn, run, UpdateRun(run_name="renamed")),
     "deletion": runs.delete,
@@ -161,7 +163,7 @@ def test_what_was_written_is_on_the_next_page(database: Database, write: str) ->
     first, *_ = [new_run(database) for _ in range(_RUNS)]
     with database.write() as conn:
         runs.put_tags(conn, first, {"t": "old"})
-        batch.log(conn, batch.metric(first, LoggedMetric("m", 1.0, 1)))
+        log_entry.log(conn, log_entry.metric(first, LoggedMetric("m", 1.0, 1)))
     with _pages(database) as (ask, reads):
         before = ask()
         assert _is_kept(ask, reads)
@@ -208,6 +210,6 @@ def test_nothing_is_kept_of_a_replica(database: Database) -> None:
     with database.read() as conn:
         conn.exec_driver_sql("SET search_path = public, pg_catalog")
         assert run_search.find_ids(conn, experiment_ids=["0"]).snapshot is None
-        assert [snapshot for _, snapshot in run_data.parts(conn, ids)] == [None]
+        assert [snapshot for _, snapshot in load.parts(conn, ids)] == [None]
         conn.exec_driver_sql("RESET search_path")
         assert run_search.find_ids(conn, experiment_ids=["0"]).snapshot

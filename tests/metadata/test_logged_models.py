@@ -9,7 +9,7 @@ import pytest
 from tandem_metadata.database.database import Database
 from tandem_metadata.messages.logged_models import LoggedModelParameter, LoggedModelTag
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import logged_models
+from tandem_metadata.store.logged_models import logged_models
 from tests.metadata.conftest import ARTIFACT_ROOT
 from tests.metadata.logged_models_api import INVALID, MISSING, MODELS, Api, Json, assert_refused
 

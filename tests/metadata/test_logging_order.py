@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 from tandem_metadata.app import create_app
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import groups, run_data
-from tandem_metadata.store.batch import Entry
+from tandem_metadata.store.tracking import load, log_many
+from tandem_metadata.store.tracking.log_entry import Entry
 from tests.metadata.conftest import ARTIFACT_ROOT, only_postgresql
 from tests.metadata.logging_client import new_run
 
@@ -160,13 +160,13 @@ def test_params_that_requests_log_at_once_in_other_orders_are_all_logged(
 
     def log(run_id: str, order: dict[str, str]) -> set[int]:
         together.wait(10)
-        return patient.transact(lambda conn: groups.log(conn, [Entry(run_id, params=order)]))
+        return patient.transact(lambda conn: log_many.log(conn, [Entry(run_id, params=order)]))
 
     with ThreadPoolExecutor(2) as threads:
         for _ in range(20):
             run_id = new_run(patient)
             assert list(threads.map(log, [run_id] * 2, orders)) == [set(), set()]
             with patient.read() as conn:
-                found = [param.key for param in run_data.get(conn, [run_id])[run_id].data.params]
+                found = [param.key for param in load.get(conn, [run_id])[run_id].data.params]
             assert found in [list(order) for order in orders]
     patient.close()

@@ -15,7 +15,7 @@ from tandem_metadata.database.tables.tracking import inputs
 from tandem_metadata.routes import model_artifacts
 from tandem_metadata.routes.endpoint import Context
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import version_artifacts
+from tandem_metadata.store.registry import version_artifacts
 from tandem_shared.errors import InvalidParameter, NotFound
 from tandem_shared.http.router import Router
 from tests.metadata.conftest import ARTIFACT_ROOT

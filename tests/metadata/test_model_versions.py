@@ -6,7 +6,7 @@ from sqlalchemy import select
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables.registry import model_version_tags, model_versions
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import model_version_search, registered_model_search
+from tandem_metadata.store.registry import model_version_search, registered_model_search
 from tests.metadata.registry_api import INVALID, MISSING, PROMPT, Registry
 
 

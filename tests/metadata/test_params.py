@@ -9,7 +9,7 @@ import pytest
 from tandem_metadata.database.database import Database
 from tandem_metadata.messages.batch import LogParam
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import batch
+from tandem_metadata.store.tracking import log_entry
 from tandem_shared.errors import InvalidParameter
 from tests.metadata.logging_client import Client, assert_refused, opened
 
@@ -69,8 +69,8 @@ def test_of_clients_that_log_different_values_at_once_one_wins(client: Client) -
     def log(value: int) -> bool:
         try:
             with client.database.write() as conn:
-                batch.log(
-                    conn, batch.param(client.run_id, LogParam("a", str(value)), truncate=True)
+                log_entry.log(
+                    conn, log_entry.param(client.run_id, LogParam("a", str(value)), truncate=True)
                 )
         except InvalidParameter:
             return False

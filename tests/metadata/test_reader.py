@@ -16,8 +16,8 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables import tracking
 from tandem_metadata.messages.batch import LogBatch, LoggedEntry
 from tandem_metadata.messages.metrics import LoggedMetric
-from tandem_metadata.store import batch
-from tandem_metadata.store.run_search import Page
+from tandem_metadata.store.tracking import log_entry
+from tandem_metadata.store.tracking.run_search import Page
 from tandem_shared.errors import NotFound
 from tests.metadata.logging_client import new_run
 
@@ -65,7 +65,7 @@ async def _given(ids: Sequence[str]) -> Page:
 def test_what_many_ask_for_at_once_is_read_by_one_statement(database: Database) -> None:
     a, b, c = (new_run(database) for _ in range(3))
     with database.write() as conn:
-        batch.log(conn, batch.metric(b, LoggedMetric("m", float("nan"), 1)))
+        log_entry.log(conn, log_entry.metric(b, LoggedMetric("m", float("nan"), 1)))
 
     async def main() -> tuple[list[tuple[list[bytes], str | None]], list[str]]:
         reader = _reader(database)
@@ -187,7 +187,7 @@ def test_many_runs_come_as_they_come_alone(database: Database, count: int) -> No
         entries = [LoggedEntry(key, f"{key} of {number}") for key in ("z", "y")]
         request = LogBatch(run_id, metrics=metrics, params=entries, tags=entries)
         with database.write() as conn:
-            batch.log(conn, batch.many(request, truncate=True))
+            log_entry.log(conn, log_entry.many(request, truncate=True))
 
     async def main() -> None:
         reader = _reader(database)

@@ -6,7 +6,7 @@ from sqlalchemy import event, insert, select
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables import registry
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import model_versions, registered_models
+from tandem_metadata.store.registry import model_versions, registered_models
 from tests.metadata.registry_api import EXISTS, INVALID, MISSING, PROMPT, Registry
 
 NO_NAMES = ("", " ", "a/b", "a:b", ".", "..", "..a", "a\0b", 5, None, ["m"])

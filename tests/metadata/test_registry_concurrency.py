@@ -11,8 +11,8 @@ import pytest
 from tandem_metadata.database.database import Database
 from tandem_metadata.messages.logged_models import LoggedModelTag
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import logged_models
-from tandem_metadata.store.version_creation import VERSIONS_TAG
+from tandem_metadata.store.logged_models import logged_models
+from tandem_metadata.store.registry.version_creation import VERSIONS_TAG
 from tandem_shared.errors import NotFound
 from tests.metadata.registry_api import EXISTS, MISSING, Registry
 

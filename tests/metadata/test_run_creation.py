@@ -12,7 +12,7 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables import tracking
 from tandem_metadata.messages.runs import CreateRun, Run, RunTag
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import run_data, runs
+from tandem_metadata.store.tracking import load, runs
 from tandem_shared.errors import InvalidParameter
 
 
@@ -50,7 +50,7 @@ def _create_in_turn(
 
 def _stored(database: Database, run_id: str) -> Run:
     with database.read() as conn:
-        return run_data.get(conn, [run_id])[run_id]
+        return load.get(conn, [run_id])[run_id]
 
 
 def test_what_is_answered_is_what_is_stored(database: Database, settings: Settings) -> None:

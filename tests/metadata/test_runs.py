@@ -11,7 +11,7 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables import tracking
 from tandem_metadata.rules import run_names
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import run_data, tags
+from tandem_metadata.store.tracking import load, tags
 from tests.metadata.tracking_api import Api
 
 INVALID = (400, "INVALID_PARAMETER_VALUE")
@@ -259,7 +259,7 @@ def test_many_runs_are_read_by_as_many_statements_as_one(api: Api, database: Dat
         statements: list[str] = []
         with database.read() as conn:
             event.listen(conn, "before_cursor_execute", lambda *a, s=statements: s.append(a[2]))
-            by_id = run_data.get(conn, wanted)
+            by_id = load.get(conn, wanted)
         counts.append(len(statements))
         found = [by_id[run_id] for run_id in reversed(wanted)]
         assert [run.info.run_id for run in found] == list(reversed(wanted))

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import tags
+from tandem_metadata.store.tracking import tags
 from tandem_shared.errors import InvalidParameter
 from tests.metadata.conftest import only_postgresql
 from tests.metadata.tracking_api import Api

@@ -3,7 +3,7 @@
 import threading
 
 from tandem_metadata.database.database import Database
-from tandem_metadata.store import webhook_deliveries
+from tandem_metadata.store.webhooks import deliveries
 from tandem_metadata.webhooks.backoff import Backoff
 from tests.metadata.deliveries import record, subscribe, waiting
 
@@ -16,7 +16,7 @@ def test_a_claim_is_one_workers_alone_and_what_is_late_changes_nothing(database:
 
     def claim(now: int, until: int) -> list[int]:
         with database.write() as conn:
-            found = webhook_deliveries.claim(conn, ids, now=now, until=until)
+            found = deliveries.claim(conn, ids, now=now, until=until)
         return [each.attempt for each in found]
 
     assert claim(row.due_at - 1, row.due_at + 100) == []
@@ -24,9 +24,9 @@ def test_a_claim_is_one_workers_alone_and_what_is_late_changes_nothing(database:
     assert claim(row.due_at + 99, row.due_at + 200) == []
     assert claim(row.due_at + 100, row.due_at + 200) == [2]
     with database.write() as conn:
-        webhook_deliveries.end(conn, row.delivery_id, 1)
-        webhook_deliveries.postpone(conn, row.delivery_id, 1, 0)
-        webhook_deliveries.give_back(conn, {row.delivery_id: 1}, 0)
+        deliveries.end(conn, row.delivery_id, 1)
+        deliveries.postpone(conn, row.delivery_id, 1, 0)
+        deliveries.give_back(conn, {row.delivery_id: 1}, 0)
     assert [(each.due_at, each.attempts) for each in waiting(database)] == [(row.due_at + 200, 2)]
 
 
@@ -40,7 +40,7 @@ def test_workers_that_claim_at_once_share_without_waiting(database: Database) ->
 
     def claim(order: list[str]) -> None:
         with database.write() as conn:
-            found = webhook_deliveries.claim(conn, order, now=2**50, until=2**51)
+            found = deliveries.claim(conn, order, now=2**50, until=2**51)
         claimed.extend(each.delivery_id for each in found)
 
     threads = [
@@ -59,7 +59,7 @@ def test_delivery_is_not_hastened_while_its_pause_can_be_meant(database: Databas
     (row,) = waiting(database)
     for latest, due_at in ((row.due_at, row.due_at), (row.due_at - 1, 7)):
         with database.write() as conn:
-            webhook_deliveries.hasten(conn, now=7, latest=latest)
+            deliveries.hasten(conn, now=7, latest=latest)
         assert [each.due_at for each in waiting(database)] == [due_at]
 
 

@@ -15,7 +15,7 @@ from tandem_metadata.database.tables import webhooks as tables
 from tandem_metadata.database.tables.deliveries import deliveries
 from tandem_metadata.routes.webhooks import policy
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import webhook_deliveries
+from tandem_metadata.store.webhooks import deliveries as webhook_deliveries
 from tandem_metadata.webhooks.backoff import Backoff
 from tandem_metadata.webhooks.delivery import Delivery
 from tandem_metadata.webhooks.sender import Sender

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, event, insert, select
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables import webhooks as tables
 from tandem_metadata.database.tables.deliveries import deliveries
-from tandem_metadata.store import webhook_events
+from tandem_metadata.store.webhooks import events as webhook_events
 
 CREATED = ("registered_model", "created")
 

@@ -12,7 +12,7 @@ from tandem_metadata.database.tables.deliveries import deliveries
 from tandem_metadata.database.tables.webhooks import webhooks
 from tandem_metadata.rules.webhook_kinds import HAPPENS
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import webhook_events
+from tandem_metadata.store.webhooks import events as webhook_events
 from tandem_metadata.webhooks import secrets
 from tandem_metadata.webhooks.examples import EXAMPLES
 from tests.metadata.webhooks_api import EVENT, KEY, PUBLIC, TAG_EVENT, Api, guarded, opened

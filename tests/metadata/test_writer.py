@@ -20,25 +20,25 @@ from tandem_metadata.messages.batch import LogBatch, LoggedEntry
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.messages.runs import CreateRun, Run, RunTag
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import batch, groups, run_data, runs
+from tandem_metadata.store.tracking import load, log_entry, log_many, runs
 from tandem_shared.errors import InvalidParameter, NotFound, Unavailable
 from tests.metadata.logging_client import new_run
 
-Call = batch.Entry | runs.NewRun
+Call = log_entry.Entry | runs.NewRun
 
 
-def _metric(run_id: str, key: str = "a", value: float = 1.0, step: int = 0) -> batch.Entry:
-    return batch.metric(run_id, LoggedMetric(key, value, 1, step))
+def _metric(run_id: str, key: str = "a", value: float = 1.0, step: int = 0) -> log_entry.Entry:
+    return log_entry.metric(run_id, LoggedMetric(key, value, 1, step))
 
 
-def _many(run_id: str, **params: str) -> batch.Entry:
+def _many(run_id: str, **params: str) -> log_entry.Entry:
     request = LogBatch(
         run_id,
         metrics=[LoggedMetric("m", 1.0, 1)],
         params=[LoggedEntry(key, value) for key, value in params.items()],
         tags=[LoggedEntry("t", "x")],
     )
-    return batch.many(request, truncate=True)
+    return log_entry.many(request, truncate=True)
 
 
 def _new(experiment_id: str = "0", **fields: Any) -> runs.NewRun:
@@ -61,7 +61,7 @@ def _together(
             return transact(function, by_key=by_key)
 
         database.transact = wait_first  # type: ignore[method-assign]
-        tag = batch.tag(new_run(database), RunTag("first", "x"), truncate=True)
+        tag = log_entry.tag(new_run(database), RunTag("first", "x"), truncate=True)
         first = asyncio.create_task(writer.log(tag))
         assert await asyncio.to_thread(busy.wait, 10)
         tasks = [
@@ -97,7 +97,7 @@ def _commits(database: Database) -> Iterator[list[int]]:
 
 def _run(database: Database, run_id: str) -> Run:
     with database.read() as conn:
-        return run_data.get(conn, [run_id])[run_id]
+        return load.get(conn, [run_id])[run_id]
 
 
 def test_calls_that_wait_are_committed_together(database: Database, settings: Settings) -> None:
@@ -122,7 +122,7 @@ def test_calls_that_wait_are_committed_together(database: Database, settings: Se
 def test_each_call_that_fails_fails_alone(database: Database, settings: Settings) -> None:
     good, deleted = new_run(database), new_run(database)
     with database.write() as conn:
-        batch.log(conn, _many(good, p="old"))
+        log_entry.log(conn, _many(good, p="old"))
         where = tracking.runs.c.run_uuid == deleted
         conn.execute(update(tracking.runs).where(where).values(lifecycle_stage="deleted"))
     outcomes = _together(
@@ -176,7 +176,7 @@ def test_metrics_alone_are_logged_by_one_statement_on_postgresql(
 
     def log(conn: Connection | Single) -> set[int]:
         given = Noting(conn) if database.dialect == "postgresql" else conn
-        return groups.log_metrics(given, entries)
+        return log_many.log_metrics(given, entries)
 
     listener = (
         database._engines[True],
@@ -274,9 +274,9 @@ def test_a_database_that_ceases_to_answer_is_tried_no_further_for_a_group(
 def test_a_rename_in_a_group_renames(database: Database, settings: Settings) -> None:
     run_id = new_run(database)
     calls = [
-        batch.tag(run_id, RunTag("mlflow.runName", "second"), truncate=True),
-        batch.tag(run_id, RunTag("mlflow.runName", ""), truncate=True),
-        batch.tag(run_id, RunTag("other", "x"), truncate=True),
+        log_entry.tag(run_id, RunTag("mlflow.runName", "second"), truncate=True),
+        log_entry.tag(run_id, RunTag("mlflow.runName", ""), truncate=True),
+        log_entry.tag(run_id, RunTag("other", "x"), truncate=True),
     ]
     assert _together(database, settings, calls) == [None] * 3
     run = _run(database, run_id)
@@ -297,38 +297,38 @@ _TEXTS = ['"', "\\", '\\"', "{}", "a,b", "NULL", " ", "ä\u2028😀", "line\nbre
 def test_a_group_leaves_what_single_calls_leave(database: Database, order: tuple[int, ...]) -> None:
     logged = [(9.0, 9, 1), (1.0, 1, 2), (1.0, 2, 2), (float("nan"), 2, 2)]
     entries = [
-        batch.metric("", LoggedMetric("a", value, timestamp, step))
+        log_entry.metric("", LoggedMetric("a", value, timestamp, step))
         for value, timestamp, step in (logged[index] for index in order)
     ]
     left = []
     for log in (_by_group, _at_once, _one_by_one):
         run_id = new_run(database)
-        log(database, [batch.Entry(run_id, metrics=entry.metrics) for entry in entries])
+        log(database, [log_entry.Entry(run_id, metrics=entry.metrics) for entry in entries])
         left.append(_run(database, run_id).data)
     assert left[0] == left[1] == left[2]
 
 
-def _by_group(database: Database, entries: Sequence[batch.Entry]) -> None:
+def _by_group(database: Database, entries: Sequence[log_entry.Entry]) -> None:
     with database.write() as conn:
-        assert groups.log(conn, entries) == set()
+        assert log_many.log(conn, entries) == set()
 
 
-def _at_once(database: Database, entries: Sequence[batch.Entry]) -> None:
-    assert groups.only_metrics(entries)
-    assert database.at_once(lambda conn: groups.log_metrics(conn, entries)) == set()
+def _at_once(database: Database, entries: Sequence[log_entry.Entry]) -> None:
+    assert log_many.only_metrics(entries)
+    assert database.at_once(lambda conn: log_many.log_metrics(conn, entries)) == set()
 
 
-def _one_by_one(database: Database, entries: Sequence[batch.Entry]) -> None:
+def _one_by_one(database: Database, entries: Sequence[log_entry.Entry]) -> None:
     for entry in entries:
         with database.write() as conn:
-            batch.log(conn, entry)
+            log_entry.log(conn, entry)
 
 
 def test_a_group_stores_every_value_and_text_exactly(database: Database) -> None:
     run_id = new_run(database)
     values = {f"v{index}": value for index, value in enumerate(_VALUES)}
     texts = {f"t{index}": text for index, text in enumerate(_TEXTS)}
-    entry = batch.Entry(
+    entry = log_entry.Entry(
         run_id,
         metrics=[LoggedMetric(key, value, 2**62, -(2**62)) for key, value in values.items()],
         params=texts,

@@ -9,7 +9,7 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.messages.batch import LogBatch
 from tandem_metadata.messages.runs import Param, RunTag
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import batch
+from tandem_metadata.store.tracking import log_entry
 from tests.metadata.conftest import only_postgresql
 from tests.metadata.logging_client import new_run
 
@@ -33,7 +33,9 @@ def _log(database: Database) -> None:
     for _ in range(_RUNS):
         run_id = new_run(database)
         with database.write() as conn:
-            batch.log(conn, batch.many(LogBatch(run_id, params=params, tags=tags), truncate=True))
+            log_entry.log(
+                conn, log_entry.many(LogBatch(run_id, params=params, tags=tags), truncate=True)
+            )
 
 
 @pytest.mark.parametrize("table", ["params", "tags"])

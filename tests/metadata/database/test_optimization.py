@@ -19,7 +19,7 @@ from tandem_metadata.database.pool import parse_url
 from tandem_metadata.database.revisions import SUPPORTED
 from tandem_metadata.database.tables.tracking import runs
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import run_search
+from tandem_metadata.store.tracking import run_search
 from tandem_shared.settings import SettingsError
 from tests.metadata.database import catalog, mlflow_tables
 from tests.postgresql import PostgreSQL

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from tandem_metadata.database.database import Database
 from tandem_metadata.messages.runs import CreateRun, RunTag
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import run_creation, runs
+from tandem_metadata.store.tracking import create_many, runs
 from tandem_shared.errors import Unavailable
 from tandem_shared.settings import replace
 from tests.metadata.conftest import only_postgresql, terminate_others
@@ -35,7 +35,7 @@ def _create_many(database: Database, *, by_key: bool) -> None:
     request = CreateRun("0", tags=[RunTag("key", "value")])
     for _ in range(_GROUPS):
         new = [runs.new(request, truncate=True) for _ in range(_GROUP)]
-        create = partial(run_creation.create_at_once, new=new, places={"0": (0, location)})
+        create = partial(create_many.create_at_once, new=new, places={"0": (0, location)})
         assert None not in database.at_once(create, by_key=by_key)
 
 

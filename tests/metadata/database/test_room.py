@@ -6,14 +6,14 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.messages.batch import LogBatch
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import batch
+from tandem_metadata.store.tracking import log_entry
 from tests.metadata.logging_client import new_run
 from tests.postgresql import PostgreSQL
 
 
 def _log_many(conn: Connection, run_id: str, step: int) -> None:
     metrics = [LoggedMetric(f"metric {number}", 1.0, 1, step) for number in range(500)]
-    batch.log(conn, batch.many(LogBatch(run_id, metrics=metrics), truncate=True))
+    log_entry.log(conn, log_entry.many(LogBatch(run_id, metrics=metrics), truncate=True))
 
 
 def test_metrics_logged_again_stay_on_their_pages(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tandem_metadata.database.database import Database
-from tandem_metadata.store import experiment_search
+from tandem_metadata.store.tracking import experiment_search
 from tandem_shared.errors import InvalidParameter
 
 

@@ -13,7 +13,7 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables import logged_models as tables
 from tandem_metadata.messages.logged_models import LoggedModel, SearchDataset, SearchOrderBy
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import logged_model_search
+from tandem_metadata.store.logged_models import search as logged_model_search
 from tandem_shared.errors import InvalidParameter
 from tests.metadata.conftest import DATABASES
 from tests.metadata.search import data

@@ -6,7 +6,7 @@ import pytest
 
 from tandem_metadata.database.database import Database
 from tandem_metadata.search.sql import page_token
-from tandem_metadata.store import model_version_search
+from tandem_metadata.store.registry import model_version_search
 from tandem_shared.errors import InvalidParameter
 
 MODELS = {"fraud 1", "fraud 2", "fraud 10", "Fraud_2 1", "Fraud_2 2"}

@@ -10,13 +10,9 @@ from sqlalchemy import Connection, Table, insert, text
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables import logged_models as models
 from tandem_metadata.database.tables import registry, tracking
-from tandem_metadata.store import (
-    experiment_search,
-    logged_model_search,
-    model_version_search,
-    registered_model_search,
-    run_search,
-)
+from tandem_metadata.store.logged_models import search as logged_model_search
+from tandem_metadata.store.registry import model_version_search, registered_model_search
+from tandem_metadata.store.tracking import experiment_search, run_search
 from tests.metadata.conftest import only_postgresql
 
 _ROWS = 40

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tandem_metadata.database.database import Database
-from tandem_metadata.store import registered_model_search
+from tandem_metadata.store.registry import registered_model_search
 from tandem_shared.errors import InvalidParameter
 
 MODELS = {"fraud", "Fraud_2", "churn 100%", "delta*[x]?"}

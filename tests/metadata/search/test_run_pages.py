@@ -14,7 +14,7 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables.tracking import experiments, latest_metrics, params, runs
 from tandem_metadata.search.sql import index_scans
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import run_search
+from tandem_metadata.store.tracking import run_search
 from tests.metadata.conftest import DATABASES
 from tests.postgresql import PostgreSQL
 

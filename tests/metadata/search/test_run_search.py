@@ -7,7 +7,7 @@ from sqlalchemy import delete, insert
 
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables.tracking import runs
-from tandem_metadata.store import run_search
+from tandem_metadata.store.tracking import run_search
 from tandem_shared.errors import InvalidParameter
 
 DEFAULT_ORDER = ["three", "five", "four", "two", "one", "six"]

@@ -14,8 +14,8 @@ from tandem_metadata.batching.run_cache import SECONDS, KeptRuns
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.stops import TooSlow
-from tandem_metadata.store import run_data, runs
-from tandem_metadata.store.run_search import Page
+from tandem_metadata.store.tracking import load, runs
+from tandem_metadata.store.tracking.run_search import Page
 from tandem_shared.errors import Unavailable
 from tandem_shared.wire import codec
 
@@ -100,9 +100,7 @@ class Reader:
     def _read(self, calls: Sequence[Ids], *, by_key: bool) -> Sequence[list[bytes]]:
         written: dict[str, bytes] = {}
         with self._db.read(by_key=by_key) as conn:
-            for found, snapshot in run_data.parts(
-                conn, {run_id for ids in calls for run_id in ids}
-            ):
+            for found, snapshot in load.parts(conn, {run_id for ids in calls for run_id in ids}):
                 part = {run_id: codec.encode_json(run) for run_id, run in found.items()}
                 self._kept.put(snapshot, part)
                 written.update(part)

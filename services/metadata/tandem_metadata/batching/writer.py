@@ -17,10 +17,10 @@ from tandem_metadata.batching.batcher import Lane
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.database.database import Database
 from tandem_metadata.messages.runs import Run
-from tandem_metadata.store import batch, groups, run_creation, runs
+from tandem_metadata.store.tracking import create_many, log_entry, log_many, runs
 from tandem_shared.errors import Unavailable
 
-Call = batch.Entry | runs.NewRun
+Call = log_entry.Entry | runs.NewRun
 
 _ALONE: Final = object()
 _DONE: Final = object()
@@ -48,16 +48,16 @@ class Writer:
         self._db = database
         self._threads = threads
         # Where experiments were when their last runs were created; looked at again with each run.
-        self._places: dict[str, run_creation.Place] = {}
+        self._places: dict[str, create_many.Place] = {}
         self._lane: Lane[Call, object] = Lane(
             "writer", self._commit, weigh=_rows, limit=_LIMIT, timeout=timeout
         )
 
-    async def log(self, entry: batch.Entry) -> None:
+    async def log(self, entry: log_entry.Entry) -> None:
         """Log an entry to its run, all or nothing; raises as `batch.log` does."""
-        if groups.groupable(entry) and await self._lane.run(entry) is _DONE:
+        if log_many.groupable(entry) and await self._lane.run(entry) is _DONE:
             return
-        await self._threads.run(self._db.transact, partial(batch.log, entry=entry))
+        await self._threads.run(self._db.transact, partial(log_entry.log, entry=entry))
 
     async def create(self, new: runs.NewRun) -> Run:
         """Create a run; raises as `runs.create` does."""
@@ -81,7 +81,7 @@ class Writer:
             part = parts.pop()
             try:
                 done = self._write([calls[index] for index in part])
-            except groups.Contradicted as error:
+            except log_many.Contradicted as error:
                 left = [index for place, index in enumerate(part) if place not in error.indexes]
                 parts += [left] if left else []
             except Unavailable as error:  # which no call is at fault for
@@ -98,13 +98,13 @@ class Writer:
         return outcomes
 
     def _write(self, calls: Sequence[Call]) -> list[object]:
-        entries = [call for call in calls if isinstance(call, batch.Entry)]
+        entries = [call for call in calls if isinstance(call, log_entry.Entry)]
         new = [call for call in calls if isinstance(call, runs.NewRun)]
-        if not new and groups.only_metrics(entries):
-            left = self._db.at_once(partial(groups.log_metrics, entries=entries), by_key=True)
+        if not new and log_many.only_metrics(entries):
+            left = self._db.at_once(partial(log_many.log_metrics, entries=entries), by_key=True)
             return [_ALONE if index in left else _DONE for index in range(len(calls))]
         if not entries and self._db.dialect == "postgresql" and self._know(new):
-            create = partial(run_creation.create_at_once, new=new, places=self._places)
+            create = partial(create_many.create_at_once, new=new, places=self._places)
             created = self._db.at_once(create, by_key=True)
             for run, made in zip(new, created, strict=True):
                 if made is None:
@@ -126,21 +126,21 @@ def _rows(call: Call) -> int:
 
 
 def _write(
-    conn: Connection, calls: Sequence[Call], places: dict[str, run_creation.Place]
+    conn: Connection, calls: Sequence[Call], places: dict[str, create_many.Place]
 ) -> list[object]:
     outcomes: list[object] = [_ALONE] * len(calls)
     created = [index for index, call in enumerate(calls) if isinstance(call, runs.NewRun)]
-    logged = [index for index, call in enumerate(calls) if isinstance(call, batch.Entry)]
+    logged = [index for index, call in enumerate(calls) if isinstance(call, log_entry.Entry)]
     if created:
         new = [call for call in calls if isinstance(call, runs.NewRun)]
-        for index, run in zip(created, run_creation.create(conn, new, places), strict=True):
+        for index, run in zip(created, create_many.create(conn, new, places), strict=True):
             outcomes[index] = run or _ALONE
     if logged:
-        entries = [call for call in calls if isinstance(call, batch.Entry)]
+        entries = [call for call in calls if isinstance(call, log_entry.Entry)]
         try:
-            left = groups.log(conn, entries)
-        except groups.Contradicted as error:
-            raise groups.Contradicted({logged[place] for place in error.indexes}) from None
+            left = log_many.log(conn, entries)
+        except log_many.Contradicted as error:
+            raise log_many.Contradicted({logged[place] for place in error.indexes}) from None
         for place, index in enumerate(logged):
             if place not in left:
                 outcomes[index] = _DONE

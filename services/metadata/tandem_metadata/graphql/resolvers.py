@@ -41,12 +41,12 @@ from tandem_metadata.messages.model_versions import ModelVersion, ModelVersionTa
 from tandem_metadata.messages.registry_search import SearchModelVersionsResponse, SearchRegistry
 from tandem_metadata.messages.runs import GetRun, Param, RunInfo, RunTag, SearchRuns
 from tandem_metadata.search.language.limits import MAX_RESULTS, check_max_results
-from tandem_metadata.store import (
+from tandem_metadata.store.registry import model_version_search
+from tandem_metadata.store.tracking import (
     datasets,
     experiments,
+    load,
     metric_history,
-    model_version_search,
-    run_data,
     run_search,
     runs,
 )
@@ -110,19 +110,19 @@ class RunPage:
 
     @cached_property
     def metrics(self) -> ByRun[Metric]:
-        return self._reading.of(self._ids, run_data.metrics_of)
+        return self._reading.of(self._ids, load.metrics_of)
 
     @cached_property
     def params(self) -> ByRun[Param]:
-        return self._reading.of(self._ids, run_data.params_of)
+        return self._reading.of(self._ids, load.params_of)
 
     @cached_property
     def tags(self) -> ByRun[RunTag]:
-        return self._reading.of(self._ids, run_data.tags_of)
+        return self._reading.of(self._ids, load.tags_of)
 
     @cached_property
     def dataset_inputs(self) -> ByRun[DatasetInput]:
-        return self._reading.of(self._ids, run_data.datasets_of)
+        return self._reading.of(self._ids, load.datasets_of)
 
     @property
     def model_inputs(self) -> ByRun[ModelInput]:
@@ -143,7 +143,7 @@ class RunPage:
 
     @cached_property
     def _models(self) -> tuple[ByRun[ModelInput], ByRun[ModelOutput]]:
-        found = run_data.models_of(self._reading.conn, self._ids, self._reading.most)
+        found = load.models_of(self._reading.conn, self._ids, self._reading.most)
         for models in found:
             self._reading.count(models)
         return found

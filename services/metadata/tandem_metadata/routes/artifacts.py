@@ -11,7 +11,7 @@ from tandem_metadata.artifacts.client import ArtifactClient
 from tandem_metadata.routes.endpoint import Context
 from tandem_metadata.routes.relaying import fetch, listing
 from tandem_metadata.routes.runs import named
-from tandem_metadata.store import runs
+from tandem_metadata.store.tracking import runs
 from tandem_shared import paths
 from tandem_shared.http.router import Route, api_routes
 from tandem_shared.wire import codec

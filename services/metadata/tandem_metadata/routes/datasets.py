@@ -10,7 +10,7 @@ from tandem_metadata.messages.datasets import (
 )
 from tandem_metadata.messages.experiments import Empty
 from tandem_metadata.routes.endpoint import Context, Endpoint
-from tandem_metadata.store import datasets
+from tandem_metadata.store.tracking import datasets
 
 
 def log_inputs(context: Context, request: LogInputs) -> Empty:

@@ -5,7 +5,7 @@ from typing import Any
 from tandem_metadata.messages import experiments as messages
 from tandem_metadata.messages.experiments import Empty
 from tandem_metadata.routes.endpoint import MANY_BYTES, Context, Endpoint
-from tandem_metadata.store import experiment_search, experiments
+from tandem_metadata.store.tracking import experiment_search, experiments
 
 
 def create(

@@ -6,7 +6,8 @@ from tandem_metadata.messages import logged_models as messages
 from tandem_metadata.messages.experiments import Empty
 from tandem_metadata.messages.logged_models import LoggedModelResponse
 from tandem_metadata.routes.endpoint import MANY_BYTES, Context, Endpoint
-from tandem_metadata.store import logged_model_search, logged_models
+from tandem_metadata.store.logged_models import logged_models
+from tandem_metadata.store.logged_models import search as logged_model_search
 
 
 def create(context: Context, request: messages.CreateLoggedModel) -> LoggedModelResponse:

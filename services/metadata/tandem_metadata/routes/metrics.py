@@ -13,14 +13,14 @@ from tandem_metadata.messages.metrics import (
 )
 from tandem_metadata.routes.endpoint import Context, Endpoint
 from tandem_metadata.routes.runs import named
-from tandem_metadata.store import batch, metric_history
+from tandem_metadata.store.tracking import log_entry, metric_history
 from tandem_shared.wire import codec
 
 
 async def log(context: Context, request: LogMetric) -> Empty:
     """Log a metric."""
     run_id = named(request.run_id, request.run_uuid)
-    await context.writer.log(batch.metric(run_id, request))
+    await context.writer.log(log_entry.metric(run_id, request))
     return Empty()
 
 

@@ -8,7 +8,8 @@ from tandem_metadata.artifacts.client import ArtifactClient
 from tandem_metadata.routes.artifacts import read
 from tandem_metadata.routes.endpoint import Context
 from tandem_metadata.routes.relaying import fetch, listing, relay
-from tandem_metadata.store import logged_models, version_artifacts
+from tandem_metadata.store.logged_models import logged_models
+from tandem_metadata.store.registry import version_artifacts
 from tandem_shared import paths
 from tandem_shared.errors import BadRequest, NotFound
 from tandem_shared.http.router import Route, api_routes

@@ -6,7 +6,7 @@ from tandem_metadata.messages import model_versions as messages
 from tandem_metadata.messages.experiments import Empty
 from tandem_metadata.routes.endpoint import MANY_BYTES, Context, Endpoint
 from tandem_metadata.rules.source_rules import rules
-from tandem_metadata.store import model_versions, registry_tags, version_creation
+from tandem_metadata.store.registry import model_versions, tags, version_creation
 
 
 def create(context: Context, request: messages.CreateModelVersion) -> messages.ModelVersionResponse:
@@ -66,16 +66,14 @@ def transition_stage(
 def set_tag(context: Context, request: messages.SetModelVersionTag) -> Empty:
     """Set a tag of a version."""
     with context.db.write() as conn:
-        registry_tags.set_on_version(
-            conn, request.name, request.version, request.key, request.value
-        )
+        tags.set_on_version(conn, request.name, request.version, request.key, request.value)
     return Empty()
 
 
 def delete_tag(context: Context, request: messages.DeleteModelVersionTag) -> Empty:
     """Delete a tag of a version."""
     with context.db.write() as conn:
-        registry_tags.delete_from_version(conn, request.name, request.version, request.key)
+        tags.delete_from_version(conn, request.name, request.version, request.key)
     return Empty()
 
 

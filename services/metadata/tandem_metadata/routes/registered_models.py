@@ -6,7 +6,7 @@ from tandem_metadata.messages import registered_models as messages
 from tandem_metadata.messages.experiments import Empty
 from tandem_metadata.messages.model_versions import ModelVersionResponse
 from tandem_metadata.routes.endpoint import MANY_BYTES, Context, Endpoint
-from tandem_metadata.store import model_aliases, registered_models, registry_tags
+from tandem_metadata.store.registry import aliases, registered_models, tags
 
 
 def create(
@@ -63,35 +63,35 @@ def latest_versions(
 def set_tag(context: Context, request: messages.SetRegisteredModelTag) -> Empty:
     """Set a tag of a registered model."""
     with context.db.write() as conn:
-        registry_tags.set_on_model(conn, request.name, request.key, request.value)
+        tags.set_on_model(conn, request.name, request.key, request.value)
     return Empty()
 
 
 def delete_tag(context: Context, request: messages.DeleteRegisteredModelTag) -> Empty:
     """Delete a tag of a registered model."""
     with context.db.write() as conn:
-        registry_tags.delete_from_model(conn, request.name, request.key)
+        tags.delete_from_model(conn, request.name, request.key)
     return Empty()
 
 
 def set_alias(context: Context, request: messages.SetAlias) -> Empty:
     """Let an alias stand for a version."""
     with context.db.write() as conn:
-        model_aliases.put(conn, request.name, request.alias, request.version)
+        aliases.put(conn, request.name, request.alias, request.version)
     return Empty()
 
 
 def delete_alias(context: Context, request: messages.DeleteAlias) -> Empty:
     """Delete an alias."""
     with context.db.write() as conn:
-        model_aliases.remove(conn, request.name, request.alias)
+        aliases.remove(conn, request.name, request.alias)
     return Empty()
 
 
 def get_by_alias(context: Context, request: messages.GetByAlias) -> ModelVersionResponse:
     """Read the version that an alias stands for."""
     with context.db.read() as conn:
-        return ModelVersionResponse(model_aliases.get(conn, request.name, request.alias))
+        return ModelVersionResponse(aliases.get(conn, request.name, request.alias))
 
 
 _PATH = "2.0/mlflow/registered-models"

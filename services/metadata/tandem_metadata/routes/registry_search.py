@@ -4,7 +4,7 @@ from typing import Any
 
 from tandem_metadata.messages import registry_search as messages
 from tandem_metadata.routes.endpoint import Context, Endpoint
-from tandem_metadata.store import model_version_search, registered_model_search
+from tandem_metadata.store.registry import model_version_search, registered_model_search
 
 
 def registered_models(

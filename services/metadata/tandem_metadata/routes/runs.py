@@ -5,7 +5,7 @@ from typing import Any
 from tandem_metadata.messages import runs as messages
 from tandem_metadata.messages.experiments import Empty
 from tandem_metadata.routes.endpoint import MANY_BYTES, Context, Endpoint
-from tandem_metadata.store import run_search, runs
+from tandem_metadata.store.tracking import run_search, runs
 from tandem_shared.errors import InvalidParameter
 from tandem_shared.wire import codec
 

@@ -6,7 +6,7 @@ from tandem_metadata.messages.experiments import DeleteExperimentTag, Empty, Set
 from tandem_metadata.messages.runs import DeleteTag, LogModel, RunTag, SetTag
 from tandem_metadata.routes.endpoint import MANY_BYTES, Context, Endpoint
 from tandem_metadata.routes.runs import named
-from tandem_metadata.store import batch, tags
+from tandem_metadata.store.tracking import log_entry, tags
 
 
 async def set_on_run(context: Context, request: SetTag) -> Empty:
@@ -14,7 +14,7 @@ async def set_on_run(context: Context, request: SetTag) -> Empty:
     run_id = named(request.run_id, request.run_uuid)
     tag = RunTag(request.key, request.value)
     truncate = context.settings.truncate_long_values
-    await context.writer.log(batch.tag(run_id, tag, truncate=truncate))
+    await context.writer.log(log_entry.tag(run_id, tag, truncate=truncate))
     return Empty()
 
 

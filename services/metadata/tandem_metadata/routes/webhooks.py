@@ -16,7 +16,8 @@ from tandem_metadata.messages import webhooks as messages
 from tandem_metadata.messages.experiments import Empty
 from tandem_metadata.routes.endpoint import Context, Endpoint, decode
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import webhook_events, webhooks
+from tandem_metadata.store.webhooks import events as webhook_events
+from tandem_metadata.store.webhooks import webhooks
 from tandem_metadata.webhooks import secrets, signature, targets
 from tandem_metadata.webhooks.examples import EXAMPLES
 from tandem_metadata.webhooks.sender import Sender, Unreachable

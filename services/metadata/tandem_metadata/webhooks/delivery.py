@@ -20,9 +20,9 @@ from sqlalchemy import Connection
 
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
-from tandem_metadata.store import webhook_deliveries as store
-from tandem_metadata.store.webhook_deliveries import Claimed, Waiting
-from tandem_metadata.store.webhook_events import RECORDED
+from tandem_metadata.store.webhooks import deliveries as store
+from tandem_metadata.store.webhooks.deliveries import Claimed, Waiting
+from tandem_metadata.store.webhooks.events import RECORDED
 from tandem_metadata.webhooks import secrets, signature
 from tandem_metadata.webhooks.backoff import Backoff
 from tandem_metadata.webhooks.sender import Answer, Sender, Unreachable

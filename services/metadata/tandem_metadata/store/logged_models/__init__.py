@@ -1,0 +1,1 @@
+"""Logged models in the database."""

@@ -1,0 +1,80 @@
+"""Searching logged models."""
+
+import contextlib
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection, select
+
+from tandem_metadata.database.tables.logged_models import logged_models
+from tandem_metadata.messages.logged_models import LoggedModel, SearchDataset, SearchOrderBy
+from tandem_metadata.rules import limits
+from tandem_metadata.search.language.limits import MAX_RESULTS, check_max_results
+from tandem_metadata.search.language.logged_model_fields import LOGGED_MODELS
+from tandem_metadata.search.language.parser import parse_filter
+from tandem_metadata.search.sql import page_token as tokens
+from tandem_metadata.search.sql.logged_models import logged_model_clauses, order_logged_models
+from tandem_metadata.store.dialect.in_list import among
+from tandem_metadata.store.logged_models import load
+from tandem_metadata.store.tracking.experiments import parse_id
+from tandem_shared.errors import NotFound
+
+DEFAULT_MAX_RESULTS: Final = 50
+MAX_RESULTS_OF_ZERO: Final = 100
+"""What an explicit 0 means, as in MLflow."""
+MAX_EXPERIMENTS: Final = 10_000
+
+
+def search(
+    conn: Connection,
+    *,
+    experiment_ids: Sequence[str],
+    filter: str | None = None,
+    datasets: Sequence[SearchDataset] = (),
+    max_results: int | None = None,
+    order_by: Sequence[SearchOrderBy] = (),
+    page_token: str | None = None,
+) -> tuple[list[LoggedModel], str | None]:
+    """One page of the logged models of some experiments, and the next page's token if any.
+
+    Deleted models are left out; those of deleted experiments are not. The conditions of the filter
+    on metrics, and the search without any, look at metrics of the datasets only, if some are given.
+    Without an order the latest created come first. A page has 50 models unless `max_results` says
+    otherwise, and 50,000 at most, whatever it says. Raises InvalidParameter for a filter, an order,
+    datasets, a token, an id or a number of results that cannot be accepted.
+    """
+    wanted = DEFAULT_MAX_RESULTS if max_results is None else max_results or MAX_RESULTS_OF_ZERO
+    limit = check_max_results(min(wanted, MAX_RESULTS))
+    ids = _numbers(experiment_ids)
+    conditions = [LOGGED_MODELS.condition(comparison) for comparison in parse_filter(filter)]
+    clauses = logged_model_clauses(conditions, datasets, conn.dialect.name)
+    ordering = order_logged_models(order_by)
+    this_search = tokens.fingerprint("logged models", ids, filter or "", order_by, datasets)
+    behind = tokens.continuation(page_token, this_search, ordering)
+    if not ids:
+        return [], None
+    rows = conn.execute(
+        select(*logged_models.c, *ordering.columns())
+        .select_from(ordering.source)
+        .where(
+            among(conn, logged_models.c.experiment_id, ids),
+            logged_models.c.lifecycle_stage == "active",
+            *clauses,
+            *behind,
+        )
+        .order_by(*ordering.clauses())
+        .limit(limit + 1)
+    ).all()
+    page = rows[:limit]
+    token = tokens.write(this_search, ordering.position(page[-1])) if len(rows) > limit else None
+    return load.load(conn, page), token
+
+
+def _numbers(experiment_ids: Sequence[str]) -> list[int]:
+    """The ids as sorted, distinct numbers, without those that no experiment can have."""
+    limits.check_count("experiment_ids", experiment_ids, MAX_EXPERIMENTS)
+    numbers = set()
+    for experiment_id in experiment_ids:
+        with contextlib.suppress(NotFound):
+            numbers.add(parse_id(experiment_id))
+    return sorted(numbers)

@@ -1,0 +1,102 @@
+"""Aliases: names that a registered model gives to its versions."""
+
+import re
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from tandem_metadata.database.tables.registry import registered_model_aliases
+from tandem_metadata.messages.model_versions import ModelVersion
+from tandem_metadata.rules import limits
+from tandem_metadata.store.registry import model_versions, prompts, rows
+from tandem_metadata.store.webhooks import events
+from tandem_shared.errors import InvalidParameter
+
+LATEST: Final = "latest"
+"""The alias, in any case, of the version with the highest number."""
+
+_CHARACTERS: Final = re.compile(r"[\w\-]+")
+_LIKE_A_VERSION: Final = re.compile(r"[vV]\d+")
+_SHOWN: Final = 100
+
+
+def put(conn: Connection, name: str, alias: str, version: str) -> None:
+    """Let the alias stand for a version, and for no other any more.
+
+    Raises NotFound for an unknown version, and InvalidParameter for an alias that cannot be one:
+    `latest`, and `v1` and its like, are taken.
+    """
+    _check(alias)
+    if alias.lower() == LATEST or _LIKE_A_VERSION.fullmatch(alias):
+        raise InvalidParameter(
+            f"Invalid value '{alias[:_SHOWN]}' for parameter 'alias': '{LATEST}' and names such "
+            "as 'v1' are reserved; choose another."
+        )
+    rows.parse_version(version)
+    rows.model(conn, name, lock=True)
+    number = rows.version(conn, name, version).version
+    columns = registered_model_aliases.c
+    # The model's row is locked; which columns are unique differs between revisions.
+    changed = conn.execute(
+        update(registered_model_aliases)
+        .where(columns.name == name, columns.alias == alias)
+        .values(version=number)
+    )
+    if not changed.rowcount:
+        conn.execute(
+            insert(registered_model_aliases).values(name=name, alias=alias, version=number)
+        )
+    data = {"name": name, "alias": alias, "version": str(number)}
+    events.record(conn, _entity(conn, name), "created", data)
+
+
+def remove(conn: Connection, name: str, alias: str) -> None:
+    """Delete an alias, if the model has it.
+
+    Raises NotFound for an unknown model, and InvalidParameter for what cannot be a name or alias.
+    """
+    _check(alias)
+    rows.model(conn, name, lock=True)
+    columns = registered_model_aliases.c
+    conn.execute(
+        delete(registered_model_aliases).where(columns.name == name, columns.alias == alias)
+    )
+    events.record(conn, _entity(conn, name), "deleted", {"name": name, "alias": alias})
+
+
+def get(conn: Connection, name: str, alias: str) -> ModelVersion:
+    """The version that an alias stands for; raises as `row` does."""
+    return model_versions.from_rows(conn, [row(conn, name, alias)])[0]
+
+
+def row(conn: Connection, name: str, alias: str) -> Row[Any]:
+    """The row of the version that an alias, or `latest`, stands for.
+
+    Raises NotFound for an unknown model and for the latest version of a model that has none, and
+    InvalidParameter for an alias that the model does not have.
+    """
+    _check(alias)
+    rows.model(conn, name)
+    if alias.lower() == LATEST:
+        return model_versions.highest(conn, name)
+    columns = registered_model_aliases.c
+    version = conn.execute(
+        select(columns.version).where(columns.name == name, columns.alias == alias)
+    ).scalar()
+    if version is None:
+        # MLflow's code, which its clients know as the answer for a missing alias.
+        raise InvalidParameter(f"Model {name!r} has no alias '{alias[:_SHOWN]}'.")
+    return rows.version(conn, name, str(version))
+
+
+def _check(alias: str) -> None:
+    limits.check_length("alias", alias, limits.MODEL_ALIAS)
+    if not _CHARACTERS.fullmatch(alias):
+        raise InvalidParameter(
+            f"Invalid value {alias[:_SHOWN]!r} for parameter 'alias': use letters, digits, "
+            "underscores and dashes only."
+        )
+
+
+def _entity(conn: Connection, name: str) -> str:
+    return "prompt_alias" if prompts.is_prompt(conn, name) else "model_version_alias"

@@ -1,0 +1,80 @@
+"""Searching model versions; those of prompts are never among the versions of models."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection, select
+
+from tandem_metadata.database.tables.registry import model_versions
+from tandem_metadata.messages.model_versions import ModelVersion
+from tandem_metadata.search.language.limits import check_max_results
+from tandem_metadata.search.language.model_version_fields import MODEL_VERSIONS
+from tandem_metadata.search.language.parser import parse_filter
+from tandem_metadata.search.sql import page_token as tokens
+from tandem_metadata.search.sql.registry_compile import MODEL_VERSION_ROWS, matching
+from tandem_metadata.search.sql.registry_order import order_model_versions
+from tandem_metadata.store.dialect.in_list import among
+from tandem_metadata.store.registry import model_versions as store
+
+MAX_RESULTS: Final = 200_000
+"""The largest page, and the page's size where none is asked for, as in MLflow."""
+
+
+def search(
+    conn: Connection,
+    *,
+    filter: str | None = None,
+    max_results: int | None = None,
+    order_by: Sequence[str] = (),
+    page_token: str | None = None,
+) -> tuple[list[ModelVersion], str | None]:
+    """One page of model versions, and the token of the next page if there is one.
+
+    Deleted versions are never found; versions of prompts where the filter asks for them, and then
+    nothing else. They come without aliases, as in MLflow. Raises InvalidParameter for a filter, an
+    order_by, a token or a number of results that cannot be accepted.
+    """
+    limit = check_max_results(MAX_RESULTS if max_results is None else max_results, MAX_RESULTS)
+    conditions = [MODEL_VERSIONS.condition(comparison) for comparison in parse_filter(filter)]
+    ordering = order_model_versions(order_by)
+    this_search = tokens.fingerprint("model versions", filter or "", list(order_by))
+    behind = tokens.continuation(page_token, this_search, ordering)
+    source, clauses = matching(MODEL_VERSION_ROWS, conditions, conn.dialect.name)
+    statement = (
+        select(*model_versions.c, *ordering.columns())
+        .select_from(source)
+        .where(model_versions.c.current_stage != store.DELETED, *clauses, *behind)
+        .order_by(*ordering.clauses())
+        .limit(limit + 1)
+    )
+    rows = conn.execute(statement).all()
+    page = rows[:limit]
+    token = tokens.write(this_search, ordering.position(page[-1])) if len(rows) > limit else None
+    return store.from_rows(conn, page, with_aliases=False), token
+
+
+def of_runs(
+    conn: Connection, run_ids: Sequence[str], most: int | None = None
+) -> defaultdict[str, list[ModelVersion]]:
+    """What a search by its id finds for each run, in two statements for any number of runs.
+
+    Of all versions `most` at most.
+    """
+    ordering = order_model_versions(())
+    source, clauses = matching(MODEL_VERSION_ROWS, (), conn.dialect.name)
+    statement = (
+        select(*model_versions.c)
+        .select_from(source)
+        .where(
+            among(conn, model_versions.c.run_id, run_ids),
+            model_versions.c.current_stage != store.DELETED,
+            *clauses,
+        )
+        .order_by(*ordering.clauses())
+        .limit(most)
+    )
+    found: defaultdict[str, list[ModelVersion]] = defaultdict(list)
+    for version in store.from_rows(conn, conn.execute(statement).all(), with_aliases=False):
+        found[version.run_id or ""].append(version)
+    return found

@@ -1,0 +1,54 @@
+"""Searching registered models; prompts are among them, but never among the models found."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection, select
+
+from tandem_metadata.database.tables.registry import registered_models
+from tandem_metadata.messages.registered_models import RegisteredModel
+from tandem_metadata.search.language.limits import check_max_results
+from tandem_metadata.search.language.parser import parse_filter
+from tandem_metadata.search.language.registered_model_fields import REGISTERED_MODELS
+from tandem_metadata.search.sql import page_token as tokens
+from tandem_metadata.search.sql.registry_compile import REGISTERED_MODEL_ROWS, matching
+from tandem_metadata.search.sql.registry_order import order_registered_models
+from tandem_metadata.store.registry import registered_models as store
+
+DEFAULT_MAX_RESULTS: Final = 100
+MAX_RESULTS: Final = 1_000
+
+
+def search(
+    conn: Connection,
+    *,
+    filter: str | None = None,
+    max_results: int | None = None,
+    order_by: Sequence[str] = (),
+    page_token: str | None = None,
+) -> tuple[list[RegisteredModel], str | None]:
+    """One page of registered models, and the token of the next page if there is one.
+
+    Prompts are found where the filter asks for them, and then nothing else. A page has 100 results
+    unless `max_results` says otherwise. Raises InvalidParameter for a filter, an order_by, a token
+    or a number of results that cannot be accepted.
+    """
+    limit = check_max_results(
+        DEFAULT_MAX_RESULTS if max_results is None else max_results, MAX_RESULTS
+    )
+    conditions = [REGISTERED_MODELS.condition(comparison) for comparison in parse_filter(filter)]
+    ordering = order_registered_models(order_by)
+    this_search = tokens.fingerprint("registered models", filter or "", list(order_by))
+    behind = tokens.continuation(page_token, this_search, ordering)
+    source, clauses = matching(REGISTERED_MODEL_ROWS, conditions, conn.dialect.name)
+    statement = (
+        select(*registered_models.c, *ordering.columns())
+        .select_from(source)
+        .where(*clauses, *behind)
+        .order_by(*ordering.clauses())
+        .limit(limit + 1)
+    )
+    rows = conn.execute(statement).all()
+    page = rows[:limit]
+    token = tokens.write(this_search, ordering.position(page[-1])) if len(rows) > limit else None
+    return store.from_rows(conn, page), token

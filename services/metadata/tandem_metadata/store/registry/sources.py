@@ -1,0 +1,281 @@
+"""Where the artifacts of a new model version come from, and whether it may take them from there.
+
+A version's artifacts are read by whoever reads the registry, and relayed by this service. So a
+source that is a local path, or in an artifacts service, must lie within the artifacts of the run or
+the logged model that the request names. The rules are MLflow's; but local paths are compared as
+they are written, as they are not paths of this machine.
+"""
+
+import posixpath
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import SplitResult, unquote, unquote_plus, urlsplit
+
+from sqlalchemy import Connection, Row, select
+
+from tandem_metadata.database.tables.logged_models import logged_models
+from tandem_metadata.database.tables.tracking import runs
+from tandem_metadata.rules import limits
+from tandem_metadata.rules.source_rules import Rules
+from tandem_metadata.store.registry import aliases, model_versions, prompts, rows
+from tandem_shared.errors import InvalidParameter, NotFound
+
+_PROXY: Final = ("2.0", "mlflow-artifacts", "artifacts")
+"""What the path of every URL of an artifacts service holds."""
+
+_LOCAL_HOSTS: Final = ("", ".", "localhost", "127.0.0.1")
+_SEPARATOR: Final = re.compile(r"[/\\]")
+_SHOWN: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a request says of a version's source; None for an id that it leaves out."""
+
+    source: str
+    run_id: str | None
+    model_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source that may be used."""
+
+    uri: str
+    location: str
+    """Where the artifacts are: of a `models:/` URI what it stands for now."""
+    run_id: str | None
+    named_run_id: str | None
+    """The run, unless only the logged model tells it."""
+    model_id: str | None = None
+    """The logged model that becomes a version."""
+
+
+def resolve(conn: Connection, given: Given, rules: Rules, *, of_prompt: bool) -> Source:
+    """The source of a model's or of a prompt's version.
+
+    Raises InvalidParameter for a source that may not be used, and NotFound for a version or a
+    logged model that does not exist.
+    """
+    limits.check_uri("source", given.source, limits.VERSION_SOURCE)
+    limits.check_text("run_id", given.run_id or "", limits.VERSION_RUN_ID)
+    if rules.pattern and not rules.pattern.search(given.source):
+        raise _refused(given, "it does not match what this server accepts as a source")
+    if of_prompt:
+        prompts.check_source(given.source)
+        run_id = given.run_id or ""
+        return Source(given.source, given.source, run_id, run_id or None)
+    parts = _split(given)
+    if not rules.allows_host(given.source) and not _is_within_root(conn, given):
+        raise _refused(
+            given,
+            f"reading from '{parts.scheme}' connects to the host that is named, and it is neither "
+            "one of this server's artifact hosts nor where the given run or model has its "
+            "artifacts; the server's settings allow further schemes",
+        )
+    if parts.scheme == "models":
+        return _of_models_uri(conn, given, parts)
+    _check_place(conn, given, parts)
+    run_id = given.run_id or ""
+    tracked = _logged_model(conn, given.model_id) if given.model_id else None
+    return Source(
+        uri=given.source,
+        location=given.source,
+        run_id=run_id or (tracked.source_run_id if tracked else run_id),
+        named_run_id=run_id or None,
+        model_id=given.model_id or None,
+    )
+
+
+def _of_models_uri(conn: Connection, given: Given, parts: SplitResult) -> Source:
+    """A logged model, or another version by its number, its stage, its alias or as the latest."""
+    if parts.netloc:
+        raise _refused(given, "a models:/ URI has no host; models are those of this server")
+    # As the readers of such URIs do, and unlike urlsplit: a name may hold '#'.
+    path = urlsplit(given.source, allow_fragments=False).path
+    names = path.lstrip("/").split("/")
+    if not path.startswith("/") or len(names) > 2 or not all(name.strip() for name in names):
+        raise _malformed(given)
+    if len(names) == 2:
+        return _copied(conn, given, names[0], lambda: _of_suffix(conn, names[0], names[1]))
+    if "@" in path:
+        name, _, alias = names[0].rpartition("@")
+        if not alias.strip():
+            raise _malformed(given)
+        return _copied(conn, given, name, lambda: aliases.row(conn, name, alias))
+    if names[0] != given.model_id:
+        raise _refused(given, "parameter 'model_id' must name the logged model of the source")
+    model = _logged_model(conn, names[0])
+    run_id = given.run_id or ""
+    return Source(
+        uri=given.source,
+        location=model.artifact_location,
+        run_id=run_id or model.source_run_id,
+        named_run_id=run_id or None,
+        model_id=names[0],
+    )
+
+
+def _copied(conn: Connection, given: Given, name: str, find: Callable[[], Row[Any]]) -> Source:
+    """The artifacts and the run of another version."""
+    rows.model(conn, name)
+    if prompts.is_prompt(conn, name):
+        raise _refused(given, f"{name!r} is a prompt, which has no artifacts")
+    version = find()
+    other_run = given.run_id is not None and given.run_id != (version.run_id or "")
+    if other_run or given.model_id:
+        raise _refused(
+            given,
+            "parameters 'run_id' and 'model_id' must be left out, or be those of the version "
+            "that the source names",
+        )
+    return Source(
+        uri=f"models:/{name}/{version.version}",
+        location=model_versions.location(version),
+        run_id=version.run_id if given.run_id is None else given.run_id,
+        named_run_id=version.run_id or None,
+    )
+
+
+def _of_suffix(conn: Connection, name: str, suffix: str) -> Row[Any]:
+    """The version that `models:/name/suffix` stands for."""
+    if suffix.isdigit():
+        return rows.version(conn, name, suffix)
+    if suffix.lower() == aliases.LATEST:
+        return model_versions.highest(conn, name)
+    stage = rows.stage("source", suffix)
+    for row in model_versions.latest(conn, [name]):
+        if row.current_stage == stage:
+            return row
+    raise NotFound(f"Model {name!r} has no version in the stage {stage}.")
+
+
+def _check_place(conn: Connection, given: Given, parts: SplitResult) -> None:
+    if parts.scheme in ("", "file"):
+        if not _is_within_root(conn, given):
+            raise _refused(
+                given,
+                "a local path must lie within the artifacts of the run in parameter 'run_id', or "
+                "of the logged model in 'model_id'",
+            )
+        return
+    _check_absolute(given)
+    if parts.scheme == "runs":
+        run_id, *_ = parts.path.removeprefix("/").split("/")
+        if parts.netloc or not parts.path.startswith("/") or not run_id:
+            raise _refused(given, "write runs:/<run id>/path")
+        if given.model_id or run_id != given.run_id:
+            raise _refused(
+                given,
+                "parameter 'run_id' must name the run of the source, and 'model_id' be left out",
+            )
+    elif _is_proxied(parts) and not _is_within_root(conn, given):
+        raise _refused(
+            given,
+            "it must lie within the artifacts of the run in parameter 'run_id', or of the logged "
+            "model in 'model_id'",
+        )
+
+
+def _check_absolute(given: Given) -> None:
+    """Refuse what may lead elsewhere than it says, also when it is decoded several times."""
+    decoded = _decoded(given.source, unquote_plus)
+    try:
+        path = re.sub("/+", "/", urlsplit(decoded).path.rstrip("/"))
+    except ValueError:
+        raise _refused(given, "it is not a URI") from None
+    if (
+        "\0" in decoded
+        or ".." in _SEPARATOR.split(decoded)
+        or not path.startswith("/")
+        or posixpath.normpath(path) != path
+    ):
+        raise _refused(given, "its path must be absolute, without '.' and '..' segments")
+
+
+def _is_proxied(parts: SplitResult) -> bool:
+    """Whether a URI's artifacts are in an artifacts service."""
+    if parts.scheme == "mlflow-artifacts":
+        return True
+    names = _names(parts.path)
+    return parts.scheme in ("http", "https") and any(
+        names[i : i + len(_PROXY)] == _PROXY for i in range(len(names))
+    )
+
+
+def _is_within_root(conn: Connection, given: Given) -> bool:
+    """Whether a source lies within the artifacts of the logged model or run that is given."""
+    root = _root(conn, given)
+    if root is None or ".." in _SEPARATOR.split(_decoded(given.source, unquote)):
+        return False
+    (place, names), (root_place, root_names) = _place(given.source), _place(root)
+    # An empty root would hold everything; a relative path has no place to begin at.
+    return place == root_place and bool(root_names) and names[: len(root_names)] == root_names
+
+
+def _place(uri: str) -> tuple[object, tuple[str, ...]]:
+    """What must be equal, and the names of the path, of which the root's must come first."""
+    parts = urlsplit(uri)
+    if parts.scheme == "":
+        return ("local", uri.startswith("/")), _names(uri)
+    if parts.scheme == "file":
+        local = (parts.hostname or "") in _LOCAL_HOSTS
+        return ("local", True) if local else ("file", parts.netloc), _names(parts.path)
+    return (parts.scheme, parts.netloc.lower()), _names(parts.path)
+
+
+def _names(path: str) -> tuple[str, ...]:
+    return tuple(_decoded(name, unquote) for name in path.split("/") if name)
+
+
+def _root(conn: Connection, given: Given) -> str | None:
+    """Where the logged model that is given, else the run, has its artifacts."""
+    if given.model_id:
+        statement = select(logged_models.c.artifact_location).where(
+            logged_models.c.model_id == given.model_id,
+            logged_models.c.lifecycle_stage == "active",
+        )
+    else:
+        statement = select(runs.c.artifact_uri).where(runs.c.run_uuid == (given.run_id or ""))
+    root: str | None = conn.execute(statement).scalar()
+    return root
+
+
+def _logged_model(conn: Connection, model_id: str) -> Row[Any]:
+    row = conn.execute(
+        select(logged_models).where(
+            logged_models.c.model_id == model_id, logged_models.c.lifecycle_stage == "active"
+        )
+    ).first()
+    if row is None:
+        raise NotFound(f"No logged model has the id '{model_id[:_SHOWN]}'.")
+    return row
+
+
+def _split(given: Given) -> SplitResult:
+    try:
+        parts = urlsplit(given.source)
+        parts.port  # noqa: B018 - it raises for a port that is none
+    except ValueError:
+        raise _refused(given, "it is not a URI") from None
+    return parts
+
+
+def _decoded(text: str, decode: Callable[[str], str]) -> str:
+    while (inner := decode(text)) != text:
+        text = inner
+    return text
+
+
+def _malformed(given: Given) -> InvalidParameter:
+    return _refused(
+        given,
+        "write models:/<logged model's id>, models:/<name>/<version> or models:/<name>@<alias>",
+    )
+
+
+def _refused(given: Given, reason: str) -> InvalidParameter:
+    shown = given.source if len(given.source) <= _SHOWN else f"{given.source[:_SHOWN]}..."
+    return InvalidParameter(f"Invalid value {shown!r} for parameter 'source': {reason}.")

@@ -1,0 +1,114 @@
+"""Tags of registered models and of their versions."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, update
+
+from tandem_metadata.database import tables
+from tandem_metadata.database.tables.registry import model_version_tags, registered_model_tags
+from tandem_metadata.messages.model_versions import ModelVersionTag
+from tandem_metadata.messages.registered_models import RegisteredModelTag
+from tandem_metadata.rules import limits
+from tandem_metadata.store.dialect import bulk
+from tandem_metadata.store.registry import prompts, rows
+from tandem_metadata.store.webhooks import events
+
+
+def check(tags: Sequence[RegisteredModelTag | ModelVersionTag], limit: int) -> dict[str, str]:
+    """Values by key for the tags a model or a version begins with; of a key's several the last.
+
+    Raises InvalidParameter, naming the place in `tags`, for one that cannot be stored.
+    """
+    limits.check_count("tags", tags)
+    for index, tag in enumerate(tags):
+        limits.check_key(f"tags[{index}].key", tag.key)
+        limits.check_tag_value(f"tags[{index}].value", tag.key, tag.value, limit)
+    return {tag.key: prompts.as_stored(tag.key, tag.value) for tag in tags}
+
+
+def add(conn: Connection, table: Table, of: Mapping[str, Any], values: Mapping[str, str]) -> None:
+    """Insert the tags of a new model or version, which `of` names by columns."""
+    bulk.insert(conn, table, [{**of, "key": key, "value": value} for key, value in values.items()])
+
+
+def set_on_model(conn: Connection, name: str, key: str, value: str) -> None:
+    """Set a tag of a registered model.
+
+    Raises NotFound, and InvalidParameter for a name or a tag that cannot be stored.
+    """
+    limits.check_key("key", key)
+    limits.check_tag_value("value", key, value, limits.MODEL_TAG_VALUE)
+    rows.model(conn, name, lock=True)
+    value = prompts.as_stored(key, value)
+    _put(conn, registered_model_tags, {"name": name, "key": key}, value)
+    if prompts.is_prompt(conn, name):
+        data = {"name": name, "key": key, "value": value}
+        events.record(conn, "prompt_tag", "set", data)
+
+
+def delete_from_model(conn: Connection, name: str, key: str) -> None:
+    """Delete a tag of a registered model, if it has it.
+
+    Raises NotFound for an unknown model, and InvalidParameter for what cannot be a name or a key.
+    """
+    limits.check_key("key", key)
+    rows.model(conn, name, lock=True)
+    columns = registered_model_tags.c
+    conn.execute(delete(registered_model_tags).where(columns.name == name, columns.key == key))
+    if prompts.is_prompt(conn, name):
+        events.record(conn, "prompt_tag", "deleted", {"name": name, "key": key})
+
+
+def set_on_version(conn: Connection, name: str, version: str, key: str, value: str) -> None:
+    """Set a tag of a model version.
+
+    Raises NotFound, and InvalidParameter for a name, a version or a tag that cannot be stored.
+    """
+    limits.check_key("key", key)
+    limits.check_tag_value("value", key, value, limits.VERSION_TAG_VALUE)
+    number = _locked_version(conn, name, version)
+    value = prompts.as_stored(key, value)
+    _put(conn, model_version_tags, {"name": name, "version": number, "key": key}, value)
+    data = {"name": name, "version": str(number), "key": key, "value": value}
+    events.record(conn, _entity(conn, name), "set", data)
+
+
+def delete_from_version(conn: Connection, name: str, version: str, key: str) -> None:
+    """Delete a tag of a model version, if it has it.
+
+    Raises NotFound for an unknown version, and InvalidParameter for what cannot be a name, a
+    version or a key.
+    """
+    limits.check_key("key", key)
+    number = _locked_version(conn, name, version)
+    columns = model_version_tags.c
+    conn.execute(
+        delete(model_version_tags).where(
+            columns.name == name, columns.version == number, columns.key == key
+        )
+    )
+    data = {"name": name, "version": str(number), "key": key}
+    events.record(conn, _entity(conn, name), "deleted", data)
+
+
+def _entity(conn: Connection, name: str) -> str:
+    return "prompt_version_tag" if prompts.is_prompt(conn, name) else "model_version_tag"
+
+
+def _locked_version(conn: Connection, name: str, version: str) -> int:
+    rows.parse_version(version)
+    rows.model(conn, name, lock=True)
+    number: int = rows.version(conn, name, version).version
+    return number
+
+
+def _put(conn: Connection, table: Table, of: Mapping[str, Any], value: str) -> None:
+    """Set a tag of a model whose row is locked: which columns are unique differs by revision."""
+    changed = conn.execute(
+        update(table)
+        .where(*(table.c[column] == given for column, given in of.items()))
+        .values(value=value)
+    )
+    if not changed.rowcount:
+        conn.execute(tables.insert(conn, table).values(**of, value=value))

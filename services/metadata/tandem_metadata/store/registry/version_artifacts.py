@@ -1,0 +1,52 @@
+"""Where the artifacts of a model version are, also when its location names a run or a model."""
+
+from sqlalchemy import Connection, select
+
+from tandem_metadata.database.tables.logged_models import logged_models
+from tandem_metadata.database.tables.tracking import inputs
+from tandem_metadata.rules import artifact_locations
+from tandem_metadata.store.logged_models import logged_models as models
+from tandem_metadata.store.registry import model_versions
+from tandem_metadata.store.tracking import runs
+
+
+def roots(conn: Connection, name: str, version: str) -> list[str]:
+    """The locations that a version's artifacts may be below; the first that has a file counts.
+
+    There are two when the version's source is `runs:/<run id>/<name>`: what the run logged under
+    that path, and the model of that name among the run's outputs (of several the one of the latest
+    step), whose files are no part of the run's artifacts.
+    Raises InvalidParameter for a version that is no number, and NotFound for a version, run or
+    model that is not there.
+    """
+    uri = model_versions.download_uri(conn, name, version)
+    scheme, _, path = uri.partition(":")
+    names = [part for part in path.split("/") if part]
+    if scheme == "models" and len(names) == 1:
+        return [models.artifact_uri(conn, names[0])]
+    if scheme == "runs" and names:
+        return _of_run(conn, *names)
+    return [uri]
+
+
+def _of_run(conn: Connection, run_id: str, *below: str) -> list[str]:
+    locations = [artifact_locations.below(runs.artifact_uri(conn, run_id), *below)]
+    if below:
+        logged = logged_models.c
+        # Found by the run's outputs, as nothing indexes the run that a model comes from.
+        found = conn.scalar(
+            select(logged.artifact_location)
+            .join(inputs, inputs.c.destination_id == logged.model_id)
+            .where(
+                inputs.c.source_type == "RUN_OUTPUT",
+                inputs.c.source_id == run_id,
+                inputs.c.destination_type == "MODEL_OUTPUT",
+                logged.name == below[0],
+                logged.lifecycle_stage == "active",
+            )
+            .order_by(inputs.c.step.desc(), logged.creation_timestamp_ms.desc())
+            .limit(1)
+        )
+        if found is not None:
+            locations.append(artifact_locations.below(found, *below[1:]))
+    return locations

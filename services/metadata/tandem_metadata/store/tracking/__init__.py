@@ -1,0 +1,1 @@
+"""Experiments and runs, and what is logged to them, in the database."""

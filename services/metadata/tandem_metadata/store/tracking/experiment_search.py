@@ -1,0 +1,53 @@
+"""Searching experiments."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select
+
+from tandem_metadata.database.tables.tracking import experiments
+from tandem_metadata.messages.experiments import Experiment
+from tandem_metadata.rules import enums
+from tandem_metadata.search.language.experiment_fields import EXPERIMENTS
+from tandem_metadata.search.language.limits import STAGES, check_max_results
+from tandem_metadata.search.language.parser import parse_filter
+from tandem_metadata.search.sql import page_token as tokens
+from tandem_metadata.search.sql.compile import experiment_clauses
+from tandem_metadata.search.sql.order import order_experiments
+from tandem_metadata.store.tracking import experiments as store
+
+
+def search(
+    conn: Connection,
+    *,
+    view_type: str | int | None = None,
+    max_results: int | None = None,
+    order_by: Sequence[str] = (),
+    filter: str | None = None,
+    page_token: str | None = None,
+) -> tuple[list[Experiment], str | None]:
+    """One page of experiments, and the token of the next page if there is one.
+
+    `view_type` is ACTIVE_ONLY (the default), DELETED_ONLY or ALL. `max_results` must be given, as
+    in MLflow. Raises InvalidParameter for a filter, an order_by, a token or a number of results
+    that cannot be accepted.
+    """
+    limit = check_max_results(max_results or 0)
+    stages = STAGES[enums.name_of("view_type", view_type or "ACTIVE_ONLY", enums.VIEW_TYPE)]
+    conditions = [EXPERIMENTS.condition(comparison) for comparison in parse_filter(filter)]
+    ordering = order_experiments(order_by)
+    this_search = tokens.fingerprint("experiments", filter or "", stages, list(order_by))
+    behind = tokens.continuation(page_token, this_search, ordering)
+    statement = (
+        select(*experiments.c, *ordering.columns())
+        .where(
+            experiments.c.lifecycle_stage.in_(stages),
+            *experiment_clauses(conditions, conn.dialect.name),
+            *behind,
+        )
+        .order_by(*ordering.clauses())
+        .limit(limit + 1)
+    )
+    rows = conn.execute(statement).all()
+    page = rows[:limit]
+    token = tokens.write(this_search, ordering.position(page[-1])) if len(rows) > limit else None
+    return store.from_rows(conn, page), token

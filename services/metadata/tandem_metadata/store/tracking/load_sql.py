@@ -1,0 +1,213 @@
+"""Runs with all that they logged, in as few statements as there can be.
+
+They are each database's own: here, what one row costs counts.
+"""
+
+import json
+import math
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection
+
+from tandem_metadata.database.pool import BINARY
+from tandem_metadata.store.dialect.logging_order import NEVER_UPDATED
+from tandem_metadata.store.dialect.pg_arrays import texts
+from tandem_metadata.store.dialect.pg_snapshot import SNAPSHOT
+
+INFO_COLUMNS: Final = (
+    "experiment_id",
+    "status",
+    "lifecycle_stage",
+    "name",
+    "user_id",
+    "start_time",
+    "end_time",
+    "artifact_uri",
+)
+
+
+class RunRow(NamedTuple):
+    """A run without what it logged."""
+
+    run_id: str
+    info: Sequence[Any]
+    """The values of `INFO_COLUMNS`."""
+    has_datasets: bool
+    has_models: bool
+
+
+Column = Sequence[Any]
+
+
+class Rows(NamedTuple):
+    """Some runs and all that they logged, as columns.
+
+    What a run logged is in the order in which it was first logged, where that is known: of all on
+    SQLite, whose index by run has the numbers of rows, and of params on PostgreSQL.
+    """
+
+    runs: Sequence[RunRow]
+    metrics: Sequence[Column]
+    """Run ids, keys, values, NaN among them, timestamps and steps of the latest metrics."""
+    params: Sequence[Column]
+    """Run ids, keys and values."""
+    tags: Sequence[Column]
+    """Run ids, keys and values; a value may be None."""
+    snapshot: str | None = None
+    """Of the statement that read them, if it says so; see `snapshots`."""
+
+
+def read(conn: Connection, run_ids: Collection[str]) -> Iterator[Rows]:
+    """The runs that there are, in parts: a run, and all that it logged, is in one of them."""
+    if conn.dialect.name != "postgresql":
+        yield _read_sqlite(conn, run_ids)
+    elif len(run_ids) < _MANY:
+        yield _read_few(conn, run_ids)
+    else:
+        ids = [*run_ids]
+        for start in range(0, len(ids), _PART):
+            yield _read_part(conn, ids[start : start + _PART])
+
+
+_MANY: Final = 16
+"""Runs from which on it is cheaper to collect what all of them logged in one array a column."""
+_PART: Final = 128
+"""Runs whose arrays are made together: PostgreSQL makes none of more than 1 GiB."""
+
+_HAS_DATASETS: Final = (
+    "EXISTS (SELECT 1 FROM inputs WHERE destination_id = r.run_uuid "
+    "AND destination_type = 'RUN' AND source_type = 'DATASET')"
+)
+_HAS_MODELS: Final = (
+    "EXISTS (SELECT 1 FROM inputs WHERE source_id = r.run_uuid "
+    "AND source_type IN ('RUN_INPUT', 'RUN_OUTPUT'))"
+)
+_RUN: Final = ", ".join(
+    ("r.run_uuid", *(f"r.{name}" for name in INFO_COLUMNS), _HAS_DATASETS, _HAS_MODELS)
+)
+_RUN_WIDTH: Final = len(INFO_COLUMNS) + 3
+
+# How many ids there are is hidden from the planner, which then keeps a plan instead of making one
+# for each number, and that takes longer than to read the runs. It might read a small table of runs
+# from end to end, and compare each with every id, were they not joined.
+_THEM: Final = "unnest(%(ids)s::text[]) AS of (id) JOIN runs r ON r.run_uuid = of.id"
+_AMONG: Final = "run_uuid = ANY(ARRAY(SELECT unnest(%(ids)s::text[])))"
+_AS_LOGGED: Final = NEVER_UPDATED.format("")
+_VALUE: Final = "CASE WHEN is_nan THEN 'NaN' ELSE value END"
+# Arrays: a row for each metric would cost more on the way than its making does.
+_FEW: Final = f"""
+SELECT {_RUN}, m.*, p.*, t.*
+FROM {_THEM}
+CROSS JOIN LATERAL (
+  SELECT array_agg(key), array_agg({_VALUE}), array_agg(timestamp), array_agg(step)
+  FROM latest_metrics WHERE run_uuid = r.run_uuid) m
+CROSS JOIN LATERAL (
+  SELECT array_agg(key), array_agg(value) FROM (
+    SELECT key, value FROM params WHERE run_uuid = r.run_uuid ORDER BY {_AS_LOGGED}) p) p
+CROSS JOIN LATERAL (
+  SELECT array_agg(key), array_agg(value) FROM tags WHERE run_uuid = r.run_uuid) t"""
+
+_METRIC: Final = 0
+_PARAM: Final = 1
+_TAG: Final = 2
+_NO_RUN: Final = "NULL, " * _RUN_WIDTH
+_POSTGRESQL_PART: Final = f"""
+SELECT NULL::int, {_RUN}, NULL::text[], NULL::text[], NULL::text[], NULL::float8[], NULL::bigint[],
+  NULL::bigint[]
+FROM {_THEM}
+UNION ALL
+SELECT {_METRIC}, {_NO_RUN} array_agg(run_uuid), array_agg(key), ARRAY[{SNAPSHOT}],
+  array_agg({_VALUE}), array_agg(timestamp), array_agg(step)
+FROM latest_metrics WHERE {_AMONG}
+UNION ALL
+SELECT {_PARAM}, {_NO_RUN} array_agg(run_uuid), array_agg(key), array_agg(value), NULL, NULL, NULL
+FROM (SELECT run_uuid, key, value FROM params WHERE {_AMONG} ORDER BY {_AS_LOGGED}) p
+UNION ALL
+SELECT {_TAG}, {_NO_RUN} array_agg(run_uuid), array_agg(key), array_agg(value), NULL, NULL, NULL
+FROM tags WHERE {_AMONG}"""
+
+
+def _fetch(conn: Connection, statement: str, run_ids: Collection[str]) -> Sequence[Any]:
+    """Rows as tuples, without a Row around each."""
+    found = conn.exec_driver_sql(
+        statement, {"ids": texts([*run_ids])}, execution_options={BINARY: True}
+    )
+    rows: Sequence[Any] = found.cursor.fetchall()
+    return rows
+
+
+def _run(row: Sequence[Any]) -> RunRow:
+    return RunRow(row[0], row[1:-2], bool(row[-2]), bool(row[-1]))
+
+
+def _read_few(conn: Connection, run_ids: Collection[str]) -> Rows:
+    found = _fetch(conn, _FEW, run_ids)
+
+    def columns(first: int, last: int | None) -> Sequence[Column]:
+        parts = [[column or () for column in row[first:last]] for row in found]
+        of = [row[0] for row, part in zip(found, parts, strict=True) for _ in part[0]]
+        return [of, *([*chain.from_iterable(column)] for column in zip(*parts, strict=True))]
+
+    if not found:
+        return _NOTHING
+    return Rows(
+        [_run(row[:_RUN_WIDTH]) for row in found],
+        columns(-8, -4),
+        columns(-4, -2),
+        columns(-2, None),
+    )
+
+
+def _read_part(conn: Connection, run_ids: Collection[str]) -> Rows:
+    runs: list[RunRow] = []
+    logged: dict[int, list[Column]] = {}
+    for kind, *row in _fetch(conn, _POSTGRESQL_PART, run_ids):
+        if kind is None:
+            runs.append(_run(row[:_RUN_WIDTH]))
+        else:
+            logged[kind] = [column or () for column in row[_RUN_WIDTH:]]
+    of, keys, snapshots, values, timestamps, steps = logged[_METRIC]
+    return Rows(
+        runs,
+        (of, keys, values, timestamps, steps),
+        logged[_PARAM][:3],
+        logged[_TAG][:3],
+        snapshots[0],
+    )
+
+
+_NOTHING: Final = Rows([], ((),) * 5, ((),) * 3, ((),) * 3)
+
+
+def _read_sqlite(conn: Connection, run_ids: Collection[str]) -> Rows:
+    # Not as arrays: they would be JSON, and SQLite's JSON has 15 digits of a double.
+    given = json.dumps([*run_ids])
+    logged: list[list[tuple[Any, ...]]] = [[], [], []]
+    for kind, *row in conn.exec_driver_sql(_SQLITE, {"ids": given}).cursor.fetchall():
+        logged[kind].append(tuple(row))
+    of, keys, values, timestamps, steps, nans = _columns(logged[_METRIC])
+    if any(nans):
+        values = [math.nan if nan else value for nan, value in zip(nans, values, strict=True)]
+    found = conn.exec_driver_sql(_SQLITE_RUNS, {"ids": given}).cursor.fetchall()
+    return Rows(
+        [_run(row) for row in found],
+        (of, keys, values, timestamps, steps),
+        _columns(logged[_PARAM])[:3],
+        _columns(logged[_TAG])[:3],
+    )
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> Sequence[Column]:
+    return [*zip(*rows, strict=True)] if rows else [()] * 6
+
+
+_GIVEN: Final = "run_uuid IN (SELECT value FROM json_each(:ids))"
+_SQLITE: Final = f"""
+SELECT {_METRIC}, run_uuid, key, value, timestamp, step, is_nan FROM latest_metrics WHERE {_GIVEN}
+UNION ALL
+SELECT {_PARAM}, run_uuid, key, value, NULL, NULL, NULL FROM params WHERE {_GIVEN}
+UNION ALL
+SELECT {_TAG}, run_uuid, key, value, NULL, NULL, NULL FROM tags WHERE {_GIVEN}"""
+_SQLITE_RUNS: Final = f"SELECT {_RUN} FROM runs r WHERE r.{_GIVEN}"

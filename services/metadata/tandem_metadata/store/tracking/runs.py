@@ -1,0 +1,237 @@
+"""Runs: creating, reading, updating, deleting and restoring them."""
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, select, update
+from sqlalchemy.exc import DataError
+
+from tandem_metadata.database import tables
+from tandem_metadata.database.tables.tracking import runs, tags
+from tandem_metadata.messages.datasets import RunInputs
+from tandem_metadata.messages.runs import CreateRun, Run, RunData, RunInfo, RunTag, UpdateRun
+from tandem_metadata.rules import artifact_locations, limits, run_names
+from tandem_metadata.rules.enums import RUN_STATUS, name_of
+from tandem_metadata.store.dialect import bulk, logging_order
+from tandem_metadata.store.tracking import experiments, load
+from tandem_shared.errors import InvalidParameter, NotFound
+
+NAME_TAG = "mlflow.runName"
+"""The tag that repeats a run's name."""
+
+CONSTANT: Final = {
+    "source_type": "UNKNOWN",
+    "source_name": "",
+    "entry_point_name": "",
+    "source_version": "",
+    "status": "RUNNING",
+    "lifecycle_stage": "active",
+}
+"""What the row of every new run holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to be created; all of it is checked, but for its experiment."""
+
+    run_id: str
+    experiment_id: str
+    name: str
+    user_id: str
+    start_time: int
+    tags: Mapping[str, str]
+    """The run's name is among them."""
+
+    def created(self, experiment_id: int, artifact_uri: str) -> Run:
+        """What an answer says of the run, now that it is there."""
+        first_tags = [RunTag(key, value) for key, value in self.tags.items()]
+        new = RunInfo(
+            run_id=self.run_id,
+            run_uuid=self.run_id,
+            experiment_id=str(experiment_id),
+            status="RUNNING",
+            lifecycle_stage="active",
+            run_name=self.name,
+            user_id=self.user_id,
+            start_time=self.start_time,
+            artifact_uri=artifact_uri or None,
+        )
+        return Run(info=new, data=RunData(tags=first_tags), inputs=RunInputs())
+
+
+def new(request: CreateRun, *, truncate: bool) -> NewRun:
+    """The run that a request asks for.
+
+    It is named by `run_name`, else by its `mlflow.runName` tag, else by a generated name; the tag
+    is set in any case. Over-long tag values are cut if `truncate`. Raises InvalidParameter for two
+    different names, and for names or tags that cannot be stored.
+    """
+    first_tags = _first_tags(request.tags, truncate=truncate)
+    name = first_tags[NAME_TAG] = _name(request.run_name, first_tags.get(NAME_TAG, ""))
+    limits.check_text("run_name", name, limits.RUN_NAME)
+    limits.check_text("user_id", request.user_id, limits.USER_ID)
+    return NewRun(
+        run_id=uuid.uuid4().hex,
+        experiment_id=request.experiment_id,
+        name=name,
+        user_id=request.user_id,
+        start_time=request.start_time,
+        tags=first_tags,
+    )
+
+
+def create(conn: Connection, run: NewRun) -> Run:
+    """Create a run in an active experiment.
+
+    Raises NotFound for an unknown experiment, and InvalidParameter for a deleted one, and for one
+    whose artifact location is too long for that of a run to be stored.
+    """
+    experiment = experiments.check_active(conn, run.experiment_id)
+    uri = artifact_uri_in(experiment.artifact_location, run.run_id)
+    row = {
+        **CONSTANT,
+        "run_uuid": run.run_id,
+        "name": run.name,
+        "user_id": run.user_id,
+        "start_time": run.start_time,
+        "artifact_uri": uri,
+        "experiment_id": experiment.experiment_id,
+    }
+    try:
+        conn.execute(tables.insert(conn, runs).values(row))
+    except DataError:  # Experiments that MLflow made may have longer locations than limits allow.
+        raise InvalidParameter(
+            "The experiment's artifact location is too long for this database to hold those of "
+            "its runs; use an experiment with a shorter one."
+        ) from None
+    put_tags(conn, run.run_id, run.tags)
+    return run.created(experiment.experiment_id, uri)
+
+
+def artifact_uri_in(experiment_location: str | None, run_id: str) -> str:
+    """Where a run of an experiment of that location keeps its artifacts."""
+    return artifact_locations.below(experiment_location or "", run_id, "artifacts")
+
+
+def get(conn: Connection, run_id: str) -> Run:
+    """The run, be it active or deleted, with all it logged. Raises NotFound."""
+    if run := load.get(conn, [run_id]).get(run_id):
+        return run
+    raise not_found(run_id)
+
+
+def info(conn: Connection, run_id: str) -> RunInfo:
+    """The run, be it active or deleted, without what it logged. Raises NotFound."""
+    return load.info(_row(conn, run_id))
+
+
+def artifact_uri(conn: Connection, run_id: str) -> str:
+    """Where the run keeps its artifacts. Raises NotFound."""
+    uri: str | None = _row(conn, run_id).artifact_uri
+    return uri or ""
+
+
+def check_active(conn: Connection, run_id: str, *, lock: bool = False) -> Row[Any]:
+    """The row of an active run; with `lock` no one else changes it until the transaction ends.
+
+    Raises NotFound, or InvalidParameter for a deleted run.
+    """
+    row = _row(conn, run_id, lock=lock)
+    if row.lifecycle_stage != "active":
+        raise InvalidParameter(f"Run {run_id} is deleted; restore it first.")
+    return row
+
+
+def modify(conn: Connection, run_id: str, request: UpdateRun) -> RunInfo:
+    """Change what the request gives of status, end time and name; an empty name changes nothing.
+
+    Raises NotFound, and InvalidParameter for a deleted run, a status that is none, or a name that
+    cannot be stored.
+    """
+    values: dict[str, object] = {}
+    if request.status is not None:
+        values["status"] = name_of("status", request.status, RUN_STATUS)
+    if request.end_time is not None:
+        values["end_time"] = request.end_time
+    if request.run_name:
+        limits.check_text("run_name", request.run_name, limits.RUN_NAME)
+        values["name"] = request.run_name
+    row = check_active(conn, run_id, lock=bool(values))
+    if not values:
+        return load.info(row)
+    changed = conn.execute(
+        update(runs).where(runs.c.run_uuid == run_id).values(**values).returning(runs)
+    ).one()
+    if request.run_name:
+        put_tags(conn, run_id, {NAME_TAG: request.run_name})
+    return load.info(changed)
+
+
+def delete(conn: Connection, run_id: str) -> None:
+    """Mark a run as deleted; a deleted one gets a new time of deletion. Raises NotFound."""
+    _move(conn, run_id, "deleted", time.time_ns() // 1_000_000)
+
+
+def restore(conn: Connection, run_id: str) -> None:
+    """Make a run active again; an active one stays as it is. Raises NotFound."""
+    _move(conn, run_id, "active", None)
+
+
+def put_tags(conn: Connection, run_id: str, values: Mapping[str, str]) -> None:
+    """Set tags, over what they were before; neither the run nor the values are checked.
+
+    PostgreSQL gets the rows in the order of their keys: two requests never wait for each other.
+    """
+    keys = values if logging_order.is_kept(conn) else sorted(values)
+    rows = [{"run_uuid": run_id, "key": key, "value": values[key]} for key in keys]
+    bulk.insert(
+        conn, tags, rows, "ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value"
+    )
+
+
+def _row(conn: Connection, run_id: str, *, lock: bool = False) -> Row[Any]:
+    statement = select(runs).where(runs.c.run_uuid == run_id)
+    if lock:
+        statement = statement.with_for_update()
+    row = conn.execute(statement).first()
+    if row is None:
+        raise not_found(run_id)
+    return row
+
+
+def _move(conn: Connection, run_id: str, stage: str, deleted_time: int | None) -> None:
+    moved = conn.execute(
+        update(runs)
+        .where(runs.c.run_uuid == run_id)
+        .values(lifecycle_stage=stage, deleted_time=deleted_time)
+    )
+    if not moved.rowcount:
+        raise not_found(run_id)
+
+
+def _first_tags(given: Sequence[RunTag], *, truncate: bool) -> dict[str, str]:
+    values: dict[str, str] = {}
+    limits.check_count("tags", given)
+    for index, tag in enumerate(given):
+        field = f"tags[{index}]"
+        limits.check_free_key(f"{field}.key", tag.key)
+        if tag.key in values:
+            raise InvalidParameter(f"Parameter 'tags' holds the key {tag.key!r} twice.")
+        values[tag.key] = limits.tag_value(f"{field}.value", tag.key, tag.value, truncate=truncate)
+    return values
+
+
+def _name(given: str, tagged: str) -> str:
+    if given and tagged and given != tagged:
+        raise InvalidParameter(
+            f"Parameter 'run_name' and the tag '{NAME_TAG}' give two names, {given[:100]!r} and "
+            f"{tagged[:100]!r}; give one of them, or the same."
+        )
+    return given or tagged or run_names.generate()
+
+
+def not_found(run_id: str) -> NotFound:
+    return NotFound(f"No run has the ID {run_id[:100]!r}.")

@@ -1,0 +1,265 @@
+"""Webhooks: creating, reading, changing and deleting them.
+
+Secrets come encrypted, and go that way.
+"""
+
+import re
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from tandem_metadata.database.tables.webhooks import webhook_events, webhooks
+from tandem_metadata.messages.webhooks import Webhook, WebhookEvent
+from tandem_metadata.rules import enums, limits
+from tandem_metadata.rules.webhook_kinds import ACTIONS, ENTITIES, HAPPENS, STATUSES
+from tandem_metadata.search.sql import page_token as tokens
+from tandem_metadata.search.sql.order import Ordering, missing_smallest, never_missing
+from tandem_metadata.store.dialect.in_list import among
+from tandem_metadata.store.webhooks import deliveries
+from tandem_shared.errors import InvalidParameter, NotFound
+
+DESCRIPTION: Final = 1000
+_NAME: Final = re.compile(r"(?=.{1,63}\Z)[a-z0-9]([a-z0-9._-]*[a-z0-9])?", re.IGNORECASE | re.ASCII)
+_MAX_RESULTS: Final = 1000
+_DEFAULT_RESULTS: Final = 100
+_COLUMNS: Final = [column for column in webhooks.c if column is not webhooks.c.secret]
+
+Event = tuple[str, str]
+"""An entity and an action, by MLflow's names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What to change of a webhook; None leaves as it is."""
+
+    name: str | None = None
+    url: str | None = None
+    description: str | None = None
+    events: Sequence[Event] | None = None
+    secret: str | None = None
+    """Encrypted; "" removes it."""
+    status: str | None = None
+
+
+def check_name(name: str) -> None:
+    """Raise InvalidParameter for a name that no webhook may have."""
+    if not _NAME.fullmatch(name):
+        raise InvalidParameter(
+            f"Invalid value {name[:100]!r} for parameter 'name': use 1 to 63 letters, digits, "
+            "dots, underscores and hyphens, with a letter or digit at both ends."
+        )
+
+
+def check_description(description: str) -> None:
+    """Raise InvalidParameter for a description that is too long."""
+    limits.check_length("description", description, DESCRIPTION)
+
+
+def status_of(status: str | int | None) -> str | None:
+    """The name of a status in a request. Raises InvalidParameter."""
+    return enums.name_of("status", status, STATUSES) if status not in (None, "") else None
+
+
+def event_of(field: str, event: WebhookEvent) -> Event:
+    """The entity and action of an event in a request.
+
+    Raises InvalidParameter, naming the field, for one that never happens.
+    """
+    entity = enums.name_of(f"{field}.entity", event.entity, ENTITIES)
+    action = enums.name_of(f"{field}.action", event.action, ACTIONS)
+    if action not in HAPPENS[entity]:
+        raise InvalidParameter(
+            f"Invalid value {action} for parameter '{field}.action': of {entity} there is "
+            f"{' and '.join(HAPPENS[entity])}."
+        )
+    return entity, action
+
+
+def events_of(events: Sequence[WebhookEvent]) -> list[Event]:
+    """The entities and actions of the events in a request.
+
+    Raises InvalidParameter when there are none, and for one that never happens or is there twice.
+    """
+    if not events:
+        raise InvalidParameter("Parameter 'events' must hold an event at least.")
+    found: list[Event] = []
+    for index, given in enumerate(events):
+        event = event_of(f"events[{index}]", given)
+        if event in found:
+            raise InvalidParameter(f"Parameter 'events' holds {' '.join(event)} twice.")
+        found.append(event)
+    return found
+
+
+def create(
+    conn: Connection,
+    *,
+    name: str,
+    url: str,
+    events: Sequence[Event],
+    description: str | None,
+    secret: str | None,
+    status: str,
+) -> Webhook:
+    """Create a webhook of values that were checked; several may have one name."""
+    webhook_id = str(uuid.uuid4())
+    now = _now()
+    conn.execute(
+        insert(webhooks).values(
+            webhook_id=webhook_id,
+            name=name,
+            description=description,
+            url=url,
+            status=status,
+            secret=secret,
+            creation_timestamp=now,
+            last_updated_timestamp=now,
+        )
+    )
+    _add_events(conn, webhook_id, events)
+    return get(conn, webhook_id)
+
+
+def get(conn: Connection, webhook_id: str) -> Webhook:
+    """The webhook, unless it was deleted. Raises NotFound."""
+    return _from_rows(conn, [_row(conn, webhook_id)])[0]
+
+
+def secret_of(conn: Connection, webhook_id: str) -> str | None:
+    """The encrypted secret of a webhook; None without one. Raises NotFound."""
+    secret: str | None = _row(conn, webhook_id, webhooks.c.secret).secret
+    return secret
+
+
+def find(
+    conn: Connection, max_results: int | None, page_token: str | None
+) -> tuple[list[Webhook], str | None]:
+    """One page of webhooks, the latest first, and the token of the next page if there is one.
+
+    Raises InvalidParameter for a token or a number of results that cannot be accepted.
+    """
+    limit = max_results or _DEFAULT_RESULTS
+    if not 1 <= limit <= _MAX_RESULTS:
+        raise InvalidParameter(
+            f"Invalid value {limit} for parameter 'max_results': it must be between 1 and "
+            f"{_MAX_RESULTS}."
+        )
+    ordering = Ordering(
+        [
+            missing_smallest(webhooks.c.creation_timestamp, ascending=False),
+            never_missing(webhooks.c.webhook_id, ascending=True),
+        ],
+        webhooks,
+    )
+    this_search = tokens.fingerprint("webhooks")
+    rows = conn.execute(
+        select(*_COLUMNS, *ordering.columns())
+        .where(
+            webhooks.c.deleted_timestamp.is_(None),
+            *tokens.continuation(page_token, this_search, ordering),
+        )
+        .order_by(*ordering.clauses())
+        .limit(limit + 1)
+    ).all()
+    page = rows[:limit]
+    token = tokens.write(this_search, ordering.position(page[-1])) if len(rows) > limit else None
+    return _from_rows(conn, page), token
+
+
+def change(conn: Connection, webhook_id: str, wanted: Change) -> Webhook:
+    """Change a webhook to values that were checked.
+
+    What waits for a webhook that is now disabled is dropped. Raises NotFound.
+    """
+    _row(conn, webhook_id, for_update=True)
+    values: dict[str, object] = {
+        field: value
+        for field in ("name", "url", "description", "status")
+        if (value := getattr(wanted, field)) is not None
+    }
+    if wanted.secret is not None:
+        values["secret"] = wanted.secret or None
+    conn.execute(
+        update(webhooks)
+        .where(webhooks.c.webhook_id == webhook_id)
+        .values(last_updated_timestamp=_now(), **values)
+    )
+    if wanted.events is not None:
+        conn.execute(delete(webhook_events).where(webhook_events.c.webhook_id == webhook_id))
+        _add_events(conn, webhook_id, wanted.events)
+    if wanted.status == "DISABLED":
+        deliveries.drop(conn, webhook_id)
+    return get(conn, webhook_id)
+
+
+def remove(conn: Connection, webhook_id: str) -> None:
+    """Mark a webhook as deleted, and drop what waits for it. Raises NotFound."""
+    now = _now()
+    deleted = conn.execute(
+        update(webhooks)
+        .where(webhooks.c.webhook_id == webhook_id, webhooks.c.deleted_timestamp.is_(None))
+        .values(deleted_timestamp=now, last_updated_timestamp=now)
+    )
+    if not deleted.rowcount:
+        raise _not_found(webhook_id)
+    deliveries.drop(conn, webhook_id)
+
+
+def _row(conn: Connection, webhook_id: str, *besides: Any, for_update: bool = False) -> Row[Any]:
+    statement = select(*_COLUMNS, *besides).where(
+        webhooks.c.webhook_id == webhook_id, webhooks.c.deleted_timestamp.is_(None)
+    )
+    row = conn.execute(statement.with_for_update() if for_update else statement).first()
+    if row is None:
+        raise _not_found(webhook_id)
+    return row
+
+
+def _from_rows(conn: Connection, rows: Sequence[Row[Any]]) -> list[Webhook]:
+    """Webhooks for rows of the table, in their order, with their events by name."""
+    if not rows:
+        return []
+    columns = webhook_events.c
+    events: defaultdict[str, list[WebhookEvent]] = defaultdict(list)
+    for row in conn.execute(
+        select(columns.webhook_id, columns.entity, columns.action)
+        .where(among(conn, columns.webhook_id, [row.webhook_id for row in rows]))
+        .order_by(columns.entity, columns.action)
+    ):
+        events[row.webhook_id].append(WebhookEvent(row.entity.upper(), row.action.upper()))
+    return [
+        Webhook(
+            webhook_id=row.webhook_id,
+            name=row.name,
+            url=row.url,
+            events=events[row.webhook_id],
+            status=row.status,
+            creation_timestamp=row.creation_timestamp,
+            last_updated_timestamp=row.last_updated_timestamp,
+            description=row.description or None,
+        )
+        for row in rows
+    ]
+
+
+def _add_events(conn: Connection, webhook_id: str, events: Sequence[Event]) -> None:
+    conn.execute(
+        insert(webhook_events),
+        [
+            {"webhook_id": webhook_id, "entity": entity.lower(), "action": action.lower()}
+            for entity, action in events
+        ],
+    )
+
+
+def _not_found(webhook_id: str) -> NotFound:
+    return NotFound(f"No webhook has the ID {webhook_id[:100]!r}.")
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
