@@ -99,8 +99,8 @@ def test_data_and_caches_of_a_checkout_are_not_sent(tmp_path: Path) -> None:
         "constraints.txt",
         "deploy/ui.txt",
         "services/metadata/pyproject.toml",
-        "services/metadata/tandem_metadata/tables/base.py",
-        "shared/tandem_shared/wire.py",
+        "services/metadata/tandem_metadata/database/tables/base.py",
+        "shared/tandem_shared/wire/codec.py",
     }
     unwanted = {
         ".env",

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from tandem_metadata.artifacts.roots import Roots
 from tandem_metadata.database.database import Database
-from tandem_metadata.rules import artifact_locations
+from tandem_metadata.store.tracking import experiments
 from tandem_shared.errors import ApiError, InvalidParameter, PermissionDenied
 
 LOOKED_AT = 10_000
@@ -19,7 +19,7 @@ def tell(database: Database, roots: Roots) -> None:
     """Log one line for each host of artifacts that nobody serves, as far as the settings say."""
     try:
         with database.read(quiet=True) as conn:
-            locations = artifact_locations.newest(conn, LOOKED_AT)
+            locations = experiments.newest_locations(conn, LOOKED_AT)
     except ApiError:  # whoever asks next is told why
         return
     for host, number in count(locations, roots).most_common():

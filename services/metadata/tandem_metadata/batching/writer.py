@@ -54,7 +54,7 @@ class Writer:
         )
 
     async def log(self, entry: log_entry.Entry) -> None:
-        """Log an entry to its run, all or nothing; raises as `batch.log` does."""
+        """Log an entry to its run, all or nothing; raises as `log_entry.log` does."""
         if log_many.groupable(entry) and await self._lane.run(entry) is _DONE:
             return
         await self._threads.run(self._db.transact, partial(log_entry.log, entry=entry))

@@ -1,18 +1,20 @@
 """Endpoints of model versions and their tags."""
 
+from functools import lru_cache
 from typing import Any
 
 from tandem_metadata.messages import model_versions as messages
 from tandem_metadata.messages.experiments import Empty
 from tandem_metadata.routes.endpoint import MANY_BYTES, Context, Endpoint
-from tandem_metadata.rules.source_rules import rules
+from tandem_metadata.rules.source_rules import Rules
+from tandem_metadata.settings import Settings
 from tandem_metadata.store.registry import model_versions, tags, version_creation
 
 
 def create(context: Context, request: messages.CreateModelVersion) -> messages.ModelVersionResponse:
     """Create a version of a model or of a prompt."""
     with context.db.write() as conn:
-        version = version_creation.create(conn, request, rules(context.settings))
+        version = version_creation.create(conn, request, _source_rules(context.settings))
     return messages.ModelVersionResponse(version)
 
 
@@ -75,6 +77,16 @@ def delete_tag(context: Context, request: messages.DeleteModelVersionTag) -> Emp
     with context.db.write() as conn:
         tags.delete_from_version(conn, request.name, request.version, request.key)
     return Empty()
+
+
+@lru_cache(maxsize=8)
+def _source_rules(settings: Settings) -> Rules:
+    hosts = [f"mlflow-artifacts://{host}/" for host in settings.artifact_hosts or ()]
+    return Rules.of(
+        settings.create_model_version_source_validation_regex,
+        settings.allowed_host_addressed_artifact_schemes or (),
+        [settings.default_artifact_root or "", *hosts],
+    )
 
 
 _PATH = "2.0/mlflow/model-versions"

@@ -3,9 +3,6 @@
 import re
 from urllib.parse import unquote, urlparse
 
-from sqlalchemy import Connection, select
-
-from tandem_metadata.database.tables.tracking import experiments
 from tandem_metadata.rules import limits
 from tandem_shared.errors import InvalidParameter
 
@@ -37,16 +34,6 @@ def check(location: str) -> None:
         raise _invalid(location, "a file: URI must have no host; write file:///path")
     if ".." in _SEPARATOR.split(_decoded(location)):
         raise _invalid(location, "it must not hold a '..' segment")
-
-
-def newest(conn: Connection, limit: int) -> list[str]:
-    """The locations of the experiments created last."""
-    query = (
-        select(experiments.c.artifact_location)
-        .order_by(experiments.c.experiment_id.desc())
-        .limit(limit)
-    )
-    return [location for location in conn.scalars(query) if location]
 
 
 def below(location: str, *names: str) -> str:

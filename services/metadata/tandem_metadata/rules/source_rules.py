@@ -1,12 +1,10 @@
-"""Which sources of model versions the settings allow, whatever run or model they belong to."""
+"""Which sources of model versions an operator allows, whatever run or model they belong to."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
-
-from tandem_metadata.settings import Settings
 
 Target = tuple[str, str, int | None]
 """A kind of scheme, a host and a port."""
@@ -39,27 +37,22 @@ class Rules:
     """Schemes that may name any host."""
     trusted: frozenset[Target]
 
+    @classmethod
+    def of(cls, pattern: str | None, schemes: Iterable[str], trusted: Iterable[str]) -> "Rules":
+        """Rules with this pattern and these schemes; the hosts of `trusted` URIs are allowed."""
+        hosts = [targets(uri) or frozenset() for uri in trusted]
+        return cls(
+            re.compile(pattern) if pattern else None,
+            frozenset(scheme.lower() for scheme in schemes),
+            frozenset().union(*hosts),
+        )
+
     def allows_host(self, source: str) -> bool:
         """Whether a source names no host to connect to, or one that the settings name too."""
         named = targets(source)
         if named is None or urlsplit(source).scheme in self.schemes:
             return True
         return not named.isdisjoint(self.trusted)
-
-
-@lru_cache(maxsize=8)
-def rules(settings: Settings) -> Rules:
-    """The rules that the settings make."""
-    hosts = [f"mlflow-artifacts://{host}/" for host in settings.artifact_hosts or ()]
-    trusted = [
-        targets(uri) or frozenset() for uri in (settings.default_artifact_root or "", *hosts)
-    ]
-    pattern = settings.create_model_version_source_validation_regex
-    return Rules(
-        re.compile(pattern) if pattern else None,
-        frozenset(s.lower() for s in settings.allowed_host_addressed_artifact_schemes or ()),
-        frozenset().union(*trusted),
-    )
 
 
 def targets(uri: str) -> frozenset[Target] | None:

@@ -86,7 +86,7 @@ def _statement(
 ) -> Select[Any]:
     ordering = order_runs(order_by)
     experiment_id = type_coerce(runs.c.experiment_id, BigInteger)
-    # SQLAlchemy writes lists, and `run_pages.rows`, into the statement anew for each search. Here
+    # SQLAlchemy writes lists, and `index_scans.rows`, into the statement anew for each search. Here
     # the limit is part of the form, and a list is only where there are several experiments.
     if of_one:
         among = experiment_id == bindparam("given_ids", type_=BigInteger())

@@ -177,6 +177,16 @@ def check_active(conn: Connection, experiment_id: str, *, lock: bool = False) ->
     return row
 
 
+def newest_locations(conn: Connection, limit: int) -> list[str]:
+    """The locations of the experiments created last."""
+    query = (
+        select(experiments.c.artifact_location)
+        .order_by(experiments.c.experiment_id.desc())
+        .limit(limit)
+    )
+    return [location for location in conn.scalars(query) if location]
+
+
 def _row(
     conn: Connection, experiment_id: str, *, for_update: bool = False, for_share: bool = False
 ) -> Row[Any]:

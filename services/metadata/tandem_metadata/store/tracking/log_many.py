@@ -62,7 +62,7 @@ def log_metrics(conn: Statements, entries: Sequence[Entry]) -> set[int]:
 
 
 def log(conn: Connection, entries: Sequence[Entry]) -> set[int]:
-    """Add entries to active runs, as `batch.log` does; returns the indexes of those left out.
+    """Add entries to active runs, as `log_entry.log` does; returns the indexes of those left out.
 
     Left out is an entry whose run is unknown or deleted, and one that gives a param another value
     than an earlier one. Raises Contradicted for values that the database has already.
