@@ -1,4 +1,4 @@
-"""An HTTP server in the place of the artifacts service that answers what a test wants."""
+"""An HTTP server that stands in for a foreign artifacts host and answers as a test chooses."""
 
 import http.server
 import threading
@@ -20,20 +20,20 @@ FETCH = (
     "/model-versions/get-artifact?name=fraud&version=1&path=",
     "/ajax-api/2.0/mlflow/logged-models/m-1/artifacts/files?artifact_file_path=",
 )
-"""Where a run's, a model version's and a logged model's file is fetched; its path comes last."""
+"""URLs that fetch a file of a run, a model version and a logged model; its path is appended."""
 
 LIST = (
     "/ajax-api/2.0/mlflow/artifacts/list?run_id={run}&path=",
     "/ajax-api/2.0/mlflow/logged-models/m-1/artifacts/directories?artifact_directory_path=",
 )
-"""Where a run's and a logged model's files are listed; the path comes last."""
+"""URLs that list the files of a run and a logged model; the path is appended."""
 
 Handler = http.server.BaseHTTPRequestHandler
 
 
 @dataclass
 class ArtifactsHost:
-    """A running server; it answers each request by `answer`."""
+    """A running server that answers each request with `answer`."""
 
     address: str
     """`host:port`."""
@@ -43,14 +43,14 @@ class ArtifactsHost:
 
     @property
     def root(self) -> str:
-        """An artifact root."""
+        """An artifact root on this host."""
         return f"mlflow-artifacts://{self.address}/"
 
 
 def answer(
     body: bytes = b"", status: int = 200, *, length: int | None = None, **headers: str
 ) -> Callable[[Handler], None]:
-    """What sends this answer, with `_` in names of headers for `-`."""
+    """A handler that sends this answer; `_` in header names stands for `-`."""
 
     def send(handler: Handler) -> None:
         handler.send_response(status)
@@ -80,7 +80,7 @@ def serve() -> Iterator[ArtifactsHost]:
                 self.close_connection = True
 
         def log_message(self, *_: object) -> None:
-            """Requests of a test are no news."""
+            """Log nothing."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
         server.daemon_threads = True
@@ -101,7 +101,7 @@ class Metadata:
     run: str
 
     def urls(self, templates: tuple[str, ...], path: str) -> list[str]:
-        """Where each kind has the path."""
+        """The URL of `path` for each kind of owner."""
         return [template.format(run=self.run) + path for template in templates]
 
 
@@ -134,7 +134,7 @@ def metadata(
 
 
 def _put_models(database: str, location: str) -> None:
-    """As a database may have them: not every such source would be accepted today."""
+    """Insert the source directly: an older database may hold one that is refused today."""
     engine = create_engine(database)
     with engine.begin() as conn:
         conn.execute(insert(registered_models).values(name="fraud"))

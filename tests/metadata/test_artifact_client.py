@@ -51,7 +51,7 @@ def test_a_location_leads_to_the_artifacts_service(uri: str, url: str) -> None:
         "mlflow-artifacts://art\tifacts.example.com:5500/1",
     ],
 )
-def test_what_is_called_is_the_address_on_the_list_itself(uri: str) -> None:
+def test_a_location_takes_its_address_from_the_allow_list(uri: str) -> None:
     expected = "http://artifacts.example.com:5500/api/2.0/mlflow-artifacts/artifacts/1/f"
     assert client().locate(uri).url("f") == expected
 
@@ -65,22 +65,24 @@ def test_what_is_called_is_the_address_on_the_list_itself(uri: str) -> None:
         ("[2001:DB8::1]:5500", "mlflow-artifacts://[2001:db8::1]:5500/1", "http"),
     ],
 )
-def test_a_schemes_own_port_may_be_named_or_not(allowed: str, uri: str, scheme: str) -> None:
+def test_the_allow_list_matches_with_and_without_the_default_port(
+    allowed: str, uri: str, scheme: str
+) -> None:
     location = client(artifact_hosts=(allowed,), artifacts_scheme=scheme).locate(uri)
     assert location.base.startswith(f"{scheme}://")
 
 
-def test_what_only_looks_like_a_host_is_a_path() -> None:
+def test_a_location_without_an_authority_is_a_path() -> None:
     url = client().locate("mlflow-artifacts:////evil.example.com/1").url("f")
     assert url.startswith("http://artifacts.example.com:5500/api/")
 
 
-def test_names_are_quoted_in_the_url() -> None:
+def test_artifact_names_are_percent_encoded_in_the_url() -> None:
     location = client().locate("mlflow-artifacts:/my%20root")
     assert location.url("a b/100%.txt").endswith("/my%20root/a%20b/100%25.txt")
 
 
-def test_the_internal_url_replaces_the_public_host_only() -> None:
+def test_artifacts_url_replaces_the_default_host_only() -> None:
     internal = client(
         artifacts_url="http://tandem-artifacts:5500/",
         artifact_hosts=("artifacts.example.com:5500", "other.example.com"),
@@ -124,7 +126,7 @@ def test_the_internal_url_replaces_the_public_host_only() -> None:
         "https://artifacts.example.com/api/2.0/mlflow-artifacts/artifacts/1",
     ],
 )
-def test_other_hosts_are_not_followed(uri: str) -> None:
+def test_a_location_on_a_host_not_allowed_is_refused(uri: str) -> None:
     with pytest.raises(PermissionDenied, match="--artifact-hosts"):
         client().locate(uri)
 
@@ -139,24 +141,24 @@ def test_other_hosts_are_not_followed(uri: str) -> None:
         "http://artifacts.example.com:5500/api/2.0/mlflow-artifacts/artifactsX/1",
     ],
 )
-def test_other_kinds_of_location_are_refused(uri: str) -> None:
+def test_a_location_outside_artifacts_services_is_refused(uri: str) -> None:
     with pytest.raises(InvalidParameter, match="artifacts service"):
         client().locate(uri)
 
 
 @pytest.mark.parametrize("path", ["../secret", "a/../../b", "%2e%2e/x", "/etc/passwd", "a//b"])
-def test_a_path_stays_below_the_root(path: str) -> None:
+def test_an_artifact_path_stays_below_the_root(path: str) -> None:
     with pytest.raises(InvalidParameter):
         client().locate("mlflow-artifacts:/1").url(path)
 
 
 @pytest.mark.parametrize("root", ["mlflow-artifacts:/1/../2", "mlflow-artifacts:/%2e%2e/2"])
-def test_a_root_stays_below_the_destination(root: str) -> None:
+def test_an_artifact_root_stays_below_the_destination(root: str) -> None:
     with pytest.raises(InvalidParameter):
         client().locate(root)
 
 
-def test_one_host_for_both_needs_no_name_but_the_services_address() -> None:
+def test_a_location_without_a_host_needs_artifacts_url_only() -> None:
     one_host = {"default_artifact_root": "mlflow-artifacts:/", "artifacts_url": "http://a:5500/x"}
     location = client(**one_host).locate("mlflow-artifacts:/1")
     assert location.base == "http://a:5500/x/api/2.0/mlflow-artifacts/artifacts"
@@ -167,8 +169,8 @@ def test_one_host_for_both_needs_no_name_but_the_services_address() -> None:
         client(default_artifact_root="mlflow-artifacts:/").locate("mlflow-artifacts:/1")
 
 
-def test_below_a_prefix_artifacts_are_where_clients_put_them() -> None:
-    """Clients put the path of their tracking URI before it, on the artifacts host too."""
+def test_static_prefix_is_part_of_artifact_urls_as_clients_send_it() -> None:
+    """Clients prefix the tracking URI's path on the artifacts host too."""
     endpoint = "api/2.0/mlflow-artifacts/artifacts"
     host = "artifacts.example.com:5500"
     prefixed = client(static_prefix="/mlflow", artifact_hosts=(host, "other.example.com"))
@@ -186,7 +188,7 @@ def test_below_a_prefix_artifacts_are_where_clients_put_them() -> None:
     assert direct.locate("mlflow-artifacts:/1").url("f") == f"http://a:5500/mlflow/{endpoint}/1/f"
 
 
-def test_a_bucket_is_no_host() -> None:
+def test_a_bucket_as_default_root_allows_no_host() -> None:
     with pytest.raises(PermissionDenied):
         client(default_artifact_root="s3://bucket/").locate("mlflow-artifacts://bucket/1")
 
@@ -217,10 +219,10 @@ def test_browsers_are_redirected_for_the_default_host_only(to: str, url: str) ->
         (None, "'self' blob:"),
     ],
 )
-def test_the_uis_page_may_call_where_it_is_redirected(to: str | None, sources: str) -> None:
+def test_the_uis_policy_allows_the_redirect_target(to: str | None, sources: str) -> None:
     policy = content_security_policy(Settings(redirect_artifacts_to=to)).split("; ")
     assert f"connect-src {sources}" in policy
-    # Grids of images show their pictures from there, without fetching them first.
+    # Image grids load pictures from the redirect target directly.
     assert f"img-src {sources.replace('blob:', 'data: blob:')}" in policy
     assert sum("example.com" in directive for directive in policy) == 2 * ("example.com" in sources)
 
@@ -239,11 +241,11 @@ def test_the_uis_page_may_call_where_it_is_redirected(to: str | None, sources: s
         ("artifact_hosts", ("a.example.com:port",)),
     ],
 )
-def test_settings_that_cannot_work_are_refused(setting: str, value: object) -> None:
+def test_artifact_settings_that_cannot_work_are_refused(setting: str, value: object) -> None:
     with pytest.raises(SettingsError, match="--" + setting.replace("_", "-")):
         client(**{setting: value})
 
 
-def test_an_empty_allow_list_follows_nobody() -> None:
+def test_an_empty_allow_list_refuses_every_host() -> None:
     with pytest.raises(PermissionDenied):
         client(artifact_hosts=()).locate("mlflow-artifacts:/1")

@@ -1,4 +1,4 @@
-"""The artifact proxy's endpoints on the metadata service: led to the artifacts service, or told."""
+"""The artifact proxy's endpoints on the metadata service: 307 to the artifacts service, or 501."""
 
 import pytest
 from starlette.testclient import TestClient
@@ -38,7 +38,7 @@ def http(root: str, host: str = "mlflow.example.com", prefix: str = "") -> TestC
         (f"https://files.example.com{FILES}", "https://files.example.com"),
     ],
 )
-def test_a_client_is_led_to_the_host_that_new_experiments_get(
+def test_proxy_requests_are_redirected_to_the_default_roots_host(
     root: str, public: str, method: str, path: str
 ) -> None:
     answer = http(root).request(method, path, content=b"x" * 100_000 if method == "PUT" else b"")
@@ -47,7 +47,7 @@ def test_a_client_is_led_to_the_host_that_new_experiments_get(
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_the_prefix_goes_along_as_clients_send_it_to_any_host() -> None:
+def test_proxy_redirect_keeps_the_static_prefix() -> None:
     opened = http("mlflow-artifacts://artifacts.example.com/", prefix="/mlflow")
     answer = opened.get(f"/mlflow{FILES}/a.txt")
     assert answer.headers["location"] == f"//artifacts.example.com/mlflow{FILES}/a.txt"
@@ -55,7 +55,7 @@ def test_the_prefix_goes_along_as_clients_send_it_to_any_host() -> None:
 
 @pytest.mark.parametrize(("method", "path"), ASKED)
 @pytest.mark.parametrize("root", ["s3://bucket/mlflow", "mlflow-artifacts:/", "file:///srv/ml"])
-def test_a_client_that_cannot_be_led_is_told_what_is_missing(
+def test_proxy_requests_without_a_known_host_are_told_what_is_missing(
     root: str, method: str, path: str
 ) -> None:
     answer = http(root).request(method, path)
@@ -74,7 +74,7 @@ def test_a_client_that_cannot_be_led_is_told_what_is_missing(
         ("tandem-metadata:5000", "mlflow.example.com"),
     ],
 )
-def test_a_client_is_not_led_in_a_circle(host: str, forwarded: str | None) -> None:
+def test_proxy_redirect_to_the_own_host_is_refused(host: str, forwarded: str | None) -> None:
     headers = {"X-Forwarded-Host": forwarded} if forwarded else {}
     opened = http("mlflow-artifacts://mlflow.example.com/", host)
     assert opened.get(f"{FILES}/a", headers=headers).status_code == 501

@@ -1,4 +1,4 @@
-"""Roots that clients write to directly, and where the artifacts service has the same files."""
+"""`--artifact-root-map`: roots that clients write to directly, mapped to an artifacts service."""
 
 import pytest
 from hypothesis import given
@@ -37,13 +37,15 @@ def roots(*pairs: str, **settings: object) -> Roots:
         (f"/mnt/mlruns={HOST}", "file://localhost/mnt/mlruns/1", "1/f"),
         (f"/mnt/mlruns={HOST}", "file:/mnt/mlruns/1", "1/f"),
         (f"/={HOST}", "/mnt/1", "mnt/1/f"),
-        # Clients decode file URIs; a bucket has the name that the URI shows.
+        # Clients percent-decode file URIs, but not the keys of a bucket.
         (f"/mnt/my runs={HOST}", "file:///mnt/my%20runs/1", "1/f"),
         (f"/mnt/100%25={HOST}", "/mnt/100%25/1", "1/f"),
         (f"s3://bucket={HOST}", "s3://bucket/my%20runs/a+b", "my%2520runs/a%2Bb/f"),
     ],
 )
-def test_what_is_below_a_root_is_found_below_its_target(pair: str, uri: str, path: str) -> None:
+def test_a_uri_below_a_mapped_root_is_found_below_its_target(
+    pair: str, uri: str, path: str
+) -> None:
     assert roots(pair).locate(uri).url("f") == f"{FILES}/{path}"
 
 
@@ -77,7 +79,7 @@ def test_what_is_below_a_root_is_found_below_its_target(pair: str, uri: str, pat
         "",
     ],
 )
-def test_what_is_not_below_a_root_is_refused(uri: str) -> None:
+def test_a_uri_outside_every_mapped_root_is_refused(uri: str) -> None:
     mapped = roots(f"s3://bucket/prefix={HOST}/", f"/mnt/mlruns={HOST}/m")
     with pytest.raises(InvalidParameter, match="--artifact-root-map"):
         mapped.locate(uri)
@@ -100,14 +102,14 @@ def test_what_is_not_below_a_root_is_refused(uri: str) -> None:
         "/mnt/mlruns/a\\..\\b",
     ],
 )
-def test_no_uri_leaves_its_root(uri: str) -> None:
+def test_a_uri_cannot_leave_its_mapped_root(uri: str) -> None:
     mapped = roots(f"s3://bucket/prefix={HOST}/", f"/mnt/mlruns={HOST}/m")
     with pytest.raises(InvalidParameter, match="path"):
         mapped.locate(uri)
 
 
 @given(st.text("./%25efEF\\ab", max_size=20))
-def test_whatever_follows_a_root_stays_below_its_target(rest: str) -> None:
+def test_any_text_after_a_mapped_root_stays_below_its_target(rest: str) -> None:
     mapped = roots(f"s3://bucket/a={HOST}/kept")
     try:
         url = mapped.locate(f"s3://bucket/a{rest}").url("f")
@@ -118,14 +120,14 @@ def test_whatever_follows_a_root_stays_below_its_target(rest: str) -> None:
     assert not {"", ".", "..", "%2E%2E", "%2e%2e"} & set(names)
 
 
-def test_the_longest_root_counts() -> None:
+def test_the_longest_mapped_root_counts() -> None:
     mapped = roots(f"s3://b={HOST}/all", f"s3://b/team/x={HOST}/x", f"s3://b/team={HOST}/team")
     assert mapped.locate("s3://b/team/x/1").root == "x/1"
     assert mapped.locate("s3://b/team/y/1").root == "team/y/1"
     assert mapped.locate("s3://b/teams").root == "all/teams"
 
 
-def test_a_root_may_lead_to_another_service_of_the_list() -> None:
+def test_a_mapped_root_may_lead_to_another_allowed_service() -> None:
     other = "mlflow-artifacts://old.example.com:5500"
     mapped = roots(
         f"s3://b={other}/", artifact_hosts=("artifacts.example.com", "old.example.com:5500")
@@ -154,17 +156,17 @@ def test_a_root_may_lead_to_another_service_of_the_list() -> None:
         f"https://old.example.com/={HOST}",
     ],
 )
-def test_pairs_that_cannot_work_are_refused_at_the_start(pair: str) -> None:
+def test_root_map_pairs_that_cannot_work_are_refused_at_the_start(pair: str) -> None:
     with pytest.raises(SettingsError, match="--artifact-root-map"):
         roots(pair)
 
 
-def test_a_root_is_named_once() -> None:
+def test_a_root_mapped_twice_is_refused() -> None:
     with pytest.raises(SettingsError, match="twice"):
         roots(f"/mnt/mlruns={HOST}/a", f"file:///mnt/mlruns/={HOST}/b")
 
 
-def test_the_variable_holds_pairs() -> None:
+def test_the_root_maps_variable_holds_several_pairs() -> None:
     pairs = f"s3://bucket={HOST}/a, /mnt={HOST}/b"
     settings = load(
         Settings, {"TANDEM_ARTIFACT_ROOT_MAP": pairs, "MLFLOW_DEFAULT_ARTIFACT_ROOT": HOST}

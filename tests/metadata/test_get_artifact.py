@@ -1,4 +1,4 @@
-"""Artifacts passed on from another HTTP server: what goes there, and what comes from there."""
+"""Relayed artifacts and listings: which requests and headers pass, and how answers are checked."""
 
 import itertools
 import time
@@ -21,7 +21,7 @@ from tests.metadata.artifacts_host import (
 )
 
 FEW = 8
-"""Artifacts that the service passes on at once."""
+"""Artifacts that the service relays at once."""
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def service(
         yield running
 
 
-def test_head_requests_leave_the_connections_free(service: Metadata) -> None:
+def test_relayed_head_requests_free_their_connections(service: Metadata) -> None:
     for url in service.urls(FETCH, "a.txt"):
         for _ in range(FEW + 1):
             given = service.http.head(url)
@@ -51,7 +51,7 @@ def test_head_requests_leave_the_connections_free(service: Metadata) -> None:
         assert service.http.get(url).content == b"hello"
 
 
-def test_headers_pass_as_they_come_in_both_directions(
+def test_relayed_headers_pass_unchanged_in_both_directions(
     service: Metadata, host: ArtifactsHost
 ) -> None:
     etag = '"日"'.encode() + b"\xe9"
@@ -86,7 +86,7 @@ def test_headers_pass_as_they_come_in_both_directions(
         ("", "application/octet-stream"),
     ],
 )
-def test_no_browser_runs_an_artifact_whatever_the_host_says(
+def test_relayed_artifacts_never_run_in_a_browser(
     service: Metadata, host: ArtifactsHost, kind: str, passed_on: str
 ) -> None:
     for url in service.urls(FETCH, "deep/naïve ☃.html"):
@@ -118,7 +118,7 @@ def test_no_browser_runs_an_artifact_whatever_the_host_says(
             assert "access-control-allow-origin" not in given.headers
 
 
-def test_the_headers_do_not_depend_on_the_security_middleware(
+def test_relayed_safety_headers_do_not_depend_on_the_security_middleware(
     host: ArtifactsHost, sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.answer = answer(b"<script>", Content_Type="text/html")
@@ -132,7 +132,7 @@ def test_the_headers_do_not_depend_on_the_security_middleware(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_neither_followed_nor_passed_on(
+def test_a_redirect_of_the_host_is_neither_followed_nor_relayed(
     service: Metadata, host: ArtifactsHost, status: int
 ) -> None:
     with serve() as stranger:
@@ -147,7 +147,7 @@ def test_a_redirect_is_neither_followed_nor_passed_on(
 
 
 def _drip(handler: Handler) -> None:
-    """Headers that never end, a byte at a time."""
+    """Send headers without end, a byte at a time."""
     handler.send_response(200)
     handler.flush_headers()
     for _ in range(100):
@@ -168,7 +168,7 @@ def _say_nothing(_: Handler) -> None:
     time.sleep(5)
 
 
-def test_a_slow_host_is_given_up(service: Metadata, host: ArtifactsHost) -> None:
+def test_a_slow_artifacts_host_times_out(service: Metadata, host: ArtifactsHost) -> None:
     cases = [
         (service.urls(FETCH, "a.txt")[0], _drip),
         (service.urls(FETCH, "a.txt")[1], _say_nothing),
@@ -185,7 +185,7 @@ def test_a_slow_host_is_given_up(service: Metadata, host: ArtifactsHost) -> None
 
 
 def _chunked(handler: Handler) -> None:
-    """A listing without end."""
+    """Send a listing without end."""
     handler.send_response(200)
     handler.send_header("Transfer-Encoding", "chunked")
     handler.end_headers()
@@ -196,7 +196,7 @@ def _chunked(handler: Handler) -> None:
 
 _MANY = b'{"files": [' + b'{"path": "x", "is_dir": false}, ' * 9_999
 _MANY += b'{"path": "x", "is_dir": false}]}'
-"""A listing that is not read at once."""
+"""A listing of several chunks."""
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ _MANY += b'{"path": "x", "is_dir": false}]}'
         (answer(b"", 403), 403),
     ],
 )
-def test_what_is_no_listing_is_an_error(
+def test_a_malformed_listing_is_an_error(
     service: Metadata, host: ArtifactsHost, told: Any, status: int
 ) -> None:
     host.answer = told
@@ -236,7 +236,7 @@ def test_what_is_no_listing_is_an_error(
         answer(b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "x"}', 404),
     ],
 )
-def test_a_path_that_is_missing_or_a_file_lists_as_nothing(
+def test_listing_a_file_or_a_missing_path_is_empty(
     service: Metadata, host: ArtifactsHost, told: Any
 ) -> None:
     host.answer = told
@@ -247,7 +247,9 @@ def test_a_path_that_is_missing_or_a_file_lists_as_nothing(
             assert set(given.json()) == {"root_uri"}
 
 
-def test_names_come_and_go_as_they_are(service: Metadata, host: ArtifactsHost) -> None:
+def test_artifact_names_pass_unchanged_in_both_directions(
+    service: Metadata, host: ArtifactsHost
+) -> None:
     name = "a+b c%20d é☃&=;?.png"
     quoted = "a%2Bb%20c%2520d%20%C3%A9%E2%98%83%26%3D%3B%3F.png"
     host.answer = answer(f'{{"files": [{{"path": "{name}", "is_dir": false}}]}}'.encode())
@@ -323,7 +325,7 @@ def test_cookies_do_not_go_to_an_internal_address(
         assert "cookie" not in host.seen[-1][1]
 
 
-def test_an_address_where_nobody_is_is_not_told(
+def test_an_unreachable_internal_address_is_not_disclosed(
     sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = {"TANDEM_ARTIFACTS_URL": "http://someone:password@tandem-artifacts.invalid:5500"}
@@ -353,7 +355,7 @@ def test_an_address_where_nobody_is_is_not_told(
         "mlflow-artifacts://①②⑦.0.0.1:{port}/x",
     ],
 )
-def test_nobody_else_is_called(
+def test_no_host_outside_the_allow_list_is_called(
     host: ArtifactsHost,
     sqlite_template: Path,
     tmp_path: Path,
@@ -375,7 +377,7 @@ def test_nobody_else_is_called(
         assert stranger.seen == host.seen == []
 
 
-def test_browsers_are_redirected_when_told_so(
+def test_browsers_are_redirected_with_redirect_artifacts_to(
     host: ArtifactsHost, sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.seen.clear()

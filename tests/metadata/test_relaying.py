@@ -1,4 +1,4 @@
-"""Relayed artifacts that break off, stall or come in too great a number."""
+"""Relayed artifacts that break off, stall, or exceed the number of places."""
 
 import asyncio
 import threading
@@ -25,7 +25,7 @@ from tests.metadata.artifacts_host import (
 )
 
 FEW = 8
-"""Artifacts that the service passes on at once."""
+"""Artifacts that the service relays at once."""
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def service(
         yield running
 
 
-def test_an_artifact_that_breaks_off_does_not_end_as_if_whole(
+def test_relay_of_an_artifact_that_breaks_off_is_cut_too(
     service: Metadata, host: ArtifactsHost
 ) -> None:
     host.answer = answer(b"x" * 10, length=20)
@@ -55,7 +55,7 @@ def test_an_artifact_that_breaks_off_does_not_end_as_if_whole(
             service.http.get(url)
 
 
-def test_a_client_that_takes_nothing_in_does_not_hold_its_connection(
+def test_relay_to_a_client_that_reads_nothing_is_ended(
     service: Metadata, host: ArtifactsHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "STALL_SECONDS", 0.1)
@@ -91,7 +91,7 @@ def test_a_client_that_takes_nothing_in_does_not_hold_its_connection(
     assert service.http.get(f"{path}?{query}").content == b"hello"
 
 
-def test_slow_readers_make_way_for_others(
+def test_relay_to_slow_clients_makes_way_for_others(
     host: ArtifactsHost, sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transfers, "HURRY_SECONDS", 0.2)
@@ -127,11 +127,11 @@ def test_slow_readers_make_way_for_others(
             assert each.cancelled() or isinstance(each.exception(), TooSlow)
 
 
-def test_too_many_downloads_are_turned_away_and_hold_no_listing_up(
+def test_relay_refuses_too_many_downloads_and_still_lists(
     host: ArtifactsHost, sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "FETCHES", 1)
-    monkeypatch.setattr(client, "LISTINGS", 1)
+    monkeypatch.setattr(client, "MAX_FETCHES", 1)
+    monkeypatch.setattr(client, "MAX_LISTINGS", 1)
     monkeypatch.setattr(transfers, "PATIENCE_SECONDS", 1)
     monkeypatch.setattr(transfers, "_LOOK_SECONDS", 0.1)
     begun, ended = threading.Event(), threading.Event()

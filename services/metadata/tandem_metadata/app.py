@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from tandem_metadata.artifacts import stranded
+from tandem_metadata.artifacts import unserved_hosts
 from tandem_metadata.artifacts.client import ArtifactClient
 from tandem_metadata.database import unshown
 from tandem_metadata.database.database import Database
@@ -79,7 +79,7 @@ def create_app() -> ASGIApp:
 
     async def begin() -> None:
         await delivery.start()
-        await asyncio.to_thread(stranded.tell, database, client.roots)
+        await asyncio.to_thread(unserved_hosts.warn, database, client.roots)
         await asyncio.to_thread(unshown.tell, database)
 
     wait = None if settings.migrate else DatabaseWait(database, root, begin)

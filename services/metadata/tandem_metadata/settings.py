@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from tandem_metadata.rules import default_root
+from tandem_metadata.rules.default_artifact_root import check as check_default_artifact_root
 from tandem_shared.http import artifact_headers
 from tandem_shared.settings import CommonSettings, SettingsError, setting, without_credentials
 
@@ -229,7 +229,7 @@ class Settings(CommonSettings):
                 "--default-artifact-root (MLFLOW_DEFAULT_ARTIFACT_ROOT) is missing: give the "
                 "artifacts service's address, as mlflow-artifacts://artifacts.example.com/."
             )
-        default_root.check(self.default_artifact_root)
+        check_default_artifact_root(self.default_artifact_root)
         return self.default_artifact_root
 
     def check(self) -> None:

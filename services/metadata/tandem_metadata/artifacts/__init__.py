@@ -1,1 +1,1 @@
-"""The client of the artifacts service: where files are, how this host lists and relays them."""
+"""The client of the artifacts service: resolves artifact URIs, lists files and relays them."""

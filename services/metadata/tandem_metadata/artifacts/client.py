@@ -1,7 +1,7 @@
-"""Lists and fetches artifacts through the artifacts service, for callers that know only this host.
+"""The HTTP client of the artifacts service, for callers that know only the metadata service.
 
-It calls only the addresses that `artifact_roots` allows, follows no redirect, and waits and reads
-no longer than the settings and the bounds below say, whatever is there.
+It calls only the addresses that `roots` allows and follows no redirect. Settings and the bounds
+below limit how long it waits and how much it reads.
 """
 
 import asyncio
@@ -12,8 +12,13 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from tandem_metadata.artifacts.fair_turns import Turns
-from tandem_metadata.artifacts.listing_parser import FileInfo, NoListing, Packed, Reader
+from tandem_metadata.artifacts.fair_turns import FairTurns
+from tandem_metadata.artifacts.listing_parser import (
+    CompressedEntries,
+    FileInfo,
+    ListingParser,
+    MalformedListing,
+)
 from tandem_metadata.artifacts.roots import Location, Roots
 from tandem_metadata.settings import Settings
 from tandem_shared.errors import (
@@ -29,22 +34,26 @@ from tandem_shared.observability.logs import REQUEST_ID
 from tandem_shared.serving import memory
 
 MAX_LISTING_BYTES = 16 * 1024 * 1024
-"""The longest listing that is read: some 150,000 files."""
+"""The longest listing read, about 150,000 files."""
 
-FETCHES = 256
-LISTINGS = 16
-"""How many artifacts, at most, and listings a worker fetches at once; others wait."""
+MAX_FETCHES = 256
+"""Artifacts that a worker relays at once; further requests wait."""
+
+MAX_LISTINGS = 16
+"""Listings that a worker fetches at once; further requests wait."""
 
 FETCH_BYTES = 1024 * 1024
-"""What passing on an artifact takes of memory."""
+"""Memory reserved for each artifact that is relayed."""
 
 STALL_SECONDS = 60.0
-LEAST_RATE = 4096
-"""How long a client may take in nothing of an artifact; how many bytes a second it must take in."""
+"""How long a client of a relayed artifact may read nothing."""
 
-_QUEUE_SECONDS = 10.0
+MIN_RATE = 4096
+"""Bytes a second that a client of a relayed artifact must read."""
+
+_POOL_WAIT_SECONDS = 10.0
 _CHUNK_BYTES = 256 * 1024
-_HEADER_ENCODING = "latin-1"  # Starlette's: bytes go through this service as they came
+_HEADER_ENCODING = "latin-1"  # as in Starlette: header bytes pass unchanged
 _log = logging.getLogger(__name__)
 
 
@@ -53,33 +62,33 @@ class _Error(Struct):
 
 
 class ArtifactClient:
-    """Calls the artifacts service over two pools of connections.
+    """Calls the artifacts service over two connection pools.
 
-    Listings have their own: they are short, and must not wait for those who download.
+    Listings have a pool of their own, because a short listing must not wait for downloads.
     """
 
     def __init__(self, settings: Settings) -> None:
         """Raises SettingsError for settings about artifacts that cannot work."""
         self.roots = Roots(settings)
         self._timeout = settings.artifacts_timeout
-        self._listings = _pool(LISTINGS, self._timeout)
-        places = _places(settings)
+        self._listings = _pool(MAX_LISTINGS, self._timeout)
+        places = _max_fetches(settings)
         self._fetches = _pool(places, self._timeout)
-        self._transfers = Transfers(
-            places=places, memory=places * FETCH_BYTES, least_rate=LEAST_RATE
-        )
-        self._turns = Turns()
+        self._transfers = Transfers(places=places, memory=places * FETCH_BYTES, least_rate=MIN_RATE)
+        self._turns = FairTurns()
 
     def locate(self, artifact_uri: str) -> Location:
-        """Where an artifact URI leads; raises as `Roots.locate` does."""
+        """The location of an artifact URI; raises as `Roots.locate` does."""
         return self.roots.locate(artifact_uri)
 
-    async def list(self, location: Location, path: str, headers: Mapping[str, str]) -> Packed:
+    async def list(
+        self, location: Location, path: str, headers: Mapping[str, str]
+    ) -> CompressedEntries:
         """Entries one level below `path`, each with its path from the artifact root.
 
-        Nothing for a path that is a file or does not exist. Raises InvalidParameter for more than
-        `MAX_LISTING_BYTES`, PermissionDenied when the artifacts service refuses, and Unavailable
-        when it does not answer.
+        The result is empty if `path` is a file or does not exist. Raises InvalidParameter above
+        `MAX_LISTING_BYTES`, PermissionDenied if the artifacts service refuses, and Unavailable if
+        it does not answer.
         """
         below = "/".join(part for part in (location.root, path) if part)
         request = self._listings.build_request(
@@ -99,44 +108,48 @@ class ArtifactClient:
                     await response.aclose()
         except (httpx.HTTPError, TimeoutError) as error:
             raise _unreachable(location, error) from error
-        except NoListing as error:
+        except MalformedListing as error:
             raise Unavailable("The artifacts service answered with something else.") from error
         if response.status_code == httpx.codes.NOT_FOUND and _says_missing(body):
-            return Packed()
+            return CompressedEntries()
         if response.status_code == httpx.codes.NOT_FOUND:
             raise _unexpected(response.status_code)
         raise _refusal(response.status_code, path)
 
-    async def _entries(self, response: httpx.Response, path: str) -> Packed:
-        """What a listing has, packed as it comes."""
-        reader, found = Reader(), Packed()
+    async def _entries(self, response: httpx.Response, path: str) -> CompressedEntries:
+        """The entries of a listing, compressed chunk by chunk."""
+        parser, found = ListingParser(), CompressedEntries()
         async for chunk in _bounded(response):
             await self._turns.wait()
-            found.add(_below(path, reader.feed(chunk)))
-        found.add(_below(path, reader.end()))
+            found.add(_below(path, parser.feed(chunk)))
+        found.add(_below(path, parser.end()))
         return found
 
-    async def unpacked(self, listing: Packed) -> AsyncIterator[bytes]:
-        """All that `list` gave, in small parts that leave the event loop to others between."""
-        for part in listing.unpacked():
+    async def decompressed(self, listing: CompressedEntries) -> AsyncIterator[bytes]:
+        """The JSON of the entries that `list` returned, in parts; once only.
+
+        Each part takes a turn of `FairTurns`, so that other requests run in between.
+        """
+        for part in listing.decompressed():
             await self._turns.wait()
             yield part
 
     async def begin(self) -> Transfer:
-        """A place for an artifact that is passed on, which the caller ends.
+        """Reserve a place for a relayed artifact; the caller must call `end` on it.
 
-        Raises Unavailable when there is none for long. Clients that are slow make way for others.
+        Raises Unavailable if no place gets free in time. The slowest clients lose their places.
         """
         return await self._transfers.begin(FETCH_BYTES, STALL_SECONDS)
 
     async def open(
         self, location: Location, path: str, headers: Mapping[str, str]
     ) -> httpx.Response:
-        """Begin to fetch an artifact; the caller streams the body and closes the response.
+        """Send the request for an artifact; the caller streams the body and closes the response.
 
-        Partial and not-modified answers come back as they are. Raises InvalidParameter, NotFound
-        and PermissionDenied as the artifacts service answers, and Unavailable when it does not or
-        redirects: whoever is there must not choose what this service or the browser asks next.
+        Answers 200, 206, 304 and 416 are returned unchanged. Raises InvalidParameter, NotFound and
+        PermissionDenied for the artifacts service's 400, 404 and 401 or 403, and Unavailable for
+        any other answer, or none. A redirect is refused too: the other side must not choose the
+        address that this service or the browser calls next.
         """
         request = self._fetches.build_request(
             "GET", location.url(path), headers=_with_request_id({**headers, RELAYED: "1"})
@@ -153,9 +166,10 @@ class ArtifactClient:
         return response
 
     async def chunks(self, answer: httpx.Response) -> AsyncIterator[bytes]:
-        """The body of what `open` gave, in small parts that leave the event loop to others between.
+        """The body of the response that `open` returned, in chunks of at most 256 KiB.
 
-        Raises Unavailable when the artifacts service breaks off or pauses for too long.
+        Each chunk takes a turn of `FairTurns`, so that other requests run in between. Raises
+        Unavailable if the artifacts service breaks off or sends nothing for too long.
         """
         chunks = answer.aiter_raw(_CHUNK_BYTES)
         while True:
@@ -175,17 +189,17 @@ class ArtifactClient:
         await self._fetches.aclose()
 
 
-def _places(settings: Settings) -> int:
-    """How many artifacts a worker passes on at once; together they take a quarter of the memory."""
+def _max_fetches(settings: Settings) -> int:
+    """Artifacts that a worker relays at once: by the setting, else a quarter of the memory."""
     if settings.max_transfers is not None:
         return settings.max_transfers // settings.workers
     fitting = memory.limit() // 4 // FETCH_BYTES // settings.workers
-    return max(min(fitting, FETCHES), LISTINGS)
+    return max(min(fitting, MAX_FETCHES), MAX_LISTINGS)
 
 
 def _pool(connections: int, timeout: float) -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        timeout=httpx.Timeout(timeout, pool=min(timeout, _QUEUE_SECONDS)),
+        timeout=httpx.Timeout(timeout, pool=min(timeout, _POOL_WAIT_SECONDS)),
         limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         follow_redirects=False,
         trust_env=False,
@@ -194,7 +208,7 @@ def _pool(connections: int, timeout: float) -> httpx.AsyncClient:
 
 async def _bounded(response: httpx.Response) -> AsyncIterator[bytes]:
     size = 0
-    async for chunk in response.aiter_raw():  # as it comes: what is packed has no bound
+    async for chunk in response.aiter_raw():  # raw: a small compressed body can decode to any size
         size += len(chunk)
         if size > MAX_LISTING_BYTES:
             raise InvalidParameter(
@@ -204,14 +218,14 @@ async def _bounded(response: httpx.Response) -> AsyncIterator[bytes]:
 
 
 def _below(path: str, files: Sequence[FileInfo]) -> Sequence[FileInfo]:
-    """The entries of a directory with their paths from where that has its own."""
+    """The same entries, with `path` put before their own paths."""
     for file in files if path else ():
         file.path = f"{path}/{file.path}"
     return files
 
 
 def _says_missing(body: bytes) -> bool:
-    """Whether it is an artifacts service's own 404, and not one of something else there."""
+    """Whether a 404 is the artifacts service's own, not one of a proxy or another server."""
     try:
         return msgspec.json.decode(body, type=_Error).error_code == NotFound.code
     except msgspec.DecodeError:
@@ -226,7 +240,7 @@ def _with_request_id(headers: Mapping[str, str]) -> httpx.Headers:
 def _unreachable(location: Location, error: Exception) -> Unavailable:
     if isinstance(error, httpx.PoolTimeout):
         return Unavailable("Too many artifacts are being fetched; try again later.")
-    # Callers are not told where it is.
+    # The address goes to the log only; clients must not learn it.
     _log.warning("no answer from %s: %r", location.base, error)
     return Unavailable("The artifacts service does not answer; try again later.")
 

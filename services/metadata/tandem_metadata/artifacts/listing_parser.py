@@ -1,7 +1,7 @@
-"""Listings of the artifacts service, taken apart and kept small while they come.
+"""An incremental parser of the artifacts service's listings, and compressed storage of the entries.
 
-A directory may have a hundred thousand files: neither all their bytes nor all their entries are
-held, and the event loop is not held up by them.
+A directory may have 100,000 files. The parser holds neither the whole body nor all entries as
+objects, and works in pieces small enough not to block the event loop.
 """
 
 import codecs
@@ -18,13 +18,13 @@ from msgspec import Struct
 
 from tandem_shared.wire import codec
 
-WHOLE: Final = 64 * 1024
-"""Characters of a listing that are decoded at a time; an entry has no more."""
+MAX_ENTRY_CHARACTERS: Final = 64 * 1024
+"""The longest entry; also how many characters are collected before they are decoded."""
 
 _HEAD: Final = re.compile(r'\s*\{\s*"files"\s*:\s*\[')
 _BETWEEN: Final = re.compile(r"[\s,]*")
 _TAIL: Final = re.compile(r"\s*\]\s*\}\s*")
-_PART_BYTES: Final = 256 * 1024
+_DECOMPRESSED_BYTES: Final = 256 * 1024
 _scan: Final = json.JSONDecoder().raw_decode
 
 
@@ -39,43 +39,43 @@ class FileInfo(Struct, omit_defaults=True):
 _decode: Final = msgspec.json.Decoder(list[FileInfo]).decode
 
 
-class NoListing(Exception):
-    """What came is not what the artifacts service answers."""
+class MalformedListing(Exception):
+    """The body is not a listing as the artifacts service sends it."""
 
 
 class _Listing(Struct):
     files: list[FileInfo] = []
 
 
-class Reader:
-    """Gives the entries of a listing as its bytes come.
+class ListingParser:
+    """Returns the entries of a listing while its bytes arrive.
 
-    One of up to `WHOLE` characters may be written in any way; a longer one has nothing but its
-    files, as MLflow's server and Tandem's write it.
+    A listing of up to `MAX_ENTRY_CHARACTERS` may be any JSON object with `files`. A longer one must
+    have no other member; MLflow's server and Tandem's write it so.
     """
 
     def __init__(self) -> None:
         self._characters = codecs.getincrementaldecoder("utf-8")()
         self._text = ""
         self._left = 0
-        """Characters of the text that were no whole entry when they were looked at."""
+        """Length of the incomplete entry at the end of the last decoding."""
         self._begun = False
 
     def feed(self, data: bytes) -> list[FileInfo]:
-        """Entries that are complete by now. Raises NoListing."""
-        with _understood():
+        """Add bytes; returns the entries that they complete. Raises MalformedListing."""
+        with _raising_malformed():
             self._text += self._characters.decode(data)
-            return self._complete() if len(self._text) - self._left > WHOLE else []
+            return self._complete() if len(self._text) - self._left > MAX_ENTRY_CHARACTERS else []
 
     def end(self) -> list[FileInfo]:
-        """The other entries. Raises NoListing unless all is complete."""
-        with _understood():
+        """The remaining entries. Raises MalformedListing if the listing is incomplete."""
+        with _raising_malformed():
             self._text += self._characters.decode(b"", final=True)
             if not self._begun:
                 return msgspec.json.decode(self._text, type=_Listing).files
             found = self._complete()
         if not _TAIL.fullmatch(self._text):
-            raise NoListing
+            raise MalformedListing
         return found
 
     def _complete(self) -> list[FileInfo]:
@@ -83,72 +83,72 @@ class Reader:
         if not self._begun:
             head = _HEAD.match(self._text)
             if head is None:
-                raise NoListing
+                raise MalformedListing
             self._begun, at = True, head.end()
         at = _after(_BETWEEN, self._text, at)
         end = max(at, self._text.rfind("}") + 1)
         try:
-            # So many at once unless the last brace is part of a name, or ends the listing.
+            # All at once; fails if the last brace belongs to a name or closes the listing.
             found = _decode(f"[{self._text[at:end]}]")
         except msgspec.DecodeError:
             found, end = _one_by_one(self._text, at)
         self._text = self._text[end:]
         self._left = len(self._text)
-        if self._left > WHOLE:
-            raise NoListing
+        if self._left > MAX_ENTRY_CHARACTERS:
+            raise MalformedListing
         return found
 
 
-class Packed:
-    """The JSON of entries, between commas; held compressed, since names resemble each other."""
+class CompressedEntries:
+    """The JSON of entries, separated by commas, held compressed: names resemble each other."""
 
     def __init__(self) -> None:
-        self._packer = zlib.compressobj(1)
+        self._compressor = zlib.compressobj(1)
         self._parts: deque[bytes] = deque()
         self.size = 0
-        """Bytes that `unpacked` gives."""
+        """Total bytes that `decompressed` yields."""
 
     def add(self, files: Iterable[FileInfo]) -> None:
-        """Take more entries. Raises NoListing for a name that is no UTF-8."""
+        """Append entries. Raises MalformedListing for a name that cannot be encoded in UTF-8."""
         try:
             data = b",".join(map(codec.encode_json, files))
         except UnicodeEncodeError as error:
-            raise NoListing from error
+            raise MalformedListing from error
         if data and self.size:
             data = b"," + data
         self.size += len(data)
-        self._keep(self._packer.compress(data))
+        self._append(self._compressor.compress(data))
 
-    def unpacked(self) -> Iterator[bytes]:
-        """All of it, by parts of some hundred KiB; once only: what was given is let go."""
-        self._keep(self._packer.flush())
-        unpacker = zlib.decompressobj()
+    def decompressed(self) -> Iterator[bytes]:
+        """All JSON in parts of at most 256 KiB. Call it once: memory is freed as parts are read."""
+        self._append(self._compressor.flush())
+        decompressor = zlib.decompressobj()
         while self._parts:
             part = self._parts.popleft()
-            while data := unpacker.decompress(part, _PART_BYTES):
+            while data := decompressor.decompress(part, _DECOMPRESSED_BYTES):
                 yield data
-                part = unpacker.unconsumed_tail
+                part = decompressor.unconsumed_tail
 
-    def _keep(self, part: bytes) -> None:
+    def _append(self, part: bytes) -> None:
         if part:
             self._parts.append(part)
 
 
 @contextmanager
-def _understood() -> Iterator[None]:
+def _raising_malformed() -> Iterator[None]:
     try:
         yield
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
-        raise NoListing from error
+        raise MalformedListing from error
 
 
 def _one_by_one(text: str, at: int) -> tuple[list[FileInfo], int]:
-    """The entries that are complete from there on, and where they end."""
+    """The complete entries from `at` on, and the position where they end."""
     found: list[Any] = []
     while text.startswith("{", at):
         try:
             entry, at = _scan(text, at)
-        except json.JSONDecodeError:  # its end is still to come
+        except json.JSONDecodeError:  # incomplete: more bytes must come
             break
         found.append(entry)
         at = _after(_BETWEEN, text, at)

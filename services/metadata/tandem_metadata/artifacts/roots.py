@@ -1,7 +1,7 @@
-"""Where an artifact URI leads: an artifacts service of the allow-list, and a path there.
+"""Resolves artifact URIs to an allowed artifacts service and a path on it.
 
-Whoever creates an experiment chooses where its artifacts are, so a URI never chooses the address
-that this service calls: it only picks one of those that the settings allow.
+Any client that creates an experiment chooses its artifact location. A URI therefore only selects
+one of the addresses that the settings allow; it never supplies an address (SSRF).
 """
 
 import re
@@ -23,31 +23,31 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s\[\]:/?#@\\]+)(:[0-9]{1,5})?")
 _REDIRECT = re.compile(r"(https?://[A-Za-z0-9.:\[\]-]+)?(/[A-Za-z0-9._~/-]*)?")
 
 _Host = tuple[str, int | None]
-"""A name in lower case, and the port unless it is the scheme's own; ("", None) is no host."""
+"""Host name in lower case and port; the port is None if it is the scheme's default."""
 
 _Root = tuple[str, str, tuple[str, ...]]
-"""Scheme, authority and path of a root that artifacts are written to directly."""
+"""Scheme, authority and path segments of a root that clients write to directly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """An artifact root that this service may follow."""
+    """An artifact root on an allowed artifacts service."""
 
     base: str
-    """URL of the artifacts service's files, up to and with `ENDPOINT`."""
+    """URL of the artifacts service up to and including `ENDPOINT`."""
     root: str
-    """Path of the artifact root below it; "" for all."""
+    """Path of the artifact root below `base`; "" for the whole destination."""
     host: str = ""
-    """`host` or `host:port` under which browsers know it too; "" when it is called by another."""
+    """`host` or `host:port` if browsers use the same address; "" if `base` is internal."""
     redirect: str | None = None
-    """As `base`, for browsers that are sent there; None to relay."""
+    """`base` as browsers reach it, if they are redirected there; None to relay."""
 
     def url(self, path: str) -> str:
-        """The URL of one artifact below the root."""
+        """The URL of an artifact; raises InvalidParameter for an unsafe `path`."""
         return self._below(self.base, path)
 
     def redirect_url(self, path: str) -> str | None:
-        """Where a browser is sent for an artifact below the root; None to relay it."""
+        """The URL to redirect a browser to; None to relay the artifact."""
         return self._below(self.redirect, path) if self.redirect is not None else None
 
     def _below(self, base: str, path: str) -> str:
@@ -56,18 +56,18 @@ class Location:
 
 
 class Roots:
-    """What the settings say about where artifacts may be."""
+    """The artifact locations that the settings allow."""
 
     def __init__(self, settings: Settings) -> None:
         """Raises SettingsError for settings about artifacts that cannot work."""
         self._scheme = settings.artifacts_scheme
-        # Clients put the path of their tracking URI before it, on whatever host the artifacts are.
+        # Clients prefix the tracking URI's path, also when artifacts are on another host.
         self._endpoint = settings.static_prefix + ENDPOINT
         self._own_url = _base(settings.artifacts_url)
         self._redirect = _redirect_base(settings.redirect_artifacts_to)
         self._default = self._host_of(settings.default_artifact_root or "")
         self.public = _public(settings.default_artifact_root or "")
-        """Where clients reach the artifacts service, as `//host` or `https://host`, if known."""
+        """The artifacts service's public address, as `//host` or `https://host`, if known."""
         hosts = settings.artifact_hosts
         self._allowed = (
             frozenset({self._default} if self._default else ())
@@ -79,12 +79,12 @@ class Roots:
             self._mapped[root] = self._target(target)
 
     def locate(self, artifact_uri: str) -> Location:
-        """Where an artifact URI leads.
+        """Resolve an artifact URI.
 
-        Takes `mlflow-artifacts:/path`, `mlflow-artifacts://host[:port]/path`,
-        `http(s)://host[:port]/api/2.0/mlflow-artifacts/artifacts/path`, below `--static-prefix` or
-        not, and what is at or below a root of `--artifact-root-map`. Raises InvalidParameter for
-        other locations, and PermissionDenied for hosts that are not on the allow-list.
+        Accepts `mlflow-artifacts:/path`, `mlflow-artifacts://host[:port]/path`,
+        `http(s)://host[:port]/api/2.0/mlflow-artifacts/artifacts/path` with or without
+        `--static-prefix`, and URIs at or below a root of `--artifact-root-map`. Raises
+        InvalidParameter for other locations, and PermissionDenied for hosts not on the allow-list.
         """
         try:
             parts = urlsplit(artifact_uri)
@@ -112,7 +112,7 @@ class Roots:
         return location
 
     def _endpoint_of(self, path: str) -> str | None:
-        """What the path of an http(s) location begins with, if it is an artifacts service's."""
+        """The endpoint prefix of an http(s) location's path; None if it has none."""
         for endpoint in (self._endpoint, ENDPOINT):
             if f"{path}/".startswith(f"{endpoint}/"):
                 return endpoint
@@ -122,7 +122,7 @@ class Roots:
         self, host: _Host | None, scheme: str, endpoint: str, path: str, *, named: bool
     ) -> Location | None:
         own = host == self._default
-        if own and not named and self._own_url is not None:  # nothing that a URI said is followed
+        if own and not named and self._own_url is not None:  # the URI named no address
             return Location(self._own_url + ENDPOINT, path, "", self._redirect)
         if host is None or not self._follows(host, scheme):
             return None
@@ -137,7 +137,7 @@ class Roots:
         return host in self._allowed or (name, port or _PORTS[scheme]) in self._allowed
 
     def _host_of(self, uri: str) -> _Host | None:
-        """The host of a location of an artifacts service; None for none."""
+        """The host of an artifacts service's location; None if it has none or an invalid one."""
         parts = urlsplit(uri)
         scheme = self._scheme if parts.scheme == "mlflow-artifacts" else parts.scheme
         try:
@@ -149,14 +149,14 @@ class Roots:
         return f"[{name}]" if ":" in name else name, None if port == _PORTS[scheme] else port
 
     def _map(self, uri: str) -> Location | None:
-        """Where the longest root leads that the URI is at or below."""
+        """The target of the longest mapped root at or above the URI; None without one."""
         try:
             scheme, authority, names = _parse(uri)
         except ValueError:
             return None
         for length in range(len(names), -1, -1):
             if target := self._mapped.get((scheme, authority, names[:length])):
-                path = paths.check_optional("/".join(names))  # as a whole: '..' must not hide
+                path = paths.check_optional("/".join(names))  # whole: no '..' in any part
                 below = "/".join(names[length:]) if path else ""
                 root = "/".join(part for part in (target.root, below) if part)
                 return Location(target.base, root, target.host, target.redirect)
@@ -213,7 +213,7 @@ def _redirect_base(given: str | None) -> str | None:
 
 
 def _has_host(url: str) -> bool:
-    """Whether an address, if it is one, has a host and a port that there can be."""
+    """Whether a URL with a scheme has a host and a valid port; true for a plain path."""
     try:
         parts = urlsplit(url)
         return not parts.scheme or (bool(parts.hostname) and parts.port != 0)
@@ -222,7 +222,7 @@ def _has_host(url: str) -> bool:
 
 
 def _split(host: str) -> _Host:
-    """An entry of the allow-list."""
+    """Host and port of an allow-list entry; raises SettingsError."""
     match = _HOST.fullmatch(host)
     port = int(match[2][1:]) if match and match[2] else None
     if match is None or (port is not None and not 0 < port < 65536):
@@ -252,10 +252,10 @@ def _mapped_roots(pairs: tuple[str, ...]) -> Iterator[tuple[_Root, str]]:
 
 
 def _parse(uri: str) -> _Root:
-    """A location that clients write to directly: file URIs and paths are one kind, by their names.
+    """Scheme, authority and segments of a location that clients write to directly.
 
-    Only file URIs are decoded, as clients do; names in a bucket are what the URI says. Raises
-    ValueError for what is not such a location.
+    Paths and `file:` URIs both have the scheme `file`. Only `file:` URIs are percent-decoded, as
+    MLflow's clients do. Raises ValueError for any other location.
     """
     if uri.startswith("/"):
         return "file", "", _names(uri)
@@ -270,6 +270,6 @@ def _parse(uri: str) -> _Root:
 
 
 def _names(path: str) -> tuple[str, ...]:
-    """The names of a path; empty ones stay, but for those that the slashes at its ends make."""
+    """The segments of a path. Inner empty segments stay; leading and trailing slashes make none."""
     stripped = path.removeprefix("/").rstrip("/")
     return tuple(stripped.split("/")) if stripped else ()

@@ -43,7 +43,7 @@ async def listing(client: ArtifactClient, request: Request, uri: str, path: str)
 
     async def body() -> AsyncIterator[bytes]:
         yield head
-        async for part in client.unpacked(files):
+        async for part in client.decompressed(files):
             yield part
         yield tail
 

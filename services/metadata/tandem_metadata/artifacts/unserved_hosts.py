@@ -1,4 +1,4 @@
-"""Experiments whose files this service cannot lead anybody to: told of in the log, at the start."""
+"""Warns at the start about experiments whose artifact hosts the settings do not allow."""
 
 import logging
 from collections import Counter
@@ -9,18 +9,18 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.store.tracking import experiments
 from tandem_shared.errors import ApiError, InvalidParameter, PermissionDenied
 
-LOOKED_AT = 10_000
-"""The newest experiments, which are looked at: more would make the start wait for the table."""
+MAX_EXPERIMENTS = 10_000
+"""The newest experiments are checked; reading more rows would delay the start."""
 
 _log = logging.getLogger("tandem.artifacts")
 
 
-def tell(database: Database, roots: Roots) -> None:
-    """Log one line for each host of artifacts that nobody serves, as far as the settings say."""
+def warn(database: Database, roots: Roots) -> None:
+    """Log one line for each host that newest experiments use and `roots` does not follow."""
     try:
         with database.read(quiet=True) as conn:
-            locations = experiments.newest_locations(conn, LOOKED_AT)
-    except ApiError:  # whoever asks next is told why
+            locations = experiments.newest_locations(conn, MAX_EXPERIMENTS)
+    except ApiError:  # the next request reports the database's error
         return
     for host, number in count(locations, roots).most_common():
         what = f"{number} of the newest {len(locations)} experiments keep their files"
@@ -42,7 +42,7 @@ def tell(database: Database, roots: Roots) -> None:
 
 
 def count(locations: list[str], roots: Roots) -> Counter[str]:
-    """How many of the locations lead to which host that `roots` does not follow; "" is no host."""
+    """The number of locations for each host that `roots` does not follow; "" for no host."""
     found: Counter[str] = Counter()
     followed: dict[tuple[str, str], bool] = {}
     for location in locations:
@@ -65,5 +65,5 @@ def _follows(roots: Roots, location: str) -> bool:
     except PermissionDenied:
         return False
     except InvalidParameter:
-        return True  # another store's: clients go there themselves
+        return True  # clients reach other stores directly
     return True

@@ -1,13 +1,13 @@
-"""One long transfer at a time moves on, at each turn of the event loop."""
+"""FairTurns: one waiting transfer is resumed per iteration of the event loop."""
 
 import asyncio
 
-from tandem_metadata.artifacts.fair_turns import Turns
+from tandem_metadata.artifacts.fair_turns import FairTurns
 
 
-def test_one_goes_on_at_each_turn_of_the_loop_and_all_in_order() -> None:
+def test_fair_turns_resume_one_transfer_per_iteration_in_order() -> None:
     async def run() -> list[list[int]]:
-        turns = Turns()
+        turns = FairTurns()
         moved: list[int] = []
 
         async def transfer(number: int) -> None:
@@ -32,10 +32,10 @@ def test_one_goes_on_at_each_turn_of_the_loop_and_all_in_order() -> None:
     assert order == [number % 5 for number in range(len(order))]
 
 
-def test_who_stops_waiting_holds_nobody_up() -> None:
+def test_fair_turns_skip_cancelled_transfers() -> None:
     async def run() -> None:
-        turns = Turns()
-        for _ in range(3):  # also after all have gone
+        turns = FairTurns()
+        for _ in range(3):  # also once the queue was empty
             waiting = [asyncio.create_task(turns.wait()) for _ in range(4)]
             await asyncio.sleep(0)
             for task in waiting[:3]:

@@ -1,11 +1,11 @@
-"""Experiments whose files are where nobody leads: counted, and told of at the start."""
+"""Experiments on artifact hosts that the settings do not allow: counted and logged at the start."""
 
 import logging
 
 import pytest
 from sqlalchemy import insert
 
-from tandem_metadata.artifacts import stranded
+from tandem_metadata.artifacts import unserved_hosts
 from tandem_metadata.artifacts.roots import Roots
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables.tracking import experiments
@@ -50,13 +50,13 @@ LOCATIONS = [
         ),
     ],
 )
-def test_a_location_counts_when_nothing_leads_there(
+def test_unserved_hosts_are_counted_by_location(
     settings: dict[str, object], expected: dict[str, int]
 ) -> None:
-    assert stranded.count(LOCATIONS, Roots(Settings(**settings))) == expected  # type: ignore[arg-type]
+    assert unserved_hosts.count(LOCATIONS, Roots(Settings(**settings))) == expected  # type: ignore[arg-type]
 
 
-def test_the_log_tells_of_hosts_that_nobody_serves(
+def test_unserved_hosts_are_logged_once_each_without_credentials(
     database: Database, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [
@@ -66,17 +66,17 @@ def test_the_log_tells_of_hosts_that_nobody_serves(
     with database.write() as conn:
         conn.execute(insert(experiments), rows)
     with caplog.at_level(logging.WARNING):
-        stranded.tell(database, Roots(Settings(default_artifact_root=f"{HERE}/")))
-        stranded.tell(database, Roots(Settings(default_artifact_root="s3://bucket/")))
+        unserved_hosts.warn(database, Roots(Settings(default_artifact_root=f"{HERE}/")))
+        unserved_hosts.warn(database, Roots(Settings(default_artifact_root="s3://bucket/")))
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 2 + 5
     assert lines[0].startswith("2 of the newest 9 experiments keep their files on the host old.")
     assert any("without a host" in line for line in lines)
     assert "secret" not in "".join(lines)
 
-    monkeypatch.setattr(stranded, "LOOKED_AT", 4)
+    monkeypatch.setattr(unserved_hosts, "MAX_EXPERIMENTS", 4)
     caplog.clear()
-    stranded.tell(database, Roots(Settings(default_artifact_root=f"{HERE}/")))
+    unserved_hosts.warn(database, Roots(Settings(default_artifact_root=f"{HERE}/")))
     lines = [record.getMessage() for record in caplog.records]
     assert [line[:50] for line in lines] == [
         "1 of the newest 4 experiments keep their files on ",
