@@ -13,7 +13,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -220,35 +220,6 @@ def load(
     loaded = of(**values)
     loaded.check()
     return loaded
-
-
-def to_environ(settings: CommonSettings) -> dict[str, str]:
-    """The environment from which `load` reads these settings again, defaults included.
-
-    Settings that are not given are not in it. Raises ValueError for values that no flag can give,
-    such as a list item with a comma: a worker would start with others.
-    """
-    environ = {
-        item.metadata["env"]: text
-        for item in fields(settings)
-        if (text := _text(getattr(settings, item.name)))
-    }
-    read = load(type(settings), environ)
-    for item in fields(settings):
-        if getattr(read, item.name) != getattr(settings, item.name):
-            raise ValueError(f"the value of {item.name} cannot be written as text")
-    return environ
-
-
-def export(settings: CommonSettings, environ: MutableMapping[str, str]) -> None:
-    """Make an environment give exactly these settings to `load`; workers get theirs this way.
-
-    Variables of settings that are not given are removed: a flag may have won over them.
-    """
-    texts = to_environ(settings)
-    for item in fields(settings):
-        environ.pop(item.metadata["env"], None)
-    environ.update(texts)
 
 
 def refuse_flags(arguments: Sequence[str], refused: Mapping[str, str]) -> None:

@@ -35,6 +35,18 @@ def test_metrics_that_came_too_early_for_workers_are_refused() -> None:
     assert "prometheus_client was imported before" in ended.stderr
 
 
+def test_workers_have_the_settings_of_flags_and_the_environment_of_their_supervisor(
+    start: Starter,
+) -> None:
+    variables = {"TINY_GREETING": "of the environment", "MLFLOW_WORKERS": "1"}
+    process = start("--workers=2", "--port=0", "--greeting=of a flag, as it is", environ=variables)
+    assert process.get("/greet").json()["greeting"] == "of a flag, as it is"
+    assert len(children(process)) == 2
+    for pid in children(process):
+        environ = Path(f"/proc/{pid}/environ").read_text().split("\0")
+        assert {f"{name}={value}" for name, value in variables.items()} <= set(environ)
+
+
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="Linux alone tells")
 def test_workers_share_what_their_supervisor_imported(start: Starter) -> None:
     process = start("--workers=2", "--port=0")

@@ -52,8 +52,8 @@ def stop_with_a_half_made_loop() -> None:
     socket.socketpair = stop_first
 
 
-def create_app() -> ASGIApp:
-    settings = load(Settings, os.environ)
+def create_app(settings: Settings | None = None) -> ASGIApp:
+    settings = settings or load(Settings, os.environ)
     if settings.lost_stop:
         StopsWhenFinalized()
     if settings.spoilt_stop:

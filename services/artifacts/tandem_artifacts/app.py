@@ -1,4 +1,4 @@
-"""The ASGI application: `create_app` reads its settings from the environment."""
+"""The ASGI application."""
 
 import os
 
@@ -24,12 +24,14 @@ _WORKER_BYTES = 80 * _MIB
 _PLACES_PER_WORKER = 500
 
 
-def create_app() -> ASGIApp:
-    """The service as an ASGI application, for any ASGI server (`uvicorn --factory`).
+def create_app(settings: Settings | None = None) -> ASGIApp:
+    """The service as an ASGI application.
 
-    Raises SettingsError when a setting is wrong or the destination cannot be used.
+    Without `settings` it reads them from the environment: ASGI servers that know nothing of Tandem
+    call it so (`uvicorn --factory`). Raises SettingsError when a setting is wrong or the
+    destination cannot be used.
     """
-    settings = load(Settings, os.environ)
+    settings = settings or load(Settings, os.environ)
     return application(settings, driver_of(settings))
 
 

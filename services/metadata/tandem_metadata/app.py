@@ -1,4 +1,4 @@
-"""The ASGI application: `create_app` reads its settings from the environment."""
+"""The ASGI application."""
 
 import asyncio
 import os
@@ -58,14 +58,17 @@ _ENDPOINTS: list[Endpoint[Any]] = [
 ]
 
 
-def create_app() -> ASGIApp:
-    """The service as an ASGI application, for any ASGI server (`uvicorn --factory`).
+def create_app(settings: Settings | None = None) -> ASGIApp:
+    """The service as an ASGI application.
+
+    Without `settings` it reads them from the environment: ASGI servers that know nothing of Tandem
+    call it so (`uvicorn --factory`).
 
     Creates the tables of an empty database, and raises SettingsError when the database does not
     answer, or is of a revision that this version cannot use; with `migrate` off, requests are
     refused until it can be used. Raises SettingsError when a setting is missing.
     """
-    settings = load(Settings, os.environ)
+    settings = settings or load(Settings, os.environ)
     root = settings.artifact_root()
     # Deliveries and the reader of pages have one each; so have the writer and the reader of runs.
     database = Database(settings, spare=2, by_key=2)

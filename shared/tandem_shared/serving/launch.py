@@ -25,7 +25,7 @@ class Service:
 
     name: str
     factory: str
-    """`module:function` that makes the ASGI application from the environment."""
+    """`module:function` that makes the ASGI application from the settings."""
 
 
 def launch(

@@ -19,7 +19,6 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tandem_shared import settings as settings_table
 from tandem_shared.errors import ApiError
 from tandem_shared.http.health import READINESS
 from tandem_shared.observability import logs
@@ -52,7 +51,6 @@ def run(service: Service, settings: CommonSettings) -> int:
     Raises SettingsError when the address cannot be listened on or the ASGI server is missing.
     """
     _check_server(service, settings)
-    settings_table.export(settings, os.environ)
     logs.configure(service.name, settings.log_level)
     raise_descriptor_limit()
     listener = _listen(settings)
@@ -63,7 +61,7 @@ def run(service: Service, settings: CommonSettings) -> int:
     server = importlib.import_module(f"tandem_shared.serving.{settings.asgi_server}_server")
 
     def work(lifeline: int | None) -> int:
-        app: ASGIApp = factory()
+        app: ASGIApp = factory(settings)
         _settle_garbage()
         signals.only_remember_signals()  # a half-made event loop could not end cleanly
         asyncio.run(_serve(app, server, settings, listener, lifeline))
