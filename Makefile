@@ -12,7 +12,8 @@ SHOWN := sed -un 's/^Collecting \([A-Za-z0-9._-]*\).*/  \1/p; s/^Obtaining file:
 DISTRIBUTIONS := -e shared -e services/metadata -e services/artifacts
 
 TEST_PROCESSES ?= 3
-PYTEST := $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
+# Tests go to processes by groups: tests/harness/scheduling.py. ARGS choose a part, as -k does.
+PYTEST := $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 export METADATA_PORT ?= 5000
 export ARTIFACTS_PORT ?= 5500
@@ -61,7 +62,7 @@ test-browser: setup-dev browser tools ## the web UI proved in Chromium; takes mi
 	$(PYTEST) tests/browser
 
 test-cluster: setup-dev tools ## the Kubernetes manifests proved by running what they say; takes minutes
-	$(BIN)/python -m pytest tests/cluster
+	$(BIN)/python -m pytest $(ARGS) tests/cluster
 
 browser: # Chromium for the tests of the web UI; without it they are skipped
 	@command -v chromium chromium-browser google-chrome >/dev/null \

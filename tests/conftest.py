@@ -2,31 +2,28 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests import seaweedfs
+from tests.harness.scheduling import GroupScheduling, longest_first
 from tests.postgresql import PostgreSQL, serve
 
 # MLflow, as client and as server, would report home what the tests do; it asks when imported.
 os.environ["DO_NOT_TRACK"] = "true"
 
 
-_HOME = Path(__file__).parent
+# pytest-xdist knows this hook: without it, or with `-p no:xdist`, nobody calls it.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling | None:
+    """With `--dist loadscope`, give tests that share services to one process."""
+    return GroupScheduling(config, log) if config.getoption("dist") == "loadscope" else None
 
 
-# First: pytest-xdist puts the groups into the tests' ids in a hook of the same name.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests that share services to one process, which starts them once (`--dist loadgroup`).
-
-    Those of a file stay together; so do those of a pair of services, and those of the browser.
-    """
-    for item in items:
-        parameters = getattr(getattr(item, "callspec", None), "params", {})
-        home = "browser" if "browser" in item.path.parts else str(item.path.relative_to(_HOME))
-        item.add_marker(pytest.mark.xdist_group(parameters.get("stack", home)))
+    """Begin with what takes longest."""
+    items[:] = longest_first(items)
 
 
 @pytest.fixture(scope="session")
