@@ -1,7 +1,7 @@
 """Work that goes on to its end whatever becomes of who waits for it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -10,11 +10,13 @@ import anyio
 T = TypeVar("T")
 
 
-async def finish(future: "asyncio.Future[T]", cancel: Callable[[], bool] | None = None) -> T:
-    """The result of `future`, which goes on to its end even when the caller is cancelled.
+async def shielded(work: Awaitable[T], cancel: Callable[[], bool] | None = None) -> T:
+    """The result of `work`, which goes on to its end even when the caller is cancelled.
 
-    CancelledError is raised only when `future` is done, or when `cancel` called it off.
+    CancelledError is raised only when the work is done, or when `cancel` called it off.
     """
+    future = asyncio.ensure_future(work)
+    del work
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
@@ -27,3 +29,5 @@ async def finish(future: "asyncio.Future[T]", cancel: Callable[[], bool] | None 
             if not future.cancelled():
                 future.exception()  # Looked at, or asyncio complains that nobody did.
         raise
+    finally:
+        del future, cancel  # An error's traceback holds this frame, which would hold the error.

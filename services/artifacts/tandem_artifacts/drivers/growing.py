@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from tandem_artifacts.drivers.disk import Temporary
 from tandem_artifacts.drivers.threads import Threads
-from tandem_shared.concurrency.cancellation import finish
+from tandem_shared.concurrency.cancellation import shielded
 
 SYNC_BYTES = 32 * 1024 * 1024
 """What comes in before a part is brought to disk; the next part waits until that is done."""
@@ -30,7 +30,7 @@ class Growing:
     async def append(self, data: bytearray) -> None:
         """Begin to write; returns when all before is written. Raises what that came to."""
         if self._writing is not None:
-            await finish(self._writing)
+            await shielded(self._writing)
         if self._syncing is not None and self._syncing.done():
             # A disk's failure is told once to each open file: the last sync would not see it.
             self._syncing.result()
@@ -45,7 +45,7 @@ class Growing:
         """Returns when nothing is under way any more. Raises what that came to."""
         for pending in (self._writing, self._syncing):
             if pending is not None:
-                await finish(pending)
+                await shielded(pending)
 
     async def discard(self) -> None:
         """Remove the file, once nothing is under way any more."""

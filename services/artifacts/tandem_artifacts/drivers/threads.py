@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 from tandem_artifacts.drivers.base import CHUNK_BYTES, LONG_CHUNK_BYTES, UNBOUNDED, Room
-from tandem_shared.concurrency.cancellation import finish
+from tandem_shared.concurrency.cancellation import shielded
 from tandem_shared.errors import Unavailable
 
 FIRST_BYTES = 256 * 1024
@@ -43,7 +43,7 @@ class Threads:
         """
         job = self._pool.submit(call, *args, **kwargs)
         try:
-            return await finish(asyncio.wrap_future(job), job.cancel)
+            return await shielded(asyncio.wrap_future(job), job.cancel)
         finally:
             del (
                 job
@@ -56,7 +56,7 @@ class Threads:
 
 async def certainly(work: Coroutine[Any, Any, T]) -> T:
     """Carry a clean-up through to its end, also when the caller is cancelled meanwhile."""
-    return await finish(asyncio.ensure_future(work))
+    return await shielded(asyncio.ensure_future(work))
 
 
 def first_bytes(length: int) -> int:
@@ -110,7 +110,7 @@ class ReadAhead(AsyncIterator[bytes]):
             self._read_cached = None
             if self._next is None:
                 self._next = self._begin()
-            chunk = await finish(self._next)
+            chunk = await shielded(self._next)
             self._next = None
         if not chunk:
             raise Unavailable("The artifact store ended an object early; try again.")

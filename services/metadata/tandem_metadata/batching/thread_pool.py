@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 
 from tandem_metadata.database.database import SINCE, connections_in_use
 from tandem_metadata.database.stops import Abandoned, Watch
-from tandem_shared.concurrency.cancellation import finish
+from tandem_shared.concurrency.cancellation import shielded
 
 P = ParamSpec("P")
 V = TypeVar("V")
@@ -63,7 +63,7 @@ class Threads:
 
         self._executor.submit(work)
         try:
-            return await finish(outcome, watch.abandon)
+            return await shielded(outcome, watch.abandon)
         except Abandoned:
             raise ClientDisconnect from None
         finally:
