@@ -26,7 +26,7 @@ def test_a_claim_is_one_workers_alone_and_what_is_late_changes_nothing(database:
     with database.write() as conn:
         deliveries.end(conn, row.delivery_id, 1)
         deliveries.postpone(conn, row.delivery_id, 1, 0)
-        deliveries.give_back(conn, {row.delivery_id: 1}, 0)
+        deliveries.release(conn, {row.delivery_id: 1}, 0)
     assert [(each.due_at, each.attempts) for each in waiting(database)] == [(row.due_at + 200, 2)]
 
 

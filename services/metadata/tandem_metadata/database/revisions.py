@@ -3,7 +3,6 @@
 The revision of a database is the one row of its table `alembic_version`.
 """
 
-import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -11,6 +10,7 @@ from sqlalchemy import Connection, exc, inspect, text
 
 from tandem_metadata.database import widening
 from tandem_metadata.database.tables.deliveries import OWN
+from tandem_shared.clock import now_ms
 from tandem_shared.settings import SettingsError
 
 CREATED: Final = "3da73c924c2f"
@@ -219,7 +219,7 @@ def add_default(conn: Connection, artifact_root: str) -> None:
     # An explicit 0 leaves PostgreSQL's sequence and SQLite's row ids at 1 for the next experiment.
     conn.execute(
         _DEFAULT_EXPERIMENT,
-        {"location": f"{artifact_root.rstrip('/')}/0", "now": time.time_ns() // 1_000_000},
+        {"location": f"{artifact_root.rstrip('/')}/0", "now": now_ms()},
     )
 
 

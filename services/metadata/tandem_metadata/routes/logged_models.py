@@ -34,7 +34,7 @@ def finalize(context: Context, request: messages.FinalizeLoggedModel) -> LoggedM
 def delete(context: Context, request: messages.DeleteLoggedModel) -> Empty:
     """Delete a logged model."""
     with context.db.write() as conn:
-        logged_models.mark_deleted(conn, request.model_id)
+        logged_models.delete(conn, request.model_id)
     return Empty()
 
 

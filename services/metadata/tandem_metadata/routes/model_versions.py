@@ -29,14 +29,14 @@ def get(context: Context, request: messages.GetModelVersion) -> messages.ModelVe
 def update(context: Context, request: messages.UpdateModelVersion) -> messages.ModelVersionResponse:
     """Change a version's description."""
     with context.db.write() as conn:
-        version = model_versions.describe(conn, request.name, request.version, request.description)
+        version = model_versions.update(conn, request.name, request.version, request.description)
     return messages.ModelVersionResponse(version)
 
 
 def delete(context: Context, request: messages.DeleteModelVersion) -> Empty:
     """Delete a version."""
     with context.db.write() as conn:
-        model_versions.remove(conn, request.name, request.version)
+        model_versions.delete(conn, request.name, request.version)
     return Empty()
 
 

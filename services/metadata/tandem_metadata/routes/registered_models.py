@@ -29,7 +29,7 @@ def update(
 ) -> messages.RegisteredModelResponse:
     """Change a registered model's description."""
     with context.db.write() as conn:
-        model = registered_models.describe(conn, request.name, request.description)
+        model = registered_models.update(conn, request.name, request.description)
     return messages.RegisteredModelResponse(model)
 
 
@@ -46,7 +46,7 @@ def rename(
 def delete(context: Context, request: messages.DeleteRegisteredModel) -> Empty:
     """Delete a registered model and its versions."""
     with context.db.write() as conn:
-        registered_models.remove(conn, request.name)
+        registered_models.delete(conn, request.name)
     return Empty()
 
 
@@ -77,14 +77,14 @@ def delete_tag(context: Context, request: messages.DeleteRegisteredModelTag) -> 
 def set_alias(context: Context, request: messages.SetAlias) -> Empty:
     """Let an alias stand for a version."""
     with context.db.write() as conn:
-        aliases.put(conn, request.name, request.alias, request.version)
+        aliases.set(conn, request.name, request.alias, request.version)
     return Empty()
 
 
 def delete_alias(context: Context, request: messages.DeleteAlias) -> Empty:
     """Delete an alias."""
     with context.db.write() as conn:
-        aliases.remove(conn, request.name, request.alias)
+        aliases.delete(conn, request.name, request.alias)
     return Empty()
 
 

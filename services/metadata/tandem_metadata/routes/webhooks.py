@@ -49,7 +49,7 @@ def find(context: Context, request: messages.ListWebhooks) -> messages.ListWebho
 
 def delete(context: Context, request: messages.OneWebhook) -> Empty:
     """Delete a webhook."""
-    context.db.transact(lambda conn: webhooks.remove(conn, request.webhook_id))
+    context.db.transact(lambda conn: webhooks.delete(conn, request.webhook_id))
     return Empty()
 
 
@@ -112,7 +112,7 @@ def routes(context: Context, sender: Sender) -> list[Route]:
         )
         if wanted.url:
             await targets.check(wanted.url, allowed)
-        changed = await write(lambda conn: webhooks.change(conn, wanted.webhook_id, change))
+        changed = await write(lambda conn: webhooks.update(conn, wanted.webhook_id, change))
         return _answer(messages.WebhookResponse(changed))
 
     async def test(request: Request) -> Response:

@@ -1,1 +1,1 @@
-"""What requests may say, checked without SQL and without HTTP."""
+"""Checks of requests and settings that need neither SQL nor HTTP."""

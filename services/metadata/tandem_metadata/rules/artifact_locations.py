@@ -1,6 +1,7 @@
-"""Where experiments and runs keep artifacts: what a location may be, and locations below it."""
+"""Artifact locations of experiments and runs: their checks, and locations below them."""
 
 import re
+from collections.abc import Callable
 from urllib.parse import unquote, urlparse
 
 from tandem_metadata.rules import limits
@@ -13,11 +14,10 @@ _SEPARATOR = re.compile(r"[/\\?&=]")
 
 
 def check(location: str) -> None:
-    """Raise InvalidParameter for what cannot be an experiment's artifact location.
+    """Raise InvalidParameter for an invalid artifact location of an experiment.
 
-    A location is a URI, or an absolute path on the clients' machines: this service has no place
-    that a relative one could begin at. It may name any host; which hosts the service follows is a
-    setting.
+    A location is a URI, or an absolute path on the clients' machines; a relative path would have
+    no base here. Any host is accepted: `--artifact-hosts` decides which ones the service calls.
     """
     limits.check_uri(_FIELD, location, limits.ARTIFACT_LOCATION)
     if not _SCHEME.match(location) and not _ABSOLUTE.match(location):
@@ -32,18 +32,19 @@ def check(location: str) -> None:
         raise _invalid(location, "a runs:/ URI names a run's artifacts, not a place for them")
     if parsed.scheme == "file" and parsed.netloc not in ("", "localhost"):
         raise _invalid(location, "a file: URI must have no host; write file:///path")
-    if ".." in _SEPARATOR.split(_decoded(location)):
+    if ".." in _SEPARATOR.split(fully_decoded(location)):
         raise _invalid(location, "it must not hold a '..' segment")
 
 
 def below(location: str, *names: str) -> str:
-    """The location of names below another; a query string stays at the end."""
+    """The location of path segments below another location; a query string stays at the end."""
     base, mark, query = location.partition("?")
     return "/".join([base.rstrip("/"), *names]) + mark + query
 
 
-def _decoded(text: str) -> str:
-    while (inner := unquote(text)) != text:
+def fully_decoded(text: str, decode: Callable[[str], str] = unquote) -> str:
+    """The text after `decode` was applied until nothing changes: hides no `%252e%252e`."""
+    while (inner := decode(text)) != text:
         text = inner
     return text
 

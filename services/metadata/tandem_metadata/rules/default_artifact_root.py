@@ -1,6 +1,7 @@
-"""Whether new experiments can keep artifacts at `--default-artifact-root`.
+"""Checks `--default-artifact-root`.
 
-Their locations are stored for good, so that what looks mistyped is refused before there is one.
+Every new experiment stores a location below it for good, so a root that looks mistyped is refused
+before the first one is created.
 """
 
 import difflib
@@ -19,14 +20,14 @@ _WITH_HOST: Final = frozenset(
 
 _WITHOUT: Final = frozenset({_OURS, "file", "hdfs", "viewfs", "dbfs"})
 _SHORTEST: Final = 4
-"""Letters from which on a scheme counts as mistyped when it is nearly one that MLflow knows."""
+"""The shortest scheme that is compared with MLflow's to find typing errors."""
 
 _PLAINLY_A_HOST: Final = re.compile(r"/*(localhost|[\w.-]+:\d+|\d+(\.\d+){3}|\[[\da-f:]+\])(/.*)?")
 _HOST: Final = re.compile(r"/*([\w-]+\.[\w.-]+|localhost|[\w.-]+:\d+|\[[\da-f:]+\])(:\d+)?(/.*)?")
 
 
 def check(root: str) -> None:
-    """Raise SettingsError, with what may be meant, for a root that loses artifacts."""
+    """Raise SettingsError, with a suggestion, for a root below which artifacts would be lost."""
     try:
         parts = urlsplit(root)
         port_is_given = parts.port is not None
@@ -66,7 +67,7 @@ def _ours(parts: SplitResult) -> str:
 
 
 def _address(text: str) -> str | None:
-    """A location of an artifacts service, if the text begins with what may be its host."""
+    """An `mlflow-artifacts:` URI for text that begins with a host; None for other text."""
     text = text.partition("://")[2] or text.removeprefix(f"{_OURS}:")
     return f"{_OURS}://{text.lstrip('/')}" if _HOST.fullmatch(text) else None
 

@@ -1,4 +1,4 @@
-"""The enums of requests, which protobuf's JSON mapping lets clients give by name or by number."""
+"""Enums of requests. Protobuf's JSON mapping lets clients give them by name or by number."""
 
 from collections.abc import Mapping
 
@@ -12,15 +12,15 @@ LOGGED_MODEL_STATUS = {
     2: "LOGGED_MODEL_READY",
     3: "LOGGED_MODEL_UPLOAD_FAILED",
 }
-"""Also the numbers that the database holds."""
+"""The database stores these numbers."""
 
 _SHOWN = 100
 
 
 def name_of(field: str, value: str | int, enum: Mapping[int, str]) -> str:
-    """The name of an enum's value.
+    """The name of an enum's value, given as a name, a number, or a number in a string.
 
-    Raises InvalidParameter, naming the field and what it may be, for any other value.
+    Raises InvalidParameter, naming the field and the accepted names, for any other value.
     """
     for number, name in enum.items():
         if value in (name, number, str(number)):

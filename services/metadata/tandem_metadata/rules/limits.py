@@ -1,7 +1,7 @@
-"""What keys, names and values may be, and how many of them one request may hold.
+"""Limits of keys, names and values, and of the number of entries in a request.
 
-Lengths count characters. They are MLflow's, and where MLflow's own tables hold less than MLflow
-lets through, the tables': so a request is answered alike on every database.
+Lengths count characters. They are MLflow's. Where MLflow's tables are narrower than its own checks,
+the table's width counts, so that every database gives the same answer.
 """
 
 import posixpath
@@ -22,15 +22,15 @@ RUN_NAME = 250
 USER_ID = 256
 
 ARTIFACT_LOCATION = 157
-"""A run's artifact URI, the location with `/<run id>/artifacts`, has 200 characters at most."""
+"""The column of a run's artifact URI, `<location>/<run id>/artifacts`, holds 200 characters."""
 
 MODEL_NAME = 256
 MODEL_ALIAS = 255
 MODEL_DESCRIPTION = 5000
-"""Of registered models and of their versions."""
+"""For registered models and their versions."""
 MODEL_TAG_VALUE = 5000
 VERSION_TAG_VALUE = 100_000
-"""The text of a prompt is a version's tag."""
+"""Long, because a prompt's text is a tag of its version."""
 VERSION_SOURCE = 500
 VERSION_RUN_LINK = 500
 VERSION_RUN_ID = 32
@@ -40,13 +40,13 @@ BATCH_METRICS = 1000
 BATCH_PARAMS = 100
 BATCH_TAGS = 100
 LISTED = 1000
-"""Entries of any other list that a request writes, where MLflow takes any number."""
+"""Entries of any other list in a writing request; MLflow has no limit there."""
 DATASET_TAGS = 100
-"""Of one use of a dataset by a run."""
+"""Tags of one dataset input."""
 ALL_DATASET_TAGS = 10_000
-"""Of all uses in a request."""
+"""Tags of all dataset inputs in a request."""
 CUSTOM_VIEWS = 50
-"""Views of the web UI that an experiment keeps in its tags."""
+"""Views of the web UI in an experiment's tags."""
 
 _CUSTOM_VIEW = "mlflow.customView.view"
 
@@ -59,37 +59,36 @@ _KEPT = {
     "_mlflow_prompt_model_config": "The model config of the prompt",
     "_mlflow_prompt_response_format": "The response format of the prompt",
 }
-"""What people gave, where clients keep it in a tag that people never see."""
+"""Tags that clients set for their users, and the name by which users know the value."""
 
-_KEY_CHARACTERS = re.compile(r"[/\w.\- :]+\n?")  # as MLflow's own pattern lets the last one pass
+_KEY_CHARACTERS = re.compile(r"[/\w.\- :]+\n?")  # MLflow's pattern accepts a final \n too
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CONTROL_BUT_SPACE = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
-_SHOWN = 100
 
 
 def check_key(field: str, key: str) -> None:
-    """Raise InvalidParameter, naming the field, for a key that cannot be logged.
+    """Raise InvalidParameter, naming the field, for an invalid key of a metric, param or tag.
 
-    Clients of old kept a key as a file of that name, so a key may hold `/` but not be absolute,
-    nor have an empty, `.` or `..` segment; MLflow also refuses every key that begins with `..`.
+    MLflow's file store keeps each key as a file of that name. A key may therefore hold `/`, but not
+    be absolute, nor have an empty, `.` or `..` segment. MLflow also refuses a leading `..`.
     """
     if _is_sound(key):
         return
     check_length(field, key, KEY)
     if not _KEY_CHARACTERS.fullmatch(key):
         raise InvalidParameter(
-            f"Invalid value {_shown(key)} for parameter '{field}': use letters, digits, spaces "
+            f"Invalid value {quoted(key)} for parameter '{field}': use letters, digits, spaces "
             "and the characters _ - . : / only."
         )
     raise InvalidParameter(
-        f"Invalid value {_shown(key)} for parameter '{field}': a key must not begin or end "
+        f"Invalid value {quoted(key)} for parameter '{field}': a key must not begin or end "
         "with '/', begin with '..', nor hold an empty, '.' or '..' segment."
     )
 
 
 @lru_cache(maxsize=4096)
 def _is_sound(key: str) -> bool:
-    """Whether a key can be logged. A training loop logs the same few again and again."""
+    """Whether a key is valid. Cached, because training loops log the same few keys."""
     if len(key) > KEY or not _KEY_CHARACTERS.fullmatch(key):
         return False
     normal = posixpath.normpath(key)
@@ -97,9 +96,9 @@ def _is_sound(key: str) -> bool:
 
 
 def check_free_key(field: str, key: str) -> None:
-    """Like `check_key`, for the tags a run begins with, where MLflow takes any character.
+    """Check a key of create-run's tags, where MLflow accepts other characters too.
 
-    Raises InvalidParameter for an empty or over-long key, or one with a control character.
+    Raises InvalidParameter for a key that is empty, too long, or holds a control character.
     """
     if not key:
         raise InvalidParameter(f"Missing value for required parameter '{field}'.")
@@ -107,9 +106,9 @@ def check_free_key(field: str, key: str) -> None:
 
 
 def check_text(field: str, text: str, limit: int) -> None:
-    """Raise InvalidParameter for a name that is over-long or holds a control character.
+    """Raise InvalidParameter for a name that is too long or holds a control character.
 
-    Tabs and line ends are kept, as MLflow keeps them: scripts name things by what commands print.
+    Tabs and line ends are accepted, as in MLflow: scripts use commands' output as names.
     """
     check_length(field, text, limit)
     if _CONTROL_BUT_SPACE.search(text):
@@ -117,24 +116,24 @@ def check_text(field: str, text: str, limit: int) -> None:
 
 
 def check_uri(field: str, uri: str, limit: int) -> None:
-    """Raise InvalidParameter for a URI that is over-long or holds any control character."""
+    """Raise InvalidParameter for a URI that is too long or holds any control character."""
     check_length(field, uri, limit)
     if _CONTROL.search(uri):
         raise _control(field, uri)
 
 
 def check_tag_value(field: str, key: str, value: str, limit: int) -> None:
-    """Raise InvalidParameter, naming what clients keep in that tag, for a value over `limit`."""
+    """Raise InvalidParameter, with the tag's meaning to users, for a value longer than `limit`."""
     if len(value) > limit:
         raise InvalidParameter(
-            f"{_KEPT.get(key) or f'The value of the tag {_shown(key)}'} exceeds the maximum length "
+            f"{_KEPT.get(key) or f'The value of the tag {quoted(key)}'} exceeds the maximum length "
             f"of {limit} characters: it has {len(value)}. It is parameter '{field}'."
         )
 
 
 def _control(field: str, text: str) -> InvalidParameter:
     return InvalidParameter(
-        f"Invalid value {_shown(text)} for parameter '{field}': it holds a control character; "
+        f"Invalid value {quoted(text)} for parameter '{field}': it holds a control character; "
         "remove it."
     )
 
@@ -144,24 +143,24 @@ def check_length(field: str, text: str, limit: int) -> None:
     if len(text) > limit:
         raise InvalidParameter(
             f"Parameter '{field}' exceeds the maximum length of {limit} characters: "
-            f"{_shown(text)} has {len(text)}."
+            f"{quoted(text)} has {len(text)}."
         )
 
 
 def param_value(field: str, key: str, value: str, *, truncate: bool) -> str:
-    """A param's value, cut or refused when it is too long."""
+    """A param's value, if too long cut with `truncate`, else refused by InvalidParameter."""
     if truncate:
         return value[:PARAM_VALUE]
     if len(value) > PARAM_VALUE:
         raise InvalidParameter(
-            f"The value of the param {_shown(key)} exceeds the maximum length of {PARAM_VALUE} "
+            f"The value of the param {quoted(key)} exceeds the maximum length of {PARAM_VALUE} "
             f"characters: it has {len(value)}. It is parameter '{field}'."
         )
     return value
 
 
 def tag_value(field: str, key: str, value: str, *, truncate: bool) -> str:
-    """A run tag's value, cut or refused when it is too long."""
+    """A run tag's value, if too long cut with `truncate`, else refused by InvalidParameter."""
     if truncate:
         return value[:TAG_VALUE]
     check_tag_value(field, key, value, TAG_VALUE)
@@ -169,7 +168,7 @@ def tag_value(field: str, key: str, value: str, *, truncate: bool) -> str:
 
 
 def check_batch(metrics: Sized, params: Sized, tags: Sized) -> None:
-    """Raise InvalidParameter when a request logs more than one request may."""
+    """Raise InvalidParameter if a log-batch request has too many entries."""
     total = len(metrics) + len(params) + len(tags)
     for what, count, limit in (
         ("metrics", len(metrics), BATCH_METRICS),
@@ -184,7 +183,7 @@ def check_batch(metrics: Sized, params: Sized, tags: Sized) -> None:
 
 
 def check_count(field: str, entries: Sized, limit: int = LISTED) -> None:
-    """Raise InvalidParameter when a list in a request holds too many entries."""
+    """Raise InvalidParameter if a list in a request has too many entries."""
     if len(entries) > limit:
         raise InvalidParameter(
             f"Parameter '{field}' holds {len(entries)} entries; a request can hold at most "
@@ -193,12 +192,12 @@ def check_count(field: str, entries: Sized, limit: int = LISTED) -> None:
 
 
 def is_custom_view(key: str) -> bool:
-    """Whether an experiment's tag of that key holds a view of the web UI."""
+    """Whether an experiment tag with this key holds a view of the web UI."""
     return key.startswith(_CUSTOM_VIEW)
 
 
 def check_custom_views(count: int) -> None:
-    """Raise InvalidParameter when an experiment would hold too many views of the web UI."""
+    """Raise InvalidParameter if an experiment would have too many views of the web UI."""
     if count > CUSTOM_VIEWS:
         raise InvalidParameter(
             f"An experiment keeps at most {CUSTOM_VIEWS} custom views; delete one first."
@@ -206,9 +205,9 @@ def check_custom_views(count: int) -> None:
 
 
 def narrow_experiment_tags() -> InvalidParameter:
-    """The error for an experiment tag's value that the database, not the limit, is too narrow for.
+    """The error for an experiment tag's value within the limit that the column cannot hold.
 
-    PostgreSQL's tables have 5,000 characters for it where an older MLflow made them.
+    The column holds 5,000 characters on PostgreSQL if an older MLflow created it.
     """
     return InvalidParameter(
         "Parameter 'value' is too long for this database, whose tables an older MLflow made: "
@@ -216,5 +215,6 @@ def narrow_experiment_tags() -> InvalidParameter:
     )
 
 
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+def quoted(text: str, longest: int = 100) -> str:
+    """The client's text in quotes for an error, cut to `longest` characters."""
+    return repr(text if len(text) <= longest else f"{text[:longest]}...")

@@ -1,4 +1,4 @@
-"""Names for runs that come without one: easy to say, and seldom twice in one experiment."""
+"""Random names for runs that are created without one."""
 
 import random
 
@@ -28,5 +28,5 @@ _NOUNS = _words(
 
 
 def generate() -> str:
-    """A name as `brave-otter-271`: adjective, noun, and a number below 1000."""
+    """A name such as `brave-otter-271`: adjective, noun, and a number below 1000."""
     return f"{random.choice(_ADJECTIVES)}-{random.choice(_NOUNS)}-{random.randrange(1000)}"

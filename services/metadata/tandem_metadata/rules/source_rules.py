@@ -1,4 +1,4 @@
-"""Which sources of model versions an operator allows, whatever run or model they belong to."""
+"""The operator's rules for sources of model versions, whatever run or model they belong to."""
 
 import re
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 Target = tuple[str, str, int | None]
-"""A kind of scheme, a host and a port."""
+"""Scheme, host and port. Schemes that share a protocol are one, such as http and https."""
 
 _PORTS: Final[dict[str, tuple[int | None, ...]]] = {
     "ftp": (21,),
@@ -21,7 +21,7 @@ _PORTS: Final[dict[str, tuple[int | None, ...]]] = {
     "b2": (443,),
     "abfss": (443,),
 }
-"""Schemes whose readers connect to the host in the URI, with the ports that go without saying."""
+"""Schemes whose readers connect to the URI's host, and the default ports they use."""
 
 _KINDS: Final = {"viewfs": "hdfs", "https": "http", "mlflow-artifacts": "http"}
 _UNREADABLE: Final = "unreadable"
@@ -29,17 +29,17 @@ _UNREADABLE: Final = "unreadable"
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What `allows` and `pattern` decide by."""
+    """The rules that settings give."""
 
     pattern: re.Pattern[str] | None
-    """What every source must match somewhere."""
+    """Every source must contain a match."""
     schemes: frozenset[str]
-    """Schemes that may name any host."""
+    """Schemes whose URIs may name any host."""
     trusted: frozenset[Target]
 
     @classmethod
     def of(cls, pattern: str | None, schemes: Iterable[str], trusted: Iterable[str]) -> "Rules":
-        """Rules with this pattern and these schemes; the hosts of `trusted` URIs are allowed."""
+        """Rules that allow `schemes` with any host, and the hosts of the `trusted` URIs."""
         hosts = [targets(uri) or frozenset() for uri in trusted]
         return cls(
             re.compile(pattern) if pattern else None,
@@ -48,7 +48,7 @@ class Rules:
         )
 
     def allows_host(self, source: str) -> bool:
-        """Whether a source names no host to connect to, or one that the settings name too."""
+        """Whether a source names no host to connect to, or an allowed one."""
         named = targets(source)
         if named is None or urlsplit(source).scheme in self.schemes:
             return True
@@ -56,12 +56,12 @@ class Rules:
 
 
 def targets(uri: str) -> frozenset[Target] | None:
-    """What reading the URI may connect to; None for one that chooses no host."""
+    """Hosts that reading the URI may connect to; None for a URI that names no host."""
     parts = urlsplit(uri)
     if parts.scheme not in _PORTS or (parts.scheme == "mlflow-artifacts" and not parts.netloc):
         return None
     if "\\" in parts.netloc or any(c.isspace() for c in parts.netloc):
-        # Clients end the host at a backslash, urlsplit does not.
+        # Clients treat a backslash as the end of the host; urlsplit does not.
         return frozenset({(_UNREADABLE, parts.netloc, None)})
     kind = _KINDS.get(parts.scheme, parts.scheme)
     ports = _PORTS[parts.scheme] if parts.port is None else (parts.port,)

@@ -1,6 +1,6 @@
-"""What webhooks can wait for: entities of the registry and what happens to them.
+"""Webhook events: entities of the registry, and the actions on each.
 
-The names are those of MLflow's REST API; its tables and payloads have them in lower case.
+The names are those of MLflow's REST API; its tables and payloads use lower case.
 """
 
 from typing import Final
@@ -32,4 +32,4 @@ HAPPENS: Final = {
     "PROMPT_ALIAS": ("CREATED", "DELETED"),
     "BUDGET_POLICY": ("EXCEEDED",),
 }
-"""What happens to each entity. Of budgets Tandem has none, but a webhook may wait for them."""
+"""The actions on each entity. Tandem has no budgets, but webhooks may subscribe to them."""

@@ -26,6 +26,7 @@ from tandem_metadata.store.webhooks.events import RECORDED
 from tandem_metadata.webhooks import secrets, signature
 from tandem_metadata.webhooks.backoff import Backoff
 from tandem_metadata.webhooks.sender import Answer, Sender, Unreachable
+from tandem_shared.clock import now_ms
 from tandem_shared.errors import ApiError
 
 V = TypeVar("V")
@@ -40,7 +41,7 @@ _LEASE_MARGIN: Final = 30.0
 _LAST_SECONDS: Final = 1.0
 """What attempts under way get when the service stops; they are made again at the next start."""
 
-_GIVE_BACK_SECONDS: Final = 3.0
+_RELEASE_SECONDS: Final = 3.0
 _SHARE: Final = 4
 
 DELIVERIES = prometheus_client.Counter(
@@ -128,8 +129,8 @@ class Delivery:
         self._task = None
         if cut:
             try:
-                async with asyncio.timeout(_GIVE_BACK_SECONDS):
-                    await self._write(lambda conn: store.give_back(conn, cut, _now()))
+                async with asyncio.timeout(_RELEASE_SECONDS):
+                    await self._write(lambda conn: store.release(conn, cut, now_ms()))
             except (ApiError, TimeoutError):
                 _log.warning("deliveries that were cut are made again after their leases")
         self._thread.shutdown(wait=False, cancel_futures=True)
@@ -153,8 +154,8 @@ class Delivery:
         """Begin all attempts that may begin now; returns for how long there is nothing to do."""
         await self._sweep()
         while not self._stopping:
-            waiting = await self._read(store.first)
-            now = _now()
+            waiting = await self._read(store.next_due)
+            now = now_ms()
             self._forget_failures(waiting)
             chosen = self._choose([each for each in waiting if each.due_at <= now])
             if not chosen:
@@ -234,7 +235,7 @@ class Delivery:
         }
         if passing and claimed.attempt <= self._retries:
             pause = self._backoff.after(claimed.attempt, asked)
-            due_at = _now() + round(pause * 1000)
+            due_at = now_ms() + round(pause * 1000)
             await self._write(
                 lambda conn: store.postpone(conn, claimed.delivery_id, claimed.attempt, due_at)
             )
@@ -260,7 +261,7 @@ class Delivery:
         if self._swept is not None and began < self._swept + _SWEEP_SECONDS:
             return
         self._swept = began
-        now = _now()
+        now = now_ms()
         latest = now + round((max(self._backoff.most, self._lease) + _LEASE_MARGIN) * 1000)
         await self._write(partial(store.hasten, now=now, latest=latest))
         if dropped := await self._write(store.drop_orphans):
@@ -277,7 +278,3 @@ class Delivery:
         return await asyncio.get_running_loop().run_in_executor(
             self._thread, self._db.transact, function
         )
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

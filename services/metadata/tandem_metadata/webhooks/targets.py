@@ -122,7 +122,7 @@ async def _resolve(host: str) -> list[str]:
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[list[str]] = loop.create_future()
 
-    def settle(found: list[str], error: Unresolved | None) -> None:
+    def resolve(found: list[str], error: Unresolved | None) -> None:
         if answer.done():
             return
         if error:
@@ -141,7 +141,7 @@ async def _resolve(host: str) -> list[str]:
         finally:
             _resolving.release()
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, found, error)
+            loop.call_soon_threadsafe(resolve, found, error)
 
     if not _resolving.acquire(blocking=False):
         raise Unresolved("too many hosts are being looked up")

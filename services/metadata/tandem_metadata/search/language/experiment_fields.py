@@ -31,4 +31,4 @@ EXPERIMENTS: Final = Resource(
     order_entities=frozenset({Entity.ATTRIBUTE}),
     order_aliases=frozenset(),
 )
-"""MLflow's fields. It refuses the plural `attributes.` and the other entities of runs here."""
+"""MLflow's fields. MLflow refuses `attributes.` and the other entities of runs here."""

@@ -1,4 +1,4 @@
-"""What can be searched in a resource: its entities, their keys, and the operators of each type."""
+"""The searchable fields of a resource: entities, their keys, and the operators of each type."""
 
 import re
 from collections.abc import Mapping
@@ -17,16 +17,16 @@ MEMBERSHIP: Final = frozenset({"IN", "NOT IN"})
 PRESENCE: Final = frozenset({"IS NULL", "IS NOT NULL"})
 
 MAX_PATTERN: Final = 1_000
-"""Characters in a LIKE pattern, which may be tried at each of the 100,000 that a value has."""
+"""Characters in a LIKE pattern. Matching may try the pattern at each of a value's 100,000."""
 
 Operand = Value | tuple[int, ...]
-"""A value in its field's type; ids are whole numbers."""
+"""A value converted to its field's type; ids become integers."""
 
 _ID = re.compile("-?[0-9]{1,18}")
 
 
 class Entity(Enum):
-    """Where a value is kept."""
+    """The part of a resource that a field belongs to."""
 
     ATTRIBUTE = "attribute"
     METRIC = "metric"
@@ -36,11 +36,11 @@ class Entity(Enum):
 
 
 class Type(Enum):
-    """What a field is compared with."""
+    """The kinds of value that a field is compared with, as named in errors."""
 
     TEXT = "a quoted string"
     LITERAL = "a quoted string or a number"
-    """Text; a number counts as the text that it is written as."""
+    """Text; an unquoted number is compared as its digits."""
     NUMBER = "a number"
     WHOLE = "a whole number"
     ID = "a quoted whole number"
@@ -49,7 +49,7 @@ class Type(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FieldType:
-    """The type of a field's values and the operators it understands."""
+    """The type of a field's values, and its operators."""
 
     type: Type
     operators: frozenset[str]
@@ -57,7 +57,7 @@ class FieldType:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A key of an entity; of attributes and datasets the key is the canonical name."""
+    """A key of an entity; attributes and datasets have their canonical names."""
 
     entity: Entity
     key: str
@@ -66,7 +66,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A comparison whose field exists, whose operator fits and whose value has the right type."""
+    """A checked comparison: the field exists, and operator and value fit its type."""
 
     field: Field
     operator: str
@@ -83,22 +83,23 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """The searchable fields of a resource.
-
-    `entities` maps every accepted spelling to its entity, `open_keys` holds the type of those that
-    take any key, `keys` the fixed keys of the others, `aliases` other spellings of attributes, of
-    which `order_aliases` are accepted when sorting too; `order_entities` can be sorted by.
-    """
+    """The searchable fields of a resource."""
 
     entities: Mapping[str, Entity]
+    """Every accepted spelling of an entity."""
     open_keys: Mapping[Entity, FieldType]
+    """The value types of entities that have any key."""
     keys: Mapping[Entity, Mapping[str, FieldType]]
+    """The fixed keys of the other entities."""
     aliases: Mapping[str, str]
+    """Alternative spellings of attributes in filters."""
     order_entities: frozenset[Entity]
+    """Entities that results can be sorted by."""
     order_aliases: frozenset[str]
+    """The aliases that are accepted for sorting too."""
 
     def condition(self, comparison: Comparison) -> Condition:
-        """The comparison with its field; raises InvalidParameter naming what does not fit."""
+        """The checked comparison; raises InvalidParameter for an unknown field or a wrong type."""
         field = self._field(comparison.identifier, "filter", self.aliases)
         if comparison.operator not in field.kind.operators:
             name = comparison.identifier.token.text
@@ -111,7 +112,7 @@ class Resource:
         return Condition(field, comparison.operator, _typed(comparison, field))
 
     def order(self, key: SortKey) -> Order:
-        """The sort key with its field; raises InvalidParameter naming what does not fit."""
+        """The checked sort key; raises InvalidParameter for a field that cannot be sorted by."""
         aliases = {alias: self.aliases[alias] for alias in self.order_aliases}
         field = self._field(key.identifier, "order_by clause", aliases)
         if field.entity not in self.order_entities:
@@ -143,7 +144,7 @@ class Resource:
 
 
 def _typed(comparison: Comparison, field: Field) -> Operand:
-    """The value in the field's type."""
+    """The value converted to the field's type."""
     value, token = comparison.value, comparison.value_token
     if comparison.operator in PRESENCE:
         return None
@@ -168,7 +169,7 @@ def _typed(comparison: Comparison, field: Field) -> Operand:
 
 
 def _ids(value: Value, token: Token) -> int | tuple[int, ...]:
-    """Text that holds whole numbers, as numbers: the column is one."""
+    """Quoted ids as integers, because the column holds integers."""
     texts = value if isinstance(value, tuple) else (value,)
     for text in texts:
         if not isinstance(text, str) or not is_id(text):
@@ -178,7 +179,7 @@ def _ids(value: Value, token: Token) -> int | tuple[int, ...]:
 
 
 def is_id(text: str) -> bool:
-    """Whether the text is a whole number that fits into 64 bits."""
+    """Whether the text is a whole number of up to 18 digits, which fits into 64 bits."""
     return _ID.fullmatch(text) is not None
 
 

@@ -1,8 +1,8 @@
-"""Filter and order_by text to tokens.
+"""The lexer of filter and order_by text.
 
-Three quotes exist: 'text', "text" and `text`. A doubled quote or, in the first two, a backslash
-before a quote does not end the text, and both characters stay in the value, as in MLflow.
-Inside a list the strings are Python literals, because clients write lists with `str(tuple)`.
+There are three kinds of quotes: 'text', "text" and `text`. A doubled quote does not end the text;
+nor does a quote after a backslash, except in backticks. Both characters stay in the value, as in
+MLflow. Strings in a list are Python literals, because clients write lists with `str(tuple)`.
 """
 
 import re
@@ -14,16 +14,16 @@ from typing import Final
 from tandem_shared.errors import InvalidParameter
 
 FILTER_LENGTH: Final = 400_000
-"""Characters in a filter: room for 10,000 run ids."""
+"""The longest filter, in characters: room for 10,000 run ids."""
 
 CLAUSE_LENGTH: Final = 2_000
-"""Characters in a clause of order_by: room for a key, quoted and escaped."""
+"""The longest order_by clause, in characters: room for a key, quoted and escaped."""
 
 _SHOWN: Final = 60
 
 
 class Kind(Enum):
-    """What a token is."""
+    """The kind of a token."""
 
     NAME = "name"
     STRING = "quoted string"
@@ -49,12 +49,12 @@ class Token:
     parts: tuple[str, ...] = ()
 
     def is_word(self, word: str) -> bool:
-        """Whether this is that word, unquoted, in any case."""
+        """Whether the token is `word`, unquoted, in any case; `word` is in capitals."""
         return self.kind is Kind.NAME and self.text.upper() == word
 
 
 _WORD = r"\w[\w$#]*"
-# Possessive, where nothing can be given back: the engine remembers each step that it could undo.
+# Possessive quantifiers: no backtracking is possible, and the engine need not store its steps.
 _BACKTICK = r"`(?:[^`]++|``)*`"
 _DOUBLE = r'"(?:[^"\\]++|""|\\"|\\)*"'
 _SINGLE = r"'(?:[^'\\]++|''|\\'|\\)*'"
@@ -84,10 +84,10 @@ _KINDS: Final = {
 
 
 def tokens(text: str, source: str, longest: int) -> Iterator[Token]:
-    """The tokens of a text as they are asked for, the last one of kind END.
+    """Yield the tokens of a text, the last one of kind END.
 
-    `source` is the request's parameter that the text came in, for messages. Raises InvalidParameter
-    where a quote is not closed, a character has no place in the language, or the text is too long.
+    `source` names the request's parameter in errors; `longest` counts characters. Raises
+    InvalidParameter for an open quote, an unknown character, or a text that is too long.
     """
     if len(text) > longest:
         raise InvalidParameter(
@@ -111,7 +111,7 @@ def is_text(text: str) -> bool:
 
 
 def refusal(source: str, token: Token, reason: str) -> InvalidParameter:
-    """The error that names the token and its place."""
+    """An error that names the token and its position."""
     if token.kind is Kind.END:
         return InvalidParameter(f"Invalid {source} at its end: {reason}.")
     return InvalidParameter(
@@ -120,7 +120,7 @@ def refusal(source: str, token: Token, reason: str) -> InvalidParameter:
 
 
 def shown(text: str) -> str:
-    """A piece of the client's text, quoted and short enough for a message."""
+    """The client's text in backticks, cut to 60 characters, for an error."""
     return f"`{text}`" if len(text) <= _SHOWN else f"`{text[:_SHOWN]}…`"
 
 

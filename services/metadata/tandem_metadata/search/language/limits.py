@@ -1,22 +1,22 @@
-"""What every search checks beside its filter: the page's size and the lifecycle stages."""
+"""The page size and the view types of searches."""
 
 from typing import Final
 
 from tandem_shared.errors import InvalidParameter
 
 MAX_RESULTS: Final = 50_000
-"""The largest page."""
+"""The largest page, in results."""
 
 STAGES: Final = {
     "ACTIVE_ONLY": ["active"],
     "DELETED_ONLY": ["deleted"],
     "ALL": ["active", "deleted"],
 }
-"""The lifecycle stages that each view type shows."""
+"""The lifecycle stages of each view type."""
 
 
 def check_max_results(number: int, largest: int = MAX_RESULTS) -> int:
-    """The number, if a page can have so many results; else raises InvalidParameter."""
+    """Return the page size unchanged; raises InvalidParameter unless it is 1 to `largest`."""
     if not 1 <= number <= largest:
         raise InvalidParameter(
             f"Invalid value {number} for parameter 'max_results': "

@@ -21,7 +21,7 @@ ALIASES: Final = {
     "creation_time": "creation_timestamp_ms",
     "last_updated_timestamp": "last_updated_timestamp_ms",
 }
-"""Other spellings of attributes, in filters and for sorting."""
+"""Alternative spellings of attributes, in filters and for sorting."""
 
 LOGGED_MODELS: Final = Resource(
     entities={
@@ -50,4 +50,4 @@ LOGGED_MODELS: Final = Resource(
     order_entities=frozenset(),
     order_aliases=frozenset(),
 )
-"""MLflow's fields. Sorting has a language of its own, of fields rather than clauses."""
+"""MLflow's fields. Sorting uses a list of fields, not order_by clauses."""

@@ -33,7 +33,7 @@ MODEL_VERSIONS: Final = Resource(
     order_entities=frozenset(),
     order_aliases=frozenset(),
 )
-"""What MLflow filters by."""
+"""MLflow's fields for filters."""
 
 MODEL_VERSION_ORDER: Final = Resource(
     entities=_ENTITIES,
@@ -50,4 +50,4 @@ MODEL_VERSION_ORDER: Final = Resource(
     order_entities=frozenset({Entity.ATTRIBUTE}),
     order_aliases=frozenset(),
 )
-"""What MLflow sorts by, which are other fields."""
+"""MLflow's fields for sorting, which differ from those for filters."""

@@ -1,4 +1,4 @@
-"""Filter text to comparisons, order_by text to sort keys.
+"""The parser of filters and order_by clauses.
 
     filter      = [comparison {AND comparison}]
     comparison  = identifier operator (number | string)
@@ -7,9 +7,9 @@
     list        = "(" string {"," string} [","] ")"
     sort key    = identifier [ASC | DESC]
 
-Identifiers are `key` or `entity.key`. What an entity, a key and an operator mean is decided later,
-by the fields of the resource that is searched. Every error is InvalidParameter and names the part
-of the text and its place.
+Identifiers are `key` or `entity.key`. `fields` checks entities, keys and operators afterwards,
+because they differ between resources. Every error is InvalidParameter and names the token and its
+position.
 """
 
 import re
@@ -29,13 +29,13 @@ from tandem_metadata.search.language.lexer import (
 from tandem_shared.errors import InvalidParameter
 
 MAX_COMPARISONS: Final = 500
-"""SQLite bounds the depth of an expression."""
+"""SQLite limits the depth of an expression."""
 
 MAX_LISTED: Final = 10_000
-"""Values in all lists of a filter together: databases bound the parameters of a statement."""
+"""Values in all lists of a filter together: databases limit a statement's parameters."""
 
 MAX_WORDS: Final = 2 * MAX_LISTED + 8 * MAX_COMPARISONS
-"""Tokens in a filter: enough for those, so that none but superfluous ones are too many."""
+"""Tokens in a filter: enough for the two limits above."""
 
 _SYMBOLS: Final = frozenset({"=", "!=", "<", "<=", ">", ">="})
 _WORDS: Final = frozenset({"LIKE", "ILIKE"})
@@ -52,7 +52,7 @@ Value = str | int | float | tuple[str, ...] | None
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """`entity.key`, or `key` alone: then the entity is None. Quotes are removed."""
+    """`entity.key`, or `key` with the entity None. Quotes are removed."""
 
     entity: str | None
     key: str
@@ -61,7 +61,7 @@ class Identifier:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """An identifier, an operator in capitals and single-spaced, and a value."""
+    """An identifier, an operator in capitals with single spaces, and a value."""
 
     identifier: Identifier
     operator: str
@@ -79,9 +79,9 @@ class SortKey:
 
 
 def parse_filter(text: str | None) -> list[Comparison]:
-    """The comparisons that must all hold; none for an empty filter.
+    """The comparisons of a filter, joined by AND; an empty list for an empty filter.
 
-    A superfluous AND is accepted where MLflow accepts it: before, after and between comparisons.
+    Superfluous ANDs are accepted before, after and between comparisons, as in MLflow.
     """
     reader = _Reader(tokens(text or "", "filter", FILTER_LENGTH), "filter")
     comparisons: list[Comparison] = []
@@ -96,7 +96,7 @@ def parse_filter(text: str | None) -> list[Comparison]:
 
 
 def parse_sort_key(clause: str) -> SortKey:
-    """One clause of order_by, ascending unless it says DESC."""
+    """The sort key of one order_by clause, ascending unless it says DESC."""
     reader = _Reader(tokens(clause, "order_by clause", CLAUSE_LENGTH), "order_by clause")
     identifier = _whole(_identifier(reader))
     ascending = True
@@ -110,7 +110,7 @@ def parse_sort_key(clause: str) -> SortKey:
 
 
 class _Reader:
-    """The place reached in a text; what is behind it has not been looked at."""
+    """A cursor over tokens. It reads one token ahead, so errors name the first bad token."""
 
     def __init__(self, found: Iterator[Token], source: str) -> None:
         self._ahead = found
@@ -135,7 +135,7 @@ class _Reader:
         return token
 
     def take_word(self, word: str) -> bool:
-        """Whether the word stood here; if so, the place is now behind it."""
+        """Consume the word if it is the current token; returns whether it was."""
         found = self.current.is_word(word)
         if found:
             self.take()
@@ -177,7 +177,7 @@ def _identifier(reader: _Reader) -> Identifier:
 
 
 def _whole(identifier: Identifier) -> Identifier:
-    """`metrics.loss` in one pair of quotes, which MLflow accepts when sorting."""
+    """Split a quoted `metrics.loss`, which MLflow accepts in order_by as entity and key."""
     entity, dot, key = identifier.key.partition(".")
     if identifier.entity is None and dot:
         return Identifier(entity, key, identifier.token)
@@ -212,7 +212,7 @@ def _scalar(reader: _Reader, operator: str) -> str | int | float:
 
 
 def _number(text: str) -> int | float:
-    """Whole numbers beyond 64 bits become doubles: every database can compare with those."""
+    """An int, or a float beyond 64 bits, which every database can compare."""
     if text.lstrip("-").isdigit() and len(text) <= len(str(-_INT64)):
         number = int(text)
         if -_INT64 <= number < _INT64:
@@ -245,7 +245,7 @@ def _list(reader: _Reader) -> tuple[str, ...]:
 
 
 def _unescaped(match: re.Match[str]) -> str:
-    """The character that a Python string literal means; an unknown escape means itself."""
+    """The character of an escape in a Python string literal; unknown escapes stay."""
     *codes, character = match.groups()
     if character is not None:
         return _ESCAPED.get(character, match[0])

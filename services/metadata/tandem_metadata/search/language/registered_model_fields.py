@@ -24,7 +24,7 @@ REGISTERED_MODELS: Final = Resource(
     order_entities=frozenset(),
     order_aliases=frozenset(),
 )
-"""What MLflow filters by."""
+"""MLflow's fields for filters."""
 
 REGISTERED_MODEL_ORDER: Final = Resource(
     entities=_ENTITIES,
@@ -34,4 +34,4 @@ REGISTERED_MODEL_ORDER: Final = Resource(
     order_entities=frozenset({Entity.ATTRIBUTE}),
     order_aliases=frozenset({"timestamp"}),
 )
-"""What MLflow sorts by, which are other fields."""
+"""MLflow's fields for sorting, which differ from those for filters."""

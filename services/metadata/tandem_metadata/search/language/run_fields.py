@@ -60,4 +60,4 @@ RUNS: Final = Resource(
     order_entities=frozenset({Entity.ATTRIBUTE, Entity.METRIC, Entity.PARAM, Entity.TAG}),
     order_aliases=frozenset({"created", "Created"}),
 )
-"""MLflow's fields, and `lifecycle_stage`, which MLflow has in answers but not in filters."""
+"""MLflow's fields, and `lifecycle_stage`, which MLflow returns but does not accept in filters."""

@@ -1,4 +1,4 @@
-"""Logged models with what was logged to them, read for many at once: one statement a table."""
+"""Loads logged models with tags, params and metrics: one statement a table for any number."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ from tandem_shared.wire.codec import json_double
 
 
 def load(conn: Connection, rows: Sequence[Row[Any]]) -> list[LoggedModel]:
-    """Logged models for rows of their table, in their order.
+    """Logged models for rows of their table, in the same order.
 
-    Tags and params come by key, metrics in the order in which they were logged.
+    Tags and params come by key, metrics in the order of logging.
     """
     if not rows:
         return []

@@ -1,11 +1,12 @@
 """Logged models: creating, reading, finalizing and deleting them, their tags and params."""
 
-import time
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, select, update
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row, select
 
 from tandem_metadata.database import tables
 from tandem_metadata.database.tables.logged_models import (
@@ -25,23 +26,24 @@ from tandem_metadata.store.dialect import bulk
 from tandem_metadata.store.dialect.in_list import among
 from tandem_metadata.store.logged_models import load
 from tandem_metadata.store.tracking import experiments
+from tandem_shared.clock import now_ms
 from tandem_shared.errors import InvalidParameter, NotFound
 
 _NAME: Final = 500
 _MODEL_TYPE: Final = 500
 _RUN_ID: Final = 32
 _KEY: Final = 255
-_SHOWN: Final = 250
+_quoted: Final = partial(limits.quoted, longest=250)
 _NOT_IN_NAMES: Final = "/:.%\"'"
 _STATUS_NUMBERS: Final = {name: number for number, name in LOGGED_MODEL_STATUS.items()}
 
 
 def create(conn: Connection, request: CreateLoggedModel) -> LoggedModel:
-    """Create a pending logged model in an active experiment; without a name it gets one.
+    """Create a pending logged model in an active experiment, with a random name if it has none.
 
-    Its artifacts belong below the experiment's, at `models/<model id>/artifacts`. The source run
-    is not looked up: it may be on another server. Raises NotFound for an unknown experiment, and
-    InvalidParameter for a deleted one and for names, tags or params that cannot be stored.
+    Its artifact location is `models/<model id>/artifacts` below the experiment's. The source run is
+    not looked up, because it may be on another server. Raises NotFound for an unknown experiment,
+    and InvalidParameter for a deleted one and for invalid names, tags or params.
     """
     _check_name(request.name)
     limits.check_text("model_type", request.model_type, _MODEL_TYPE)
@@ -50,7 +52,7 @@ def create(conn: Connection, request: CreateLoggedModel) -> LoggedModel:
     tags = _checked_tags(request.tags, repeated=False)
     experiment = experiments.check_active(conn, request.experiment_id)
     model_id = f"m-{uuid.uuid4().hex}"
-    now = _now()
+    now = now_ms()
     row = conn.execute(
         tables.insert(conn, logged_models)
         .values(
@@ -70,65 +72,65 @@ def create(conn: Connection, request: CreateLoggedModel) -> LoggedModel:
         .returning(logged_models)
     ).one()
     _add_params(conn, row, params)
-    _put_tags(conn, row, tags)
+    _set_tags(conn, row, tags)
     return load.load(conn, [row])[0]
 
 
 def get(conn: Connection, model_id: str, *, allow_deleted: bool = False) -> LoggedModel:
-    """A logged model; raises NotFound for an unknown one, and for a deleted one unless allowed."""
+    """A logged model; raises NotFound if it is unknown, or deleted without `allow_deleted`."""
     return load.load(conn, [_row(conn, model_id, allow_deleted=allow_deleted)])[0]
 
 
 def artifact_uri(conn: Connection, model_id: str) -> str:
-    """Where a model that is not deleted keeps its artifacts; raises NotFound."""
+    """The artifact location of an active logged model; raises NotFound."""
     uri: str = _row(conn, model_id).artifact_location
     return uri
 
 
 def finalize(conn: Connection, model_id: str, status: str | int) -> LoggedModel:
-    """Set the status of a logged model, be it active or deleted, and return the model.
+    """Set the status of a logged model, active or deleted, and return the model.
 
-    Raises InvalidParameter for a status that is none, and NotFound.
+    Raises InvalidParameter for an unknown status, and NotFound.
     """
     name = name_of("status", status, LOGGED_MODEL_STATUS)
-    return load.load(conn, [_change(conn, model_id, status=_STATUS_NUMBERS[name])])[0]
+    return load.load(conn, [_update(conn, model_id, status=_STATUS_NUMBERS[name])])[0]
 
 
-def mark_deleted(conn: Connection, model_id: str) -> None:
+def delete(conn: Connection, model_id: str) -> None:
     """Mark a logged model as deleted; a deleted one stays so. Raises NotFound."""
-    _change(conn, model_id, lifecycle_stage="deleted")
+    _update(conn, model_id, lifecycle_stage="deleted")
 
 
 def set_tags(conn: Connection, model_id: str, tags: Sequence[LoggedModelTag]) -> None:
-    """Set tags of a logged model, be it active or deleted; the last value of a key counts.
+    """Set tags of a logged model, active or deleted; the last value of a repeated key counts.
 
-    Raises InvalidParameter for a tag that cannot be stored, and NotFound.
+    Raises InvalidParameter for an invalid tag, and NotFound.
     """
     values = _checked_tags(tags, repeated=True)
-    # A new model version locks the model before it changes one of its tags, too.
-    _put_tags(conn, _row(conn, model_id, allow_deleted=True, lock=True), values)
+    # Creating a model version takes the same lock before it changes a tag of the logged model.
+    _set_tags(conn, _row(conn, model_id, allow_deleted=True, lock=True), values)
 
 
 def delete_tag(conn: Connection, model_id: str, key: str) -> None:
-    """Delete a tag of a logged model, be it active or deleted.
+    """Delete a tag of a logged model, active or deleted.
 
     Raises NotFound for an unknown model or tag.
     """
     columns = logged_model_tags.c
     _row(conn, model_id, allow_deleted=True, lock=True)
     gone = conn.execute(
-        delete(logged_model_tags).where(columns.model_id == model_id, columns.tag_key == key)
+        sa.delete(logged_model_tags).where(columns.model_id == model_id, columns.tag_key == key)
     )
     if not gone.rowcount:
         raise NotFound(f"Logged model {model_id} has no tag {key[:100]!r}.")
 
 
 def log_params(conn: Connection, model_id: str, params: Sequence[LoggedModelParameter]) -> None:
-    """Add params to a logged model, be it active or deleted.
+    """Add params to a logged model, active or deleted.
 
-    Logging the same value again changes nothing, so that a request may be repeated when its answer
-    was lost. Raises NotFound, and InvalidParameter for a param that cannot be stored or has another
-    value already; the transaction must then be rolled back.
+    Logging the same value again is accepted, so that clients can retry a lost request. Raises
+    NotFound, and InvalidParameter for an invalid param or one that has another value already; the
+    caller must then roll back.
     """
     values = _checked_params(params)
     row = _row(conn, model_id, allow_deleted=True)
@@ -142,7 +144,7 @@ def log_params(conn: Connection, model_id: str, params: Sequence[LoggedModelPara
         .order_by(columns.param_key)
     )
     changes = [
-        f"{_shown(key)} is {_shown(old)}, not {_shown(values[key])}"
+        f"{_quoted(key)} is {_quoted(old)}, not {_quoted(values[key])}"
         for key, old in conn.execute(found)
         if old != values[key]
     ]
@@ -157,7 +159,7 @@ def _check_name(name: str) -> None:
     limits.check_text("name", name, _NAME)
     if any(character in name for character in _NOT_IN_NAMES):
         raise InvalidParameter(
-            f"Invalid value {_shown(name)} for parameter 'name': the name of a logged model must "
+            f"Invalid value {_quoted(name)} for parameter 'name': the name of a logged model must "
             f"not hold any of the characters {' '.join(_NOT_IN_NAMES)}."
         )
 
@@ -191,11 +193,11 @@ def _check_key(field: str, key: str) -> None:
 
 
 def _repeated(field: str, key: str) -> InvalidParameter:
-    return InvalidParameter(f"Parameter '{field}' holds the key {_shown(key)} twice.")
+    return InvalidParameter(f"Parameter '{field}' holds the key {_quoted(key)} twice.")
 
 
 def _add_params(conn: Connection, model: Row[Any], values: Mapping[str, str]) -> None:
-    """Add params that are not there yet, in the order of their keys, as all requests do."""
+    """Insert new params, sorted by key, as all writers do, so that none deadlock."""
     rows = [
         {
             "model_id": model.model_id,
@@ -208,8 +210,8 @@ def _add_params(conn: Connection, model: Row[Any], values: Mapping[str, str]) ->
     bulk.insert(conn, logged_model_params, rows, bulk.UNLESS_THERE)
 
 
-def _put_tags(conn: Connection, model: Row[Any], values: Mapping[str, str]) -> None:
-    """Set tags, over what they were before, in the order of their keys, as all requests do."""
+def _set_tags(conn: Connection, model: Row[Any], values: Mapping[str, str]) -> None:
+    """Insert or update tags, sorted by key, as all writers do, so that none deadlock."""
     rows = [
         {
             "model_id": model.model_id,
@@ -241,11 +243,11 @@ def _row(
     return row
 
 
-def _change(conn: Connection, model_id: str, **values: object) -> Row[Any]:
+def _update(conn: Connection, model_id: str, **values: object) -> Row[Any]:
     row = conn.execute(
-        update(logged_models)
+        sa.update(logged_models)
         .where(logged_models.c.model_id == model_id)
-        .values(last_updated_timestamp_ms=_now(), **values)
+        .values(last_updated_timestamp_ms=now_ms(), **values)
         .returning(logged_models)
     ).first()
     if row is None:
@@ -255,11 +257,3 @@ def _change(conn: Connection, model_id: str, **values: object) -> Row[Any]:
 
 def _not_found(model_id: str) -> NotFound:
     return NotFound(f"No logged model has the ID {model_id[:100]!r}.")
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

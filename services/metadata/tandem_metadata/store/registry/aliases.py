@@ -1,9 +1,10 @@
-"""Aliases: names that a registered model gives to its versions."""
+"""Aliases: names of single versions of a registered model."""
 
 import re
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row, insert, select
 
 from tandem_metadata.database.tables.registry import registered_model_aliases
 from tandem_metadata.messages.model_versions import ModelVersion
@@ -13,18 +14,18 @@ from tandem_metadata.store.webhooks import events
 from tandem_shared.errors import InvalidParameter
 
 LATEST: Final = "latest"
-"""The alias, in any case, of the version with the highest number."""
+"""The reserved alias, in any case, of the version with the highest number."""
 
 _CHARACTERS: Final = re.compile(r"[\w\-]+")
 _LIKE_A_VERSION: Final = re.compile(r"[vV]\d+")
 _SHOWN: Final = 100
 
 
-def put(conn: Connection, name: str, alias: str, version: str) -> None:
-    """Let the alias stand for a version, and for no other any more.
+def set(conn: Connection, name: str, alias: str, version: str) -> None:  # noqa: A001 - their verb
+    """Assign an alias to a version; an alias of another version is moved.
 
-    Raises NotFound for an unknown version, and InvalidParameter for an alias that cannot be one:
-    `latest`, and `v1` and its like, are taken.
+    Raises NotFound for an unknown version, and InvalidParameter for an invalid alias. `latest` and
+    names such as `v1` are reserved.
     """
     _check(alias)
     if alias.lower() == LATEST or _LIKE_A_VERSION.fullmatch(alias):
@@ -36,9 +37,9 @@ def put(conn: Connection, name: str, alias: str, version: str) -> None:
     rows.model(conn, name, lock=True)
     number = rows.version(conn, name, version).version
     columns = registered_model_aliases.c
-    # The model's row is locked; which columns are unique differs between revisions.
+    # No ON CONFLICT: unique columns differ between revisions. The model's row is locked instead.
     changed = conn.execute(
-        update(registered_model_aliases)
+        sa.update(registered_model_aliases)
         .where(columns.name == name, columns.alias == alias)
         .values(version=number)
     )
@@ -50,29 +51,29 @@ def put(conn: Connection, name: str, alias: str, version: str) -> None:
     events.record(conn, _entity(conn, name), "created", data)
 
 
-def remove(conn: Connection, name: str, alias: str) -> None:
+def delete(conn: Connection, name: str, alias: str) -> None:
     """Delete an alias, if the model has it.
 
-    Raises NotFound for an unknown model, and InvalidParameter for what cannot be a name or alias.
+    Raises NotFound for an unknown model, and InvalidParameter for an invalid name or alias.
     """
     _check(alias)
     rows.model(conn, name, lock=True)
     columns = registered_model_aliases.c
     conn.execute(
-        delete(registered_model_aliases).where(columns.name == name, columns.alias == alias)
+        sa.delete(registered_model_aliases).where(columns.name == name, columns.alias == alias)
     )
     events.record(conn, _entity(conn, name), "deleted", {"name": name, "alias": alias})
 
 
 def get(conn: Connection, name: str, alias: str) -> ModelVersion:
-    """The version that an alias stands for; raises as `row` does."""
+    """The version of an alias; raises as `row` does."""
     return model_versions.from_rows(conn, [row(conn, name, alias)])[0]
 
 
 def row(conn: Connection, name: str, alias: str) -> Row[Any]:
-    """The row of the version that an alias, or `latest`, stands for.
+    """The row of the version of an alias, or of `latest`.
 
-    Raises NotFound for an unknown model and for the latest version of a model that has none, and
+    Raises NotFound for an unknown model, and for `latest` of a model without versions. Raises
     InvalidParameter for an alias that the model does not have.
     """
     _check(alias)
@@ -84,7 +85,7 @@ def row(conn: Connection, name: str, alias: str) -> Row[Any]:
         select(columns.version).where(columns.name == name, columns.alias == alias)
     ).scalar()
     if version is None:
-        # MLflow's code, which its clients know as the answer for a missing alias.
+        # MLflow's error code; its clients expect it for a missing alias.
         raise InvalidParameter(f"Model {name!r} has no alias '{alias[:_SHOWN]}'.")
     return rows.version(conn, name, str(version))
 

@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, tuple_, update
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row, func, select, tuple_
 
 from tandem_metadata.database.tables.registry import (
     model_version_tags,
@@ -17,6 +18,7 @@ from tandem_metadata.store.dialect.in_list import among, among_versions
 from tandem_metadata.store.dialect.logging_order import first_logged
 from tandem_metadata.store.registry import rows as registry_rows
 from tandem_metadata.store.registry.rows import DELETED as DELETED
+from tandem_shared.clock import now_ms
 from tandem_shared.errors import InvalidParameter, NotFound
 
 _ACTIVE = ("Staging", "Production")
@@ -25,37 +27,37 @@ _ACTIVE = ("Staging", "Production")
 def get(conn: Connection, name: str, version: str) -> ModelVersion:
     """A version that is not deleted.
 
-    Raises NotFound, and InvalidParameter for what cannot be a name or a version.
+    Raises NotFound, and InvalidParameter for an invalid name or version.
     """
     return from_rows(conn, [registry_rows.version(conn, name, version)])[0]
 
 
 def download_uri(conn: Connection, name: str, version: str) -> str:
-    """Where a version's artifacts are; raises as `get` does."""
+    """The location of a version's artifacts; raises as `get` does."""
     return location(registry_rows.version(conn, name, version))
 
 
 def location(row: Row[Any]) -> str:
-    """Where the artifacts of a row's version are."""
+    """The artifact location in a version's row; "" without one."""
     uri: str | None = row.storage_location or row.source
     return uri or ""
 
 
-def describe(conn: Connection, name: str, version: str, description: str | None) -> ModelVersion:
-    """Change a version's description; raises as `get` does, and for one that is too long."""
+def update(conn: Connection, name: str, version: str, description: str | None) -> ModelVersion:
+    """Set a version's description; raises as `get` does, and InvalidParameter if it is too long."""
     limits.check_length("description", description or "", limits.MODEL_DESCRIPTION)
     registry_rows.model(conn, name, lock=True)
     row = registry_rows.version(conn, name, version)
-    return _changed(conn, row, description=description, last_updated_time=registry_rows.now())
+    return _changed(conn, row, description=description, last_updated_time=now_ms())
 
 
 def transition(
     conn: Connection, name: str, version: str, stage: str, *, archive_others: bool
 ) -> ModelVersion:
-    """Bring a version into a stage; with `archive_others` all that are in it become archived.
+    """Move a version to a stage; with `archive_others` the stage's other versions are archived.
 
-    Raises as `get` does, and InvalidParameter for no stage and for one whose versions cannot be
-    archived.
+    Raises as `get` does. Raises InvalidParameter for an unknown stage, and for `archive_others`
+    with a stage other than Staging and Production.
     """
     wanted = registry_rows.stage("stage", stage)
     if archive_others and wanted not in _ACTIVE:
@@ -66,11 +68,11 @@ def transition(
     registry_rows.parse_version(version)
     registry_rows.model(conn, name, lock=True)
     row = registry_rows.version(conn, name, version)
-    now = registry_rows.now()
+    now = now_ms()
     if archive_others:
         columns = model_versions.c
         conn.execute(
-            update(model_versions)
+            sa.update(model_versions)
             .where(
                 columns.name == name,
                 columns.version != row.version,
@@ -82,21 +84,23 @@ def transition(
     return _changed(conn, row, current_stage=wanted, last_updated_time=now)
 
 
-def remove(conn: Connection, name: str, version: str) -> None:
+def delete(conn: Connection, name: str, version: str) -> None:
     """Delete a version and its aliases; raises as `get` does.
 
-    Its row stays, without what it said, so that its number is never given again.
+    Its row stays with its contents removed, so that its number is never used again.
     """
     registry_rows.parse_version(version)
     registry_rows.model(conn, name, lock=True)
     row = registry_rows.version(conn, name, version)
     aliases = registered_model_aliases.c
     conn.execute(
-        delete(registered_model_aliases).where(aliases.name == name, aliases.version == row.version)
+        sa.delete(registered_model_aliases).where(
+            aliases.name == name, aliases.version == row.version
+        )
     )
-    now = registry_rows.now()
+    now = now_ms()
     conn.execute(
-        update(model_versions)
+        sa.update(model_versions)
         .where(model_versions.c.name == name, model_versions.c.version == row.version)
         .values(
             current_stage=DELETED,
@@ -115,9 +119,10 @@ def remove(conn: Connection, name: str, version: str) -> None:
 def from_rows(
     conn: Connection, rows: Sequence[Row[Any]], *, with_aliases: bool = True
 ) -> list[ModelVersion]:
-    """Versions for rows of the model_versions table, in their order, with their tags by key.
+    """Versions for rows of the model_versions table, in the same order.
 
-    Aliases come by name; without `with_aliases` they are left out, as MLflow's searches do.
+    Tags are in order of first logging, see `logging_order`, and aliases by name. MLflow's searches
+    return no aliases; give `with_aliases=False` for them.
     """
     if not rows:
         return []
@@ -146,7 +151,7 @@ def from_rows(
 
 
 def latest(conn: Connection, names: Sequence[str]) -> Sequence[Row[Any]]:
-    """Rows of the latest version of each stage of some models, by name and version."""
+    """Rows of the latest version in each stage of some models, sorted by name and version."""
     columns = model_versions.c
     highest = (
         select(columns.name, func.max(columns.version))
@@ -161,7 +166,7 @@ def latest(conn: Connection, names: Sequence[str]) -> Sequence[Row[Any]]:
 
 
 def highest(conn: Connection, name: str) -> Row[Any]:
-    """The row of a model's version with the highest number; raises NotFound if it has none."""
+    """The row of a model's highest version; raises NotFound if the model has none."""
     columns = model_versions.c
     row = conn.execute(
         select(model_versions)
@@ -177,7 +182,7 @@ def highest(conn: Connection, name: str) -> Row[Any]:
 def _changed(conn: Connection, row: Row[Any], **values: object) -> ModelVersion:
     columns = model_versions.c
     changed = conn.execute(
-        update(model_versions)
+        sa.update(model_versions)
         .where(columns.name == row.name, columns.version == row.version)
         .values(**values)
         .returning(model_versions)

@@ -1,6 +1,6 @@
-"""Prompts: registered models, and versions, that a tag marks as such.
+"""Prompts: registered models and versions that a tag marks as prompts.
 
-A prompt's versions have tags for its text instead of artifacts, so their source is a placeholder.
+A version of a prompt keeps its text in a tag and has no artifacts; its source is a placeholder.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ TEXT_TAG: Final = "mlflow.prompt.text"
 TYPE_TAG: Final = "_mlflow_prompt_type"
 
 _SOURCES: Final = ("dummy-source", "prompt-template")
-"""What MLflow's clients and its web UI give as a prompt's source."""
+"""The placeholder sources that MLflow's clients and its web UI send."""
 
 
 def marked(tags: Mapping[str, str]) -> bool:
@@ -25,7 +25,7 @@ def marked(tags: Mapping[str, str]) -> bool:
 
 
 def as_stored(key: str, value: str) -> str:
-    """A tag's value to store: the mark of a prompt in the one spelling that searches know."""
+    """The tag value to store. A prompt's mark becomes "true", which searches compare with."""
     return "true" if key == TAG and marked({key: value}) else value
 
 
@@ -39,7 +39,7 @@ def is_prompt(conn: Connection, name: str) -> bool:
 
 
 def check_source(source: str) -> None:
-    """Raise InvalidParameter for a prompt's source that is no placeholder."""
+    """Raise InvalidParameter for a prompt's source that is not a placeholder."""
     if source not in _SOURCES:
         raise InvalidParameter(
             f"Invalid value {source[:100]!r} for parameter 'source': a prompt has no artifacts; "
@@ -48,9 +48,9 @@ def check_source(source: str) -> None:
 
 
 def check_kind(conn: Connection, model: Row[Any], *, as_prompt: bool) -> None:
-    """Raise InvalidParameter when a model would get a prompt as its version, or a prompt a model.
+    """Raise InvalidParameter for a prompt's version in a model, or a model's version in a prompt.
 
-    Such a version would be found among the others' versions.
+    Searches would list such a version among those of the other kind.
     """
     if is_prompt(conn, model.name) == as_prompt:
         return
@@ -66,7 +66,7 @@ def check_kind(conn: Connection, model: Row[Any], *, as_prompt: bool) -> None:
 
 
 def name_taken(conn: Connection, name: str, *, as_prompt: bool) -> AlreadyExists:
-    """The error for a new registered model or prompt whose name is another one's."""
+    """The error for a new registered model or prompt whose name is taken."""
     found = "prompt" if is_prompt(conn, name) else "registered model"
     wanted = "prompt" if as_prompt else "registered model"
     if found == wanted:

@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import IntegrityError
 
 from tandem_metadata.database import tables
@@ -27,6 +28,7 @@ from tandem_metadata.store.registry import model_versions, prompts
 from tandem_metadata.store.registry import rows as registry_rows
 from tandem_metadata.store.registry import tags as registry_tags
 from tandem_metadata.store.webhooks import events
+from tandem_shared.clock import now_ms
 from tandem_shared.errors import AlreadyExists
 
 _PROMPT_TAGS = (prompts.TAG, prompts.TYPE_TAG)
@@ -37,18 +39,18 @@ def create(
 ) -> RegisteredModel:
     """Create a registered model, or a prompt if its tags mark one.
 
-    Raises InvalidParameter for a name, tag or description that cannot be stored, and AlreadyExists
-    when a model or a prompt has the name.
+    Raises InvalidParameter for an invalid name, tag or description, and AlreadyExists if a model or
+    prompt has the name.
     """
     registry_rows.check_new_name("name", name)
     limits.check_length("description", description, limits.MODEL_DESCRIPTION)
     values = registry_tags.check(tags, limits.MODEL_TAG_VALUE)
     as_prompt = prompts.marked(values)
-    now = registry_rows.now()
+    now = now_ms()
     row = conn.execute(
         tables.insert(conn, registered_models)
         .values(name=name, creation_time=now, last_updated_time=now, description=description)
-        # Without a target: newer revisions have the name unique in its workspace.
+        # Without a target: in newer revisions (workspace, name) is unique.
         .on_conflict_do_nothing()
         .returning(registered_models)
     ).first()
@@ -68,15 +70,15 @@ def create(
 def get(conn: Connection, name: str) -> RegisteredModel:
     """A registered model or prompt.
 
-    Raises NotFound, and InvalidParameter for what cannot be a name.
+    Raises NotFound, and InvalidParameter for an invalid name.
     """
     return from_rows(conn, [registry_rows.model(conn, name)])[0]
 
 
 def latest_versions(conn: Connection, name: str, stages: Sequence[str]) -> list[ModelVersion]:
-    """The latest version of each of the stages, or of every stage without any, by number.
+    """The latest version in each given stage, sorted by number; no stages means every stage.
 
-    Raises as `get` does, and InvalidParameter for what is no stage.
+    Raises as `get` does, and InvalidParameter for an unknown stage.
     """
     registry_rows.model(conn, name)
     wanted = {registry_rows.stage(f"stages[{i}]", given) for i, given in enumerate(stages)}
@@ -85,36 +87,36 @@ def latest_versions(conn: Connection, name: str, stages: Sequence[str]) -> list[
     return model_versions.from_rows(conn, [row for row in rows if row.current_stage in expected])
 
 
-def describe(conn: Connection, name: str, description: str) -> RegisteredModel:
-    """Change a model's description; raises as `get` does, and for one that is too long."""
+def update(conn: Connection, name: str, description: str) -> RegisteredModel:
+    """Set a model's description; raises as `get` does, and InvalidParameter if it is too long."""
     limits.check_length("description", description, limits.MODEL_DESCRIPTION)
     registry_rows.model(conn, name, lock=True)
     row = conn.execute(
-        update(registered_models)
+        sa.update(registered_models)
         .where(registered_models.c.name == name)
-        .values(description=description, last_updated_time=registry_rows.now())
+        .values(description=description, last_updated_time=now_ms())
         .returning(registered_models)
     ).one()
     return from_rows(conn, [row])[0]
 
 
 def rename(conn: Connection, name: str, new_name: str) -> RegisteredModel:
-    """Give a model another name; its versions, tags and aliases come along.
+    """Rename a model; its versions, tags and aliases follow.
 
-    Raises as `get` does, and AlreadyExists when another model or prompt has the new name. Two
-    requests that swap names wait for each other: run it by `Database.transact`.
+    Raises as `get` does, and AlreadyExists if another model or prompt has the new name. Two
+    requests that swap names deadlock, so the transaction must be one that is retried.
     """
     registry_rows.check_new_name("new_name", new_name)
     registry_rows.model(conn, name, lock=True)
     if new_name != name and _exists(conn, new_name):
         raise prompts.name_taken(conn, new_name, as_prompt=prompts.is_prompt(conn, name))
-    now = registry_rows.now()
+    now = now_ms()
     versions = registry.model_versions
-    conn.execute(update(versions).where(versions.c.name == name).values(last_updated_time=now))
+    conn.execute(sa.update(versions).where(versions.c.name == name).values(last_updated_time=now))
     try:
-        # The foreign keys cascade: on the newest revisions from (workspace, name).
+        # The foreign keys cascade; in the newest revisions they refer to (workspace, name).
         row = conn.execute(
-            update(registered_models)
+            sa.update(registered_models)
             .where(registered_models.c.name == name)
             .values(name=new_name, last_updated_time=now)
             .returning(registered_models)
@@ -126,7 +128,7 @@ def rename(conn: Connection, name: str, new_name: str) -> RegisteredModel:
     return from_rows(conn, [row])[0]
 
 
-def remove(conn: Connection, name: str) -> None:
+def delete(conn: Connection, name: str) -> None:
     """Delete a model with its versions, tags and aliases; raises as `get` does."""
     registry_rows.model(conn, name, lock=True)
     for table in (
@@ -136,15 +138,14 @@ def remove(conn: Connection, name: str) -> None:
         registered_model_aliases,
         registered_models,
     ):
-        conn.execute(delete(table).where(table.c.name == name))
+        conn.execute(sa.delete(table).where(table.c.name == name))
 
 
 def from_rows(conn: Connection, rows: Sequence[Row[Any]]) -> list[RegisteredModel]:
-    """Models for rows of the registered_models table, in their order.
+    """Models for rows of the registered_models table, in the same order.
 
-    Each has its tags as they were first set, or else by key, see `logging_order`, its aliases by
-    name and the latest version of each stage by number, without the versions' aliases, as MLflow
-    answers.
+    Tags are in order of first logging, see `logging_order`, and aliases by name. The latest version
+    in each stage comes by number and without aliases, as in MLflow.
     """
     if not rows:
         return []

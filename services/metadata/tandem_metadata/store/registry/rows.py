@@ -1,32 +1,28 @@
-"""Rows of registered models and their versions: named as MLflow lets them be named, and found.
+"""Look-ups of registered models and versions by name and number, and the checks of both.
 
-Who changes a model, or anything that belongs to it, locks the model's row first.
+Every change of a model, or of anything that belongs to it, locks the model's row first.
 """
 
-import re
-import time
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select, update
 
 from tandem_metadata.database.tables.registry import model_versions, registered_models
-from tandem_metadata.rules import limits
+from tandem_metadata.rules import integers, limits
 from tandem_shared.errors import InvalidParameter, NotFound
 
 STAGES: Final = ("None", "Staging", "Production", "Archived")
 DELETED: Final = "Deleted_Internal"
-"""The stage of a deleted version, whose row stays so that its number is never given again."""
+"""The stage of a deleted version. Its row stays, so that its number is never used again."""
 
-_VERSION: Final = re.compile(r"\s*[+-]?[0-9]+\s*")
-_MAX_VERSION: Final = 2**31 - 1
 _SHOWN: Final = 100
 
 
 def check_new_name(field: str, name: str) -> None:
-    """Raise InvalidParameter, naming the field, for what must not become a model's name.
+    """Raise InvalidParameter, naming the field, for an invalid name of a new model.
 
-    What MLflow may have stored beyond that is still found: an over-long name, or one with control
-    characters, can be read, and be renamed.
+    MLflow may have stored longer names, and names with control characters. They can still be read
+    and renamed.
     """
     _check_name(field, name)
     limits.check_text(field, name, limits.MODEL_NAME)
@@ -37,44 +33,45 @@ def _check_name(field: str, name: str) -> None:
         raise InvalidParameter(f"Missing value for required parameter '{field}'.")
     if "/" in name or ":" in name:
         raise InvalidParameter(
-            f"Invalid value {_shown(name)} for parameter '{field}': a name must not hold '/' or "
-            "':', which separate the parts of a models:/ URI."
+            f"Invalid value {limits.quoted(name)} for parameter '{field}': a name must not hold "
+            "'/' or ':', which separate the parts of a models:/ URI."
         )
     if name == "." or name.startswith(".."):
         raise InvalidParameter(
-            f"Invalid value {_shown(name)} for parameter '{field}': a name must not be '.' nor "
-            "begin with '..'."
+            f"Invalid value {limits.quoted(name)} for parameter '{field}': a name must not be '.' "
+            "nor begin with '..'."
         )
 
 
 def parse_version(version: str) -> int | None:
     """A version's number; None for an integer that no version can have.
 
-    Raises InvalidParameter for what is no integer.
+    Raises InvalidParameter for text that is not an integer.
     """
-    if not _VERSION.fullmatch(version):
+    try:
+        return integers.parse(version)
+    except ValueError:
         raise InvalidParameter(
-            f"Invalid value {_shown(version)} for parameter 'version': a version is an integer."
-        )
-    # Before int(): it refuses thousands of digits with an error of its own.
-    number = int(version) if len(version) <= 20 else -1
-    return number if 0 <= number <= _MAX_VERSION else None
+            f"Invalid value {limits.quoted(version)} for parameter 'version': a version is an "
+            "integer."
+        ) from None
 
 
 def stage(field: str, given: str) -> str:
-    """A stage as it is stored, for one in any case; raises InvalidParameter for no stage."""
+    """A stage, given in any case, as it is stored; raises InvalidParameter for an unknown one."""
     for name in STAGES:
         if given.lower() == name.lower():
             return name
     raise InvalidParameter(
-        f"Invalid value {_shown(given)} for parameter '{field}': use one of {', '.join(STAGES)}."
+        f"Invalid value {limits.quoted(given)} for parameter '{field}': use one of "
+        f"{', '.join(STAGES)}."
     )
 
 
 def model(conn: Connection, name: str, *, lock: bool = False) -> Row[Any]:
-    """A registered model's row; with `lock` nobody else changes the model until the end.
+    """A registered model's row, locked until the end of the transaction if `lock`.
 
-    Raises NotFound, and InvalidParameter for what cannot be a name.
+    Raises NotFound, and InvalidParameter for an invalid name.
     """
     _check_name("name", name)
     statement = select(registered_models).where(registered_models.c.name == name)
@@ -87,7 +84,7 @@ def model(conn: Connection, name: str, *, lock: bool = False) -> Row[Any]:
 def version(conn: Connection, name: str, given: str) -> Row[Any]:
     """The row of a version that is not deleted.
 
-    Raises NotFound, and InvalidParameter for what cannot be a name or a version.
+    Raises NotFound, and InvalidParameter for an invalid name or version.
     """
     _check_name("name", name)
     number = parse_version(given)
@@ -102,12 +99,12 @@ def version(conn: Connection, name: str, given: str) -> Row[Any]:
         ).first()
     )
     if row is None:
-        raise NotFound(f"Model {_shown(name)} has no version {given.strip()[:_SHOWN]}.")
+        raise NotFound(f"Model {limits.quoted(name)} has no version {given.strip()[:_SHOWN]}.")
     return row
 
 
 def touch(conn: Connection, name: str, moment: int) -> None:
-    """Note when a model was last changed."""
+    """Set a model's time of last change, in milliseconds since 1970."""
     conn.execute(
         update(registered_models)
         .where(registered_models.c.name == name)
@@ -117,13 +114,4 @@ def touch(conn: Connection, name: str, moment: int) -> None:
 
 def no_model(name: str) -> NotFound:
     """The error for a name that no registered model has."""
-    return NotFound(f"No registered model has the name {_shown(name)}.")
-
-
-def now() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+    return NotFound(f"No registered model has the name {limits.quoted(name)}.")

@@ -1,9 +1,9 @@
-"""Where the artifacts of a new model version come from, and whether it may take them from there.
+"""Resolves and checks the sources of new model versions.
 
-A version's artifacts are read by whoever reads the registry, and relayed by this service. So a
-source that is a local path, or in an artifacts service, must lie within the artifacts of the run or
-the logged model that the request names. The rules are MLflow's; but local paths are compared as
-they are written, as they are not paths of this machine.
+Every reader of the registry may read a version's artifacts, which this service relays. A source
+that is a local path, or on an artifacts service, must therefore lie within the artifacts of the run
+or logged model in the request. The rules are MLflow's, except that local paths are compared as
+written: they are not paths of this machine.
 """
 
 import posixpath
@@ -11,19 +11,20 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import SplitResult, unquote, unquote_plus, urlsplit
+from urllib.parse import SplitResult, unquote_plus, urlsplit
 
 from sqlalchemy import Connection, Row, select
 
 from tandem_metadata.database.tables.logged_models import logged_models
 from tandem_metadata.database.tables.tracking import runs
 from tandem_metadata.rules import limits
+from tandem_metadata.rules.artifact_locations import fully_decoded
 from tandem_metadata.rules.source_rules import Rules
 from tandem_metadata.store.registry import aliases, model_versions, prompts, rows
 from tandem_shared.errors import InvalidParameter, NotFound
 
 _PROXY: Final = ("2.0", "mlflow-artifacts", "artifacts")
-"""What the path of every URL of an artifacts service holds."""
+"""Segments that every artifacts-service URL's path contains."""
 
 _LOCAL_HOSTS: Final = ("", ".", "localhost", "127.0.0.1")
 _SEPARATOR: Final = re.compile(r"[/\\]")
@@ -32,7 +33,7 @@ _SHOWN: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a request says of a version's source; None for an id that it leaves out."""
+    """The source fields of a request; an id that is not given is None."""
 
     source: str
     run_id: str | None
@@ -41,23 +42,23 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source that may be used."""
+    """A checked source."""
 
     uri: str
     location: str
-    """Where the artifacts are: of a `models:/` URI what it stands for now."""
+    """The artifacts' location; a `models:/` URI is resolved."""
     run_id: str | None
     named_run_id: str | None
-    """The run, unless only the logged model tells it."""
+    """The run that the request or the copied version names, not the logged model's own."""
     model_id: str | None = None
-    """The logged model that becomes a version."""
+    """The logged model of the new version."""
 
 
 def resolve(conn: Connection, given: Given, rules: Rules, *, of_prompt: bool) -> Source:
-    """The source of a model's or of a prompt's version.
+    """The checked source of a new version of a model or prompt.
 
-    Raises InvalidParameter for a source that may not be used, and NotFound for a version or a
-    logged model that does not exist.
+    Raises InvalidParameter for a source that is not allowed, and NotFound for an unknown version or
+    logged model in it.
     """
     limits.check_uri("source", given.source, limits.VERSION_SOURCE)
     limits.check_text("run_id", given.run_id or "", limits.VERSION_RUN_ID)
@@ -90,10 +91,10 @@ def resolve(conn: Connection, given: Given, rules: Rules, *, of_prompt: bool) ->
 
 
 def _of_models_uri(conn: Connection, given: Given, parts: SplitResult) -> Source:
-    """A logged model, or another version by its number, its stage, its alias or as the latest."""
+    """Resolve a `models:/` URI: a logged model's id, or a version by number, stage or alias."""
     if parts.netloc:
         raise _refused(given, "a models:/ URI has no host; models are those of this server")
-    # As the readers of such URIs do, and unlike urlsplit: a name may hold '#'.
+    # No fragments, as in MLflow's parser of these URIs: a name may hold '#'.
     path = urlsplit(given.source, allow_fragments=False).path
     names = path.lstrip("/").split("/")
     if not path.startswith("/") or len(names) > 2 or not all(name.strip() for name in names):
@@ -119,7 +120,7 @@ def _of_models_uri(conn: Connection, given: Given, parts: SplitResult) -> Source
 
 
 def _copied(conn: Connection, given: Given, name: str, find: Callable[[], Row[Any]]) -> Source:
-    """The artifacts and the run of another version."""
+    """A source with the artifacts and the run of another version."""
     rows.model(conn, name)
     if prompts.is_prompt(conn, name):
         raise _refused(given, f"{name!r} is a prompt, which has no artifacts")
@@ -140,7 +141,7 @@ def _copied(conn: Connection, given: Given, name: str, find: Callable[[], Row[An
 
 
 def _of_suffix(conn: Connection, name: str, suffix: str) -> Row[Any]:
-    """The version that `models:/name/suffix` stands for."""
+    """The row of the version that `models:/name/suffix` means."""
     if suffix.isdigit():
         return rows.version(conn, name, suffix)
     if suffix.lower() == aliases.LATEST:
@@ -180,8 +181,8 @@ def _check_place(conn: Connection, given: Given, parts: SplitResult) -> None:
 
 
 def _check_absolute(given: Given) -> None:
-    """Refuse what may lead elsewhere than it says, also when it is decoded several times."""
-    decoded = _decoded(given.source, unquote_plus)
+    """Refuse a path that decoding, however often, could turn into another one."""
+    decoded = fully_decoded(given.source, unquote_plus)
     try:
         path = re.sub("/+", "/", urlsplit(decoded).path.rstrip("/"))
     except ValueError:
@@ -196,7 +197,7 @@ def _check_absolute(given: Given) -> None:
 
 
 def _is_proxied(parts: SplitResult) -> bool:
-    """Whether a URI's artifacts are in an artifacts service."""
+    """Whether a URI's artifacts are on an artifacts service."""
     if parts.scheme == "mlflow-artifacts":
         return True
     names = _names(parts.path)
@@ -206,17 +207,17 @@ def _is_proxied(parts: SplitResult) -> bool:
 
 
 def _is_within_root(conn: Connection, given: Given) -> bool:
-    """Whether a source lies within the artifacts of the logged model or run that is given."""
+    """Whether a source lies within the artifacts of the request's logged model or run."""
     root = _root(conn, given)
-    if root is None or ".." in _SEPARATOR.split(_decoded(given.source, unquote)):
+    if root is None or ".." in _SEPARATOR.split(fully_decoded(given.source)):
         return False
     (place, names), (root_place, root_names) = _place(given.source), _place(root)
-    # An empty root would hold everything; a relative path has no place to begin at.
+    # An empty root would contain every path.
     return place == root_place and bool(root_names) and names[: len(root_names)] == root_names
 
 
 def _place(uri: str) -> tuple[object, tuple[str, ...]]:
-    """What must be equal, and the names of the path, of which the root's must come first."""
+    """Scheme and authority, to compare for equality, and path segments, to compare as a prefix."""
     parts = urlsplit(uri)
     if parts.scheme == "":
         return ("local", uri.startswith("/")), _names(uri)
@@ -227,11 +228,11 @@ def _place(uri: str) -> tuple[object, tuple[str, ...]]:
 
 
 def _names(path: str) -> tuple[str, ...]:
-    return tuple(_decoded(name, unquote) for name in path.split("/") if name)
+    return tuple(fully_decoded(name) for name in path.split("/") if name)
 
 
 def _root(conn: Connection, given: Given) -> str | None:
-    """Where the logged model that is given, else the run, has its artifacts."""
+    """The artifact location of the request's logged model, or else of its run."""
     if given.model_id:
         statement = select(logged_models.c.artifact_location).where(
             logged_models.c.model_id == given.model_id,
@@ -257,16 +258,10 @@ def _logged_model(conn: Connection, model_id: str) -> Row[Any]:
 def _split(given: Given) -> SplitResult:
     try:
         parts = urlsplit(given.source)
-        parts.port  # noqa: B018 - it raises for a port that is none
+        parts.port  # noqa: B018 - raises for an invalid port
     except ValueError:
         raise _refused(given, "it is not a URI") from None
     return parts
-
-
-def _decoded(text: str, decode: Callable[[str], str]) -> str:
-    while (inner := decode(text)) != text:
-        text = inner
-    return text
 
 
 def _malformed(given: Given) -> InvalidParameter:
@@ -277,5 +272,5 @@ def _malformed(given: Given) -> InvalidParameter:
 
 
 def _refused(given: Given, reason: str) -> InvalidParameter:
-    shown = given.source if len(given.source) <= _SHOWN else f"{given.source[:_SHOWN]}..."
-    return InvalidParameter(f"Invalid value {shown!r} for parameter 'source': {reason}.")
+    shown = limits.quoted(given.source, _SHOWN)
+    return InvalidParameter(f"Invalid value {shown} for parameter 'source': {reason}.")

@@ -16,9 +16,9 @@ from tandem_metadata.store.webhooks import events
 
 
 def check(tags: Sequence[RegisteredModelTag | ModelVersionTag], limit: int) -> dict[str, str]:
-    """Values by key for the tags a model or a version begins with; of a key's several the last.
+    """Values by key of a new model's or version's tags; the last value of a repeated key counts.
 
-    Raises InvalidParameter, naming the place in `tags`, for one that cannot be stored.
+    Raises InvalidParameter, naming the index in `tags`, for an invalid tag.
     """
     limits.check_count("tags", tags)
     for index, tag in enumerate(tags):
@@ -28,20 +28,17 @@ def check(tags: Sequence[RegisteredModelTag | ModelVersionTag], limit: int) -> d
 
 
 def add(conn: Connection, table: Table, of: Mapping[str, Any], values: Mapping[str, str]) -> None:
-    """Insert the tags of a new model or version, which `of` names by columns."""
+    """Insert tags of a new model or version; `of` holds its key columns."""
     bulk.insert(conn, table, [{**of, "key": key, "value": value} for key, value in values.items()])
 
 
 def set_on_model(conn: Connection, name: str, key: str, value: str) -> None:
-    """Set a tag of a registered model.
-
-    Raises NotFound, and InvalidParameter for a name or a tag that cannot be stored.
-    """
+    """Set a tag of a registered model; raises NotFound, and InvalidParameter for an invalid tag."""
     limits.check_key("key", key)
     limits.check_tag_value("value", key, value, limits.MODEL_TAG_VALUE)
     rows.model(conn, name, lock=True)
     value = prompts.as_stored(key, value)
-    _put(conn, registered_model_tags, {"name": name, "key": key}, value)
+    _set(conn, registered_model_tags, {"name": name, "key": key}, value)
     if prompts.is_prompt(conn, name):
         data = {"name": name, "key": key, "value": value}
         events.record(conn, "prompt_tag", "set", data)
@@ -50,7 +47,7 @@ def set_on_model(conn: Connection, name: str, key: str, value: str) -> None:
 def delete_from_model(conn: Connection, name: str, key: str) -> None:
     """Delete a tag of a registered model, if it has it.
 
-    Raises NotFound for an unknown model, and InvalidParameter for what cannot be a name or a key.
+    Raises NotFound for an unknown model, and InvalidParameter for an invalid name or key.
     """
     limits.check_key("key", key)
     rows.model(conn, name, lock=True)
@@ -63,13 +60,13 @@ def delete_from_model(conn: Connection, name: str, key: str) -> None:
 def set_on_version(conn: Connection, name: str, version: str, key: str, value: str) -> None:
     """Set a tag of a model version.
 
-    Raises NotFound, and InvalidParameter for a name, a version or a tag that cannot be stored.
+    Raises NotFound, and InvalidParameter for an invalid name, version or tag.
     """
     limits.check_key("key", key)
     limits.check_tag_value("value", key, value, limits.VERSION_TAG_VALUE)
     number = _locked_version(conn, name, version)
     value = prompts.as_stored(key, value)
-    _put(conn, model_version_tags, {"name": name, "version": number, "key": key}, value)
+    _set(conn, model_version_tags, {"name": name, "version": number, "key": key}, value)
     data = {"name": name, "version": str(number), "key": key, "value": value}
     events.record(conn, _entity(conn, name), "set", data)
 
@@ -77,8 +74,8 @@ def set_on_version(conn: Connection, name: str, version: str, key: str, value: s
 def delete_from_version(conn: Connection, name: str, version: str, key: str) -> None:
     """Delete a tag of a model version, if it has it.
 
-    Raises NotFound for an unknown version, and InvalidParameter for what cannot be a name, a
-    version or a key.
+    Raises NotFound for an unknown version, and InvalidParameter for an invalid name, version or
+    key.
     """
     limits.check_key("key", key)
     number = _locked_version(conn, name, version)
@@ -103,8 +100,11 @@ def _locked_version(conn: Connection, name: str, version: str) -> int:
     return number
 
 
-def _put(conn: Connection, table: Table, of: Mapping[str, Any], value: str) -> None:
-    """Set a tag of a model whose row is locked: which columns are unique differs by revision."""
+def _set(conn: Connection, table: Table, of: Mapping[str, Any], value: str) -> None:
+    """Update or insert a tag. No ON CONFLICT: unique columns differ between revisions.
+
+    The caller has locked the model's row.
+    """
     changed = conn.execute(
         update(table)
         .where(*(table.c[column] == given for column, given in of.items()))

@@ -1,4 +1,4 @@
-"""Where the artifacts of a model version are, also when its location names a run or a model."""
+"""Artifact locations of model versions, with `runs:/` and `models:/` URIs resolved."""
 
 from sqlalchemy import Connection, select
 
@@ -11,13 +11,11 @@ from tandem_metadata.store.tracking import runs
 
 
 def roots(conn: Connection, name: str, version: str) -> list[str]:
-    """The locations that a version's artifacts may be below; the first that has a file counts.
+    """The candidate locations of a version's artifacts; the first one that has a file counts.
 
-    There are two when the version's source is `runs:/<run id>/<name>`: what the run logged under
-    that path, and the model of that name among the run's outputs (of several the one of the latest
-    step), whose files are no part of the run's artifacts.
-    Raises InvalidParameter for a version that is no number, and NotFound for a version, run or
-    model that is not there.
+    A source `runs:/<run id>/<name>` has two: that path in the run's artifacts, and the logged model
+    of that name among the run's outputs, of several the one of the latest step. Raises
+    InvalidParameter for an invalid version, and NotFound for an unknown version, run or model.
     """
     uri = model_versions.download_uri(conn, name, version)
     scheme, _, path = uri.partition(":")
@@ -33,7 +31,7 @@ def _of_run(conn: Connection, run_id: str, *below: str) -> list[str]:
     locations = [artifact_locations.below(runs.artifact_uri(conn, run_id), *below)]
     if below:
         logged = logged_models.c
-        # Found by the run's outputs, as nothing indexes the run that a model comes from.
+        # Through the run's outputs: logged_models has no index on the source run.
         found = conn.scalar(
             select(logged.artifact_location)
             .join(inputs, inputs.c.destination_id == logged.model_id)

@@ -1,4 +1,4 @@
-"""New versions of registered models and of prompts."""
+"""Creating versions of registered models and prompts."""
 
 import json
 from collections.abc import Mapping
@@ -15,21 +15,22 @@ from tandem_metadata.store.registry import model_versions, prompts, rows, source
 from tandem_metadata.store.registry import tags as registry_tags
 from tandem_metadata.store.registry.sources import Given, Source
 from tandem_metadata.store.webhooks import events
+from tandem_shared.clock import now_ms
 from tandem_shared.errors import InvalidParameter, NotFound
 
 VERSIONS_TAG: Final = "mlflow.modelVersions"
-"""The tag by which a logged model knows the versions that it became."""
+"""The tag of a logged model that lists the versions made from it."""
 
 _MARKS: Final = (prompts.TAG, prompts.TEXT_TAG, prompts.TYPE_TAG)
 
 
 def create(conn: Connection, request: CreateModelVersion, rules: Rules) -> ModelVersion:
-    """Create a model's, or a prompt's, next version.
+    """Create the next version of a model or prompt.
 
-    Its number is one more than the highest that the model ever gave. The logged model that
-    becomes the version learns of it in a tag. Raises NotFound for an unknown registered model,
-    logged model or version in the source, and InvalidParameter for what cannot be stored, for a
-    source that may not be used, and for a prompt in a model or a model in a prompt.
+    Its number is one above the highest that the model ever had. A tag of the source's logged model
+    lists the new version. Raises NotFound for an unknown registered model, and for an unknown
+    logged model or version in the source. Raises InvalidParameter for invalid fields, a source that
+    is not allowed, and a prompt's version in a model or the reverse.
     """
     tags = registry_tags.check(request.tags, limits.VERSION_TAG_VALUE)
     as_prompt = prompts.marked(tags)
@@ -41,9 +42,9 @@ def create(conn: Connection, request: CreateModelVersion, rules: Rules) -> Model
     model = rows.model(conn, request.name, lock=True)
     prompts.check_kind(conn, model, as_prompt=as_prompt)
     versions = registry.model_versions.c
-    now = rows.now()
+    now = now_ms()
     rows.touch(conn, model.name, now)
-    # A statement of its own, after the lock: it sees what others committed while this one waited.
+    # A statement after the lock: READ COMMITTED shows versions that others committed meanwhile.
     last = conn.execute(select(func.max(versions.version)).where(versions.name == model.name))
     row = conn.execute(
         insert(registry.model_versions)
@@ -74,7 +75,7 @@ def create(conn: Connection, request: CreateModelVersion, rules: Rules) -> Model
 
 
 def _tell_logged_model(conn: Connection, model_id: str, name: str, version: int) -> None:
-    """Add the version to the logged model's tag, whose writers wait for each other."""
+    """Add the version to the logged model's tag. The model's row lock orders the writers."""
     models, tags = logged_models.c, logged_model_tags.c
     experiment_id = conn.execute(
         select(models.experiment_id)

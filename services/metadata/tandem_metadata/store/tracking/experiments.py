@@ -1,7 +1,5 @@
 """Experiments: creating, reading, renaming, deleting and restoring them."""
 
-import re
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -12,14 +10,13 @@ from sqlalchemy.exc import DataError, IntegrityError
 from tandem_metadata.database import tables
 from tandem_metadata.database.tables.tracking import experiment_tags, experiments, runs
 from tandem_metadata.messages.experiments import Experiment, ExperimentTag
-from tandem_metadata.rules import artifact_locations, limits
+from tandem_metadata.rules import artifact_locations, integers, limits
 from tandem_metadata.store.dialect import bulk
 from tandem_metadata.store.dialect.in_list import among
 from tandem_metadata.store.dialect.logging_order import first_logged
+from tandem_shared.clock import now_ms
 from tandem_shared.errors import AlreadyExists, InvalidParameter, InvalidState, NotFound
 
-_ID = re.compile(r"\s*[+-]?[0-9]+\s*")
-_MAX_ID = 2**31 - 1
 _WORKSPACE = "default"
 
 
@@ -28,14 +25,15 @@ def parse_id(experiment_id: str) -> int:
 
     Raises InvalidParameter when it is not an integer, NotFound when no experiment can have it.
     """
-    if not _ID.fullmatch(experiment_id):
+    try:
+        number = integers.parse(experiment_id)
+    except ValueError:
         raise InvalidParameter(
             f"Invalid experiment ID {experiment_id[:100]!r}: an experiment ID is an integer."
-        )
-    # Before int(): it refuses thousands of digits with an error of its own.
-    if len(experiment_id) > 20 or not 0 <= int(experiment_id) <= _MAX_ID:
+        ) from None
+    if number is None:
         raise _not_found(experiment_id)
-    return int(experiment_id)
+    return number
 
 
 def create(
@@ -50,7 +48,7 @@ def create(
     if artifact_location:
         artifact_locations.check(artifact_location)
     _check_tags(tags)
-    now = _now()
+    now = now_ms()
     row = conn.execute(
         tables.insert(conn, experiments)
         .values(
@@ -141,7 +139,7 @@ def rename(conn: Connection, experiment_id: str, name: str) -> None:
             f"Experiment {experiment_id} is deleted; restore it to rename it.", status=400
         )
     try:
-        _set(conn, row.experiment_id, name=name, last_update_time=_now())
+        _set(conn, row.experiment_id, name=name, last_update_time=now_ms())
     except IntegrityError:
         raise AlreadyExists(
             f"Another experiment, active or deleted, has the name {name!r} already; choose "
@@ -154,7 +152,7 @@ def delete(conn: Connection, experiment_id: str) -> None:
 
     Raises NotFound when no active experiment has that id.
     """
-    _move(conn, experiment_id, "active", "deleted", _now())
+    _move(conn, experiment_id, "active", "deleted", now_ms())
 
 
 def restore(conn: Connection, experiment_id: str) -> None:
@@ -210,7 +208,7 @@ def _move(
     moved = conn.execute(
         update(experiments)
         .where(experiments.c.experiment_id == number, experiments.c.lifecycle_stage == before)
-        .values(lifecycle_stage=after, last_update_time=_now())
+        .values(lifecycle_stage=after, last_update_time=now_ms())
     )
     if not moved.rowcount:
         raise NotFound(f"No {before} experiment has the ID {experiment_id}.")
@@ -258,7 +256,3 @@ def _name_taken(conn: Connection, name: str) -> AlreadyExists:
 
 def _not_found(experiment_id: str) -> NotFound:
     return NotFound(f"No experiment has the ID {experiment_id.strip()[:100]}.")
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -1,6 +1,5 @@
 """Runs: creating, reading, updating, deleting and restoring them."""
 
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from tandem_metadata.rules import artifact_locations, limits, run_names
 from tandem_metadata.rules.enums import RUN_STATUS, name_of
 from tandem_metadata.store.dialect import bulk, logging_order
 from tandem_metadata.store.tracking import experiments, load
+from tandem_shared.clock import now_ms
 from tandem_shared.errors import InvalidParameter, NotFound
 
 NAME_TAG = "mlflow.runName"
@@ -172,7 +172,7 @@ def modify(conn: Connection, run_id: str, request: UpdateRun) -> RunInfo:
 
 def delete(conn: Connection, run_id: str) -> None:
     """Mark a run as deleted; a deleted one gets a new time of deletion. Raises NotFound."""
-    _move(conn, run_id, "deleted", time.time_ns() // 1_000_000)
+    _move(conn, run_id, "deleted", now_ms())
 
 
 def restore(conn: Connection, run_id: str) -> None:

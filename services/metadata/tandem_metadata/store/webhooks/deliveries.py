@@ -1,9 +1,8 @@
-"""Deliveries that wait to be made: which are due, and what became of an attempt.
+"""The queue of webhook deliveries, in one table that all worker processes share.
 
-Several workers, in several processes, take deliveries from the one table. A worker claims a
-delivery by moving the time when it is due to the end of a lease, and nobody else sees it until
-then: if the worker is gone by that time, another one delivers it. What is done, or given up, is
-deleted, so that the table holds only what is still to be sent.
+A worker claims a delivery by moving its due time to the end of a lease. Other workers do not see it
+until then; if the worker died, one of them delivers it. Deliveries that succeeded, or were given
+up, are deleted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ _ALIVE = and_(webhooks.c.status == "ACTIVE", webhooks.c.deleted_timestamp.is_(No
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A delivery that is due at a time, milliseconds since 1970."""
+    """A delivery and its due time, in milliseconds since 1970."""
 
     delivery_id: str
     webhook_id: str
@@ -29,7 +28,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery that is this worker's until its lease ends."""
+    """A delivery leased to this worker."""
 
     delivery_id: str
     webhook_id: str
@@ -41,11 +40,11 @@ class Claimed:
     """Encrypted."""
 
 
-def first(conn: Connection) -> list[Waiting]:
-    """The first waiting delivery of each active webhook, those due earliest first.
+def next_due(conn: Connection) -> list[Waiting]:
+    """The earliest delivery of each active webhook, sorted by due time.
 
-    One of each, so that a receiver with many deliveries hides no other's. One statement, which
-    looks at one row of the index for each webhook.
+    One per webhook, so that a receiver with many deliveries does not delay others. The statement
+    reads one index entry per webhook.
     """
     theirs = deliveries.alias()
     earliest = (
@@ -68,7 +67,10 @@ def first(conn: Connection) -> list[Waiting]:
 
 
 def claim(conn: Connection, delivery_ids: Sequence[str], *, now: int, until: int) -> list[Claimed]:
-    """Those of some deliveries that are still due and nobody else's, now leased until a time."""
+    """Lease those of the deliveries that are still due and unclaimed, until the time `until`.
+
+    `now` and `until` are milliseconds since 1970. Rows locked by others are skipped.
+    """
     columns = deliveries.c
     due = (
         select(columns.delivery_id)
@@ -104,17 +106,20 @@ def claim(conn: Connection, delivery_ids: Sequence[str], *, now: int, until: int
 
 
 def end(conn: Connection, delivery_id: str, attempt: int) -> None:
-    """Forget a delivery after that attempt, unless its lease ended and another one began."""
+    """Delete a delivery after that attempt, unless another attempt has begun."""
     conn.execute(delete(deliveries).where(_attempted(delivery_id, attempt)))
 
 
 def postpone(conn: Connection, delivery_id: str, attempt: int, due_at: int) -> None:
-    """Have a delivery tried again at a time, unless another attempt has begun."""
+    """Make a delivery due again at `due_at`, unless another attempt has begun."""
     conn.execute(update(deliveries).where(_attempted(delivery_id, attempt)).values(due_at=due_at))
 
 
-def give_back(conn: Connection, claimed: Mapping[str, int], now: int) -> None:
-    """Make claimed deliveries due at once, as if the attempts, by delivery, had not been."""
+def release(conn: Connection, claimed: Mapping[str, int], now: int) -> None:
+    """Undo claims: make deliveries due at once, without counting the attempt.
+
+    `claimed` maps each delivery's id to the number of the attempt that is undone.
+    """
     if not claimed:
         return
     columns = deliveries.c
@@ -126,19 +131,19 @@ def give_back(conn: Connection, claimed: Mapping[str, int], now: int) -> None:
 
 
 def hasten(conn: Connection, *, now: int, latest: int) -> None:
-    """Make due now what is due later than `latest`, which no clock that is right would have set."""
+    """Make deliveries due now whose due time is after `latest`: a wrong clock set it."""
     conn.execute(update(deliveries).where(deliveries.c.due_at > latest).values(due_at=now))
 
 
 def drop(conn: Connection, webhook_id: str) -> None:
-    """Forget what waits for a webhook."""
+    """Delete a webhook's deliveries."""
     conn.execute(delete(deliveries).where(deliveries.c.webhook_id == webhook_id))
 
 
 def drop_orphans(conn: Connection) -> int:
-    """Forget what waits for webhooks that are deleted or disabled, and how many those were.
+    """Delete deliveries to deleted and disabled webhooks; returns how many.
 
-    They may have become so by MLflow's server, or while an event was recorded.
+    MLflow's server may have deleted the webhook, or another request while an event was recorded.
     """
     alive = select(webhooks.c.webhook_id).where(_ALIVE)
     return conn.execute(delete(deliveries).where(deliveries.c.webhook_id.not_in(alive))).rowcount

@@ -1,11 +1,10 @@
-"""Events of the registry, recorded as deliveries in the transaction that made the change.
+"""Records events of the registry as deliveries, in the transaction of the change itself.
 
-So what is committed is delivered, once at least, whatever happens to the service in between; and
-what is rolled back never is.
+A committed change is therefore delivered at least once, even if the service dies in between. A
+change that is rolled back is never delivered.
 """
 
 import datetime
-import time
 import uuid
 from collections.abc import Mapping
 from typing import Final
@@ -15,17 +14,18 @@ from sqlalchemy import Connection, insert, select
 from tandem_metadata.database.database import announce
 from tandem_metadata.database.tables.deliveries import deliveries
 from tandem_metadata.database.tables.webhooks import webhook_events, webhooks
+from tandem_shared.clock import now_ms
 from tandem_shared.wire import codec
 
 RECORDED: Final = "webhook deliveries"
-"""What is announced of a commit that holds deliveries."""
+"""The topic announced after a commit that recorded deliveries."""
 
 
 def record(conn: Connection, entity: str, action: str, data: Mapping[str, object]) -> None:
-    """Have every active webhook that waits for the event told, once the transaction is committed.
+    """Record a delivery to every active webhook that subscribes to the event.
 
-    `entity` and `action` are in lower case, as MLflow's tables and payloads have them:
-    `model_version`, `created`. One indexed statement when no webhook waits, else two.
+    `entity` and `action` are in lower case, as in MLflow's tables and payloads: `model_version`,
+    `created`. Takes one indexed statement if no webhook subscribes, else two.
     """
     events = webhook_events.c
     waiting = (
@@ -45,7 +45,7 @@ def record(conn: Connection, entity: str, action: str, data: Mapping[str, object
     if not waiting:
         return
     text = body(entity, action, data)
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     conn.execute(
         insert(deliveries),
         [
@@ -63,7 +63,7 @@ def record(conn: Connection, entity: str, action: str, data: Mapping[str, object
 
 
 def body(entity: str, action: str, data: Mapping[str, object]) -> str:
-    """What a receiver is sent of an event that happens now."""
+    """The JSON payload of an event that happens now."""
     return codec.encode_json(
         {
             "entity": entity,

@@ -1,17 +1,14 @@
-"""Webhooks: creating, reading, changing and deleting them.
-
-Secrets come encrypted, and go that way.
-"""
+"""Webhooks: creating, reading, updating and deleting them. Secrets here are always encrypted."""
 
 import re
-import time
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row, insert, select
 
 from tandem_metadata.database.tables.webhooks import webhook_events, webhooks
 from tandem_metadata.messages.webhooks import Webhook, WebhookEvent
@@ -21,6 +18,7 @@ from tandem_metadata.search.sql import page_token as tokens
 from tandem_metadata.search.sql.order import Ordering, missing_smallest, never_missing
 from tandem_metadata.store.dialect.in_list import among
 from tandem_metadata.store.webhooks import deliveries
+from tandem_shared.clock import now_ms
 from tandem_shared.errors import InvalidParameter, NotFound
 
 DESCRIPTION: Final = 1000
@@ -30,12 +28,12 @@ _DEFAULT_RESULTS: Final = 100
 _COLUMNS: Final = [column for column in webhooks.c if column is not webhooks.c.secret]
 
 Event = tuple[str, str]
-"""An entity and an action, by MLflow's names."""
+"""An entity and an action, with MLflow's names in upper case."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What to change of a webhook; None leaves as it is."""
+    """New values of a webhook's fields; None leaves a field unchanged."""
 
     name: str | None = None
     url: str | None = None
@@ -47,7 +45,7 @@ class Change:
 
 
 def check_name(name: str) -> None:
-    """Raise InvalidParameter for a name that no webhook may have."""
+    """Raise InvalidParameter for an invalid name."""
     if not _NAME.fullmatch(name):
         raise InvalidParameter(
             f"Invalid value {name[:100]!r} for parameter 'name': use 1 to 63 letters, digits, "
@@ -61,14 +59,14 @@ def check_description(description: str) -> None:
 
 
 def status_of(status: str | int | None) -> str | None:
-    """The name of a status in a request. Raises InvalidParameter."""
+    """The name of a request's status; None if it has none. Raises InvalidParameter."""
     return enums.name_of("status", status, STATUSES) if status not in (None, "") else None
 
 
 def event_of(field: str, event: WebhookEvent) -> Event:
-    """The entity and action of an event in a request.
+    """The entity and action of a request's event.
 
-    Raises InvalidParameter, naming the field, for one that never happens.
+    Raises InvalidParameter, naming the field, for a combination that never occurs.
     """
     entity = enums.name_of(f"{field}.entity", event.entity, ENTITIES)
     action = enums.name_of(f"{field}.action", event.action, ACTIONS)
@@ -81,9 +79,9 @@ def event_of(field: str, event: WebhookEvent) -> Event:
 
 
 def events_of(events: Sequence[WebhookEvent]) -> list[Event]:
-    """The entities and actions of the events in a request.
+    """The entities and actions of a request's events.
 
-    Raises InvalidParameter when there are none, and for one that never happens or is there twice.
+    Raises InvalidParameter for an empty list, a repeated event, and one that never occurs.
     """
     if not events:
         raise InvalidParameter("Parameter 'events' must hold an event at least.")
@@ -106,9 +104,9 @@ def create(
     secret: str | None,
     status: str,
 ) -> Webhook:
-    """Create a webhook of values that were checked; several may have one name."""
+    """Create a webhook from checked values; names need not be unique."""
     webhook_id = str(uuid.uuid4())
-    now = _now()
+    now = now_ms()
     conn.execute(
         insert(webhooks).values(
             webhook_id=webhook_id,
@@ -126,12 +124,12 @@ def create(
 
 
 def get(conn: Connection, webhook_id: str) -> Webhook:
-    """The webhook, unless it was deleted. Raises NotFound."""
+    """A webhook that is not deleted. Raises NotFound."""
     return _from_rows(conn, [_row(conn, webhook_id)])[0]
 
 
 def secret_of(conn: Connection, webhook_id: str) -> str | None:
-    """The encrypted secret of a webhook; None without one. Raises NotFound."""
+    """A webhook's encrypted secret; None if it has none. Raises NotFound."""
     secret: str | None = _row(conn, webhook_id, webhooks.c.secret).secret
     return secret
 
@@ -171,10 +169,10 @@ def find(
     return _from_rows(conn, page), token
 
 
-def change(conn: Connection, webhook_id: str, wanted: Change) -> Webhook:
-    """Change a webhook to values that were checked.
+def update(conn: Connection, webhook_id: str, wanted: Change) -> Webhook:
+    """Set a webhook's fields to checked values; raises NotFound.
 
-    What waits for a webhook that is now disabled is dropped. Raises NotFound.
+    Disabling a webhook deletes its waiting deliveries.
     """
     _row(conn, webhook_id, for_update=True)
     values: dict[str, object] = {
@@ -185,23 +183,23 @@ def change(conn: Connection, webhook_id: str, wanted: Change) -> Webhook:
     if wanted.secret is not None:
         values["secret"] = wanted.secret or None
     conn.execute(
-        update(webhooks)
+        sa.update(webhooks)
         .where(webhooks.c.webhook_id == webhook_id)
-        .values(last_updated_timestamp=_now(), **values)
+        .values(last_updated_timestamp=now_ms(), **values)
     )
     if wanted.events is not None:
-        conn.execute(delete(webhook_events).where(webhook_events.c.webhook_id == webhook_id))
+        conn.execute(sa.delete(webhook_events).where(webhook_events.c.webhook_id == webhook_id))
         _add_events(conn, webhook_id, wanted.events)
     if wanted.status == "DISABLED":
         deliveries.drop(conn, webhook_id)
     return get(conn, webhook_id)
 
 
-def remove(conn: Connection, webhook_id: str) -> None:
-    """Mark a webhook as deleted, and drop what waits for it. Raises NotFound."""
-    now = _now()
+def delete(conn: Connection, webhook_id: str) -> None:
+    """Mark a webhook as deleted and delete its waiting deliveries. Raises NotFound."""
+    now = now_ms()
     deleted = conn.execute(
-        update(webhooks)
+        sa.update(webhooks)
         .where(webhooks.c.webhook_id == webhook_id, webhooks.c.deleted_timestamp.is_(None))
         .values(deleted_timestamp=now, last_updated_timestamp=now)
     )
@@ -221,7 +219,7 @@ def _row(conn: Connection, webhook_id: str, *besides: Any, for_update: bool = Fa
 
 
 def _from_rows(conn: Connection, rows: Sequence[Row[Any]]) -> list[Webhook]:
-    """Webhooks for rows of the table, in their order, with their events by name."""
+    """Webhooks for rows of the table, in the same order, with their events sorted by name."""
     if not rows:
         return []
     columns = webhook_events.c
@@ -259,7 +257,3 @@ def _add_events(conn: Connection, webhook_id: str, events: Sequence[Event]) -> N
 
 def _not_found(webhook_id: str) -> NotFound:
     return NotFound(f"No webhook has the ID {webhook_id[:100]!r}.")
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
