@@ -1,8 +1,8 @@
-"""How large a query may be, before anything is spent on it, and how large its answer.
+"""Limits of a query's size, checked before it is validated, and of its answer's.
 
-Validation compares the selections of a level with each other, and execution repeats a fragment
-wherever it is spread: so a fragment counts at each place, and one that no operation spreads, or
-whose name another has, is refused here: nothing would bound its size.
+Validation compares all selections of a level with each other, and execution repeats a fragment at
+every spread. A fragment therefore counts at every spread. A fragment that no operation spreads, or
+that shares its name with another, is refused, because its size would not be limited.
 """
 
 from collections.abc import Mapping
@@ -28,19 +28,22 @@ MAX_DEPTH = 16
 """Levels of fields; MLflow's schema has 6, the usual introspection query asks for 15."""
 
 MAX_ROWS = 100_000
-"""Metrics, params, tags and the like that are read for an answer, once for each alias."""
+"""Rows (metrics, params, tags and others) read for an answer, counted for each alias."""
 MAX_FIELDS = 250_000
-"""Fields of an answer: two seconds' work. The web UI's charts ask for up to 200,000."""
+"""Fields of an answer, about two seconds of work. The web UI's charts need up to 200,000."""
 MAX_ANSWERED = 32 * 1024 * 1024
-"""Characters of an answer's strings; a dataset's profile may have millions."""
+"""Characters of all strings in an answer; one dataset's profile may have millions."""
 
 
 class TooMuch(BaseException):
-    """An answer grows beyond a limit. No Exception: that would be one field's error among many."""
+    """An answer exceeds a limit.
+
+    A BaseException, because graphql-core turns an Exception into the error of one field.
+    """
 
 
 class Execution(ExecutionContext):
-    """Executes a query for as long as its answer is within the limits; raises TooMuch."""
+    """Executes a query; raises TooMuch as soon as the answer exceeds a limit."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -63,7 +66,7 @@ class Execution(ExecutionContext):
 
 
 def too_much(limit: str) -> TooMuch:
-    """What ends a query whose answer would have more than a limit allows."""
+    """The exception for an answer that exceeds `limit`."""
     return TooMuch(
         f"The answer has more than {limit}; ask for fewer runs (maxResults), fields or aliases."
     )
@@ -71,18 +74,18 @@ def too_much(limit: str) -> TooMuch:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of what costs most a query may ask for."""
+    """The settings' limits of the costliest parts of a query."""
 
     root_fields: int
-    """Fields of all operations, each a search or a look-up of its own."""
+    """Root fields of all operations; each is a search or a look-up."""
     aliases: int
-    """Aliases on one level of one operation."""
+    """Aliases on one level of an operation."""
 
 
 def check(document: DocumentNode, limits: Limits) -> str | None:
-    """What of a query is too large, in a sentence, or None.
+    """A sentence that names the limit a query exceeds; None if it exceeds none.
 
-    Takes no more time than `MAX_SELECTIONS` allow, whatever the query.
+    `MAX_SELECTIONS` bounds the time that this takes, for any query.
     """
     fragments: dict[str, SelectionSetNode] = {}
     for definition in document.definitions:
@@ -119,10 +122,10 @@ def check(document: DocumentNode, limits: Limits) -> str | None:
 def _level(
     level: SelectionSetNode, fragments: Mapping[str, SelectionSetNode], spread: set[str], most: int
 ) -> tuple[list[FieldNode], int]:
-    """The fields of a level, those of its fragments among them, and how many selections that are.
+    """The fields of a level with its fragments expanded, and the number of selections.
 
-    Adds to `spread` the fragments it met. Stops at the first selection over `most`: fragments may
-    spread each other in a circle.
+    Adds the fragments to `spread`. Stops at the first selection beyond `most`, because fragments
+    may spread each other in a cycle.
     """
     fields: list[FieldNode] = []
     met = 0

@@ -1,7 +1,7 @@
-"""What resolves the schema's fields: the stores, through which REST answers too.
+"""Resolvers of the schema's fields, over the same store functions as REST.
 
-An operation takes the message of its REST twin, and so refuses what that refuses. What runs have
-logged is read when a field first asks for it, for all runs of an answer at once.
+An operation decodes the message of the REST request for the same task, so both refuse the same
+input. Data of runs is read when a field first needs it, for all runs of an answer at once.
 """
 
 import re
@@ -54,20 +54,20 @@ from tandem_shared.errors import NotFound
 from tandem_shared.wire import codec
 
 MAX_PAGE: Final = 1_000
-"""Runs or model versions in one answer; a field of a query costs far more here than in REST."""
+"""The largest page of runs or model versions. A field costs far more here than in REST."""
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Struct)
 ByRun = Mapping[str, Sequence[T]]
 Conn = Any
-"""A database connection, of which this package knows nothing but that stores take it."""
+"""A database connection; this package only hands it to stores."""
 Resolver = Callable[..., Any]
 
 _CAPITAL = re.compile("[A-Z]")
 
 
 class Reading:
-    """What one query reads with: a connection, and how many rows it may still read."""
+    """The state of one query: its connection, and the number of rows it may still read."""
 
     def __init__(self, conn: Conn) -> None:
         self.conn = conn
@@ -75,12 +75,12 @@ class Reading:
 
     @property
     def most(self) -> int:
-        """How many rows a statement may find: one more than are left, and it is too much."""
+        """The LIMIT of the next statement: one row more than are left, so that excess is seen."""
         return self._left + 1
 
     def count(self, found: ByRun[Any]) -> None:
-        """Count what was read for runs; raises TooMuch when that is more than was left."""
-        # The tags of datasets and versions are rows as well.
+        """Count the rows read for runs; raises TooMuch if more than `MAX_ROWS` were read."""
+        # Tags of datasets and versions are rows too.
         self._left -= sum(
             len(getattr(item, "tags", ())) or 1 for items in found.values() for item in items
         )
@@ -90,14 +90,14 @@ class Reading:
     def of(
         self, ids: Sequence[str], read: Callable[[Conn, Sequence[str], int], ByRun[T]]
     ) -> ByRun[T]:
-        """What `read` finds for the runs, counted."""
+        """The result of `read` for the runs; its rows are counted."""
         found = read(self.conn, ids, self.most)
         self.count(found)
         return found
 
 
 class RunPage:
-    """The runs of one answer; each property is read once, when it is first asked for."""
+    """The runs of one answer; each property reads the data of all runs once, on first access."""
 
     def __init__(self, reading: Reading, infos: Sequence[RunInfo]) -> None:
         self._reading = reading
@@ -151,7 +151,7 @@ class RunPage:
 
 @dataclass(frozen=True, slots=True)
 class PagedRun:
-    """A run of a page; it stands for its data, its inputs and its outputs too."""
+    """A run of a page. It is also the source of the types `data`, `inputs` and `outputs`."""
 
     info: RunInfo
     page: RunPage
@@ -173,7 +173,7 @@ class FoundRuns:
 
 
 def snake(name: str) -> str:
-    """`run_id` for `runId`: a field's name as messages have it."""
+    """The name of a field in messages: `run_id` for `runId`."""
     return _CAPITAL.sub(lambda capital: f"_{capital[0].lower()}", name)
 
 
@@ -188,7 +188,7 @@ def get_run(reading: Reading, request: GetRun) -> FoundRun:
     try:
         info = runs.info(reading.conn, run_id)
     except NotFound:
-        # By its last words the web UI tells a run that is missing from one that it cannot read.
+        # The web UI recognizes a missing run by the last words of this message.
         raise NotFound(f"A run with the ID {run_id[:100]!r} was not found") from None
     return FoundRun(RunPage(reading, [info]).runs()[0])
 
@@ -237,12 +237,12 @@ def metric_samples(
 
 
 def _page(max_results: int | None, most: int) -> int:
-    """The size of a page; raises InvalidParameter where REST does, whose pages may have `most`."""
+    """The page size, at most `MAX_PAGE`; raises InvalidParameter above `most`, as REST does."""
     return MAX_PAGE if max_results is None else min(check_max_results(max_results, most), MAX_PAGE)
 
 
 def _operation(of: type[R], run: Callable[[Reading, R], object]) -> Resolver:
-    """A field of Query or Mutation: `run`, with what it reads with and what the input says."""
+    """The resolver of a field of Query or Mutation: decodes the input to `of` and calls `run`."""
 
     def resolve(
         _root: None, info: GraphQLResolveInfo, input: Mapping[str, Any] | None = None
@@ -258,7 +258,7 @@ def _itself(source: object, _: GraphQLResolveInfo) -> object:
 
 
 def _of_page(name: str) -> Resolver:
-    """What the page has for its run under that name."""
+    """The resolver that returns the page's property `name` for the run."""
 
     def resolve(run: PagedRun, _: GraphQLResolveInfo) -> Any:
         return getattr(run.page, name).get(run.info.run_id, ())
@@ -271,7 +271,7 @@ def _experiment(run: PagedRun, _: GraphQLResolveInfo) -> Experiment | None:
 
 
 def _value(metric: Metric | MetricWithRunId, _: GraphQLResolveInfo) -> float | None:
-    """A metric's value; JSON has no infinities, for which MLflow has the largest doubles."""
+    """A metric's value. JSON has no infinities; MLflow sends the largest doubles instead."""
     if isinstance(metric.value, float):
         return metric.value
     limits = {"Infinity": sys.float_info.max, "-Infinity": -sys.float_info.max}
@@ -304,7 +304,7 @@ RESOLVERS: Final[Mapping[tuple[str, str], Resolver]] = {
     ("MlflowMetricExtension", "value"): _value,
     ("MlflowMetricWithRunId", "value"): _value,
 }
-"""Resolvers by type and field, for fields that are more than an attribute."""
+"""Resolvers by type and field, for fields that are not plain attributes."""
 
 SOURCES: Final[Mapping[str, type]] = {
     "MlflowGetExperimentResponse": GetExperimentResponse,
@@ -330,7 +330,7 @@ SOURCES: Final[Mapping[str, type]] = {
     "MlflowSearchDatasetsResponse": SearchDatasetsResponse,
     "MlflowDatasetSummary": DatasetSummary,
 }
-"""The class of each type's values, whose attributes its fields are."""
+"""The class of each type's values; the type's other fields are its attributes."""
 
 _METRIC_SOURCE: Final = frozenset({"datasetName", "datasetDigest", "modelId", "runId"})
 _API_ERROR: Final = frozenset({"apiError"})
@@ -350,4 +350,4 @@ NEVER_SET: Final[Mapping[str, frozenset[str]]] = {
     "MlflowModelParam": frozenset({"name", "value"}),
     "MlflowModelMetric": _METRIC_SOURCE | {"key", "value", "timestamp", "step"},
 }
-"""Fields of MLflow's schema that MLflow never fills."""
+"""Fields of MLflow's schema that MLflow's server never fills."""

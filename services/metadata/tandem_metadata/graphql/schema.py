@@ -1,4 +1,4 @@
-"""MLflow's GraphQL schema, joined to what resolves each of its fields."""
+"""MLflow's GraphQL schema, with a resolver for each field."""
 
 from importlib.resources import files
 from operator import attrgetter
@@ -16,10 +16,10 @@ from tandem_metadata.graphql.resolvers import NEVER_SET, RESOLVERS, SOURCES, Res
 
 
 def build() -> GraphQLSchema:
-    """The schema, each field with its resolver.
+    """Build the schema and attach a resolver to each field.
 
-    A field is resolved by its entry in `RESOLVERS`, or is the attribute of that name of its type's
-    class in `SOURCES`, or is empty because it is in `NEVER_SET`. Raises LookupError for any other.
+    A field has an entry in `RESOLVERS`, is empty by `NEVER_SET`, or is an attribute of its type's
+    class in `SOURCES`. Raises LookupError for any other field.
     """
     schema = build_schema(files(__package__).joinpath("schema.graphql").read_text("utf-8"))
     for name, kind in schema.type_map.items():
@@ -45,7 +45,7 @@ def _resolver(kind: str, field: str, of: GraphQLOutputType) -> Resolver:
 
 
 def _empty(of: GraphQLOutputType) -> object:
-    """What a field says that is not set: protobuf's default, as in MLflow."""
+    """The value of an unset field: protobuf's default, as in MLflow."""
     if is_list_type(of):
         return ()
     return {"String": "", "LongString": "0"}.get(get_named_type(of).name)

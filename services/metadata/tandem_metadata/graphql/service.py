@@ -1,4 +1,4 @@
-"""Answers GraphQL requests: parses, checks, executes, and tells faults of the query from others."""
+"""Answers GraphQL requests: parses, checks and executes queries, and sorts their errors."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ from tandem_metadata.graphql.resolvers import Reading
 from tandem_shared.errors import ApiError, InvalidParameter
 
 _REMEMBERED = 16
-"""Queries kept parsed; the web UI sends a handful, and each may hold a megabyte."""
+"""Parsed queries that are cached; the web UI sends a few, and each may take a megabyte."""
 
 
 class Answer(Struct):
-    """Answer to a GraphQL request; `errors` are plain sentences, as in MLflow."""
+    """Answer to a GraphQL request; `errors` are plain strings, as in MLflow."""
 
     data: Mapping[str, Any] | None
     errors: list[str] | None
@@ -36,14 +36,14 @@ class Answer(Struct):
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A parsed query, or what is wrong with it."""
+    """A parsed query and its errors."""
 
     document: DocumentNode
     errors: list[str]
 
 
 class GraphQL:
-    """The schema over a database; its methods may be called from several threads at once."""
+    """The schema over a database; thread-safe."""
 
     def __init__(self, database: Database, most: limits.Limits, *, introspection: bool) -> None:
         self._database = database
@@ -57,13 +57,12 @@ class GraphQL:
     def answer(
         self, query: str, variables: Mapping[str, Any] | None, operation: str | None
     ) -> Answer:
-        """What a query finds; `operation` names one of several in it.
+        """Execute a query; `operation` selects one of several operations in it.
 
-        A query that the schema or the limits do not allow, or whose answer they do not, has errors
-        and no data. A field that
-        names what does not exist, or whose input is refused, is null and has an error, while other
-        fields are answered. Raises InvalidParameter for what is no GraphQL or too long to be read,
-        Unavailable when the database is, and whatever else goes wrong in the service.
+        The answer has errors and no data if the schema or the limits do not allow the query, or its
+        answer exceeds a limit. A field with refused input, or of an unknown entity, is null and has
+        an error; the other fields are answered. Raises InvalidParameter for invalid GraphQL and for
+        a query that is too long, Unavailable if the database is, and any internal error.
         """
         prepared = self._prepared(query)
         if prepared.errors:
@@ -87,7 +86,7 @@ class GraphQL:
                 execution_context_class=limits.Execution,
             )
             assert isinstance(result, ExecutionResult)
-            # Inside: what the database's driver raised is translated there.
+            # Inside the block, which translates errors of the database's driver.
             return Answer(result.data, _sentences(result.errors or ()) or None)
 
     def _prepare(self, query: str) -> _Prepared:
@@ -108,19 +107,19 @@ class GraphQL:
 
 
 def _never(_: object) -> bool:
-    """Whether a value is awaitable: no resolver is asynchronous, and asking costs time."""
+    """No value is awaitable, because no resolver is asynchronous; the default check is slow."""
     return False
 
 
 def _of_query(error: GraphQLError) -> str:
-    """What is wrong with a query that the schema does not allow."""
-    if isinstance(error.original_error, ValueError):  # Python reads 4,300 digits at most
+    """The sentence for an error of validation."""
+    if isinstance(error.original_error, ValueError):  # int() accepts at most 4,300 digits
         return "The query holds a number with too many digits."
     return error.message
 
 
 def _sentences(errors: Iterable[GraphQLError]) -> list[str]:
-    """The messages of errors that the query caused; raises what is no fault of the query."""
+    """The messages of errors that the query caused; any other error is raised."""
     sentences = []
     for error in errors:
         cause = error.original_error

@@ -1,1 +1,1 @@
-"""Request and response messages of the REST API, one module a resource."""
+"""Request and response messages of the REST API, one module per resource."""

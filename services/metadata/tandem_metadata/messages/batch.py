@@ -1,4 +1,4 @@
-"""Messages of params, and of many metrics, params and tags in one request."""
+"""Messages of log-parameter, and of log-batch with its metrics, params and tags."""
 
 from msgspec import Struct
 

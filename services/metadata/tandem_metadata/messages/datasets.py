@@ -1,4 +1,4 @@
-"""Messages of datasets and models as inputs and outputs of runs."""
+"""Messages of datasets and logged models as inputs and outputs of runs."""
 
 from msgspec import Struct
 
@@ -44,14 +44,14 @@ class ModelOutput(Struct):
 
 
 class RunInputs(Struct, omit_defaults=True):
-    """What a run reads."""
+    """The inputs of a run."""
 
     dataset_inputs: list[DatasetInput] = []
     model_inputs: list[ModelInput] = []
 
 
 class RunOutputs(Struct, omit_defaults=True):
-    """What a run wrote."""
+    """The outputs of a run."""
 
     model_outputs: list[ModelOutput] = []
 

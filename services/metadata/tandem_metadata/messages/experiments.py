@@ -112,4 +112,4 @@ class DeleteExperimentTag(Struct):
 
 
 class Empty(Struct):
-    """The answer of requests that only change something."""
+    """The empty answer of writing requests."""

@@ -21,7 +21,7 @@ class LoggedModelParameter(Struct):
 
 
 class LoggedModelInfo(Struct, omit_defaults=True):
-    """What a logged model is; times count milliseconds since 1970."""
+    """The attributes and tags of a logged model; times are milliseconds since 1970."""
 
     model_id: str
     experiment_id: str
@@ -50,7 +50,7 @@ class LoggedModelMetric(Struct, omit_defaults=True):
 
 
 class LoggedModelData(Struct, omit_defaults=True):
-    """What was logged to a logged model."""
+    """The params and metrics of a logged model."""
 
     params: list[LoggedModelParameter] = []
     metrics: list[LoggedModelMetric] = []
@@ -85,11 +85,11 @@ class GetLoggedModel(Struct):
 
     model_id: Required
     allow_deleted: str = ""
-    """"true" in any case; all else counts as false, as in MLflow."""
+    """"true" in any case; any other value counts as false, as in MLflow."""
 
 
 class FinalizeLoggedModel(Struct):
-    """Request to change `logged-models/{model_id}`: the end of its upload."""
+    """Request to change `logged-models/{model_id}`: sets the status after its upload."""
 
     status: EnumValue
     model_id: str = ""
@@ -102,7 +102,7 @@ class DeleteLoggedModel(Struct):
 
 
 class SetLoggedModelTags(Struct):
-    """Request of `logged-models/{model_id}/tags`; of one key's several values the last counts."""
+    """Request of `logged-models/{model_id}/tags`; the last value of a repeated key counts."""
 
     model_id: str = ""
     tags: list[LoggedModelTag] = []
@@ -125,7 +125,7 @@ class LogLoggedModelParams(Struct):
 class SearchOrderBy(Struct):
     """A sort criterion of `logged-models/search`: an attribute, or `metrics.<key>`.
 
-    Of a metric only the values count that were logged with the dataset, if one is given.
+    If a dataset is given, only a metric's values logged with it count.
     """
 
     field_name: Required
@@ -135,7 +135,7 @@ class SearchOrderBy(Struct):
 
 
 class SearchDataset(Struct):
-    """A dataset to whose metrics a search looks; without a digest, any of that name."""
+    """A dataset that restricts a search's metrics; without a digest, any dataset of that name."""
 
     dataset_name: Required
     dataset_digest: str | None = None

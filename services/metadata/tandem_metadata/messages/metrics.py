@@ -1,7 +1,7 @@
-"""Messages of metrics: logging them one by one, reading their history.
+"""Messages of metrics: logging them, reading their history.
 
-Of these there are thousands in a message. They hold text and numbers only, so they are kept from
-Python's garbage collector, which would look through them again and again.
+A message may hold thousands of these structs. They hold only text and numbers, so `gc=False` saves
+the garbage collector from scanning them.
 """
 
 from msgspec import Struct
@@ -31,8 +31,8 @@ class MetricWithRunId(Struct, omit_defaults=True, gc=False):
 class LoggedMetric(Struct, gc=False):
     """A metric as a client logs it; `step` counts as 0 when it is not given.
 
-    `model_id` and the dataset's fields are accepted from current clients, which also repeat the id
-    of the run in each metric of a batch; nobody reads it there.
+    Current clients also send `model_id`, the dataset's fields, and in a batch the run's id for each
+    metric, which is ignored.
     """
 
     key: Required

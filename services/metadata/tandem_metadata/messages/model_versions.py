@@ -15,7 +15,7 @@ class ModelVersionTag(Struct):
 class ModelVersion(Struct, omit_defaults=True):
     """A version of a registered model in an answer; times count milliseconds since 1970.
 
-    The protocol also has the id, params and metrics of its logged model, which MLflow never fills.
+    MLflow's protocol also has the logged model's id, params and metrics, which it never fills.
     """
 
     name: str
@@ -60,7 +60,7 @@ class GetModelVersion(Struct):
 
 
 class UpdateModelVersion(Struct):
-    """Request of `model-versions/update`; without a description it has none afterwards."""
+    """Request of `model-versions/update`; without a description the old one is removed."""
 
     name: Required
     version: Required

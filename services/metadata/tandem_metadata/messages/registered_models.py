@@ -28,7 +28,7 @@ class RegisteredModel(Struct, omit_defaults=True):
     last_updated_timestamp: int | None = None
     description: str | None = None
     latest_versions: list[ModelVersion] = []
-    """The latest version of each stage, without aliases."""
+    """The latest version in each stage, without aliases."""
     tags: list[RegisteredModelTag] = []
     aliases: list[RegisteredModelAlias] = []
 
@@ -54,7 +54,7 @@ class GetRegisteredModel(Struct):
 
 
 class UpdateRegisteredModel(Struct):
-    """Request of `registered-models/update`; without a description it is emptied."""
+    """Request of `registered-models/update`; without a description the old one is removed."""
 
     name: Required
     description: str = ""
@@ -74,7 +74,7 @@ class DeleteRegisteredModel(Struct):
 
 
 class GetLatestVersions(Struct):
-    """Request of `registered-models/get-latest-versions`; without stages, of every stage."""
+    """Request of `registered-models/get-latest-versions`; no stages means every stage."""
 
     name: Required
     stages: list[str] = []

@@ -23,7 +23,7 @@ class RunTag(Struct, gc=False):
 
 
 class RunInfo(Struct, omit_defaults=True, gc=False):
-    """What a run is, without what it logged; times count milliseconds since 1970.
+    """The attributes of a run, without logged data; times are milliseconds since 1970.
 
     `run_uuid` repeats `run_id` for old clients.
     """
@@ -41,7 +41,7 @@ class RunInfo(Struct, omit_defaults=True, gc=False):
 
 
 class RunData(Struct, omit_defaults=True):
-    """The latest metrics, the params and the tags of a run, each by key."""
+    """The latest metrics, the params and the tags of a run."""
 
     metrics: list[Metric] = []
     params: list[Param] = []
@@ -81,7 +81,7 @@ class GetRun(Struct):
 
 
 class UpdateRun(Struct):
-    """Request of `runs/update`; what is not given stays as it is."""
+    """Request of `runs/update`; fields that are not given stay unchanged."""
 
     run_id: str | None = None
     run_uuid: str | None = None

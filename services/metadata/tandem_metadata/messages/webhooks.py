@@ -7,7 +7,7 @@ from tandem_shared.wire.codec import Int32, Required
 
 
 class WebhookEvent(Struct):
-    """What a webhook waits for, by MLflow's names: `MODEL_VERSION`, `CREATED`."""
+    """An event that a webhook subscribes to, by MLflow's names: `MODEL_VERSION`, `CREATED`."""
 
     entity: EnumValue
     action: EnumValue
@@ -58,7 +58,7 @@ class ListWebhooksResponse(Struct, omit_defaults=True):
 
 
 class OneWebhook(Struct):
-    """Request that only names a webhook, in its path."""
+    """Request that only names a webhook in its path."""
 
     webhook_id: str = ""
 
@@ -66,8 +66,8 @@ class OneWebhook(Struct):
 class UpdateWebhook(Struct):
     """Request of `PATCH webhooks/{webhook_id}`.
 
-    An empty name, URL or list of events counts as not given, as MLflow has it; an empty description
-    or secret removes it.
+    An empty name, URL or list of events counts as not given, as in MLflow. An empty description or
+    secret removes the old one.
     """
 
     webhook_id: str = ""
@@ -87,7 +87,7 @@ class TestWebhook(Struct):
 
 
 class WebhookTestResult(Struct, omit_defaults=True):
-    """How a test ended."""
+    """The result of testing a webhook."""
 
     success: bool
     response_status: int | None = None

@@ -1,1 +1,1 @@
-"""The web UI's files: which there are, in which compressed forms, and our additions to them."""
+"""The web UI's files: their compressed forms, our additions, and their security policy."""

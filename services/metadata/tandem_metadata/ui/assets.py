@@ -1,8 +1,7 @@
-"""A folder with a build of the web UI, looked through once, at start.
+"""A folder with a build of the web UI, scanned once at the start.
 
-Requests find files by name in a dict, so a path leads nowhere else. The files themselves stay on
-disk: 26 MB, or 13 MB compressed, are much for every worker, and the system's page cache holds what
-is asked for once for all of them.
+Requests look up files by name in a dict, so no path can leave the folder. The contents (26 MB, or
+13 MB compressed) stay on disk: the page cache holds them once for all workers.
 """
 
 import hashlib
@@ -17,7 +16,7 @@ from tandem_shared.settings import SettingsError
 
 PAGE = "index.html"
 HTML_ARTIFACT = "tandem-html-artifact.html"
-"""What shows HTML artifacts in a frame; it is sent with a policy of its own."""
+"""The page that shows HTML artifacts in a frame, under a policy of its own."""
 
 _SCRIPTS = {
     "tandem-defaults.js": "defaults.js",
@@ -25,14 +24,14 @@ _SCRIPTS = {
     "tandem-html-artifacts.js": "html_artifacts.js",
 }
 _ADDED = _SCRIPTS | {HTML_ARTIFACT: "html_artifact.html"}
-"""Our files among the build's, which has none of these names, and what they are called here."""
+"""Our additions: the names they are served by, which no build has, and their source files."""
 
 FOR_GOOD = "public, max-age=31536000, immutable"
 ASK_FIRST = "no-cache"
 
 _MOST_FILES = 10_000
 _MOST_BYTES = 1024**3
-"""A build has a tenth of them, with both codings."""
+"""A build with both codings has a tenth of these limits."""
 
 _SUFFIXES = {".br": "br", ".gz": "gzip"}
 _CONTENT_HASH = re.compile(r"\.([0-9a-f]{8,32})\.")
@@ -60,12 +59,12 @@ _MEDIA_TYPES = {
     ".webp": "image/webp",
     ".woff": "font/woff",
     ".woff2": "font/woff2",
-}  # fixed: the tables that Python's mimetypes reads differ between machines
+}  # not from Python's mimetypes, which reads tables that differ between machines
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A file in one coding."""
+    """A file in one content coding."""
 
     path: Path
     stat: os.stat_result
@@ -78,14 +77,14 @@ class Asset:
     media_type: str
     cache_control: str
     tag: str
-    """The same for the same content; each coding makes an ETag of its own of it."""
+    """A hash of the content; each coding's ETag is derived from it."""
     forms: Mapping[str, Form]
-    """By coding; `identity` is always among them."""
+    """By content coding; `identity` is always there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A small file that is held in memory."""
+    """A small file held in memory."""
 
     media_type: str
     content: bytes
@@ -93,13 +92,13 @@ class Document:
 
 
 class Assets:
-    """What a build of the UI consists of."""
+    """The files of a build of the UI."""
 
     def __init__(self, folder: str) -> None:
-        """Raises SettingsError when the folder is not a build."""
+        """Raises SettingsError if the folder is not a build."""
         root = Path(folder)
         try:
-            # First: what has none may be a whole system's files.
+            # First: a folder without the page may be a whole file system.
             page = _with_scripts(_page(root).read_bytes(), folder)
             self._files = {
                 path.relative_to(root).as_posix(): _asset(path)
@@ -109,9 +108,9 @@ class Assets:
         except OSError as error:
             raise _no_build(f"{error.filename} cannot be read: {error.strerror}") from error
         self.added = {name: _added(source) for name, source in _ADDED.items()}
-        """Our own files, by the names that they are served by."""
+        """Our additions, by the names they are served by."""
         self.page = _document(".html", page)
-        """The page of the UI, with our scripts loaded before the build's own."""
+        """The UI's page, which loads our scripts before the build's own."""
 
     def find(self, name: str) -> Asset | None:
         """A file by its path in the folder."""
@@ -146,7 +145,7 @@ def _asset(path: Path) -> Asset:
         if compressed.is_file():
             forms[coding] = Form(compressed, compressed.stat())
     hashed = _CONTENT_HASH.search(path.name)
-    if hashed:  # no need to read the file
+    if hashed:  # the name holds the hash, so the file need not be read
         return Asset(_media_type(path.suffix), FOR_GOOD, hashed[1], forms)
     return Asset(_media_type(path.suffix), ASK_FIRST, _tag(path.read_bytes()), forms)
 
@@ -160,7 +159,7 @@ def _with_scripts(page: bytes, folder: str) -> bytes:
     first = _SCRIPT.search(page)
     if first is None:
         raise _no_build(f"{folder}/{PAGE} loads no script")
-    # Deferred scripts run in their order, so ours are done before the build's begin.
+    # Deferred scripts run in order, so ours run before the build's.
     tags = "".join(
         f'<script defer="defer" src="static-files/{name}"></script>' for name in _SCRIPTS
     )

@@ -1,24 +1,24 @@
-"""Which compressed form of a file a client takes (RFC 9110, section 12.5.3)."""
+"""Negotiates the content coding of a file (RFC 9110, section 12.5.3)."""
 
 import re
 from collections.abc import Collection
 
 IDENTITY = "identity"
 PREFERENCE = ("br", "gzip", IDENTITY)
-"""The codings we have, the smallest first."""
+"""The content codings that files may have, the smallest first."""
 
 _ITEM = re.compile(r"\s*([!#$%&'*+.^_`|~\w-]+)\s*(?:;\s*q\s*=\s*([0-9.]+)\s*)?", re.ASCII)
 
 
 def choose(accept: str, available: Collection[str]) -> str:
-    """The coding to answer with: what `Accept-Encoding` weighs most, the smaller among equals.
+    """The available coding that `Accept-Encoding` prefers, of equal ones the smallest.
 
-    A client that says nothing gets the file as it is, and so does one that accepts none of what
-    there is: that is more use to it than an error.
+    `identity` is the answer to an empty header, and to one that accepts no available coding: the
+    file is more useful to the client than an error.
     """
     weights = dict(_weights(accept))
     others = weights.get("*", 0.0)
-    # Not named, the file as it is remains acceptable, but less than anything that is named.
+    # RFC 9110: identity is acceptable unless excluded; here it ranks below every named coding.
     weights.setdefault(IDENTITY, others or 1e-6)
     offered = [
         (weights.get(coding, others), -rank)

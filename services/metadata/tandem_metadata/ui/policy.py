@@ -1,4 +1,4 @@
-"""What the UI's pages, workers and frames may load and call."""
+"""The security policies of the UI: what its pages, workers and frames may load and call."""
 
 from urllib.parse import urlsplit
 
@@ -11,8 +11,8 @@ _IMAGES = "img-src 'self' data: blob:"
 _DIRECTIVES = (
     "default-src 'self'",
     # 'unsafe-eval': Plotly's WebGL plots, such as parallel coordinates, compile their drawing code
-    # by `new Function`. Without 'unsafe-inline' only scripts of this service run to begin with.
-    # Frames of what is no page of its own (blob:, data:, srcdoc) inherit this policy.
+    # by `new Function`. Only this service's scripts can start it: 'unsafe-inline' is missing.
+    # Frames with blob:, data: or srcdoc contents inherit this policy.
     "script-src 'self' 'unsafe-eval'",
     "style-src 'self' 'unsafe-inline'",
     _IMAGES,
@@ -27,7 +27,7 @@ _DIRECTIVES = (
 )
 _ANCESTORS = {"SAMEORIGIN": "frame-ancestors 'self'", "DENY": "frame-ancestors 'none'"}
 _IN_ARTIFACTS = {
-    # HTML artifacts draw by inline scripts; Bokeh's and Vega's compile code.
+    # HTML artifacts use inline scripts; Bokeh and Vega compile code.
     "script-src": "'unsafe-inline' 'unsafe-eval' data: blob:",
     "style-src": "'unsafe-inline' data: blob:",
     "img-src": "data: blob:",
@@ -35,18 +35,18 @@ _IN_ARTIFACTS = {
     "media-src": "data: blob:",
     "connect-src": "data: blob:",
 }
-"""What HTML artifacts may load besides what comes from the hosts that a setting names."""
+"""Sources of HTML artifacts beside `--html-artifact-hosts`."""
 
 
 def content_security_policy(settings: Settings, *, framed: bool = False) -> str:
     """The Content-Security-Policy header of the UI's files.
 
-    Who may frame them follows `--x-frame-options`; `framed` files may be framed by any page.
+    `--x-frame-options` decides which pages may frame them; any page may frame `framed` files.
     """
     directives = list(_DIRECTIVES)
-    if origin := _redirect_origin(settings):  # previews fetch artifacts, image grids show them
-        for led_there in (_CONNECT, _IMAGES):
-            directives[directives.index(led_there)] = f"{led_there} {origin}"
+    if origin := _redirect_origin(settings):  # for previews, and pictures of image grids
+        for redirected in (_CONNECT, _IMAGES):
+            directives[directives.index(redirected)] = f"{redirected} {origin}"
     if not framed and not settings.disable_security_middleware:
         if ancestors := _ANCESTORS.get(settings.x_frame_options.upper()):
             directives.append(ancestors)
@@ -54,11 +54,10 @@ def content_security_policy(settings: Settings, *, framed: bool = False) -> str:
 
 
 def html_artifact_policies(settings: Settings) -> dict[str, str]:
-    """The headers of the frame that shows HTML artifacts, and keep it from all else.
+    """The headers that isolate the frame of HTML artifacts.
 
-    Scripts of artifacts run, in an origin of their own: they have no part in this service's, its
-    cookies and its storage, and they reach no host, this service included, but those of
-    `--html-artifact-hosts`.
+    Scripts of artifacts run in an opaque origin, without this service's cookies and storage. They
+    reach only the hosts of `--html-artifact-hosts`, and not this service.
     """
     hosts = settings.html_artifact_hosts or ()
     directives = [
@@ -69,26 +68,25 @@ def html_artifact_policies(settings: Settings) -> dict[str, str]:
         "frame-src data: blob:",
         "form-action 'none'",
     ]
-    # The UI frames it, also when nobody may frame the UI.
+    # The UI must be able to frame this page even with X-Frame-Options DENY.
     if settings.x_frame_options.upper() in _ANCESTORS and not settings.disable_security_middleware:
         directives.append(_ANCESTORS["SAMEORIGIN"])
     policies = {CONTENT: "; ".join(directives)}
     if "*" not in hosts:
-        # What the other policy knows nothing of: WebRTC, and connections that browsers open ahead,
-        # as for addresses that the frame goes to.
+        # CSP does not cover WebRTC, preconnects and the frame's own navigation.
         patterns = " ".join(f'"{_pattern(host)}"' for host in hosts)
-        # Where redirects end, the other policy looks at.
+        # CSP checks the targets of redirects.
         redirects = "; redirects=allow" if hosts else ""
         policies["Connection-Allowlist"] = f"({patterns}){redirects}"
     return policies
 
 
 def _pattern(host: str) -> str:
-    """A host of a Content-Security-Policy as a URL pattern."""
+    """The URL pattern of a CSP host."""
     return host if "://" in host else f"*://{host}"
 
 
 def _redirect_origin(settings: Settings) -> str:
-    """The origin of `--redirect-artifacts-to`; "" for this service's own."""
+    """The origin of `--redirect-artifacts-to`; "" if it is this service's own."""
     parts = urlsplit(settings.redirect_artifacts_to or "")
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""

@@ -1,1 +1,1 @@
-"""Deliveries to webhooks: to whom, signed how, and when again."""
+"""Delivering webhooks: allowed targets, signatures, requests and retries."""

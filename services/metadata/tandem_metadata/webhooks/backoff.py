@@ -1,4 +1,4 @@
-"""When a delivery that failed is tried again."""
+"""The delay before a failed delivery is retried."""
 
 import random
 from dataclasses import dataclass
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Waiting times that double from one attempt to the next, in seconds."""
+    """Exponential backoff with jitter; all times are in seconds."""
 
     first: float = 1.0
     longest: float = 600.0
     longest_asked: float = 3600.0
-    """How long a receiver may ask to be left alone."""
+    """The longest `Retry-After` that is honoured."""
 
     def after(self, attempt: int, asked: float | None) -> float:
-        """Seconds to wait after that attempt, 1 being the first.
+        """Seconds to wait after an attempt, 1 being the first.
 
-        Half of the time is random, so that what failed together is not tried together. A receiver
-        that asked for more gets more.
+        Half of the time is random, so that deliveries that failed together are retried apart.
+        `asked` is the receiver's `Retry-After`; a longer one replaces the computed time.
         """
         time = min(self.longest, self.first * 2.0 ** min(attempt - 1, 60))
         return max(time * (0.5 + random.random() / 2), min(asked or 0.0, self.longest_asked))
 
     @property
     def most(self) -> float:
-        """Seconds that `after` never exceeds."""
+        """The largest result of `after`."""
         return max(self.longest, self.longest_asked)

@@ -1,8 +1,8 @@
-"""The background task that delivers: one in each worker process, all from the one table.
+"""The background task that sends webhook deliveries; one runs in each worker process.
 
-No request waits for it, and it waits for no receiver while it holds a connection to the database:
-it claims deliveries in a short transaction, sends them, and writes down what became of each in
-another one, in a thread and over a connection that no request uses.
+All tasks share one table as their queue. A task claims deliveries in a short transaction, sends
+them, and records each result in another transaction. It holds no database connection while it
+waits for a receiver, and uses a thread and a connection that no request uses.
 """
 
 import asyncio
@@ -32,14 +32,14 @@ from tandem_shared.errors import ApiError
 V = TypeVar("V")
 
 POLL_SECONDS: Final = 5.0
-"""How often to look for what other processes recorded, or left behind."""
+"""How often the table is read for deliveries of other processes."""
 
 _SWEEP_SECONDS: Final = 60.0
 _LEASE_MARGIN: Final = 30.0
-"""Seconds that a lease outlasts the longest attempt: clocks differ, and databases may be slow."""
+"""Seconds that a lease outlasts the longest attempt, for differing clocks and slow databases."""
 
 _LAST_SECONDS: Final = 1.0
-"""What attempts under way get when the service stops; they are made again at the next start."""
+"""Time for running attempts when the service stops; unfinished ones are repeated later."""
 
 _RELEASE_SECONDS: Final = 3.0
 _SHARE: Final = 4
@@ -63,13 +63,13 @@ _log = logging.getLogger("tandem.webhooks")
 
 
 class Delivery:
-    """Delivers what is recorded, from `start` until `stop`.
+    """Sends recorded deliveries, at least once each, from `start` until `stop`.
 
-    Once at least: a delivery is forgotten only after its receiver took it, and one that was being
-    made when a process died is made again after its lease. At most `webhook_delivery_max_workers`
-    attempts are made at once, a quarter of them to one receiver. Those whose last attempt failed
-    get one attempt each at a time, and half of all together: however many receivers hang, others
-    are still delivered to.
+    A delivery is deleted only after its receiver accepted it. If a process dies, its deliveries are
+    repeated when their leases end. At most `webhook_delivery_max_workers` attempts run at once, and
+    at most a quarter of them to one receiver. A receiver whose last attempt failed gets one attempt
+    at a time, and all such receivers together get half of the attempts. Receivers that hang
+    therefore cannot block the others.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Delivery:
         poll: float = POLL_SECONDS,
         lease: float | None = None,
     ) -> None:
-        """`lease` is in seconds; by default it outlasts the longest attempt."""
+        """`poll` and `lease` are in seconds; the default lease outlasts the longest attempt."""
         self._db = db
         self._sender = sender
         self._key = settings.webhook_secret_encryption_key
@@ -100,11 +100,11 @@ class Delivery:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to deliver, in the running event loop."""
+        """Start the task in the running event loop."""
         loop = asyncio.get_running_loop()
 
         def wake() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: the next start will see
+            with contextlib.suppress(RuntimeError):  # closed loop: the next start delivers
                 loop.call_soon_threadsafe(self._wake.set)
 
         self._wake = asyncio.Event()
@@ -114,12 +114,12 @@ class Delivery:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """End within seconds; what was not delivered is, after the next start."""
+        """Stop within seconds; unfinished deliveries are released for another worker."""
         if self._task is None or self._thread is None:
             return
         self._stopping = True
         self._wake.set()
-        # Not cancelled at once: what it claims at this moment must be given back.
+        # Not cancelled at once: a claim that is being made must be released below.
         await asyncio.wait([self._task, *self._attempts], timeout=_LAST_SECONDS)
         cut = {claimed.delivery_id: claimed.attempt for claimed in self._attempts.values()}
         ending = [self._task, *self._attempts]
@@ -151,7 +151,7 @@ class Delivery:
                     await self._wake.wait()
 
     async def _round(self) -> float:
-        """Begin all attempts that may begin now; returns for how long there is nothing to do."""
+        """Start all attempts that may start now; returns the seconds until the next round."""
         await self._sweep()
         while not self._stopping:
             waiting = await self._read(store.next_due)
@@ -172,7 +172,7 @@ class Delivery:
         return 0.0
 
     def _choose(self, due: Sequence[Waiting]) -> list[str]:
-        """Which of the deliveries, one for each webhook, may begin beside those under way."""
+        """The ids of due deliveries, one a webhook, that fit beside the running attempts."""
         busy = Counter(claimed.webhook_id for claimed in self._attempts.values())
         free = self._slots - busy.total()
         free_to_failing = max(1, self._slots // 2) - sum(busy[each] for each in self._failing)
@@ -188,7 +188,7 @@ class Delivery:
         return chosen
 
     def _forget_failures(self, waiting: Sequence[Waiting]) -> None:
-        """Keep only those of webhooks for which something waits or is under way."""
+        """Drop failing webhooks that have neither a waiting delivery nor a running attempt."""
         self._failing &= {each.webhook_id for each in waiting} | {
             claimed.webhook_id for claimed in self._attempts.values()
         }
@@ -197,14 +197,14 @@ class Delivery:
         self._attempts.pop(attempt, None)
         self._wake.set()
         if not attempt.cancelled() and (error := attempt.exception()):
-            # It stays leased, and is made again afterwards.
+            # The delivery stays leased and is repeated when the lease ends.
             known = isinstance(error, ApiError)
             level = logging.WARNING if known else logging.ERROR
             told = "an attempt to deliver could not be recorded: %s"
             _log.log(level, told, error, exc_info=None if known else error)
 
     async def _attempt(self, claimed: Claimed) -> None:
-        """Send one delivery and write down what became of it."""
+        """Send one delivery and record the result."""
         reason, passing, asked = "", True, None
         with IN_FLIGHT.track_inprogress(), DURATION.time():
             try:
@@ -253,9 +253,9 @@ class Delivery:
         return await self._sender.post(claimed.url, headers, body)
 
     async def _sweep(self) -> None:
-        """Now and then, forget deliveries to webhooks that are gone, and mend times of due.
+        """Every minute, delete deliveries to deleted webhooks and correct due times.
 
-        The wall clock may have been ahead when a time of due was written, by hours or years.
+        A due time far in the future was written while a wall clock was wrong.
         """
         began = time.monotonic()
         if self._swept is not None and began < self._swept + _SWEEP_SECONDS:

@@ -1,4 +1,4 @@
-"""What a receiver is sent to test it: the data of an event of each kind, with MLflow's fields."""
+"""Example data of each kind of event, with MLflow's fields, for testing a webhook."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,8 +1,8 @@
-"""Which addresses are of the open internet, by IANA's registries.
+"""Public IP addresses, by IANA's registries.
 
-The tables are kept here because those of Python's `ipaddress` differ from version to version.
-Sources, as of November 2026: the IANA IPv4 and IPv6 Special-Purpose Address Registries, and for
-IPv6 the Global Unicast Address Assignments, all of which lie in 2000::/3.
+The tables are copied because those of Python's `ipaddress` differ between versions. Sources, as of
+November 2026: the IANA IPv4 and IPv6 Special-Purpose Address Registries, and the IPv6 Global
+Unicast Address Assignments, all of which lie in 2000::/3.
 """
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -47,7 +47,7 @@ _NAT64: Final = IPv6Network("64:ff9b::/96")
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the open internet, also when it wraps an IPv4 address."""
+    """Whether an address is public; an IPv6 address that wraps an IPv4 one counts as that one."""
     if isinstance(address, IPv6Address):
         if (wrapped := _wrapped(address)) is not None:
             return is_public(wrapped)
@@ -56,7 +56,7 @@ def is_public(address: Address) -> bool:
 
 
 def _wrapped(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that packets to an IPv6 address end up at."""
+    """The IPv4 address that a NAT64, mapped or 6to4 address wraps; else None."""
     if address in _NAT64:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour

@@ -1,4 +1,4 @@
-"""The secrets of webhooks as they are kept: Fernet tokens, as MLflow's servers keep them."""
+"""Encrypts the secrets of webhooks as Fernet tokens, like MLflow's server."""
 
 from typing import Final
 
@@ -7,20 +7,20 @@ from cryptography.fernet import Fernet, InvalidToken
 from tandem_shared.errors import InvalidParameter
 
 MAX_BYTES: Final = 687
-"""Of a secret in UTF-8: its token has 1000 characters at most, as the column holds."""
+"""The longest secret in UTF-8; its token just fits into the column's 1000 characters."""
 
 _VARIABLE: Final = "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY"
 
 
 class Unreadable(Exception):
-    """A secret that the key of the settings does not open; the message says what to set."""
+    """The settings' key does not decrypt a secret; the message says what to set."""
 
 
 def seal(secret: str, key: str | None) -> str:
-    """The token to keep.
+    """The token of a secret, to be stored.
 
-    Raises InvalidParameter without a key: one that is made up, as MLflow's server does then, would
-    be gone with the process, and the secret with it.
+    Raises InvalidParameter without a key, and for a secret that is too long. MLflow's server makes
+    a random key then, which is lost with the process, and the secret with it.
     """
     if not key:
         raise InvalidParameter(

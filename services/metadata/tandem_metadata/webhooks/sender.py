@@ -1,6 +1,7 @@
-"""One attempt to deliver: a POST that follows no redirect, trusts no proxy and ends in time."""
+"""Sends one delivery: a POST without redirects and proxies, and with a time limit."""
 
 import asyncio
+import base64
 import contextlib
 import datetime
 import email.utils
@@ -20,36 +21,36 @@ _RETRY_AFTER_STATUSES: Final = frozenset({413, 429, 503})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a receiver answered."""
+    """A receiver's answer."""
 
     status: int
     body: str
-    """Its first characters, where they were asked for."""
+    """The start of the body, if it was asked for."""
     retry_after: float | None
-    """Seconds that the receiver asks to be left alone for."""
+    """Seconds of the `Retry-After` header."""
 
     @property
     def accepted(self) -> bool:
-        """Whether the delivery is done."""
+        """Whether the receiver accepted the delivery."""
         return 200 <= self.status < 300
 
     @property
     def passing(self) -> bool:
-        """Whether another attempt may end better."""
+        """Whether a retry may succeed."""
         return self.status == 429 or self.status >= 500
 
 
 class Unreachable(Exception):
-    """There was no answer; the message says why without repeating the URL."""
+    """No answer came; the message says why, without the URL, which may hold a token."""
 
     def __init__(self, message: str, *, passing: bool = True) -> None:
         super().__init__(message)
         self.passing = passing
-        """Whether another attempt may end better."""
+        """Whether a retry may succeed."""
 
 
 class Sender:
-    """Sends requests to receivers, each over a connection of its own."""
+    """Sends requests to receivers, each over a new connection."""
 
     def __init__(self, policy: Policy, seconds: float) -> None:
         self._policy = policy
@@ -58,9 +59,9 @@ class Sender:
     async def post(
         self, url: str, headers: Mapping[str, str], body: bytes, *, read: int = 0
     ) -> Answer:
-        """Send a body and return the answer with `read` bytes of its own, which may be cut.
+        """Send a body; returns the answer with at most `read` bytes of its body.
 
-        Raises Unreachable when no answer came within the time of the settings.
+        Raises Unreachable if the URL is not allowed, or no answer comes within the time limit.
         """
         try:
             async with asyncio.timeout(self._seconds):
@@ -88,8 +89,8 @@ class Sender:
             )
         host = parsed.netloc.decode("ascii")
         sent = {"Host": host, "User-Agent": "tandem-metadata", "Accept": "*/*", **headers}
-        if parsed.userinfo:  # of a webhook that MLflow's server took
-            sent |= _basic(parsed)
+        if parsed.userinfo:  # only in webhooks that MLflow's server created
+            sent["Authorization"] = _basic(parsed)
         pool = httpcore.AsyncConnectionPool(
             ssl_context=self._tls if parsed.scheme == "https" else None,
             max_keepalive_connections=0,
@@ -110,7 +111,7 @@ class Sender:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        # Made when it is first needed: reading the authorities' certificates takes a while.
+        # Lazy: loading the CA certificates is slow.
         return httpx.create_ssl_context()
 
 
@@ -118,14 +119,12 @@ def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
-def _basic(url: httpx.URL) -> dict[str, str]:
-    request = httpx.Request("POST", url)
-    flow = httpx.BasicAuth(url.username, url.password).sync_auth_flow(request)
-    return {"Authorization": next(flow).headers["Authorization"]}
+def _basic(url: httpx.URL) -> str:
+    return f"Basic {base64.b64encode(f'{url.username}:{url.password}'.encode()).decode()}"
 
 
 async def _beginning(response: httpcore.Response, limit: int) -> str:
-    """Up to `limit` bytes of the body; those that are no UTF-8 are replaced."""
+    """At most `limit` bytes of the body as text; invalid UTF-8 is replaced."""
     body = bytearray()
     if limit:
         with contextlib.suppress(httpcore.ProtocolError, httpcore.NetworkError):
@@ -137,7 +136,7 @@ async def _beginning(response: httpcore.Response, limit: int) -> str:
 
 
 def _retry_after(response: httpcore.Response) -> float | None:
-    """The header's seconds, or those until its date; None where it does not count."""
+    """Seconds of `Retry-After`, or until its date; None without a valid header."""
     if response.status not in _RETRY_AFTER_STATUSES:
         return None
     values = [value for name, value in response.headers if name.lower() == b"retry-after"]

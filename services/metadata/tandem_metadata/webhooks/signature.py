@@ -1,7 +1,8 @@
-"""The headers of a delivery, with the signature by which a receiver knows who sent it.
+"""The headers of a delivery, with a signature that proves the sender.
 
-As MLflow documents: HMAC-SHA256 over `<delivery id>.<timestamp>.<body>` with the webhook's secret,
-in base64 behind `v1,`. The id is the same at every attempt of a delivery, the time is not.
+MLflow documents the signature: `v1,` and base64 of HMAC-SHA256 over
+`<delivery id>.<timestamp>.<body>` with the webhook's secret. All attempts of a delivery have the
+same id, but different timestamps.
 """
 
 import base64
@@ -15,7 +16,7 @@ TIMESTAMP: Final = "X-MLflow-Timestamp"
 
 
 def headers(delivery_id: str, now: int, body: bytes, secret: str | None) -> dict[str, str]:
-    """The headers of an attempt made at `now`, seconds since 1970; unsigned without a secret."""
+    """The headers of an attempt at `now`, in seconds since 1970; unsigned without a secret."""
     made = {
         "Content-Type": "application/json",
         DELIVERY_ID: delivery_id,

@@ -1,8 +1,8 @@
-"""Where deliveries may go: to which URLs, and to which addresses behind their names.
+"""Checks the URLs of webhooks and the addresses that their hosts resolve to (SSRF).
 
-Who may create webhooks chooses what this service connects to, from inside its network. So a URL is
-checked when it is given, for a good answer; and the address is checked again at each connection,
-of which it then is the address: what a name resolves to may change in between.
+Any client that creates a webhook chooses an address that this service connects to from inside its
+network. A URL is checked when it is given, so that the client gets a clear error. The address is
+checked again at each connection, and that address is used: DNS answers may change in between.
 """
 
 import asyncio
@@ -23,32 +23,33 @@ from tandem_shared.errors import InvalidParameter
 
 MAX_URL: Final = 500
 _NOT_IN_URLS: Final = re.compile(r"[\s\x00-\x20\x7f-\x9f\\]")
-"""What RFC 3986 has in no URL, and programs read in different ways."""
+"""Characters that RFC 3986 does not allow and that parsers treat differently."""
 _RESOLVE_SECONDS: Final = 5.0
 _RESOLUTIONS: Final = 32
-"""Names looked up at once; a thread that waits for a name server cannot be stopped."""
+"""Concurrent DNS look-ups; a thread that waits for a name server cannot be stopped."""
 
 
 class Forbidden(Exception):
-    """The host has an address that deliveries must not go to."""
+    """The host has an address that the policy forbids."""
 
 
 class Unresolved(OSError):
-    """The host has no address, or no name server said so in time."""
+    """The host has no address, or the look-up took too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the settings allow."""
+    """The schemes and addresses that the settings allow."""
 
     schemes: tuple[str, ...]
     allow_private: bool
 
 
 def parse(url: str, policy: Policy) -> httpx.URL:
-    """The parts of a URL that a webhook may have, its host still unresolved.
+    """Parse a webhook's URL without resolving its host.
 
-    Raises InvalidParameter, which does not repeat the URL: it may hold a token.
+    Raises InvalidParameter for a URL that is not allowed. The error does not repeat the URL, which
+    may hold a token.
     """
     if len(url) > MAX_URL:
         raise InvalidParameter(
@@ -82,11 +83,11 @@ def parse(url: str, policy: Policy) -> httpx.URL:
 
 
 async def check(url: str, policy: Policy) -> None:
-    """Raise InvalidParameter, saying why, for a URL that deliveries cannot or must not go to."""
+    """Raise InvalidParameter for a URL that is not allowed or whose host is not."""
     parsed = parse(url, policy)
     if policy.allow_private:
         return
-    host = parsed.raw_host.decode("ascii")  # parsed.host fails for an IDNA label that is none
+    host = parsed.raw_host.decode("ascii")  # parsed.host fails for an invalid IDNA label
     try:
         await addresses(host, policy)
     except Forbidden:
@@ -101,7 +102,7 @@ async def check(url: str, policy: Policy) -> None:
 async def addresses(host: str, policy: Policy) -> list[str]:
     """The addresses of a host, in the order to try them.
 
-    Raises Unresolved, and Forbidden when one of them is not public and the policy asks for that.
+    Raises Unresolved, and Forbidden if any address is not public and the policy requires it.
     """
     found = await _resolve(host)
     if not policy.allow_private and not all(is_public(ipaddress.ip_address(ip)) for ip in found):
@@ -113,9 +114,9 @@ _resolving = threading.BoundedSemaphore(_RESOLUTIONS)
 
 
 async def _resolve(host: str) -> list[str]:
-    """In a thread of its own: those that the event loop lends are needed elsewhere.
+    """Resolve a host in a new thread; raises Unresolved after `_RESOLVE_SECONDS`.
 
-    A name server may keep it waiting longer than anybody waits for it.
+    A slow name server can block the thread for longer, so it must not be one of the loop's pool.
     """
     with contextlib.suppress(ValueError):
         return [str(ipaddress.ip_address(host))]
@@ -140,7 +141,7 @@ async def _resolve(host: str) -> list[str]:
             error = Unresolved(f"the host {host} has no address")
         finally:
             _resolving.release()
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(resolve, found, error)
 
     if not _resolving.acquire(blocking=False):
@@ -154,10 +155,7 @@ async def _resolve(host: str) -> list[str]:
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Connects to hosts by addresses that were checked, and to those very addresses.
-
-    TLS is above it and still verifies the host's name.
-    """
+    """Connects to a host by the addresses that were checked; TLS still verifies the host's name."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -171,7 +169,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """As httpcore has it; raises Forbidden besides."""
+        """Connect as in httpcore; also raises Forbidden."""
         try:
             found = await addresses(host, self._policy)
         except Unresolved as error:
@@ -187,5 +185,5 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         raise failure
 
     async def sleep(self, seconds: float) -> None:
-        """As httpcore has it."""
+        """Sleep as in httpcore."""
         await self._plain.sleep(seconds)
