@@ -1,4 +1,4 @@
-"""Webhooks and what waits for them, put into the tables by hand."""
+"""Inserts webhooks and deliveries directly into the tables."""
 
 import uuid
 from typing import Any

@@ -1,4 +1,4 @@
-"""GraphQL asked in-process as the web UI asks it, over what REST has stored."""
+"""An in-process client that sends the web UI's GraphQL queries, over data stored by REST."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ _QUERIES = Path(__file__).parents[1] / "queries"
 GET_EXPERIMENT = (_QUERIES / "get_experiment.graphql").read_text()
 GET_RUN = (_QUERIES / "get_run.graphql").read_text()
 SEARCH_RUNS = (_QUERIES / "search_runs.graphql").read_text()
-"""Queries as the web UI of MLflow 3.17.2 sends them; the last is in its scripts only."""
+"""Queries of MLflow 3.17.2's web UI; the last one is in its scripts, but never sent."""
 
 _ENDPOINTS = [
     *experiments.ENDPOINTS,
@@ -43,14 +43,14 @@ _ENDPOINTS = [
 
 
 class Api:
-    """Asks by GraphQL; fills by REST."""
+    """Reads by GraphQL and writes by REST."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         context = Context(settings, database)
         self.http = TestClient(Router([*bind(context, _ENDPOINTS), *graphql.routes(context)]))
 
     def ask(self, query: str, operation: str | None = None, **variables: Any) -> Any:
-        """The whole answer, which must be 200."""
+        """The whole answer, whose status must be 200."""
         body = {"operationName": operation, "variables": variables, "query": query}
         answer = self.http.post("/graphql", json=body)
         assert answer.status_code == 200, answer.text
@@ -64,7 +64,7 @@ class Api:
         return answer["data"]
 
     def refused(self, query: str, **variables: Any) -> str:
-        """The sentence with which nothing was answered."""
+        """The only error of an answer without data."""
         answer = self.ask(query, **variables)
         assert answer["data"] is None
         (sentence,) = answer["errors"]
@@ -83,7 +83,7 @@ class Api:
         return str(run["info"]["run_id"])
 
     def fill(self, run_id: str) -> None:
-        """Log one of everything, and make a model version of it."""
+        """Log one of each kind of data, and make a model version of it."""
         self.post("runs/log-metric", run_id=run_id, key="loss", value=0.5, timestamp=7, step=2**40)
         self.post("runs/log-parameter", run_id=run_id, key="lr", value="0.1")
         self.post("runs/set-tag", run_id=run_id, key="t", value="v")
@@ -103,7 +103,7 @@ class Api:
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
-    """The SQL statements that are executed meanwhile."""
+    """Collects the SQL statements that are executed within."""
     seen: list[str] = []
 
     def note(*arguments: Any) -> None:

@@ -1,4 +1,4 @@
-"""The endpoints of logged models and of what logs to them, asked in-process as a client asks."""
+"""An in-process client of the endpoints of logged models and of logging to them."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ MODELS = "logged-models"
 
 
 class Api:
-    """Requests as plain dicts; all but `ask` and `refused` insist on status 200."""
+    """Requests with plain dicts; all but `ask` and `refused` require status 200."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._client = TestClient(Router(bind(Context(settings, database), _ENDPOINTS)))
@@ -40,7 +40,7 @@ class Api:
         return found
 
     def refused(self, method: str, path: str, body: object = None, **query: str) -> Json:
-        """The refusal's fields, with its status."""
+        """The fields of a refusal and its status."""
         status, answer = self.ask(method, path, body, **query)
         assert set(answer) == {"error_code", "message"}, answer
         return {"status": status, **answer}

@@ -1,4 +1,4 @@
-"""The endpoints of the model registry, asked in-process as a client asks them."""
+"""An in-process client of the model registry's endpoints."""
 
 import json
 import uuid
@@ -44,14 +44,14 @@ _METHODS = {
 
 
 class Registry:
-    """Sends requests; what returns a body insists on status 200."""
+    """Sends requests; methods that return a body require status 200."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self.database = database
         self._client = TestClient(Router(bind(Context(settings, database), ENDPOINTS)))
 
     def ask(self, path: str, method: str = "", **fields: Any) -> tuple[int, Any]:
-        """The status and the body; the method is the path's own unless it is given."""
+        """The status and the body; `method` defaults to the endpoint's own."""
         method = method or _METHODS.get(path, "POST")
         url = f"/api/2.0/mlflow/{path}"
         if method == "GET":
@@ -151,7 +151,7 @@ class Registry:
             )
 
     def subscribe(self, *events: tuple[str, str]) -> None:
-        """Have a webhook wait for events, each an entity and an action."""
+        """Create a webhook that subscribes to events, each an entity and an action."""
         webhook = uuid.uuid4().hex
         with self.database.write() as conn:
             conn.execute(
@@ -165,7 +165,7 @@ class Registry:
             )
 
     def recorded(self) -> list[tuple[str, Any]]:
-        """What webhooks will be told, in any order: `entity.action` and the data."""
+        """The recorded deliveries in any order: `entity.action` and the data."""
         with self.database.read() as conn:
             bodies = conn.execute(select(deliveries.c.body)).scalars().all()
         events = [json.loads(body) for body in bodies]

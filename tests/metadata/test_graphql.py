@@ -1,4 +1,4 @@
-"""What GraphQL answers, over HTTP and on both databases."""
+"""Answers of GraphQL, over HTTP and on both databases."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def api(settings: Settings, database: Database) -> Api:
     return Api(settings, database)
 
 
-def test_the_header_of_an_experiment(api: Api) -> None:
+def test_graphql_answers_the_uis_experiment_query(api: Api) -> None:
     tag = {"key": "team", "value": "ops"}
     experiment_id = api.experiment("alpha", tags=[tag], artifact_location="s3://b/p")
     answer = api.data(GET_EXPERIMENT, input={"experimentId": experiment_id})
@@ -43,7 +43,7 @@ def test_the_header_of_an_experiment(api: Api) -> None:
     }
 
 
-def test_the_page_of_a_run(api: Api) -> None:
+def test_graphql_answers_the_uis_run_query(api: Api) -> None:
     experiment_id = api.experiment("alpha", artifact_location="s3://b/p")
     run_id = api.run(experiment_id, run_name="first", start_time=123, user_id="bob")
     api.fill(run_id)
@@ -137,7 +137,7 @@ def test_the_page_of_a_run(api: Api) -> None:
     }
 
 
-def test_what_a_run_does_not_have_is_empty_as_protobuf_has_it(api: Api) -> None:
+def test_graphql_unset_fields_of_a_run_are_protobufs_defaults(api: Api) -> None:
     run_id = api.run()
     run = api.data(GET_RUN, data={"runUuid": run_id})["mlflowGetRun"]["run"]
     assert (run["info"]["endTime"], run["info"]["userId"]) == ("0", "")
@@ -152,7 +152,7 @@ def test_what_a_run_does_not_have_is_empty_as_protobuf_has_it(api: Api) -> None:
     ("logged", "shown"),
     [("NaN", None), ("Infinity", _MAX), ("-Infinity", -_MAX), (3, 3.0), (-0.0, -0.0)],
 )
-def test_a_metric_is_a_number_or_null(api: Api, logged: Any, shown: float | None) -> None:
+def test_graphql_metric_is_a_number_or_null(api: Api, logged: Any, shown: float | None) -> None:
     run_id = api.run()
     api.post("runs/log-metric", run_id=run_id, key="m", value=logged, timestamp=1)
     query = """query ($id: String) {
@@ -166,7 +166,7 @@ def test_a_metric_is_a_number_or_null(api: Api, logged: Any, shown: float | None
     assert found["mlflowGetMetricHistoryBulkInterval"]["metrics"] == [{"value": shown}]
 
 
-def test_samples_of_a_metric(api: Api) -> None:
+def test_graphql_samples_a_metrics_history(api: Api) -> None:
     ids = [api.run(), api.run()]
     for run_id in ids:
         for step in range(10):
@@ -200,7 +200,7 @@ def test_samples_of_a_metric(api: Api) -> None:
 
 
 @pytest.mark.parametrize("operation", ["query", "mutation"])
-def test_runs_are_searched_by_pages(api: Api, operation: str) -> None:
+def test_graphql_searches_runs_by_pages(api: Api, operation: str) -> None:
     first, second = api.experiment("one"), api.experiment("two")
     ids = [api.run(experiment, start_time=at) for at, experiment in enumerate((first, second), 1)]
     deleted = api.run(first, start_time=3)
@@ -230,7 +230,7 @@ def test_runs_are_searched_by_pages(api: Api, operation: str) -> None:
     assert data["pageToken"] == ""
 
 
-def test_a_page_holds_no_more_than_it_may(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_graphql_page_size_is_limited(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolvers, "MAX_PAGE", 1)
     for _ in range(2):
         api.fill(api.run())
@@ -250,7 +250,7 @@ def test_a_page_holds_no_more_than_it_may(api: Api, monkeypatch: pytest.MonkeyPa
         assert found["mlflowSearchModelVersions"]["nextPageToken"]
 
 
-def test_model_versions_are_searched(api: Api) -> None:
+def test_graphql_searches_model_versions(api: Api) -> None:
     run_id = api.run()
     api.fill(run_id)
     query = """query ($data: MlflowSearchModelVersionsInput) {
@@ -290,7 +290,7 @@ def test_model_versions_are_searched(api: Api) -> None:
     assert api.data("{ mlflowSearchModelVersions { nextPageToken } }")
 
 
-def test_datasets_are_searched_by_a_mutation_as_in_mlflow(api: Api) -> None:
+def test_graphql_searches_datasets_by_a_mutation_as_in_mlflow(api: Api) -> None:
     api.fill(api.run())
     query = """mutation {
         mlflowSearchDatasets(input: {experimentIds: ["0"]}) {
@@ -307,7 +307,7 @@ def test_datasets_are_searched_by_a_mutation_as_in_mlflow(api: Api) -> None:
     }
 
 
-def test_what_is_not_asked_for_is_not_read(api: Api) -> None:
+def test_graphql_reads_only_the_fields_asked_for(api: Api) -> None:
     run_id = api.run()
     api.fill(run_id)
     parts = {
@@ -329,11 +329,11 @@ def test_what_is_not_asked_for_is_not_read(api: Api) -> None:
         assert len(seen) == 1 + more, f"{part}: {seen}"
 
 
-def test_many_runs_are_read_by_as_many_statements_as_one(api: Api) -> None:
+def test_graphql_reads_many_runs_by_as_many_statements_as_one(api: Api) -> None:
     experiment_ids = [api.experiment(name) for name in ("a", "b")]
     for experiment_id in (*experiment_ids, *experiment_ids):
         api.fill(api.run(experiment_id))
-    api.data(SEARCH_RUNS, data={"experimentIds": experiment_ids})  # looks for indexes, once
+    api.data(SEARCH_RUNS, data={"experimentIds": experiment_ids})  # the first search reads indexes
     counts = []
     for most in (1, 4):
         data = {"experimentIds": experiment_ids, "maxResults": most}
@@ -345,7 +345,7 @@ def test_many_runs_are_read_by_as_many_statements_as_one(api: Api) -> None:
     assert counts == [10, 10]
 
 
-def test_what_is_not_found_is_null_beside_what_is(api: Api) -> None:
+def test_graphql_unknown_entities_are_null_beside_known_ones(api: Api) -> None:
     run_id = api.run()
     query = """query ($id: String, $experiment: String) {
         lost: mlflowGetRun(input: {runId: "lost"}) { run { info { runId } } }
@@ -384,7 +384,7 @@ def test_what_is_not_found_is_null_beside_what_is(api: Api) -> None:
         ('mlflowGetMetricHistoryBulkInterval(input: {runIds: ["a"]})', "'metric_key'"),
     ],
 )
-def test_what_rest_refuses_is_refused(api: Api, field: str, named: str) -> None:
+def test_graphql_refuses_the_input_that_rest_refuses(api: Api, field: str, named: str) -> None:
     answer = api.ask(f"{{ {field} {{ __typename }} }}")
     assert answer["data"] == {field.partition("(")[0]: None}
     (sentence,) = answer["errors"]

@@ -17,7 +17,7 @@ from tests.metadata.graphql_api import GET_RUN, SEARCH_RUNS, Api, statements
 
 @pytest.fixture(scope="module")
 def settings(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """No database sees these queries, so one will do."""
+    """One database is enough, because these queries never reach it."""
     path = tmp_path_factory.mktemp("graphql") / "mlflow.db"
     shutil.copy(sqlite_template, path)
     return Settings(backend_store_uri=f"sqlite:///{path}", pool_timeout=1.0)
@@ -54,17 +54,19 @@ def api(settings: Settings, database: Database) -> Api:
         ("fragment F on Query { __typename }", "'F'"),
     ],
 )
-def test_what_the_schema_does_not_allow_is_refused_whole(api: Api, query: str, named: str) -> None:
+def test_graphql_refuses_a_query_that_the_schema_does_not_allow(
+    api: Api, query: str, named: str
+) -> None:
     assert named in api.refused(query)
 
 
-def test_variables_are_checked(api: Api) -> None:
+def test_graphql_checks_variables(api: Api) -> None:
     sentence = api.refused(GET_RUN, data={"runId": 3})
     assert "$data" in sentence
     assert "runId" in sentence
 
 
-def test_a_database_that_is_gone_is_a_503(settings: Settings, tmp_path: Path) -> None:
+def test_graphql_without_a_database_is_a_503(settings: Settings, tmp_path: Path) -> None:
     path = tmp_path / "gone" / "mlflow.db"
     path.parent.mkdir()
     database = Database(replace(settings, backend_store_uri=f"sqlite:///{path}"))
@@ -99,7 +101,7 @@ _CHAIN = " ".join(f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n 
         ("{ ...F } fragment F on Query { a } fragment G on Query { a }", "fragment 'G'"),
     ],
 )
-def test_a_query_that_asks_for_too_much_is_refused(
+def test_graphql_refuses_a_query_that_is_too_large(
     settings: Settings, database: Database, query: str, named: str
 ) -> None:
     settings = replace(settings, graphql_max_root_fields=2, graphql_max_aliases=2)
@@ -118,7 +120,7 @@ def test_a_query_that_asks_for_too_much_is_refused(
         " { __typename } }",
     ],
 )
-def test_a_number_that_python_does_not_read_is_refused(api: Api, query: str, sign: str) -> None:
+def test_graphql_refuses_a_number_with_too_many_digits(api: Api, query: str, sign: str) -> None:
     assert "too many digits" in api.refused(query % f"{sign}{'9' * 4_301}")
 
 
@@ -129,7 +131,7 @@ _ALIASES = """{ mlflowSearchRuns(input: {experimentIds: ["0"]}) { runs { data {
 _FOUND = '{ mlflowSearchRuns(input: {experimentIds: ["0"]}) { runs { %s } } }'
 
 
-def test_what_is_answered_is_counted(
+def test_graphql_limits_rows_fields_and_characters_of_an_answer(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "mlflow.db"
@@ -141,7 +143,7 @@ def test_what_is_answered_is_counted(
         api.fill(api.run(run_name=f"r{number}", tags=[{"key": "long", "value": "x" * 1000}]))
     with statements() as seen:
         api.data(_ALIASES)
-    # Of each run: a metric, a param, three tags, a dataset with a tag, two models, a version.
+    # Each run has a metric, a param, three tags, a dataset with a tag, two models, a version.
     rows = 3 * (1 + 1 + 3 + 1 + 2 + 1)
     monkeypatch.setattr(limits, "MAX_ROWS", rows)
     assert len(api.data(_ALIASES)["mlflowSearchRuns"]["runs"]) == 3
@@ -158,7 +160,7 @@ def test_what_is_answered_is_counted(
     ):
         with statements() as fewer:
             assert "more than 2 metrics, params, tags" in api.refused(_FOUND % part)
-        assert len(fewer) < len(seen)  # it ends there
+        assert len(fewer) < len(seen)  # the query ends at the limit
 
     names = _FOUND % "info { runId }"  # an object, its list, and two fields a run with their own
     monkeypatch.setattr(limits, "MAX_FIELDS", 1 + 1 + 3 * 2)
@@ -173,7 +175,7 @@ def test_what_is_answered_is_counted(
     database.close()
 
 
-def test_limits_are_settings(settings: Settings, database: Database) -> None:
+def test_graphql_limits_are_settings(settings: Settings, database: Database) -> None:
     query = "{" + " ".join(f"a{n}: __typename" for n in range(11)) + "}"
     assert "10 aliases" in Api(settings, database).refused(query)
     more = replace(settings, graphql_max_aliases=11)
@@ -182,7 +184,7 @@ def test_limits_are_settings(settings: Settings, database: Database) -> None:
     assert len(Api(more, database).data(query)) == 11
 
 
-def test_the_largest_query_of_the_web_ui_is_well_within_the_limits() -> None:
+def test_graphql_limits_allow_the_web_uis_largest_query() -> None:
     assert 5 * max(map(len, (GET_RUN, SEARCH_RUNS))) < limits.MAX_CHARACTERS
 
 
@@ -194,7 +196,7 @@ def test_the_largest_query_of_the_web_ui_is_well_within_the_limits() -> None:
         get_introspection_query(),
     ],
 )
-def test_the_schema_is_shown_only_if_asked_for(
+def test_graphql_introspection_is_a_setting(
     settings: Settings, database: Database, query: str
 ) -> None:
     closed = Api(settings, database).ask(query)
@@ -223,7 +225,7 @@ def test_the_schema_is_shown_only_if_asked_for(
         (json.dumps({"query": "{a}" + " " * 20_000}).encode(), "20000"),
     ],
 )
-def test_what_is_no_query_is_a_400(api: Api, body: bytes, named: str) -> None:
+def test_graphql_body_without_a_query_is_a_400(api: Api, body: bytes, named: str) -> None:
     headers = {"Content-Type": "application/json; charset=utf-8"}
     answer = api.http.post("/graphql", content=body, headers=headers)
     assert answer.status_code == 400
@@ -231,7 +233,7 @@ def test_what_is_no_query_is_a_400(api: Api, body: bytes, named: str) -> None:
     assert named in answer.json()["message"]
 
 
-def test_only_json_is_taken_and_only_by_post(api: Api) -> None:
+def test_graphql_accepts_only_json_by_post(api: Api) -> None:
     for kind in ("text/plain", "application/x-www-form-urlencoded", "application/graphql"):
         answer = api.http.post(
             "/graphql", content='{"query": "{__typename}"}', headers={"Content-Type": kind}

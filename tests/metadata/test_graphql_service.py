@@ -1,4 +1,4 @@
-"""GraphQL as a service: which operation runs, what is kept, and what a fault looks like."""
+"""The GraphQL service: choice of the operation, cached queries, internal errors."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,7 +16,7 @@ def api(settings: Settings, database: Database) -> Api:
     return Api(settings, database)
 
 
-def test_one_of_several_operations_is_chosen_by_its_name(api: Api) -> None:
+def test_graphql_selects_one_of_several_operations_by_name(api: Api) -> None:
     query = "query A { a: __typename } mutation B { b: __typename }"
     assert api.ask(query, "A") == {"data": {"a": "Query"}, "errors": None}
     assert api.ask(query, "B") == {"data": {"b": "Mutation"}, "errors": None}
@@ -25,7 +25,7 @@ def test_one_of_several_operations_is_chosen_by_its_name(api: Api) -> None:
     assert "'C'" in unknown["errors"][0]
 
 
-def test_a_query_is_remembered_and_its_answer_is_not(api: Api) -> None:
+def test_graphql_caches_parsed_queries_but_no_answers(api: Api) -> None:
     ids = [api.run(run_name=name) for name in "ab"]
     query = "query ($id: String) { mlflowGetRun(input: {runId: $id}) { run { info { runName } } } }"
     names = [api.data(query, id=run_id)["mlflowGetRun"]["run"]["info"]["runName"] for run_id in ids]
@@ -34,7 +34,7 @@ def test_a_query_is_remembered_and_its_answer_is_not(api: Api) -> None:
     assert api.data(query, id=ids[0])["mlflowGetRun"]["run"]["info"]["runName"] == "c"
 
 
-def test_requests_at_once_do_not_mix(settings: Settings, database: Database) -> None:
+def test_graphql_concurrent_requests_do_not_mix(settings: Settings, database: Database) -> None:
     api = Api(settings, database)
     ids = [api.run(run_name=str(number)) for number in range(6)]
     for run_id in ids:
@@ -48,7 +48,7 @@ def test_requests_at_once_do_not_mix(settings: Settings, database: Database) -> 
         assert list(pool.map(own_param, ids * 3)) == ids * 3
 
 
-def test_a_fault_of_the_service_is_one(api: Api, database: Database) -> None:
+def test_graphql_internal_error_is_a_500(api: Api, database: Database) -> None:
     run_id = api.run()
     with database.write() as conn:
         conn.execute(text("DROP TABLE latest_metrics"))
@@ -59,7 +59,7 @@ def test_a_fault_of_the_service_is_one(api: Api, database: Database) -> None:
     assert "latest_metrics" not in answer.text
 
 
-def test_every_field_has_something_that_resolves_it_and_nothing_else_has(
+def test_graphql_every_field_of_the_schema_has_a_resolver(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kinds = schema.build().type_map

@@ -9,7 +9,7 @@ from tandem_shared.errors import InvalidParameter
 @pytest.mark.parametrize(
     "key", ["a", "a/b", "a.b", "a b", "a:b", "a-b_c", "é", "a...", "a\n", "x" * 250]
 )
-def test_a_usual_key_is_taken(key: str) -> None:
+def test_key_that_is_usual_is_accepted(key: str) -> None:
     limits.check_key("key", key)
 
 
@@ -34,12 +34,12 @@ def test_a_usual_key_is_taken(key: str) -> None:
         "x" * 251,
     ],
 )
-def test_a_key_that_would_not_be_a_file_of_that_name_is_refused(key: str) -> None:
+def test_key_that_is_no_file_name_is_refused(key: str) -> None:
     with pytest.raises(InvalidParameter, match=r"'metrics\[3\].key'"):
         limits.check_key("metrics[3].key", key)
 
 
-def test_values_are_cut_or_refused_at_their_limit() -> None:
+def test_value_is_cut_or_refused_at_its_limit() -> None:
     for fit, limit in ((limits.param_value, 6000), (limits.tag_value, 8000)):
         for truncate in (True, False):
             assert fit("value", "k", "v" * limit, truncate=truncate) == "v" * limit
@@ -57,7 +57,7 @@ def test_values_are_cut_or_refused_at_their_limit() -> None:
         ("stage", "The value of the tag 'stage'"),
     ],
 )
-def test_a_tag_that_is_too_long_is_told_by_what_people_gave(key: str, what: str) -> None:
+def test_tag_that_is_too_long_is_named_by_its_meaning_to_users(key: str, what: str) -> None:
     limits.check_tag_value("tags[2].value", key, "v" * 10, 10)
     with pytest.raises(InvalidParameter) as refused:
         limits.check_tag_value("tags[2].value", key, "v" * 11, 10)
@@ -68,19 +68,19 @@ def test_a_tag_that_is_too_long_is_told_by_what_people_gave(key: str, what: str)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", " ", "\t", "\nb"])
-def test_a_name_keeps_its_white_space(end: str) -> None:
+def test_name_with_white_space_is_accepted(end: str) -> None:
     limits.check_text("name", f"a{end}", 10)
     limits.check_free_key("key", f"a{end}")
 
 
 @pytest.mark.parametrize("character", ["\0", "\x07", "\x1b", "\x7f"])
-def test_a_name_holds_no_other_control_character(character: str) -> None:
+def test_name_with_another_control_character_is_refused(character: str) -> None:
     for check in (limits.check_text, limits.check_uri):
         with pytest.raises(InvalidParameter, match="control character"):
             check("name", f"a{character}", 10)
 
 
-def test_a_uri_holds_no_line_end() -> None:
+def test_uri_with_a_line_end_is_refused() -> None:
     with pytest.raises(InvalidParameter, match="control character"):
         limits.check_uri("source", "s3://b/a\n", 10)
 
@@ -88,19 +88,19 @@ def test_a_uri_holds_no_line_end() -> None:
 @pytest.mark.parametrize(
     ("metrics", "params", "tags"), [(1000, 0, 0), (800, 100, 100), (0, 100, 100), (0, 0, 0)]
 )
-def test_a_batch_within_the_limits_is_taken(metrics: int, params: int, tags: int) -> None:
+def test_batch_within_the_limits_is_accepted(metrics: int, params: int, tags: int) -> None:
     limits.check_batch(range(metrics), range(params), range(tags))
 
 
 @pytest.mark.parametrize(
     ("metrics", "params", "tags"), [(1001, 0, 0), (0, 101, 0), (0, 0, 101), (801, 100, 100)]
 )
-def test_a_batch_over_a_limit_is_refused(metrics: int, params: int, tags: int) -> None:
+def test_batch_over_a_limit_is_refused(metrics: int, params: int, tags: int) -> None:
     with pytest.raises(InvalidParameter, match="split"):
         limits.check_batch(range(metrics), range(params), range(tags))
 
 
-def test_a_message_shows_the_beginning_of_a_long_key_only() -> None:
+def test_key_that_is_long_is_cut_in_the_error() -> None:
     with pytest.raises(InvalidParameter) as caught:
         limits.check_key("key", "k" * 100_000)
     assert len(caught.value.message) < 300

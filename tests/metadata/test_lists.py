@@ -1,4 +1,4 @@
-"""Lists in requests: how many entries they may have, and how these get to the database."""
+"""Lists in requests: their longest lengths, and the statements that write them."""
 
 import json
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ def _used(count: int, tags: int = 1) -> list[Json]:
 
 
 _LOGGED = [{"key": f"k{n}", "value": n, "timestamp": 1, "model_id": "MODEL"} for n in range(1001)]
-"""Metrics of a logged model are not committed with those of other requests."""
+"""Requests outside the group commit: metrics of a logged model are never in a group."""
 
 _LISTS: dict[str, tuple[str, Json, list[Json], int]] = {
     "tags of an experiment": ("experiments/create", {"name": "e"}, _entries(1001), 1000),
@@ -92,7 +92,7 @@ class _Client:
         assert self.post("registered-models/create", {"name": "registered"})[0] == 200
 
     def post(self, path: str, body: Json) -> tuple[int, Json]:
-        """RUN and MODEL stand for a run's and a logged model's id."""
+        """Send a body in which RUN and MODEL stand for a run's and a logged model's id."""
         method = "PATCH" if path.endswith("/tags") else "POST"
         text = json.dumps(body)
         for name, identity in self._named.items():
@@ -105,7 +105,7 @@ class _Client:
 
     @contextmanager
     def statements(self) -> Iterator[list[bool]]:
-        """Of each statement within, whether it was sent once for each of many rows."""
+        """For each statement within, whether it was sent once per row (executemany)."""
         noted: list[bool] = []
         listener = (
             self._database._engines[False],
@@ -125,7 +125,7 @@ def client(settings: Settings, database: Database) -> Iterator[_Client]:
 
 
 @pytest.mark.parametrize("what", _LISTS)
-def test_a_list_at_its_limit_takes_few_statements_and_a_longer_one_is_refused(
+def test_list_at_its_limit_takes_few_statements_and_a_longer_one_is_refused(
     client: _Client, database: Database, what: str
 ) -> None:
     path, body, entries, limit = _LISTS[what]
@@ -140,7 +140,7 @@ def test_a_list_at_its_limit_takes_few_statements_and_a_longer_one_is_refused(
         status, answer = client.post(path, {**body, field: entries[:limit]})
     assert status == 200, answer
     assert 0 < len(noted) <= 12
-    if database.dialect == "postgresql":  # where each message takes time, as it does not on SQLite
+    if database.dialect == "postgresql":  # SQLite has no round trips to save
         assert not any(noted)
 
 
@@ -152,7 +152,7 @@ def test_a_list_at_its_limit_takes_few_statements_and_a_longer_one_is_refused(
         (100, 100, None),
     ],
 )
-def test_datasets_hold_no_more_tags_than_their_limits(
+def test_list_of_dataset_tags_is_limited(
     client: _Client, datasets: int, tags: int, said: str | None
 ) -> None:
     body = {"run_id": "RUN", "datasets": _used(datasets, tags)}
@@ -162,7 +162,7 @@ def test_datasets_hold_no_more_tags_than_their_limits(
         assert said in answer["message"]
 
 
-def test_a_search_of_logged_models_names_no_more_experiments_than_one_of_runs(
+def test_list_of_experiments_in_a_logged_model_search_is_limited(
     client: _Client,
 ) -> None:
     for count, expected in ((10_001, 400), (10_000, 200)):

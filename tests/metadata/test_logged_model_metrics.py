@@ -27,7 +27,7 @@ def model_id(api: Api) -> str:
     return api.model_id()
 
 
-def test_a_metric_is_logged_to_the_run_and_to_the_model(
+def test_metric_is_logged_to_the_run_and_the_logged_model(
     api: Api, database: Database, run_id: str, model_id: str
 ) -> None:
     body = {"run_id": run_id, "model_id": model_id, **METRIC, **DATASET}
@@ -42,7 +42,7 @@ def test_a_metric_is_logged_to_the_run_and_to_the_model(
     assert (row.experiment_id, row.dataset_uuid) == (0, None)  # as MLflow has it
 
 
-def test_a_batch_logs_to_several_models(api: Api, run_id: str, model_id: str) -> None:
+def test_batch_logs_metrics_to_several_logged_models(api: Api, run_id: str, model_id: str) -> None:
     other = api.model_id()
     metrics: list[Json] = [
         {**METRIC, "model_id": model_id},
@@ -60,7 +60,9 @@ def test_a_batch_logs_to_several_models(api: Api, run_id: str, model_id: str) ->
     assert [each["dataset_name"] for each in api.model_metrics(other)] == ["train"]
 
 
-def test_a_run_adds_to_what_another_logged(api: Api, run_id: str, model_id: str) -> None:
+def test_metrics_of_a_second_run_are_added_to_a_logged_model(
+    api: Api, run_id: str, model_id: str
+) -> None:
     other = api.run()
     for run, value in ((run_id, 1.0), (other, 2.0)):
         body = {"run_id": run, "model_id": model_id, **METRIC, "value": value}
@@ -69,7 +71,9 @@ def test_a_run_adds_to_what_another_logged(api: Api, run_id: str, model_id: str)
     assert found == {run_id: 1.0, other: 2.0}
 
 
-def test_a_deleted_model_still_takes_metrics(api: Api, run_id: str, model_id: str) -> None:
+def test_metrics_of_a_deleted_logged_model_are_accepted(
+    api: Api, run_id: str, model_id: str
+) -> None:
     api.done("DELETE", f"{MODELS}/{model_id}")
     api.done("POST", "runs/log-metric", {"run_id": run_id, "model_id": model_id, **METRIC})
     assert len(api.get(model_id, allow_deleted="true")["data"]["metrics"]) == 1
@@ -87,7 +91,7 @@ def test_a_deleted_model_still_takes_metrics(api: Api, run_id: str, model_id: st
         {**DATASET},
     ],
 )
-def test_a_metric_that_a_model_cannot_take_is_refused_with_all_beside_it(
+def test_batch_with_a_metric_that_a_logged_model_cannot_hold_is_refused(
     api: Api, run_id: str, model_id: str, bad: Json
 ) -> None:
     api.done("POST", "runs/log-metric", {"run_id": run_id, "model_id": model_id, **METRIC})
@@ -100,16 +104,16 @@ def test_a_metric_that_a_model_cannot_take_is_refused_with_all_beside_it(
     assert (api.run_metrics(run_id), api.model_metrics(model_id)) == before
 
 
-def test_a_batch_that_contradicts_itself_is_refused(api: Api, run_id: str, model_id: str) -> None:
+def test_batch_with_contradicting_metrics_of_a_logged_model_is_refused(
+    api: Api, run_id: str, model_id: str
+) -> None:
     metrics = [{**METRIC, "model_id": model_id, "value": value} for value in (1, 2)]
     body = {"run_id": run_id, "metrics": metrics}
     assert_refused(api.refused("POST", "runs/log-batch", body), INVALID, "'acc'")
     assert api.run_metrics(run_id) == api.model_metrics(model_id) == []
 
 
-def test_a_run_shows_the_models_that_it_read_and_wrote(
-    api: Api, run_id: str, model_id: str
-) -> None:
+def test_run_shows_its_model_inputs_and_outputs(api: Api, run_id: str, model_id: str) -> None:
     api.done("POST", "runs/log-inputs", {"run_id": run_id, "models": [{"model_id": model_id}]})
     written = {"model_id": model_id, "step": 4}
     api.done("POST", "runs/outputs", {"run_id": run_id, "models": [written]})

@@ -23,7 +23,7 @@ def pairs(**values: str) -> list[Json]:
     return [{"key": key, "value": value} for key, value in values.items()]
 
 
-def test_a_model_is_pending_below_its_experiments_artifacts(api: Api) -> None:
+def test_logged_model_is_created_pending_below_its_experiments_artifacts(api: Api) -> None:
     before = time.time_ns() // 1_000_000
     model = api.model(
         name="forest", model_type="agent", source_run_id="r",
@@ -41,7 +41,7 @@ def test_a_model_is_pending_below_its_experiments_artifacts(api: Api) -> None:
     assert api.get(info["model_id"]) == model
 
 
-def test_a_model_without_a_name_gets_one(api: Api) -> None:
+def test_logged_model_without_a_name_gets_one(api: Api) -> None:
     for model in (api.model(), api.model(name="", model_type=None)):
         assert re.fullmatch(r"[a-z]+-[a-z]+-\d+", model["info"]["name"])
         assert (model["info"]["model_type"], model["info"]["source_run_id"]) == ("", "")
@@ -74,13 +74,13 @@ def test_a_model_without_a_name_gets_one(api: Api) -> None:
         ({"tags": pairs(**{"a\x1bb": "v"})}, "tags[0].key"),
     ],
 )
-def test_a_model_that_cannot_be_stored_is_refused(api: Api, fields: Json, naming: str) -> None:
+def test_logged_model_with_invalid_fields_is_refused(api: Api, fields: Json, naming: str) -> None:
     body = {"experiment_id": "0", "params": pairs(p="1"), "tags": pairs(t="1"), **fields}
     assert_refused(api.refused("POST", MODELS, body), INVALID, naming)
     assert api.all() == []
 
 
-def test_keys_and_values_may_be_long_and_of_any_characters(api: Api) -> None:
+def test_logged_model_keys_and_values_may_be_long_and_of_any_characters(api: Api) -> None:
     entries = pairs(**{"k" * 255: "v" * 100_000, "a/../b & c": "", "é": "日本"})
     model = api.model(name="n" * 500, params=entries, tags=entries)
     assert {each["key"]: each["value"] for each in model["data"]["params"]} == {
@@ -89,7 +89,7 @@ def test_keys_and_values_may_be_long_and_of_any_characters(api: Api) -> None:
     assert model["info"]["tags"] == model["data"]["params"]
 
 
-def test_the_experiment_of_a_new_model_is_there_and_active(api: Api) -> None:
+def test_logged_model_needs_an_active_experiment(api: Api) -> None:
     assert_refused(api.refused("POST", MODELS, {"experiment_id": "77"}), MISSING, "77")
     gone = api.done("POST", "experiments/create", {"name": "gone"})["experiment_id"]
     model_id = api.model_id(experiment_id=gone)
@@ -107,7 +107,7 @@ def test_the_experiment_of_a_new_model_is_there_and_active(api: Api) -> None:
         (0, "LOGGED_MODEL_STATUS_UNSPECIFIED"),
     ],
 )
-def test_a_model_is_finalized_with_a_status(api: Api, status: object, name: str) -> None:
+def test_logged_model_is_finalized_with_a_status(api: Api, status: object, name: str) -> None:
     created = api.model(tags=pairs(a="1"))
     path = f"{MODELS}/{created['info']['model_id']}"
     model = api.done("PATCH", path, {"status": status})["model"]
@@ -121,14 +121,14 @@ def test_a_model_is_finalized_with_a_status(api: Api, status: object, name: str)
 
 
 @pytest.mark.parametrize("status", [None, "", "READY", "logged_model_ready", 4, -1, 1.5, [2]])
-def test_a_status_that_is_none_is_refused(api: Api, status: object) -> None:
+def test_logged_model_status_that_is_unknown_is_refused(api: Api, status: object) -> None:
     model = api.model()
     path = f"{MODELS}/{model['info']['model_id']}"
     assert_refused(api.refused("PATCH", path, {"status": status}), INVALID, "status")
     assert api.get(model["info"]["model_id"]) == model
 
 
-def test_the_path_names_the_model_whatever_the_body_says(api: Api) -> None:
+def test_logged_model_id_comes_from_the_path_not_the_body(api: Api) -> None:
     one, other = api.model_id(name="one"), api.model_id(name="other")
     body = {"model_id": other, "status": 2, "tags": pairs(t="1"), "params": pairs(p="1")}
     assert api.done("PATCH", f"{MODELS}/{one}", body)["model"]["info"]["name"] == "one"
@@ -139,7 +139,7 @@ def test_the_path_names_the_model_whatever_the_body_says(api: Api) -> None:
     assert (untouched["info"]["status"], untouched["data"]) == ("LOGGED_MODEL_PENDING", {})
 
 
-def test_tags_are_set_replaced_and_deleted(api: Api) -> None:
+def test_logged_model_tags_are_set_replaced_and_deleted(api: Api) -> None:
     model_id = api.model_id(tags=pairs(a="1", b="1"))
     path = f"{MODELS}/{model_id}/tags"
     repeated = [*pairs(b="2", c="2"), *pairs(c="3", **{"x/y z": "4"}), {"key": "d"}]
@@ -157,14 +157,14 @@ def test_tags_are_set_replaced_and_deleted(api: Api) -> None:
     "bad",
     [{"value": "1"}, {"key": ""}, {"key": "k" * 256}, {"key": "a\x00"}, {"key": "k", "value": 1}],
 )
-def test_a_bad_tag_is_refused_and_no_tag_is_set(api: Api, bad: Json) -> None:
+def test_logged_model_tags_with_an_invalid_one_set_none(api: Api, bad: Json) -> None:
     model = api.model()
     path = f"{MODELS}/{model['info']['model_id']}/tags"
     assert_refused(api.refused("PATCH", path, {"tags": [*pairs(a="1"), bad]}), INVALID, "tags[1]")
     assert api.get(model["info"]["model_id"]) == model
 
 
-def test_params_are_added_and_never_change(api: Api) -> None:
+def test_logged_model_params_are_added_and_never_changed(api: Api) -> None:
     model_id = api.model_id(params=pairs(a="1"))
     path = f"{MODELS}/{model_id}/params"
     assert api.done("POST", path, {"params": [*pairs(b="2", a="1"), {"key": "c"}]}) == {}
@@ -174,7 +174,7 @@ def test_params_are_added_and_never_change(api: Api) -> None:
     assert api.get(model_id)["data"] == {"params": pairs(a="1", b="2", c="")}
 
 
-def test_a_deleted_model_is_found_when_allowed_and_still_takes_what_is_logged(api: Api) -> None:
+def test_logged_model_that_is_deleted_is_found_if_allowed_and_accepts_logging(api: Api) -> None:
     model_id = api.model_id(tags=pairs(a="1"))
     path = f"{MODELS}/{model_id}"
     for _ in range(2):
@@ -204,11 +204,13 @@ def test_a_deleted_model_is_found_when_allowed_and_still_takes_what_is_logged(ap
         ("POST", "/params", {}),
     ],
 )
-def test_an_unknown_model_is_not_found(api: Api, method: str, path: str, body: object) -> None:
+def test_logged_model_that_is_unknown_is_a_404(
+    api: Api, method: str, path: str, body: object
+) -> None:
     assert_refused(api.refused(method, f"{MODELS}/m-0{path}", body), MISSING, "m-0")
 
 
-def test_an_artifact_uri_is_given_for_models_that_are_there(api: Api, database: Database) -> None:
+def test_logged_model_artifact_uri_needs_an_active_model(api: Api, database: Database) -> None:
     model = api.model()
     model_id = model["info"]["model_id"]
     with database.read() as conn:
@@ -219,7 +221,7 @@ def test_an_artifact_uri_is_given_for_models_that_are_there(api: Api, database: 
             logged_models.artifact_uri(conn, gone)
 
 
-def test_clients_that_log_to_one_model_at_once_all_succeed(api: Api, database: Database) -> None:
+def test_logged_model_accepts_concurrent_clients(api: Api, database: Database) -> None:
     model_id = api.model_id()
     keys = [f"k{number}" for number in range(20)]
 

@@ -24,7 +24,7 @@ def _by_alias(api: Registry, alias: str) -> Any:
     return api.call(ALIAS, "GET", name="m", alias=alias)["model_version"]
 
 
-def test_an_alias_stands_for_one_version(api: Registry) -> None:
+def test_alias_belongs_to_one_version(api: Registry) -> None:
     for version in ("1", "2"):
         assert api.call(ALIAS, name="m", alias="champion", version=version) == {}
     api.call(ALIAS, name="m", alias="b-2_é", version="2")
@@ -37,7 +37,7 @@ def test_an_alias_stands_for_one_version(api: Registry) -> None:
     }
 
 
-def test_a_deleted_alias_stands_for_nothing(api: Registry) -> None:
+def test_alias_that_is_deleted_is_not_found(api: Registry) -> None:
     api.call(ALIAS, name="m", alias="a", version="1")
     for _ in range(2):
         assert api.call(ALIAS, "DELETE", name="m", alias="a") == {}
@@ -45,7 +45,7 @@ def test_a_deleted_alias_stands_for_nothing(api: Registry) -> None:
     assert "aliases" not in api.get()
 
 
-def test_an_alias_that_cannot_be_one_is_refused(api: Registry) -> None:
+def test_alias_that_is_invalid_or_reserved_is_refused(api: Registry) -> None:
     for alias in ("", "a b", "a/b", "a.b", "a\n", "x" * 256, 5, None):
         assert api.refused(ALIAS, name="m", alias=alias, version="1") == INVALID, alias
         assert api.refused(ALIAS, "DELETE", name="m", alias=alias) == INVALID, alias
@@ -58,7 +58,7 @@ def test_an_alias_that_cannot_be_one_is_refused(api: Registry) -> None:
         api.call(ALIAS, name="m", alias=alias, version="1")
 
 
-def test_the_alias_latest_is_the_highest_version_of_any_stage(api: Registry) -> None:
+def test_alias_latest_is_the_highest_version_of_any_stage(api: Registry) -> None:
     api.call("model-versions/transition-stage", name="m", version="1", stage="Production")
     assert _by_alias(api, "latest") == api.version(3)
     api.call("model-versions/delete", name="m", version="3")
@@ -67,7 +67,7 @@ def test_the_alias_latest_is_the_highest_version_of_any_stage(api: Registry) -> 
     assert api.refused(ALIAS, "GET", name="empty", alias="latest") == MISSING
 
 
-def test_an_alias_of_what_there_is_not_is_not_found(api: Registry) -> None:
+def test_alias_of_an_unknown_model_or_version_is_not_found(api: Registry) -> None:
     for method in ("GET", "POST", "DELETE"):
         assert api.refused(ALIAS, method, name="none", alias="a", version="1") == MISSING
     assert api.refused(ALIAS, name="m", alias="a", version="4") == MISSING

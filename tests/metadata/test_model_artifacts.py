@@ -1,4 +1,4 @@
-"""Where the artifacts of a model version are, and what is refused before anyone looks there."""
+"""Artifact locations of model versions, and requests that are refused before one is called."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +22,7 @@ from tests.metadata.conftest import ARTIFACT_ROOT
 from tests.metadata.logging_client import new_run
 
 RUN = "mlflow-artifacts:/0"
-"""Where the runs of `new_run` keep their artifacts."""
+"""The artifact location of `new_run`'s runs."""
 
 MODEL = f"{ARTIFACT_ROOT}0/models/m-1/artifacts"
 
@@ -75,14 +75,18 @@ def roots(database: Database, name: str = "fraud", version: str = "1") -> list[s
         return version_artifacts.roots(conn, name, version)
 
 
-def test_the_storage_location_counts_before_the_source(database: Database, run_id: str) -> None:
+def test_version_artifacts_are_at_the_storage_location_before_the_source(
+    database: Database, run_id: str
+) -> None:
     put_version(database, source="models:/m-1", storage_location="mlflow-artifacts:/kept")
     put_version(database, 2, source="mlflow-artifacts:/source")
     assert roots(database) == ["mlflow-artifacts:/kept"]
     assert roots(database, version="2") == ["mlflow-artifacts:/source"]
 
 
-def test_a_logged_model_as_source_leads_to_its_artifacts(database: Database, run_id: str) -> None:
+def test_version_artifacts_of_a_logged_model_are_the_models(
+    database: Database, run_id: str
+) -> None:
     put_version(database, source="models:/m-1")
     assert roots(database) == [MODEL]
     with database.write() as conn:
@@ -95,7 +99,7 @@ def test_a_logged_model_as_source_leads_to_its_artifacts(database: Database, run
     ("path", "below_model"),
     [("", None), ("/a/b", None), ("/forest", ""), ("/forest/deep", "/deep")],
 )
-def test_a_run_as_source_leads_to_its_artifacts_then_to_its_model(
+def test_version_artifacts_of_a_run_are_the_runs_then_its_models(
     database: Database, run_id: str, path: str, below_model: str | None
 ) -> None:
     put_version(database, source=f"runs:/{run_id}{path}")
@@ -105,7 +109,7 @@ def test_a_run_as_source_leads_to_its_artifacts_then_to_its_model(
     assert roots(database) == expected
 
 
-def test_of_a_runs_models_of_one_name_the_latest_step_counts(
+def test_version_artifacts_of_a_run_use_the_model_of_the_latest_step(
     database: Database, run_id: str
 ) -> None:
     put_model(database, run_id, "m-0", "mlflow-artifacts:/later", 5)
@@ -113,7 +117,7 @@ def test_of_a_runs_models_of_one_name_the_latest_step_counts(
     assert roots(database) == [f"{RUN}/forest/a", "mlflow-artifacts:/later/a"]
 
 
-def test_a_model_that_is_deleted_or_of_another_run_is_not_the_runs(
+def test_version_artifacts_of_a_run_skip_models_deleted_or_of_other_runs(
     database: Database, run_id: str
 ) -> None:
     other = new_run(database)
@@ -125,14 +129,16 @@ def test_a_model_that_is_deleted_or_of_another_run_is_not_the_runs(
     assert roots(database, version="2") == [f"{RUN}/forest"]
 
 
-def test_an_unknown_run_as_source_is_not_found(database: Database, run_id: str) -> None:
+def test_version_artifacts_of_an_unknown_run_are_not_found(database: Database, run_id: str) -> None:
     put_version(database, source=f"runs:/{'0' * 32}/forest")
     with pytest.raises(NotFound, match="run"):
         roots(database)
 
 
 @pytest.mark.parametrize("version", ["2", "0", "007", "-1", "9" * 30])
-def test_an_unknown_version_is_not_found(database: Database, run_id: str, version: str) -> None:
+def test_version_artifacts_of_an_unknown_version_are_not_found(
+    database: Database, run_id: str, version: str
+) -> None:
     put_version(database, source="mlflow-artifacts:/a")
     with pytest.raises(NotFound, match="version"):
         roots(database, version=version)
@@ -140,14 +146,16 @@ def test_an_unknown_version_is_not_found(database: Database, run_id: str, versio
         roots(database, "nosuch", "1")
 
 
-def test_a_deleted_version_is_not_found(database: Database, run_id: str) -> None:
+def test_version_artifacts_of_a_deleted_version_are_not_found(
+    database: Database, run_id: str
+) -> None:
     put_version(database, source="mlflow-artifacts:/a", current_stage="Deleted_Internal")
     with pytest.raises(NotFound):
         roots(database)
 
 
 @pytest.mark.parametrize("version", ["one", "1.0", "1e0", "١"])
-def test_a_version_that_is_no_number_is_refused(
+def test_version_artifacts_refuse_a_version_that_is_no_integer(
     database: Database, run_id: str, version: str
 ) -> None:
     with pytest.raises(InvalidParameter, match="version"):
@@ -175,27 +183,31 @@ INVALID = (400, "INVALID_PARAMETER_VALUE")
 
 
 @pytest.mark.parametrize("missing", ["name", "version", "path"])
-def test_a_version_needs_name_number_and_path(http: TestClient, missing: str) -> None:
+def test_version_artifact_request_needs_name_version_and_path(
+    http: TestClient, missing: str
+) -> None:
     query = {"name": "fraud", "version": "1", "path": "MLmodel"}
     assert refused(http, VERSION, **(query | {missing: ""})) == INVALID
     del query[missing]
     assert refused(http, VERSION, **query) == INVALID
 
 
-def test_a_file_of_a_model_needs_its_path(http: TestClient) -> None:
+def test_logged_model_artifact_request_needs_a_path(http: TestClient) -> None:
     assert refused(http, FILE) == (400, "BAD_REQUEST")
     assert refused(http, FILE, artifact_file_path="") == (400, "BAD_REQUEST")
 
 
 @pytest.mark.parametrize("path", ["../x", "a/../../b", "/etc/passwd", "%2e%2e/x", "..\\b"])
-def test_a_path_stays_below_the_model(http: TestClient, database: Database, path: str) -> None:
+def test_logged_model_artifact_path_stays_below_the_model(
+    http: TestClient, database: Database, path: str
+) -> None:
     put_version(database, source=MODEL)
     assert refused(http, VERSION, name="fraud", version="1", path=path) == INVALID
     assert refused(http, FILE, artifact_file_path=path) == INVALID
     assert refused(http, DIRECTORY, artifact_directory_path=path) == INVALID
 
 
-def test_an_unknown_model_is_not_found(http: TestClient) -> None:
+def test_logged_model_artifact_of_an_unknown_model_is_not_found(http: TestClient) -> None:
     gone = (404, "RESOURCE_DOES_NOT_EXIST")
     assert refused(http, VERSION, name="fraud", version="7", path="MLmodel") == gone
     assert refused(http, FILE.replace("m-1", "m-2"), artifact_file_path="MLmodel") == gone
@@ -219,7 +231,7 @@ def test_an_unknown_model_is_not_found(http: TestClient) -> None:
         ("mlflow-artifacts:/0/../x", INVALID),
     ],
 )
-def test_only_known_artifacts_services_are_followed(
+def test_version_artifacts_on_unknown_artifacts_services_are_refused(
     http: TestClient, database: Database, source: str, expected: tuple[int, str]
 ) -> None:
     put_version(database, source=source)

@@ -1,4 +1,4 @@
-"""Where versions may take their artifacts from, over HTTP and on both databases."""
+"""Allowed sources of model versions, over HTTP and on both databases."""
 
 import dataclasses
 import json
@@ -21,7 +21,7 @@ def api(settings: Settings, database: Database) -> Registry:
     return registry
 
 
-def test_what_is_elsewhere_needs_no_run(api: Registry) -> None:
+def test_source_outside_artifacts_services_needs_no_run(api: Registry) -> None:
     for source in (
         "s3://b/c",
         "s3://b//c//d",
@@ -37,7 +37,7 @@ def test_what_is_elsewhere_needs_no_run(api: Registry) -> None:
         assert api.download_uri(version["version"]) == source
 
 
-def test_what_leads_elsewhere_than_it_says_is_refused(api: Registry) -> None:
+def test_source_with_an_ambiguous_path_or_unknown_host_is_refused(api: Registry) -> None:
     run_id = api.run()["run_id"]
     for source in (
         "s3://b",
@@ -70,7 +70,7 @@ def test_what_leads_elsewhere_than_it_says_is_refused(api: Registry) -> None:
     assert api.latest() == []
 
 
-def test_a_place_in_an_artifacts_service_must_be_the_runs(api: Registry) -> None:
+def test_source_in_an_artifacts_service_must_be_the_runs(api: Registry) -> None:
     run, other = api.run(), api.run()
     uri, run_id = run["artifact_uri"], run["run_id"]
     for source in (uri, f"{uri}/model", f"{uri}//a/b/", uri.replace("://a", "://A")):
@@ -100,7 +100,7 @@ def test_a_place_in_an_artifacts_service_must_be_the_runs(api: Registry) -> None
 
 
 @pytest.mark.parametrize("root", ["/srv/runs", "file:///srv/runs", "file://localhost/srv/runs"])
-def test_a_local_path_must_be_the_runs(api: Registry, root: str) -> None:
+def test_source_that_is_a_local_path_must_be_the_runs(api: Registry, root: str) -> None:
     location = {"name": "local", "artifact_location": root}
     experiment = api.call("experiments/create", **location)["experiment_id"]
     run = api.call("runs/create", experiment_id=experiment)["run"]["info"]
@@ -129,7 +129,7 @@ def test_a_local_path_must_be_the_runs(api: Registry, root: str) -> None:
     assert api.latest() == before
 
 
-def test_a_logged_model_becomes_a_version_and_knows_of_it(api: Registry) -> None:
+def test_source_that_is_a_logged_model_gets_a_tag_with_the_version(api: Registry) -> None:
     run_id = api.run()["run_id"]
     location = f"{ROOT}/0/models/x/artifacts"
     model_id = api.logged_model(location, run_id)
@@ -147,7 +147,7 @@ def test_a_logged_model_becomes_a_version_and_knows_of_it(api: Registry) -> None
     assert tags == {}
 
 
-def test_what_is_not_the_logged_models_is_refused(api: Registry) -> None:
+def test_source_outside_the_logged_model_is_refused(api: Registry) -> None:
     location = f"{ROOT}/0/models/x/artifacts"
     run = api.run()
     model_id = api.logged_model(location)
@@ -175,7 +175,7 @@ def test_what_is_not_the_logged_models_is_refused(api: Registry) -> None:
     assert api.logged_model_tags(model_id) == {}
 
 
-def test_a_logged_models_tag_that_is_no_list_is_left_alone(api: Registry) -> None:
+def test_source_logged_model_with_a_malformed_versions_tag_is_refused(api: Registry) -> None:
     model_id = api.logged_model("s3://b/c")
     fields = {"name": "m", "source": f"models:/{model_id}", "model_id": model_id}
     api.call(CREATE, **fields)
@@ -185,10 +185,10 @@ def test_a_logged_models_tag_that_is_no_list_is_left_alone(api: Registry) -> Non
     assert api.latest() == ["1"]
 
 
-def test_a_source_in_a_run_names_that_run(api: Registry) -> None:
+def test_source_of_a_runs_uri_names_that_run(api: Registry) -> None:
     for source in ("runs:/r/model", "runs:/r"):
         version = api.create_version(source=source, run_id="r")["version"]
-        assert api.download_uri(version) == source  # readers resolve it, as MLflow's do
+        assert api.download_uri(version) == source  # clients resolve it, as with MLflow
     before = api.latest()
     for source, fields in (
         ("runs:/r/model", {}),
@@ -202,7 +202,7 @@ def test_a_source_in_a_run_names_that_run(api: Registry) -> None:
     assert api.latest() == before
 
 
-def test_a_version_is_copied_by_number_alias_stage_or_as_the_latest(api: Registry) -> None:
+def test_source_copies_a_version_by_number_alias_stage_or_latest(api: Registry) -> None:
     run_id = api.run()["run_id"]
     model_id = api.logged_model(f"{ROOT}/0/models/x/artifacts", run_id)
     api.create_version(source=f"models:/{model_id}", model_id=model_id)
@@ -231,7 +231,7 @@ def test_a_version_is_copied_by_number_alias_stage_or_as_the_latest(api: Registr
     assert len(json.loads(api.logged_model_tags(model_id)["mlflow.modelVersions"])) == 1
 
 
-def test_a_version_that_cannot_be_copied_is_refused(api: Registry) -> None:
+def test_source_of_a_version_that_cannot_be_copied_is_refused(api: Registry) -> None:
     api.create_version(run_id="r")
     api.create_version()
     api.call("model-versions/delete", name="m", version="2")
@@ -262,9 +262,7 @@ def test_a_version_that_cannot_be_copied_is_refused(api: Registry) -> None:
     assert api.latest() == ["1"]
 
 
-def test_settings_name_hosts_and_schemes_that_sources_may_use(
-    settings: Settings, database: Database
-) -> None:
+def test_source_hosts_and_schemes_are_settings(settings: Settings, database: Database) -> None:
     changed = dataclasses.replace(
         settings,
         artifact_hosts=("one.example.com", "two.example.com:8443"),
@@ -283,7 +281,7 @@ def test_settings_name_hosts_and_schemes_that_sources_may_use(
         assert api.refused(CREATE, name="m", source=source) == INVALID
 
 
-def test_a_run_with_artifacts_on_a_named_host_may_use_them(api: Registry) -> None:
+def test_source_on_the_host_of_the_runs_artifacts_is_allowed(api: Registry) -> None:
     location = {"name": "hadoop", "artifact_location": "hdfs://namenode/x"}
     experiment = api.call("experiments/create", **location)["experiment_id"]
     run = api.call("runs/create", experiment_id=experiment)["run"]["info"]
@@ -292,7 +290,9 @@ def test_a_run_with_artifacts_on_a_named_host_may_use_them(api: Registry) -> Non
         assert api.refused(CREATE, name="m", source=source, run_id=run["run_id"]) == INVALID
 
 
-def test_a_setting_says_what_sources_look_like(settings: Settings, database: Database) -> None:
+def test_source_must_match_the_pattern_of_the_setting(
+    settings: Settings, database: Database
+) -> None:
     changed = dataclasses.replace(
         settings, create_model_version_source_validation_regex="^s3://trusted/|^dummy"
     )
@@ -305,6 +305,6 @@ def test_a_setting_says_what_sources_look_like(settings: Settings, database: Dat
     assert api.latest() == ["1"]
 
 
-def test_a_setting_that_is_no_regular_expression_is_refused() -> None:
+def test_source_pattern_that_is_no_regular_expression_is_refused() -> None:
     with pytest.raises(SettingsError, match="--create-model-version-source-validation-regex"):
         Settings(create_model_version_source_validation_regex="(").check()

@@ -15,7 +15,7 @@ def api(settings: Settings, database: Database) -> Registry:
     return Registry(settings, database)
 
 
-def test_a_new_version_has_what_it_was_given(api: Registry) -> None:
+def test_new_version_has_the_fields_of_its_request(api: Registry) -> None:
     api.model()
     tags = [{"key": "a"}, {"key": "b", "value": "1"}, {"key": "b", "value": "2"}]
     version = api.create_version(
@@ -37,13 +37,15 @@ def test_a_new_version_has_what_it_was_given(api: Registry) -> None:
     }
 
 
-def test_a_version_of_little_has_empty_fields_as_mlflow_stores_them(api: Registry) -> None:
+def test_new_version_without_optional_fields_stores_them_empty_as_mlflow_does(
+    api: Registry,
+) -> None:
     api.model()
     version = api.create_version()
     assert (version["description"], version["run_id"], version["run_link"]) == ("", "", "")
 
 
-def test_numbers_are_never_given_twice(api: Registry) -> None:
+def test_version_numbers_are_never_used_twice(api: Registry) -> None:
     api.model()
     assert [api.create_version()["version"] for _ in range(3)] == ["1", "2", "3"]
     for number in ("2", "3"):
@@ -53,7 +55,7 @@ def test_numbers_are_never_given_twice(api: Registry) -> None:
     assert api.create_version("other")["version"] == "1"
 
 
-def test_what_cannot_be_stored_keeps_a_version_from_being(api: Registry) -> None:
+def test_new_version_with_invalid_fields_is_not_created(api: Registry) -> None:
     before = api.model()
     for fields in (
         {"source": ""},
@@ -83,7 +85,7 @@ def test_what_cannot_be_stored_keeps_a_version_from_being(api: Registry) -> None
     assert version["version"] == "1"
 
 
-def test_a_version_that_there_is_not_is_told_apart_from_what_is_none(api: Registry) -> None:
+def test_unknown_version_is_not_found_and_an_invalid_number_is_refused(api: Registry) -> None:
     api.model()
     api.create_version()
     for version, answer in (
@@ -114,7 +116,7 @@ def test_a_version_that_there_is_not_is_told_apart_from_what_is_none(api: Regist
     assert api.refused("model-versions/get", name="a/b", version="1") == INVALID
 
 
-def test_the_description_can_be_changed_and_taken_away(api: Registry) -> None:
+def test_version_description_is_changed_and_removed(api: Registry) -> None:
     api.model()
     before = api.create_version(description="before")
     answer = api.call("model-versions/update", name="m", version="1", description="after")
@@ -128,7 +130,7 @@ def test_the_description_can_be_changed_and_taken_away(api: Registry) -> None:
     assert "description" not in api.version(1)
 
 
-def test_a_deleted_version_is_gone_but_its_row_stays_redacted(
+def test_deleted_version_is_not_found_and_its_row_stays_redacted(
     api: Registry, database: Database
 ) -> None:
     api.model()
@@ -149,7 +151,7 @@ def test_a_deleted_version_is_gone_but_its_row_stays_redacted(
     assert len(tags) == 1  # MLflow keeps them too
 
 
-def test_stages_are_taken_in_any_case(api: Registry) -> None:
+def test_version_stage_is_accepted_in_any_case(api: Registry) -> None:
     api.model()
     api.create_version()
     for given, stored in (
@@ -167,7 +169,7 @@ def test_stages_are_taken_in_any_case(api: Registry) -> None:
     assert api.version(1)["current_stage"] == "None"
 
 
-def test_others_of_the_stage_can_be_archived(api: Registry) -> None:
+def test_version_transition_archives_others_of_the_stage(api: Registry) -> None:
     for name in ("m", "other"):
         api.model(name)
         for number in ("1", "2", "3", "4"):
@@ -190,7 +192,7 @@ def test_others_of_the_stage_can_be_archived(api: Registry) -> None:
     assert moments == {api.get()["last_updated_timestamp"]}
 
 
-def test_tags_are_set_changed_and_deleted(api: Registry) -> None:
+def test_version_tags_are_set_changed_and_deleted(api: Registry) -> None:
     api.model()
     api.create_version()
     api.create_version()
@@ -207,7 +209,7 @@ def test_tags_are_set_changed_and_deleted(api: Registry) -> None:
     assert api.tags(2) == {"k": "of 2"}
 
 
-def test_a_tag_that_cannot_be_stored_is_refused(api: Registry) -> None:
+def test_version_tag_that_is_invalid_is_refused(api: Registry) -> None:
     api.model()
     api.create_version()
     version = {"name": "m", "version": "1"}
@@ -220,7 +222,7 @@ def test_a_tag_that_cannot_be_stored_is_refused(api: Registry) -> None:
     api.call("model-versions/set-tag", **version, key="k", value="v" * 100_000)
 
 
-def test_a_prompt_has_text_and_a_placeholder_for_a_source(api: Registry) -> None:
+def test_prompt_version_has_text_and_a_placeholder_source(api: Registry) -> None:
     api.prompt()
     text = "Hi {{you}},\nhow are you?"
     version = api.prompt_version(text=text)
@@ -237,7 +239,7 @@ def test_a_prompt_has_text_and_a_placeholder_for_a_source(api: Registry) -> None
     assert api.create_version("p", "prompt-template", tags=[PROMPT])["version"] == "2"
 
 
-def test_a_prompt_is_no_version_of_a_model_nor_a_model_of_a_prompt(api: Registry) -> None:
+def test_prompt_cannot_have_a_models_version_nor_a_model_a_prompts(api: Registry) -> None:
     api.model("m")
     api.prompt("p")
     fields = {"name": "m", "source": "dummy-source", "tags": [PROMPT]}
@@ -246,7 +248,7 @@ def test_a_prompt_is_no_version_of_a_model_nor_a_model_of_a_prompt(api: Registry
     assert api.latest("m") == api.latest("p") == []
 
 
-def test_a_prompt_is_found_however_its_mark_is_spelled(api: Registry) -> None:
+def test_prompt_is_found_with_any_spelling_of_its_mark(api: Registry) -> None:
     mark = {**PROMPT, "value": "True"}
     api.model("p", tags=[mark])
     api.create_version("p", "dummy-source", tags=[mark])

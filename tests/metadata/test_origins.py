@@ -1,4 +1,4 @@
-"""What a page of another origin may ask of the whole service."""
+"""Requests that pages of other origins may send to the service."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,10 +44,10 @@ def http(sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tes
         yield client
 
 
-def test_searches_are_answered_to_any_origin_if_they_are_json(http: TestClient) -> None:
+def test_origin_of_a_json_search_does_not_matter(http: TestClient) -> None:
     for path in READS:
         assert http.post(path, json={}).status_code != 403, path
-        # All that a browser sends for a page without asking the server first.
+        # The content types that browsers send without a preflight.
         for kind in ("text/plain", "multipart/form-data", "application/x-www-form-urlencoded"):
             answer = http.post(path, content="{}", headers={"Content-Type": kind})
             assert (path, answer.status_code) == (path, 400)
@@ -55,7 +55,7 @@ def test_searches_are_answered_to_any_origin_if_they_are_json(http: TestClient) 
         assert http.options(path, headers=asked).status_code == 400, path
 
 
-def test_changes_are_refused_to_other_origins(http: TestClient) -> None:
+def test_origin_that_is_foreign_may_change_nothing(http: TestClient) -> None:
     for method, path in CHANGES:
         for api in ("api", "ajax-api"):
             answer = http.request(method, f"/{api}/2.0/mlflow/{path}", json={})

@@ -18,7 +18,7 @@ def api(settings: Settings, database: Database) -> Registry:
     return Registry(settings, database)
 
 
-def test_a_new_model_has_what_it_was_given(api: Registry) -> None:
+def test_new_model_has_the_fields_of_its_request(api: Registry) -> None:
     tags = [{"key": "a"}, {"key": "b", "value": "1"}, {"key": "b", "value": "2"}]
     model = api.model("fraud", tags=tags, description="finds fraud")
     assert api.get("fraud") == model
@@ -30,13 +30,13 @@ def test_a_new_model_has_what_it_was_given(api: Registry) -> None:
     }
 
 
-def test_names_of_many_kinds_are_kept(api: Registry) -> None:
+def test_model_names_of_many_kinds_are_accepted(api: Registry) -> None:
     for name in ("x" * 256, "é" * 256, " a ", "a..b", ".a", "名前", "a b#c?d@e%20"):
         api.model(name)
         assert api.get(name)["name"] == name
 
 
-def test_a_name_that_cannot_be_one_is_refused(api: Registry) -> None:
+def test_model_name_that_is_invalid_is_refused(api: Registry) -> None:
     api.model()
     for name in (*NO_NAMES, *ODD_NAMES):
         assert api.refused("registered-models/create", name=name) == INVALID, name
@@ -51,7 +51,7 @@ def test_a_name_that_cannot_be_one_is_refused(api: Registry) -> None:
     assert api.get()["name"] == "m"
 
 
-def test_a_name_that_only_mlflow_gives_is_found_and_can_be_changed(api: Registry) -> None:
+def test_model_name_that_only_mlflow_accepts_can_be_read_and_renamed(api: Registry) -> None:
     with api.database.write() as conn:
         conn.execute(insert(registry.registered_models).values(name="a\x1bb", creation_time=1))
     assert api.get("a\x1bb")["name"] == "a\x1bb"
@@ -63,7 +63,7 @@ def test_a_name_that_only_mlflow_gives_is_found_and_can_be_changed(api: Registry
         assert api.refused("registered-models/delete", name=name) == MISSING, name
 
 
-def test_an_unknown_model_is_not_found(api: Registry) -> None:
+def test_unknown_model_is_not_found(api: Registry) -> None:
     for path in ("get", "rename", "update", "delete", "set-tag", "delete-tag"):
         fields = {"name": "none", "new_name": "n", "key": "k", "value": "v"}
         assert api.refused(f"registered-models/{path}", **fields) == MISSING, path
@@ -72,7 +72,7 @@ def test_an_unknown_model_is_not_found(api: Registry) -> None:
         assert api.refused(path, method, name="none") == MISSING
 
 
-def test_what_cannot_be_stored_keeps_a_model_from_being(api: Registry) -> None:
+def test_new_model_with_invalid_fields_is_not_created(api: Registry) -> None:
     for fields in (
         {"description": "x" * 5001},
         {"description": 5},
@@ -91,7 +91,7 @@ def test_what_cannot_be_stored_keeps_a_model_from_being(api: Registry) -> None:
     api.model(description="x" * 5000, tags=[{"key": "k" * 250, "value": "v" * 5000}])
 
 
-def test_a_name_belongs_to_one_model_or_prompt(api: Registry) -> None:
+def test_model_name_belongs_to_one_model_or_prompt(api: Registry) -> None:
     api.model("m")
     api.prompt("p")
     messages = {}
@@ -111,7 +111,7 @@ def test_a_name_belongs_to_one_model_or_prompt(api: Registry) -> None:
     assert api.get("p")["tags"] == [PROMPT]
 
 
-def test_the_description_can_be_changed_and_emptied(api: Registry) -> None:
+def test_model_description_is_changed_and_emptied(api: Registry) -> None:
     before = api.model(description="before")
     answer = api.call("registered-models/update", name="m", description="after")
     model = answer["registered_model"]
@@ -126,7 +126,7 @@ def test_the_description_can_be_changed_and_emptied(api: Registry) -> None:
     assert "description" not in api.call("registered-models/update", name="m")["registered_model"]
 
 
-def test_a_renamed_model_keeps_its_versions_tags_and_aliases(api: Registry) -> None:
+def test_renamed_model_keeps_its_versions_tags_and_aliases(api: Registry) -> None:
     api.model("before", tags=[{"key": "k", "value": "v"}], description="d")
     for number in range(3):
         api.create_version("before", tags=[{"key": "n", "value": str(number)}])
@@ -148,14 +148,14 @@ def test_a_renamed_model_keeps_its_versions_tags_and_aliases(api: Registry) -> N
     assert "latest_versions" not in api.get("before")
 
 
-def test_a_model_can_be_renamed_to_the_name_it_has(api: Registry) -> None:
+def test_renamed_model_may_keep_its_name(api: Registry) -> None:
     api.model()
     api.create_version()
     api.call("registered-models/rename", name="m", new_name="m")
     assert api.latest() == ["1"]
 
 
-def test_a_deleted_model_takes_all_it_had_along(api: Registry) -> None:
+def test_deleted_model_loses_versions_tags_and_aliases(api: Registry) -> None:
     for name in ("m", "other"):
         api.model(name, tags=[{"key": "k", "value": "v"}])
         api.create_version(name, tags=[{"key": "k", "value": "v"}])
@@ -193,14 +193,14 @@ def test_latest_versions_are_those_of_each_stage(api: Registry) -> None:
     assert api.latest() == ["2", "3", "5"]
 
 
-def test_a_stage_that_is_none_is_refused(api: Registry) -> None:
+def test_latest_versions_refuse_an_unknown_stage(api: Registry) -> None:
     api.model()
     for stages in (["prod"], [""], "Production", ["Deleted_Internal"], [1]):
         path = "registered-models/get-latest-versions"
         assert api.refused(path, name="m", stages=stages) == INVALID, stages
 
 
-def test_tags_are_set_changed_and_deleted(api: Registry) -> None:
+def test_model_tags_are_set_changed_and_deleted(api: Registry) -> None:
     api.model()
     api.call("registered-models/set-tag", name="m", key="a/b c.d:e-f_g")
     for value in ("1", "2"):
@@ -211,7 +211,7 @@ def test_tags_are_set_changed_and_deleted(api: Registry) -> None:
     assert api.get()["tags"] == [{"key": "a/b c.d:e-f_g", "value": ""}]
 
 
-def test_a_tag_that_cannot_be_stored_is_refused(api: Registry) -> None:
+def test_model_tag_that_is_invalid_is_refused(api: Registry) -> None:
     api.model()
     for key in ("", "a$b", "../a", "/a", "a//b", "x" * 251, 5, None):
         answer = api.refused("registered-models/set-tag", name="m", key=key, value="v")

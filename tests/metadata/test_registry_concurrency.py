@@ -1,4 +1,4 @@
-"""Many requests that change one model at once, through two pools as two processes have them."""
+"""Concurrent requests that change one model, over two pools, as two processes would have."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ def apis(settings: Settings, database: Database) -> Iterator[tuple[Registry, Reg
 
 
 def _at_once(*requests: Callable[[], Any]) -> list[Any]:
-    """What the requests return, each in a thread of its own, all begun together."""
+    """The results of requests that start together, each in a thread of its own."""
     barrier = threading.Barrier(len(requests))
     results: list[Any] = [None] * len(requests)
 
@@ -41,7 +41,7 @@ def _at_once(*requests: Callable[[], Any]) -> list[Any]:
     return results
 
 
-def test_every_number_is_given_once(apis: tuple[Registry, Registry]) -> None:
+def test_concurrent_versions_get_distinct_numbers(apis: tuple[Registry, Registry]) -> None:
     apis[0].model()
     run_id = apis[0].run()["run_id"]
     model_id = apis[0].logged_model("s3://b/c", run_id)
@@ -68,7 +68,7 @@ def test_every_number_is_given_once(apis: tuple[Registry, Registry]) -> None:
     assert sorted(version["version"] for version in known) == numbers
 
 
-def test_a_logged_model_is_tagged_while_it_becomes_versions(
+def test_concurrent_versions_and_tags_of_a_logged_model_are_all_kept(
     database: Database, apis: tuple[Registry, Registry]
 ) -> None:
     apis[0].model()
@@ -89,7 +89,7 @@ def test_a_logged_model_is_tagged_while_it_becomes_versions(
     assert apis[0].latest() == ["20"]
 
 
-def test_of_many_models_with_one_name_one_is_created(apis: tuple[Registry, Registry]) -> None:
+def test_concurrent_models_of_one_name_create_one(apis: tuple[Registry, Registry]) -> None:
     create = [
         lambda api=apis[index % 2]: api.ask("registered-models/create", name="m")
         for index in range(6)
@@ -99,7 +99,9 @@ def test_of_many_models_with_one_name_one_is_created(apis: tuple[Registry, Regis
     assert answers.count(EXISTS) == 5
 
 
-def test_tags_and_aliases_set_at_once_end_as_one_of_them(apis: tuple[Registry, Registry]) -> None:
+def test_concurrent_tags_and_aliases_end_as_one_of_the_values(
+    apis: tuple[Registry, Registry],
+) -> None:
     apis[0].model()
     for _ in range(2):
         apis[0].create_version()
@@ -118,7 +120,7 @@ def test_tags_and_aliases_set_at_once_end_as_one_of_them(apis: tuple[Registry, R
     assert len(model["tags"]) == len(apis[0].tags(1)) == len(model["aliases"]) == 1
 
 
-def test_names_that_are_swapped_at_once_never_mix(apis: tuple[Registry, Registry]) -> None:
+def test_concurrent_swaps_of_names_never_mix(apis: tuple[Registry, Registry]) -> None:
     for name in ("a", "b"):
         apis[0].model(name, tags=[{"key": "was", "value": name}])
         apis[0].create_version(name, f"s3://b/{name}")
@@ -146,7 +148,7 @@ def test_names_that_are_swapped_at_once_never_mix(apis: tuple[Registry, Registry
         assert model["latest_versions"][0]["source"] == f"s3://b/{model['tags'][0]['value']}"
 
 
-def test_a_model_deleted_meanwhile_leaves_nothing_behind(apis: tuple[Registry, Registry]) -> None:
+def test_concurrent_deletion_of_a_model_leaves_no_rows(apis: tuple[Registry, Registry]) -> None:
     apis[0].model()
     apis[0].create_version()
 

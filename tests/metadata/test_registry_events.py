@@ -1,4 +1,4 @@
-"""What webhooks are told of the registry: recorded with the change, on both databases."""
+"""Events of the registry, recorded in the transaction of the change, on both databases."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def api(settings: Settings, database: Database) -> Registry:
 
 
 def _use(api: Registry, name: str) -> None:
-    """Every request that webhooks can be told of, but for the creations."""
+    """Send every request that causes an event, except creations."""
     version = {"name": name, "version": "+1"}
     api.call("registered-models/set-tag", name=name, key="k", value="v")
     api.call("registered-models/delete-tag", name=name, key="k")
@@ -51,7 +51,7 @@ def _sorted(events: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     return sorted(events, key=lambda event: event[0])
 
 
-def test_models_tell_of_themselves(api: Registry) -> None:
+def test_events_of_models_are_recorded(api: Registry) -> None:
     api.model("m", tags=[OWN], description="d")
     api.create_version("m", run_id="r", tags=[OWN])
     _use(api, "m")
@@ -75,7 +75,7 @@ def test_models_tell_of_themselves(api: Registry) -> None:
     ]
 
 
-def test_prompts_tell_of_themselves(api: Registry) -> None:
+def test_events_of_prompts_are_recorded(api: Registry) -> None:
     api.model("p", tags=[PROMPT, TYPE, OWN])
     api.create_version("p", "dummy-source", tags=[PROMPT, TEXT, TYPE, OWN], description="d")
     _use(api, "p")
@@ -100,7 +100,7 @@ def test_prompts_tell_of_themselves(api: Registry) -> None:
     ]
 
 
-def test_a_run_that_only_the_logged_model_names_is_not_told(api: Registry) -> None:
+def test_event_of_a_version_omits_a_run_that_only_its_logged_model_names(api: Registry) -> None:
     run_id = api.run()["run_id"]
     model_id = api.logged_model("s3://b/c", run_id)
     api.model("m")
@@ -108,10 +108,10 @@ def test_a_run_that_only_the_logged_model_names_is_not_told(api: Registry) -> No
     assert version["run_id"] == run_id
     api.create_version("m", "models:/m/latest")
     told = {data["source"]: data["run_id"] for _, data in api.recorded() if "source" in data}
-    assert told == {f"models:/{model_id}": None, "models:/m/1": run_id}  # as MLflow tells it
+    assert told == {f"models:/{model_id}": None, "models:/m/1": run_id}  # as in MLflow's events
 
 
-def test_what_is_refused_is_not_told(api: Registry) -> None:
+def test_events_of_refused_requests_are_not_recorded(api: Registry) -> None:
     api.model("m")
     api.create_version("m")
     before = api.recorded()

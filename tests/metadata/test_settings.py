@@ -1,4 +1,4 @@
-"""Values that the metadata service refuses to start with."""
+"""Settings with which the metadata service refuses to start."""
 
 import base64
 from dataclasses import replace
@@ -22,13 +22,13 @@ from tandem_shared.settings import SettingsError, load
         ("max_body_bytes", 0),
     ],
 )
-def test_a_number_that_cannot_work_is_refused_by_its_flag(setting: str, value: float) -> None:
+def test_number_that_cannot_work_is_refused_by_its_flag(setting: str, value: float) -> None:
     with pytest.raises(SettingsError, match="--" + setting.replace("_", "-")):
         Settings(**{setting: value}).check()
 
 
 @pytest.mark.parametrize("pattern", ["(", "(" * 3000, "a{99999999999999999999}"])
-def test_a_pattern_that_is_none_is_refused(pattern: str) -> None:
+def test_source_pattern_that_is_no_regular_expression_is_refused(pattern: str) -> None:
     with pytest.raises(SettingsError, match="is not a regular expression"):
         Settings(create_model_version_source_validation_regex=pattern).check()
 
@@ -36,7 +36,7 @@ def test_a_pattern_that_is_none_is_refused(pattern: str) -> None:
 @pytest.mark.parametrize(
     "root", [None, "", "./mlruns", "/srv/artifacts", "mlflow-artifacts://host/?a=b", "s3://b/#c"]
 )
-def test_a_root_that_new_experiments_cannot_use_is_refused(root: str | None) -> None:
+def test_default_artifact_root_that_new_experiments_cannot_use_is_refused(root: str | None) -> None:
     with pytest.raises(SettingsError, match="--default-artifact-root"):
         Settings(default_artifact_root=root).artifact_root()
 
@@ -44,7 +44,7 @@ def test_a_root_that_new_experiments_cannot_use_is_refused(root: str | None) -> 
 @pytest.mark.parametrize(
     "root", ["mlflow-artifacts://host:5500/", "mlflow-artifacts:/", "s3://bucket/prefix"]
 )
-def test_a_root_is_a_uri(root: str) -> None:
+def test_default_artifact_root_that_is_a_uri_is_accepted(root: str) -> None:
     assert Settings(default_artifact_root=root).artifact_root() == root
 
 
@@ -62,7 +62,7 @@ def test_a_root_is_a_uri(root: str) -> None:
         "plugin://anything",
     ],
 )
-def test_roots_that_clients_may_know_are_taken(root: str) -> None:
+def test_default_artifact_root_of_schemes_that_clients_may_know_is_accepted(root: str) -> None:
     assert Settings(default_artifact_root=root).artifact_root() == root
 
 
@@ -98,7 +98,9 @@ def test_roots_that_clients_may_know_are_taken(root: str) -> None:
         ("mlflow-artifacts://user:secret@host/?a=b", "query"),
     ],
 )
-def test_a_root_that_loses_artifacts_is_refused_with_what_is_meant(root: str, meant: str) -> None:
+def test_default_artifact_root_that_loses_artifacts_is_refused_with_a_suggestion(
+    root: str, meant: str
+) -> None:
     with pytest.raises(SettingsError, match="--default-artifact-root") as refused:
         Settings(default_artifact_root=root).artifact_root()
     assert meant in str(refused.value)
@@ -117,9 +119,7 @@ def test_a_root_that_loses_artifacts_is_refused_with_what_is_meant(root: str, me
         ("http://host:5500/p/api/2.0/mlflow-artifacts/artifacts", "mean http://host:5500/p?"),
     ],
 )
-def test_an_address_of_the_artifacts_service_that_cannot_work_is_refused(
-    url: str, said: str
-) -> None:
+def test_artifacts_url_that_cannot_work_is_refused(url: str, said: str) -> None:
     with pytest.raises(SettingsError, match="--artifacts-url") as refused:
         Settings(artifacts_url=url).check()
     assert said in str(refused.value)
@@ -136,13 +136,13 @@ def test_an_address_of_the_artifacts_service_that_cannot_work_is_refused(
         ("MLFLOW_WEBHOOK_DELIVERY_MAX_WORKERS", "0"),
     ],
 )
-def test_settings_of_webhooks_that_cannot_work_are_refused(variable: str, value: str) -> None:
+def test_webhook_settings_that_cannot_work_are_refused(variable: str, value: str) -> None:
     with pytest.raises(SettingsError, match="--webhook-") as refused:
         load(Settings, {variable: value})
     assert "sesame" not in str(refused.value)
 
 
-def test_the_key_of_secrets_is_not_shown() -> None:
+def test_webhook_encryption_key_is_not_shown() -> None:
     key = base64.urlsafe_b64encode(bytes(range(32))).decode()
     loaded = load(Settings, {"MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": key})
     assert loaded.webhook_secret_encryption_key == key
@@ -161,7 +161,7 @@ def test_the_key_of_secrets_is_not_shown() -> None:
         ("artifact_root_map", ("s3://b=mlflow-artifacts://user:secret@[host/",)),
     ],
 )
-def test_a_place_of_artifacts_that_cannot_be_is_refused_without_its_password(
+def test_artifact_setting_that_is_invalid_is_refused_without_its_password(
     setting: str, value: Any
 ) -> None:
     settings = replace(Settings(default_artifact_root="mlflow-artifacts:/"), **{setting: value})
@@ -174,7 +174,7 @@ def test_a_place_of_artifacts_that_cannot_be_is_refused_without_its_password(
     "host",
     ["", "a b", "a;b", "a,b", "'self'", "data:", "https://", "a.com/x", "ftp://a.com", "a..b"],
 )
-def test_what_is_no_host_for_html_artifacts_is_refused(host: str) -> None:
+def test_html_artifact_host_that_is_invalid_is_refused(host: str) -> None:
     settings = Settings(html_artifact_hosts=(host,))
     with pytest.raises(SettingsError, match="--html-artifact-hosts must hold hosts"):
         settings.check()
@@ -183,5 +183,5 @@ def test_what_is_no_host_for_html_artifacts_is_refused(host: str) -> None:
 @pytest.mark.parametrize(
     "host", ["*", "cdn.plot.ly", "*.a.com", "https://a.com", "localhost:*", "http://a:80"]
 )
-def test_hosts_for_html_artifacts_are_those_of_a_policy(host: str) -> None:
+def test_html_artifact_host_that_csp_knows_is_accepted(host: str) -> None:
     Settings(html_artifact_hosts=(host,)).check()

@@ -64,7 +64,7 @@ def build(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(build: Path) -> Start:
-    """Makes the UI's routes, secured as the service's are, with some settings."""
+    """Builds the UI's routes with the given settings and the service's security middleware."""
 
     def start(**given: Any) -> TestClient:
         settings = Settings(**{"ui_dir": str(build), **given})
@@ -82,7 +82,7 @@ def ui(start: Start) -> TestClient:
     return start()
 
 
-def test_the_page_loads_our_scripts_before_the_builds_own(ui: TestClient) -> None:
+def test_ui_page_loads_our_scripts_before_the_builds_own(ui: TestClient) -> None:
     answer = ui.get("/")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -98,7 +98,7 @@ def test_the_page_loads_our_scripts_before_the_builds_own(ui: TestClient) -> Non
         assert key in script.text
 
 
-def test_the_build_on_disk_stays_as_it_is(ui: TestClient, build: Path) -> None:
+def test_ui_build_on_disk_stays_unchanged(ui: TestClient, build: Path) -> None:
     ui.get("/")
     assert (build / "index.html").read_text() == PAGE
     assert not list(build.rglob("tandem*"))
@@ -108,7 +108,7 @@ def test_the_build_on_disk_stays_as_it_is(ui: TestClient, build: Path) -> None:
     "path",
     ["/", f"/{DEFAULTS}", FRAME_URL, "/static-files/favicon.ico", "/static-files/manifest.json"],
 )
-def test_what_has_no_hash_in_its_name_is_asked_for_again(ui: TestClient, path: str) -> None:
+def test_ui_file_without_a_hash_in_its_name_is_revalidated(ui: TestClient, path: str) -> None:
     answer = ui.get(path)
     assert answer.headers["cache-control"] == "no-cache"
     etag = answer.headers["etag"]
@@ -119,7 +119,7 @@ def test_what_has_no_hash_in_its_name_is_asked_for_again(ui: TestClient, path: s
     assert ui.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
 
 
-def test_the_tag_follows_the_content(start: Start, build: Path) -> None:
+def test_ui_etag_follows_the_content(start: Start, build: Path) -> None:
     paths = ("/", "/static-files/favicon.ico")
     ui = start()
     old = [ui.get(path).headers["etag"] for path in paths]
@@ -132,7 +132,7 @@ def test_the_tag_follows_the_content(start: Start, build: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if "abcd" in name or "media" in name])
-def test_what_has_a_hash_in_its_name_is_kept_for_good(ui: TestClient, name: str) -> None:
+def test_ui_file_with_a_hash_in_its_name_is_immutable(ui: TestClient, name: str) -> None:
     if name.endswith((".br", ".gz")):
         assert ui.get(f"/static-files/{name}").status_code == 404
         return
@@ -157,7 +157,7 @@ def test_what_has_a_hash_in_its_name_is_kept_for_good(ui: TestClient, name: str)
         ("zstd, deflate", None),
     ],
 )
-def test_a_file_comes_in_the_smallest_form_that_the_client_takes(
+def test_ui_file_is_sent_in_the_smallest_accepted_coding(
     ui: TestClient, accepted: str | None, coding: str | None
 ) -> None:
     headers = {} if accepted is None else {"Accept-Encoding": accepted}
@@ -172,7 +172,7 @@ def test_a_file_comes_in_the_smallest_form_that_the_client_takes(
     assert "Accept-Encoding" in answer.headers["vary"]
 
 
-def test_each_form_has_a_tag_of_its_own(ui: TestClient) -> None:
+def test_ui_etag_differs_between_codings(ui: TestClient) -> None:
     tags = {}
     for coding in ("identity", "gzip", "br"):
         answer = ui.head(MAIN_URL, headers={"Accept-Encoding": coding})
@@ -186,7 +186,7 @@ def test_each_form_has_a_tag_of_its_own(ui: TestClient) -> None:
             assert "Accept-Encoding" in answer.headers["vary"]
 
 
-def test_a_form_that_there_is_not_is_not_offered(ui: TestClient) -> None:
+def test_ui_coding_without_a_file_is_not_used(ui: TestClient) -> None:
     url = "/static-files/static/css/main.89abcdef.css"
     with ui.stream("GET", url, headers={"Accept-Encoding": "br"}) as answer:
         assert b"".join(answer.iter_raw()) == b"a{}"
@@ -214,7 +214,7 @@ def test_a_form_that_there_is_not_is_not_offered(ui: TestClient) -> None:
         ("br, br;q=0", "identity"),
     ],
 )
-def test_codings_are_weighed(accept: str, coding: str) -> None:
+def test_ui_coding_follows_the_weights_of_accept_encoding(accept: str, coding: str) -> None:
     assert choose(accept, {"br", "gzip", "identity"}) == coding
 
 
@@ -233,7 +233,7 @@ def test_codings_are_weighed(accept: str, coding: str) -> None:
         ("strange.bin", "application/octet-stream"),
     ],
 )
-def test_every_file_has_its_media_type(ui: TestClient, name: str, media_type: str) -> None:
+def test_ui_files_have_their_media_types(ui: TestClient, name: str, media_type: str) -> None:
     answer = ui.get(f"/static-files/{name}")
     assert answer.headers["content-type"] == media_type
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -260,12 +260,12 @@ def test_every_file_has_its_media_type(ui: TestClient, name: str, media_type: st
         "/experiments/1",
     ],
 )
-def test_what_is_no_file_of_the_ui_is_not_found(ui: TestClient, path: str) -> None:
+def test_ui_path_outside_the_build_is_not_found(ui: TestClient, path: str) -> None:
     answer = ui.send(ui.build_request("GET", f"http://localhost{path}"))
     assert (answer.status_code, answer.json()["error_code"]) == (404, "ENDPOINT_NOT_FOUND")
 
 
-def test_a_head_has_the_headers_of_a_get_and_no_body(ui: TestClient) -> None:
+def test_ui_head_has_the_headers_of_a_get_and_no_body(ui: TestClient) -> None:
     for path in ("/", MAIN_URL, "/static-files/favicon.ico", f"/{DEFAULTS}"):
         got, head = ui.get(path), ui.head(path)
         assert (head.status_code, head.content) == (200, b"")
@@ -273,7 +273,7 @@ def test_a_head_has_the_headers_of_a_get_and_no_body(ui: TestClient) -> None:
             assert head.headers[name] == got.headers[name]
 
 
-def test_pages_load_and_call_this_service_only(ui: TestClient) -> None:
+def test_ui_policy_allows_this_service_only(ui: TestClient) -> None:
     for path in ("/", MAIN_URL, f"/{DEFAULTS}"):
         policy = ui.get(path).headers["content-security-policy"]
         directives = dict(part.partition(" ")[::2] for part in policy.split("; "))
@@ -293,7 +293,7 @@ def test_pages_load_and_call_this_service_only(ui: TestClient) -> None:
     ("option", "ancestors"),
     [("SAMEORIGIN", "frame-ancestors 'self'"), ("deny", "frame-ancestors 'none'"), ("NONE", None)],
 )
-def test_who_may_frame_the_ui_is_as_the_setting_says(
+def test_ui_frame_ancestors_follow_x_frame_options(
     start: Start, option: str, ancestors: str | None
 ) -> None:
     policy = start(x_frame_options=option).get("/").headers["content-security-policy"]
@@ -306,7 +306,7 @@ def directives_of(policy: str) -> dict[str, str]:
     return dict(part.partition(" ")[::2] for part in policy.split("; "))
 
 
-def test_html_artifacts_run_in_an_origin_of_their_own_and_reach_no_host(ui: TestClient) -> None:
+def test_html_artifact_policy_has_an_opaque_origin_and_no_host(ui: TestClient) -> None:
     headers = ui.get(FRAME_URL).headers
     directives = directives_of(headers["content-security-policy"])
     assert directives["sandbox"] == "allow-scripts"
@@ -320,7 +320,7 @@ def test_html_artifacts_run_in_an_origin_of_their_own_and_reach_no_host(ui: Test
     assert "connection-allowlist" not in ui.get("/").headers
 
 
-def test_html_artifacts_reach_the_hosts_that_the_setting_names(start: Start) -> None:
+def test_html_artifact_policy_allows_the_hosts_of_the_setting(start: Start) -> None:
     ui = start(html_artifact_hosts=("cdn.plot.ly", "https://*.example.com:8443"))
     headers = ui.get(FRAME_URL).headers
     directives = directives_of(headers["content-security-policy"])
@@ -340,7 +340,7 @@ def test_html_artifacts_reach_the_hosts_that_the_setting_names(start: Start) -> 
 @pytest.mark.parametrize(
     ("option", "ancestors"), [("SAMEORIGIN", "'self'"), ("DENY", "'self'"), ("NONE", None)]
 )
-def test_the_ui_may_frame_html_artifacts_whoever_may_frame_it(
+def test_html_artifact_policy_lets_the_ui_frame_them_always(
     start: Start, option: str, ancestors: str | None
 ) -> None:
     policy = start(x_frame_options=option).get(FRAME_URL).headers["content-security-policy"]
@@ -348,7 +348,7 @@ def test_the_ui_may_frame_html_artifacts_whoever_may_frame_it(
 
 
 @pytest.mark.parametrize("prefix", ["", "/mlflow"])
-def test_notebooks_may_frame_the_trace_renderer_and_nothing_else(start: Start, prefix: str) -> None:
+def test_ui_trace_renderer_alone_may_be_framed_by_notebooks(start: Start, prefix: str) -> None:
     ui = start(static_prefix=prefix)
     renderer = ui.get(f"{prefix}/static-files/lib/notebook-trace-renderer/index.html")
     assert renderer.status_code == 200
@@ -360,7 +360,7 @@ def test_notebooks_may_frame_the_trace_renderer_and_nothing_else(start: Start, p
         assert answer.headers["x-frame-options"] == "SAMEORIGIN"
 
 
-def test_a_prefix_goes_before_all_of_the_ui(start: Start) -> None:
+def test_ui_paths_begin_with_the_static_prefix(start: Start) -> None:
     ui = start(static_prefix="/a/mlflow")
     assert ui.get("/a/mlflow/").text == start(static_prefix="").get("/").text
     assert ui.get(f"/a/mlflow{MAIN_URL}").content == MAIN
@@ -373,7 +373,7 @@ def test_a_prefix_goes_before_all_of_the_ui(start: Start) -> None:
     assert ui.get("/a/mlflow", follow_redirects=True).status_code == 200
 
 
-def test_without_a_ui_the_page_says_how_to_add_it(start: Start) -> None:
+def test_ui_that_is_missing_is_explained_by_the_page(start: Start) -> None:
     plain = start(ui_dir=None)
     answer = plain.get("/")
     assert answer.status_code == 200
@@ -384,7 +384,7 @@ def test_without_a_ui_the_page_says_how_to_add_it(start: Start) -> None:
 
 
 @pytest.mark.parametrize("with_ui", [False, True])
-def test_the_api_is_the_same_with_and_without_a_ui(
+def test_ui_does_not_change_the_api(
     sqlite_template: Path, build: Path, with_ui: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", f"sqlite:///{sqlite_template}")
@@ -396,9 +396,7 @@ def test_the_api_is_the_same_with_and_without_a_ui(
         assert http.get(MAIN_URL).status_code == (200 if with_ui else 404)
 
 
-def test_the_service_does_not_start_with_a_folder_that_is_no_build(
-    tmp_path: Path, sqlite_template: Path
-) -> None:
+def test_ui_dir_that_is_no_build_ends_the_start(tmp_path: Path, sqlite_template: Path) -> None:
     command = [Path(sys.executable).parent / "tandem-metadata", "serve", "--port", "0"]
     options = {
         "--backend-store-uri": f"sqlite:///{sqlite_template}",
@@ -412,7 +410,7 @@ def test_the_service_does_not_start_with_a_folder_that_is_no_build(
     assert ended.stderr.startswith("error: --ui-dir (TANDEM_UI_DIR) must be a folder")
 
 
-def test_a_folder_that_is_no_build_is_refused(tmp_path: Path) -> None:
+def test_ui_dir_that_is_no_build_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"--ui-dir .* holds no index\.html"):
         Assets(str(tmp_path))
     with pytest.raises(SettingsError, match=r"--ui-dir .* holds no index\.html"):
@@ -422,11 +420,11 @@ def test_a_folder_that_is_no_build_is_refused(tmp_path: Path) -> None:
         Assets(str(tmp_path))
 
 
-def test_a_folder_of_other_things_is_not_read_as_a_whole(
+def test_ui_dir_of_other_files_is_not_read_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / "unread").symlink_to("/proc/self/mem")  # reading it would fail
+    (tmp_path / "deep" / "unread").symlink_to("/proc/self/mem")  # an error if it is read
     with pytest.raises(SettingsError, match=r"holds no index\.html"):
         Assets(str(tmp_path))
     (tmp_path / "index.html").write_text("<html><script src=x></script></html>")

@@ -93,7 +93,7 @@ def refusal(http: TestClient, method: str, path: str) -> tuple[int, str]:
     return answer.status_code, error["error_code"]
 
 
-def test_the_ui_is_told_that_there_is_none(http: TestClient) -> None:
+def test_ui_stubs_answer_the_ui_with_empty_results(http: TestClient) -> None:
     for path, expected in GET.items():
         answer = http.get(f"/ajax-api/{path}")
         assert (path, answer.status_code, answer.json()) == (path, 200, expected)
@@ -103,7 +103,7 @@ def test_the_ui_is_told_that_there_is_none(http: TestClient) -> None:
         assert (path, answer.status_code, answer.json()) == (path, 200, expected)
 
 
-def test_what_is_no_json_is_refused_here_too(http: TestClient) -> None:
+def test_ui_stubs_refuse_bodies_that_are_no_json(http: TestClient) -> None:
     answer = http.post(
         "/ajax-api/3.0/mlflow/ui-telemetry", content="{}", headers={"Content-Type": "text/plain"}
     )
@@ -114,33 +114,33 @@ def test_what_is_no_json_is_refused_here_too(http: TestClient) -> None:
     assert answer.status_code == 413
 
 
-def test_clients_are_never_told_so(http: TestClient) -> None:
+def test_ui_stubs_are_not_answered_to_clients(http: TestClient) -> None:
     for path in GET:
         assert http.get(f"/api/{path}").status_code in (404, 501), path
     for path in POST:
         assert http.post(f"/api/{path}", json={}).status_code in (404, 501), path
 
 
-def test_what_tandem_does_not_have_is_not_supported(http: TestClient) -> None:
+def test_unsupported_endpoints_are_refused(http: TestClient) -> None:
     for method, path in NOT_SUPPORTED:
         for api in ("api", "ajax-api"):
             found = refusal(http, method, f"/{api}/{path}")
             assert (path, *found) == (path, 501, "NOT_IMPLEMENTED")
 
 
-def test_the_oldest_way_to_keep_a_trace_is_not_supported(http: TestClient) -> None:
+def test_unsupported_oldest_trace_endpoint_is_refused(http: TestClient) -> None:
     assert refusal(http, "POST", "/api/2.0/mlflow/traces") == (501, "NOT_IMPLEMENTED")
     assert refusal(http, "GET", "/api/2.0/mlflow/traces") == (501, "NOT_IMPLEMENTED")
 
 
-def test_a_trace_that_is_read_does_not_exist(http: TestClient) -> None:
+def test_unsupported_traces_do_not_exist_when_read(http: TestClient) -> None:
     for path in NO_TRACE:
         for api in ("api", "ajax-api"):
             found = refusal(http, "GET", f"/{api}/{path}")
             assert (path, *found) == (path, 404, "RESOURCE_DOES_NOT_EXIST")
 
 
-def test_other_paths_are_no_endpoints(http: TestClient) -> None:
+def test_unknown_paths_are_no_endpoints(http: TestClient) -> None:
     for method, path in NO_ENDPOINT:
         for api in ("api", "ajax-api"):
             found = refusal(http, method, f"/{api}/{path}")
@@ -155,7 +155,7 @@ def test_spans_are_refused_in_the_words_that_stop_clients(http: TestClient) -> N
     assert "REST OTLP span logging is not supported" in answer.json()["message"]
 
 
-def test_the_ui_is_told_what_this_server_can_do(http: TestClient) -> None:
+def test_ui_server_info_names_the_servers_features(http: TestClient) -> None:
     for api in ("api", "ajax-api"):
         info = http.get(f"/{api}/3.0/mlflow/server-info").json()
         assert info["features_enabled"] == {"gateway": False}

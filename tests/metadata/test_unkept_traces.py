@@ -33,7 +33,7 @@ def send_spans(http: TestClient, experiment_id: str = "1") -> int:
     return http.post("/v1/traces", content=b"\n", headers=headers).status_code
 
 
-def test_the_first_trace_is_refused_and_those_after_it_are_not(http: TestClient) -> None:
+def test_trace_is_refused_once_and_dropped_afterwards(http: TestClient) -> None:
     refused = http.post(URL, json=trace(1))
     assert refused.status_code == 501
     assert refused.json()["error_code"] == "NOT_IMPLEMENTED"
@@ -43,18 +43,18 @@ def test_the_first_trace_is_refused_and_those_after_it_are_not(http: TestClient)
         assert answer.status_code == 200
         info = answer.json()["trace"]["trace_info"]
         assert info["trace_id"] == f"tr-{number}"
-        # By this tag the client uploads no spans as artifacts.
+        # With this tag the client does not upload spans as artifacts.
         assert info["tags"] == {"a": "b", "mlflow.trace.spansLocation": "TRACKING_STORE"}
     assert http.get(f"{URL}/tr-2").status_code == 404
 
 
-def test_each_experiment_is_told(http: TestClient) -> None:
+def test_trace_is_refused_once_per_experiment(http: TestClient) -> None:
     for experiment_id in ("1", "2"):
         assert http.post(URL, json=trace(1, experiment_id)).status_code == 501
         assert http.post(URL, json=trace(2, experiment_id)).status_code == 200
 
 
-def test_clients_are_told_again_after_a_while(
+def test_trace_is_refused_again_after_a_while(
     http: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     http.post(URL, json=trace(1))
@@ -63,9 +63,11 @@ def test_clients_are_told_again_after_a_while(
     assert http.post(URL, json=trace(3)).status_code == 501
 
 
-def test_another_client_is_told_again(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trace_of_another_client_is_refused_once_too(
+    http: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     http.post(URL, json=trace(1))
-    assert send_spans(http) == 501  # of the same client, a moment later
+    assert send_spans(http) == 501  # the same client, a moment later
     assert http.post(URL, json=trace(2)).status_code == 200
     monkeypatch.setattr(unkept_traces, "AT_ONCE_SECONDS", -1.0)
     assert send_spans(http, "2") == 501
@@ -74,7 +76,7 @@ def test_another_client_is_told_again(http: TestClient, monkeypatch: pytest.Monk
     assert http.post(URL, json=trace(4)).status_code == 501
 
 
-def test_no_more_clients_are_remembered_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trace_clients_that_are_remembered_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unkept_traces, "_REMEMBERED", 2)
     told = unkept_traces.Told()
     assert [told.is_due(("host", each)) for each in "abcabc"] == [True] * 6
@@ -84,20 +86,20 @@ def test_no_more_clients_are_remembered_than_fit(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     "body", [{}, {"trace": {}}, {"trace": {"trace_info": {}}}, {"trace": {"spans": []}}]
 )
-def test_what_is_no_trace_is_always_refused(http: TestClient, body: dict[str, Any]) -> None:
+def test_trace_that_is_invalid_is_always_refused(http: TestClient, body: dict[str, Any]) -> None:
     for _ in range(2):
         assert http.post(URL, json=body).status_code == 501
 
 
 @pytest.mark.parametrize("info", [3, "x", [1]])
-def test_what_is_no_object_is_a_bad_request(http: TestClient, info: Any) -> None:
+def test_trace_info_that_is_no_object_is_a_400(http: TestClient, info: Any) -> None:
     assert http.post(URL, json={"trace": {"trace_info": info}}).status_code == 400
 
 
 @pytest.mark.parametrize(
     "odd", [{"tags": 3}, {"trace_location": []}, {"trace_location": {"mlflow_experiment": "x"}}]
 )
-def test_odd_traces_are_answered(http: TestClient, odd: dict[str, Any]) -> None:
+def test_trace_with_odd_fields_is_answered(http: TestClient, odd: dict[str, Any]) -> None:
     body = trace(1)
     body["trace"]["trace_info"] |= odd
     assert http.post(URL, json=body).status_code == 501

@@ -1,4 +1,4 @@
-"""Whose turn a delivery is, and when its next attempt is due."""
+"""Claims of deliveries by workers, and due times of their attempts."""
 
 import threading
 
@@ -8,7 +8,7 @@ from tandem_metadata.webhooks.backoff import Backoff
 from tests.metadata.deliveries import record, subscribe, waiting
 
 
-def test_a_claim_is_one_workers_alone_and_what_is_late_changes_nothing(database: Database) -> None:
+def test_claim_belongs_to_one_worker_and_late_results_change_nothing(database: Database) -> None:
     subscribe(database, "http://127.0.0.1/")
     record(database, "x")
     (row,) = waiting(database)
@@ -30,7 +30,7 @@ def test_a_claim_is_one_workers_alone_and_what_is_late_changes_nothing(database:
     assert [(each.due_at, each.attempts) for each in waiting(database)] == [(row.due_at + 200, 2)]
 
 
-def test_workers_that_claim_at_once_share_without_waiting(database: Database) -> None:
+def test_claims_of_concurrent_workers_share_without_waiting(database: Database) -> None:
     for _ in range(20):
         subscribe(database, "http://127.0.0.1/")
     record(database, "x")
@@ -53,7 +53,7 @@ def test_workers_that_claim_at_once_share_without_waiting(database: Database) ->
     assert sorted(claimed) == sorted(ids)
 
 
-def test_delivery_is_not_hastened_while_its_pause_can_be_meant(database: Database) -> None:
+def test_hasten_leaves_due_times_that_are_possible(database: Database) -> None:
     subscribe(database, "http://127.0.0.1/")
     record(database, "x")
     (row,) = waiting(database)
@@ -63,7 +63,7 @@ def test_delivery_is_not_hastened_while_its_pause_can_be_meant(database: Databas
         assert [each.due_at for each in waiting(database)] == [due_at]
 
 
-def test_waiting_times_double_up_to_a_bound_and_a_receivers_wish_counts() -> None:
+def test_backoff_doubles_up_to_a_bound_and_honours_retry_after() -> None:
     backoff = Backoff(first=1.0, longest=8.0, longest_asked=100.0)
     for attempt, most in ((1, 1), (2, 2), (3, 4), (4, 8), (5, 8), (2000, 8)):
         times = [backoff.after(attempt, None) for _ in range(200)]

@@ -1,4 +1,4 @@
-"""The background task that delivers, against a receiver on loopback."""
+"""The background task that sends deliveries, with a receiver on loopback."""
 
 import asyncio
 import contextlib
@@ -80,7 +80,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
-def test_what_was_recorded_is_delivered_signed_and_forgotten(
+def test_delivery_is_sent_signed_and_deleted(
     database: Database, settings: Settings, receiver: Receiver
 ) -> None:
     subscribe(database, receiver.url + "/a?x=1")
@@ -102,7 +102,7 @@ def test_what_was_recorded_is_delivered_signed_and_forgotten(
     assert counted("delivered") == before + 2
 
 
-def test_a_commit_wakes_the_task(
+def test_delivery_starts_when_a_commit_is_announced(
     database: Database, settings: Settings, receiver: Receiver
 ) -> None:
     subscribe(database, receiver.url + "/a")
@@ -110,14 +110,14 @@ def test_a_commit_wakes_the_task(
     async def test() -> None:
         async with delivering(database, settings, poll=3600.0):
             await until(lambda: not waiting(database))
-            await asyncio.sleep(0.2)  # it sleeps now, for an hour
+            await asyncio.sleep(0.2)  # the task now sleeps for an hour
             await asyncio.to_thread(record, database, "x")
             await until(lambda: len(receiver.at("/a")) == 1)
 
     run(test)
 
 
-def test_what_another_process_recorded_is_found(
+def test_delivery_recorded_by_another_process_is_found(
     database: Database, settings: Settings, receiver: Receiver
 ) -> None:
     subscribe(database, receiver.url + "/a")
@@ -132,7 +132,7 @@ def test_what_another_process_recorded_is_found(
     other.close()
 
 
-def test_a_failed_delivery_is_tried_again_under_the_same_id_and_newly_signed(
+def test_delivery_that_failed_is_retried_with_the_same_id_and_a_new_signature(
     database: Database, settings: Settings, receiver: Receiver
 ) -> None:
     subscribe(database, receiver.answer("/a", 503, 429, 500, 200))
@@ -152,7 +152,7 @@ def test_a_failed_delivery_is_tried_again_under_the_same_id_and_newly_signed(
     assert (counted("retried"), counted("delivered")) == (before[0] + 3, before[1] + 1)
 
 
-def test_a_delivery_is_given_up_after_its_retries_and_logged_without_secrets(
+def test_delivery_is_given_up_after_its_retries_and_logged_without_secrets(
     database: Database,
     settings: Settings,
     receiver: Receiver,
@@ -180,7 +180,7 @@ def test_a_delivery_is_given_up_after_its_retries_and_logged_without_secrets(
 
 @pytest.mark.parametrize("status", [301, 307, 400, 401, 404, 410])
 @pytest.mark.parametrize("prepared_uri", ["sqlite"], indirect=True)
-def test_an_answer_that_will_not_change_is_final(
+def test_delivery_is_not_retried_after_a_final_answer(
     database: Database, settings: Settings, receiver: Receiver, status: int
 ) -> None:
     subscribe(database, receiver.answer("/a", status, Location="/elsewhere"))
@@ -194,7 +194,7 @@ def test_an_answer_that_will_not_change_is_final(
     assert [each.path for each in receiver.received] == ["/a"]
 
 
-def test_a_receiver_that_is_not_there_is_tried_again(
+def test_delivery_to_an_unreachable_receiver_is_retried(
     database: Database, settings: Settings, receiver: Receiver
 ) -> None:
     with receiving() as gone:
@@ -217,7 +217,7 @@ def test_a_receiver_that_is_not_there_is_tried_again(
     assert len(receiver.at("/now")) == 1
 
 
-def test_retry_after_is_respected(
+def test_delivery_waits_for_retry_after(
     database: Database, settings: Settings, receiver: Receiver
 ) -> None:
     receiver.answers["/a"] = [(429, {"Retry-After": "100"}, b""), (200, {}, b"")]
@@ -230,11 +230,11 @@ def test_retry_after_is_respected(
 
     run(test)
     first, second = receiver.at("/a")
-    assert second.at - first.at >= 0.49  # as long as a receiver may ask for here
+    assert second.at - first.at >= 0.49  # the longest Retry-After that is honoured here
 
 
 @pytest.mark.parametrize("prepared_uri", ["sqlite"], indirect=True)
-def test_a_receiver_that_hangs_or_fails_holds_up_no_other(
+def test_delivery_is_not_blocked_by_receivers_that_hang_or_fail(
     database: Database, settings: Settings, receiver: Receiver
 ) -> None:
     for number in range(3):
@@ -255,13 +255,13 @@ def test_a_receiver_that_hangs_or_fails_holds_up_no_other(
             assert not receiver.released.is_set()
 
     run(test)
-    # Two of each are under way, and no more are begun.
+    # Two attempts of each are running, and no more are started.
     hanging = [each.path for each in receiver.received if each.path.startswith("/hang")]
     assert sorted(hanging) == sorted(f"/hang/{number}" for number in range(3) for _ in "ab")
 
 
 @pytest.mark.parametrize("prepared_uri", ["sqlite"], indirect=True)
-def test_receivers_that_hung_before_leave_half_of_the_attempts_to_others(
+def test_delivery_leaves_half_of_the_attempts_to_receivers_that_work(
     database: Database, settings: Settings, receiver: Receiver
 ) -> None:
     for number in range(12):
@@ -284,7 +284,7 @@ def test_receivers_that_hung_before_leave_half_of_the_attempts_to_others(
     run(test)
 
 
-def test_two_workers_deliver_once(
+def test_delivery_by_two_workers_happens_once(
     database: Database, settings: Settings, receiver: Receiver
 ) -> None:
     for path in "abc":
@@ -302,7 +302,7 @@ def test_two_workers_deliver_once(
     assert len(ids) == len(set(ids)) == 60
 
 
-def test_stopping_leaves_what_was_not_delivered_for_the_next_start(
+def test_delivery_that_a_stop_cuts_is_made_after_the_next_start(
     database: Database, settings: Settings, receiver: Receiver
 ) -> None:
     subscribe(database, receiver.url + "/hang")
@@ -328,7 +328,7 @@ def test_stopping_leaves_what_was_not_delivered_for_the_next_start(
     assert {each.event["data"]["name"] for each in got} == {"x", "y", "z"}
 
 
-def test_what_a_worker_that_died_had_claimed_is_delivered_after_its_lease(
+def test_delivery_of_a_dead_worker_is_made_after_its_lease(
     database: Database, settings: Settings, receiver: Receiver
 ) -> None:
     subscribe(database, receiver.url + "/a")
@@ -365,7 +365,7 @@ def test_delivery_does_not_wait_for_a_clock_that_was_ahead(
     run(test)
 
 
-def test_what_waits_for_a_webhook_that_mlflow_deleted_or_disabled_is_dropped(
+def test_delivery_to_a_webhook_that_mlflow_deleted_or_disabled_is_dropped(
     database: Database, settings: Settings, receiver: Receiver
 ) -> None:
     gone, off, kept = (subscribe(database, f"{receiver.url}/{name}") for name in "abc")
@@ -386,7 +386,7 @@ def test_what_waits_for_a_webhook_that_mlflow_deleted_or_disabled_is_dropped(
     assert kept
 
 
-def test_a_delivery_whose_secret_cannot_be_read_is_never_sent_unsigned(
+def test_delivery_with_an_unreadable_secret_is_never_sent_unsigned(
     database: Database, settings: Settings, receiver: Receiver
 ) -> None:
     subscribe(database, receiver.url + "/a")
@@ -407,7 +407,7 @@ def test_a_delivery_whose_secret_cannot_be_read_is_never_sent_unsigned(
 
 
 @pytest.mark.parametrize("prepared_uri", ["sqlite"], indirect=True)
-def test_a_receiver_inside_is_not_connected_to_whatever_the_table_says(
+def test_delivery_to_a_private_address_in_the_table_is_refused(
     database: Database, settings: Settings, receiver: Receiver
 ) -> None:
     guarded = replace(settings, webhook_allow_private_ips=False)
@@ -425,7 +425,7 @@ def test_a_receiver_inside_is_not_connected_to_whatever_the_table_says(
 
 
 @pytest.mark.parametrize("prepared_uri", ["sqlite"], indirect=True)
-def test_a_database_that_fails_for_a_while_does_not_end_the_task(
+def test_delivery_survives_a_failing_database(
     database: Database, settings: Settings, receiver: Receiver
 ) -> None:
     subscribe(database, receiver.url + "/a")

@@ -1,4 +1,4 @@
-"""Recording an event: a delivery for each webhook that waits, with the change or not at all."""
+"""Recording an event: one delivery for each subscribed webhook, in the change's transaction."""
 
 import json
 import uuid
@@ -45,7 +45,7 @@ def _recorded(database: Database) -> list[Any]:
         return list(conn.execute(select(deliveries).order_by(deliveries.c.webhook_id)))
 
 
-def test_each_active_webhook_that_waits_for_the_event_gets_a_delivery(database: Database) -> None:
+def test_event_is_recorded_for_each_active_subscribed_webhook(database: Database) -> None:
     with database.write() as conn:
         _webhook(conn, "a", CREATED, ("model_version", "created"))
         _webhook(conn, "b", CREATED)
@@ -71,7 +71,7 @@ def test_each_active_webhook_that_waits_for_the_event_gets_a_delivery(database: 
         }
 
 
-def test_what_is_rolled_back_is_not_recorded(database: Database) -> None:
+def test_event_that_is_rolled_back_is_not_recorded(database: Database) -> None:
     with database.write() as conn:
         _webhook(conn, "a", CREATED)
 
@@ -85,7 +85,7 @@ def test_what_is_rolled_back_is_not_recorded(database: Database) -> None:
     assert _recorded(database) == []
 
 
-def test_deliveries_are_announced_and_nothing_else_is(database: Database) -> None:
+def test_event_is_announced_only_with_deliveries(database: Database) -> None:
     told: list[int] = []
     database.listen(webhook_events.RECORDED, lambda: told.append(1))
     with database.write() as conn:
@@ -99,7 +99,7 @@ def test_deliveries_are_announced_and_nothing_else_is(database: Database) -> Non
     assert len(_recorded(database)) == 2
 
 
-def test_an_event_costs_one_statement_when_nobody_waits_and_two_however_many_do(
+def test_event_takes_one_statement_without_and_two_with_subscribers(
     database: Database,
 ) -> None:
     with database.write() as conn:

@@ -1,4 +1,4 @@
-"""Where deliveries may go: the addresses that count as public, and what is connected to."""
+"""Allowed targets of deliveries: public addresses, and the addresses that are connected to."""
 
 import asyncio
 import datetime
@@ -94,12 +94,12 @@ NOT_PUBLIC = [
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_addresses_of_the_internet_are_public(address: str) -> None:
+def test_public_addresses_are_accepted(address: str) -> None:
     assert is_public(ipaddress.ip_address(address))
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
-def test_other_addresses_are_not_public_however_they_are_wrapped(address: str) -> None:
+def test_private_addresses_are_refused_in_any_wrapping(address: str) -> None:
     assert not is_public(ipaddress.ip_address(address))
 
 
@@ -115,7 +115,7 @@ def test_other_addresses_are_not_public_however_they_are_wrapped(address: str) -
         "http://8.8.8.8/\x7f",
     ],
 )
-def test_targets_urls_with_white_space_or_backslashes_are_refused(url: str) -> None:
+def test_target_url_with_white_space_or_backslashes_is_refused(url: str) -> None:
     with pytest.raises(InvalidParameter, match="%XX"):
         targets.parse(url, GUARDED)
 
@@ -131,7 +131,7 @@ def _post(sender: Sender, url: str) -> Answer:
 
 
 class Names:
-    """A name server of which the answers are given in turn."""
+    """A name server that gives its answers in turn."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> None:
         self.asked: list[Any] = []
@@ -146,7 +146,7 @@ class Names:
         ]
 
 
-def test_a_name_that_changes_its_address_after_the_check_is_refused(
+def test_target_that_resolves_to_a_private_address_after_the_check_is_refused(
     monkeypatch: pytest.MonkeyPatch, receiver: Receiver
 ) -> None:
     names = Names(monkeypatch, ["8.8.8.8"], ["127.0.0.1"])
@@ -159,7 +159,7 @@ def test_a_name_that_changes_its_address_after_the_check_is_refused(
     assert names.asked == ["rebinding.example"] * 2
 
 
-def test_a_name_with_one_address_inside_is_refused_altogether(
+def test_target_with_one_private_address_is_refused(
     monkeypatch: pytest.MonkeyPatch, receiver: Receiver
 ) -> None:
     Names(monkeypatch, ["8.8.8.8", "127.0.0.1"])
@@ -168,7 +168,7 @@ def test_a_name_with_one_address_inside_is_refused_altogether(
     assert receiver.received == []
 
 
-def test_a_connection_looks_a_name_up_once_and_tries_each_address(
+def test_target_is_resolved_once_and_each_address_is_tried(
     monkeypatch: pytest.MonkeyPatch, receiver: Receiver
 ) -> None:
     names = Names(monkeypatch, ["127.0.0.2", "127.0.0.1"])
@@ -180,7 +180,7 @@ def test_a_connection_looks_a_name_up_once_and_tries_each_address(
     assert got.headers["host"] == url.removeprefix("http://")
 
 
-def test_a_name_server_that_does_not_answer_is_not_waited_for(
+def test_target_resolution_times_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     never = asyncio.Event()
@@ -202,7 +202,7 @@ def test_a_name_server_that_does_not_answer_is_not_waited_for(
     asyncio.run(look_up())
 
 
-def test_no_proxy_and_no_redirect_is_followed(
+def test_sender_uses_no_proxy_and_follows_no_redirect(
     monkeypatch: pytest.MonkeyPatch, receiver: Receiver
 ) -> None:
     with receiving() as proxy:
@@ -230,7 +230,7 @@ def test_no_proxy_and_no_redirect_is_followed(
         (429, f"Wed, 21 Oct 2015 07:28:00 +{'9' * 15}", None),
     ],
 )
-def test_retry_after_is_read_as_seconds_or_a_date(
+def test_sender_reads_retry_after_as_seconds_or_a_date(
     receiver: Receiver, status: int, value: str, seconds: float | None
 ) -> None:
     url = receiver.answer("/a", status, Retry_After=value)
@@ -238,7 +238,7 @@ def test_retry_after_is_read_as_seconds_or_a_date(
 
 
 def _certificate(directory: Path, *names: x509.GeneralName) -> Path:
-    """A file with a key and a certificate of its own for these names."""
+    """A file with a key and a self-signed certificate for these names."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "receiver")])
     now = datetime.datetime.now(datetime.UTC)
@@ -266,7 +266,7 @@ def _certificate(directory: Path, *names: x509.GeneralName) -> Path:
     return file
 
 
-def test_tls_is_verified_against_the_name_and_not_against_the_address(
+def test_sender_verifies_tls_by_the_hosts_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = _certificate(tmp_path, x509.DNSName("receiver.example"))
@@ -285,7 +285,7 @@ def test_tls_is_verified_against_the_name_and_not_against_the_address(
         assert len(receiver.received) == 1
 
 
-def test_a_receiver_that_is_no_http_server_is_unreachable() -> None:
+def test_sender_reports_a_receiver_that_is_no_http_server() -> None:
     async def test() -> None:
         async def babble(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"220 mail.example ESMTP\r\n\r\n")

@@ -1,4 +1,4 @@
-"""The test of a webhook that a client asks for: sent once, and told how it went."""
+"""`webhooks/{id}/test`: an example is sent once, and the answer says how it went."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -35,7 +35,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.mark.parametrize("given", [None, TAG_EVENT])
-def test_a_test_sends_an_example_once(
+def test_webhook_test_sends_an_example_once(
     open_api: Api, receiver: Receiver, database: Database, given: Any
 ) -> None:
     url = receiver.answer("/ok", 202, body="tänk you".encode())
@@ -56,13 +56,13 @@ def test_a_test_sends_an_example_once(
         assert conn.execute(select(deliveries)).all() == []
 
 
-def test_a_webhook_without_a_secret_is_not_signed(open_api: Api, receiver: Receiver) -> None:
+def test_webhook_test_without_a_secret_is_not_signed(open_api: Api, receiver: Receiver) -> None:
     webhook_id = open_api.create(url=receiver.url + "/x")["webhook_id"]
     assert open_api.ok("POST", f"/{webhook_id}/test")["result"]["success"] is True
     assert "x-mlflow-signature" not in receiver.received[0].headers
 
 
-def test_a_test_that_fails_says_how(open_api: Api, receiver: Receiver) -> None:
+def test_webhook_test_that_fails_says_how(open_api: Api, receiver: Receiver) -> None:
     def result(url: str, **fields: Any) -> Any:
         webhook_id = open_api.create(url=url, **fields)["webhook_id"]
         return open_api.ok("POST", f"/{webhook_id}/test")["result"]
@@ -81,7 +81,7 @@ def test_a_test_that_fails_says_how(open_api: Api, receiver: Receiver) -> None:
         assert unreachable["success"] is False
 
 
-def test_a_test_of_a_hanging_receiver_ends_and_keeps_no_thread(
+def test_webhook_test_of_a_hanging_receiver_ends_and_keeps_no_thread(
     settings: Settings, database: Database, receiver: Receiver
 ) -> None:
     api = Api(
@@ -102,12 +102,12 @@ def test_a_test_of_a_hanging_receiver_ends_and_keeps_no_thread(
 @pytest.mark.parametrize(
     "event", [{"entity": "PROMPT", "action": "SET"}, {"entity": "x", "action": "SET"}, {}, "x"]
 )
-def test_a_test_of_an_event_that_never_happens_is_refused(api: Api, event: Any) -> None:
+def test_webhook_test_of_an_impossible_event_is_refused(api: Api, event: Any) -> None:
     status, body = api.ask("POST", f"/{api.create()['webhook_id']}/test", event=event)
     assert (status, body["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
 
 
-def test_a_test_with_a_secret_that_the_key_does_not_open_sends_nothing(
+def test_webhook_test_with_an_unreadable_secret_sends_nothing(
     open_api: Api, receiver: Receiver, database: Database
 ) -> None:
     webhook_id = open_api.create(url=receiver.url + "/x", secret="s")["webhook_id"]
@@ -120,10 +120,10 @@ def test_a_test_with_a_secret_that_the_key_does_not_open_sends_nothing(
     assert receiver.received == []
 
 
-def test_a_webhook_of_mlflow_that_leads_inside_is_not_sent_to(
+def test_webhook_test_to_a_private_address_of_mlflows_is_refused(
     api: Api, receiver: Receiver, database: Database
 ) -> None:
-    """Whatever the table holds, the address is checked when it is connected to."""
+    """The address is checked at each connection, whatever the table holds."""
     webhook_id = api.create()["webhook_id"]
     with database.write() as conn:
         inside = receiver.url.replace("http://", "https://")
@@ -137,7 +137,7 @@ def test_a_webhook_of_mlflow_that_leads_inside_is_not_sent_to(
     assert receiver.received == []
 
 
-def test_credentials_in_a_url_that_mlflow_took_are_sent_as_it_sends_them(
+def test_webhook_test_sends_credentials_of_mlflows_urls(
     open_api: Api, receiver: Receiver, database: Database
 ) -> None:
     webhook_id = open_api.create()["webhook_id"]

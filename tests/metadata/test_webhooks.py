@@ -1,4 +1,4 @@
-"""Webhooks: created, read, changed and deleted as a client asks for it."""
+"""Webhooks: creating, reading, updating and deleting them over HTTP."""
 
 import json
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def receiver() -> Iterator[Receiver]:
         yield running
 
 
-def test_a_webhook_is_created_and_read(api: Api) -> None:
+def test_webhook_is_created_and_read(api: Api) -> None:
     made = api.create(
         name="Hook.1_a-b",
         description="tells",
@@ -54,14 +54,14 @@ def test_a_webhook_is_created_and_read(api: Api) -> None:
     }
 
 
-def test_what_is_not_given_has_mlflows_defaults(api: Api) -> None:
+def test_webhook_fields_not_given_have_mlflows_defaults(api: Api) -> None:
     made = api.create(status=None, description="", secret="")
     assert made["status"] == "ACTIVE"
     assert "description" not in made
     assert api.ok("GET", f"/{made['webhook_id']}")["webhook"] == made
 
 
-def test_events_and_status_may_be_numbers_as_in_every_enum(api: Api) -> None:
+def test_webhook_events_and_status_may_be_numbers(api: Api) -> None:
     made = api.create(events=[{"entity": 10, "action": 5}], status=2)
     assert made["events"] == [{"entity": "BUDGET_POLICY", "action": "EXCEEDED"}]
     assert made["status"] == "DISABLED"
@@ -93,12 +93,12 @@ def test_webhooks_are_listed_by_pages_the_latest_first(api: Api, database: Datab
 @pytest.mark.parametrize(
     "query", [{"max_results": -1}, {"max_results": 1001}, {"max_results": "x"}, {"page_token": "x"}]
 )
-def test_a_page_that_cannot_be_is_refused(api: Api, query: dict[str, Any]) -> None:
+def test_webhooks_refuse_an_invalid_page_size_or_token(api: Api, query: dict[str, Any]) -> None:
     status, body = api.ask("GET", **query)
     assert (status, body["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
 
 
-def test_a_token_of_another_search_is_refused(api: Api) -> None:
+def test_webhooks_refuse_a_token_of_another_search(api: Api) -> None:
     from tandem_metadata.search.sql import page_token
 
     token = page_token.write(page_token.fingerprint("runs"), [(0, "1"), (0, "x")])
@@ -106,7 +106,7 @@ def test_a_token_of_another_search_is_refused(api: Api) -> None:
     assert (status, body["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
 
 
-def test_a_webhook_is_changed_field_by_field(api: Api) -> None:
+def test_webhook_is_updated_field_by_field(api: Api) -> None:
     made = api.create(description="old", events=[EVENT])
     path = f"/{made['webhook_id']}"
     changes: list[dict[str, Any]] = [
@@ -140,7 +140,7 @@ _BAD_CHANGES: list[Any] = [
 ]
 
 
-def test_a_change_that_cannot_be_leaves_everything_as_it_was(api: Api, database: Database) -> None:
+def test_webhook_update_that_is_refused_changes_nothing(api: Api, database: Database) -> None:
     for change in _BAD_CHANGES:
         made = api.create(secret="kept")
         with database.read() as conn:
@@ -152,7 +152,7 @@ def test_a_change_that_cannot_be_leaves_everything_as_it_was(api: Api, database:
             assert conn.execute(select(webhooks)).all() == before
 
 
-def test_a_deleted_webhook_is_gone_for_clients_and_kept_in_its_table(
+def test_webhook_that_is_deleted_is_hidden_and_kept_in_its_table(
     api: Api, database: Database
 ) -> None:
     webhook_id = api.create()["webhook_id"]
@@ -168,7 +168,7 @@ def test_a_deleted_webhook_is_gone_for_clients_and_kept_in_its_table(
     assert row.deleted_timestamp == row.last_updated_timestamp > 0
 
 
-def test_deleting_or_disabling_drops_what_waits(api: Api, database: Database) -> None:
+def test_webhook_deletion_and_disabling_drop_its_deliveries(api: Api, database: Database) -> None:
     ids = {name: api.create(name=name)["webhook_id"] for name in ("gone", "off", "kept")}
     with database.write() as conn:
         webhook_events.record(conn, "registered_model", "created", {})
@@ -180,19 +180,19 @@ def test_deleting_or_disabling_drops_what_waits(api: Api, database: Database) ->
 
 
 @pytest.mark.parametrize("missing", ["name", "url", "events"])
-def test_what_must_be_given_is_named(api: Api, missing: str) -> None:
+def test_webhook_without_a_required_field_is_refused(api: Api, missing: str) -> None:
     assert f"'{missing}'" in api.refusal(**{missing: None})
 
 
 _BAD_NAMES: list[Any] = [" ", "a b", "-a", "a-", "a" * 64, "é", "a\n", "K\u212a", 3]
 
 
-def test_a_name_that_cannot_be_is_refused(api: Api) -> None:
+def test_webhook_name_that_is_invalid_is_refused(api: Api) -> None:
     for name in _BAD_NAMES:
         assert "'name'" in api.refusal(name=name)
 
 
-def test_the_longest_values_fit(api: Api) -> None:
+def test_webhook_fields_of_the_longest_values_fit(api: Api) -> None:
     made = api.create(
         name="a" * 63,
         url="https://8.8.8.8/".ljust(500, "x"),
@@ -216,7 +216,7 @@ _BAD_FIELDS: list[Any] = [
 ]
 
 
-def test_values_that_cannot_be_are_refused_by_name(api: Api) -> None:
+def test_webhook_fields_with_invalid_values_are_named(api: Api) -> None:
     for fields in _BAD_FIELDS:
         (name,) = fields
         assert f"'{name}'" in api.refusal(**fields)
@@ -240,7 +240,7 @@ _BAD_EVENTS: list[Any] = [
 ]
 
 
-def test_events_that_never_happen_are_refused(api: Api) -> None:
+def test_webhook_events_that_are_impossible_are_refused(api: Api) -> None:
     for events in _BAD_EVENTS:
         assert "'events" in api.refusal(events=events)
 
@@ -287,19 +287,19 @@ _BAD_URLS: list[Any] = [
 ]
 
 
-def test_a_url_that_deliveries_must_not_go_to_is_refused(api: Api) -> None:
+def test_webhook_url_that_is_not_allowed_is_refused(api: Api) -> None:
     for url in _BAD_URLS:
         message = api.refusal(url=url)
         assert "'url'" in message
         assert "pass" not in message.replace("password", "")
 
 
-def test_loopback_and_http_are_accepted_where_the_settings_say_so(open_api: Api) -> None:
+def test_webhook_url_with_loopback_and_http_is_accepted_by_settings(open_api: Api) -> None:
     open_api.create(url="http://127.0.0.1:1/")
     open_api.create(url="https://no-such-host.invalid/")
 
 
-def test_secrets_are_encrypted_as_mlflow_encrypts_them(
+def test_webhook_secrets_are_encrypted_as_mlflow_does(
     api: Api, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mlflow.store.model_registry.dbmodels.models import EncryptedString
@@ -323,9 +323,7 @@ def test_secrets_are_encrypted_as_mlflow_encrypts_them(
     assert kept() is None
 
 
-def test_a_secret_without_a_key_is_refused_and_the_setting_named(
-    settings: Settings, database: Database
-) -> None:
+def test_webhook_secret_without_a_key_is_refused(settings: Settings, database: Database) -> None:
     api = Api(settings, database)
     assert "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY" in api.refusal(secret="s3cret")
     webhook_id = api.create()["webhook_id"]
@@ -335,7 +333,7 @@ def test_a_secret_without_a_key_is_refused_and_the_setting_named(
     assert "s3cret" not in body["message"]
 
 
-def test_no_answer_holds_a_secret(open_api: Api, receiver: Receiver) -> None:
+def test_webhook_answers_hold_no_secret(open_api: Api, receiver: Receiver) -> None:
     made = open_api.create(secret="s3cret", url=receiver.url + "/x")
     path = f"/{made['webhook_id']}"
     answers = [
@@ -349,7 +347,7 @@ def test_no_answer_holds_a_secret(open_api: Api, receiver: Receiver) -> None:
     assert "s3cret" not in json.dumps(answers)
 
 
-def test_the_events_are_mlflows_and_so_are_their_examples() -> None:
+def test_webhook_events_and_examples_are_mlflows() -> None:
     from mlflow.webhooks.types import EVENT_TO_PAYLOAD_CLASS
 
     theirs: dict[Any, Any] = {
@@ -360,7 +358,7 @@ def test_the_events_are_mlflows_and_so_are_their_examples() -> None:
     assert set(theirs) == {(entity, action) for entity in HAPPENS for action in HAPPENS[entity]}
 
 
-def test_a_webhook_without_times_of_another_writer_is_listed(api: Api, database: Database) -> None:
+def test_webhook_without_times_is_listed(api: Api, database: Database) -> None:
     with database.write() as conn:
         conn.execute(insert(webhooks).values(webhook_id="w", name="n", url=PUBLIC))
     assert api.ok("GET")["webhooks"][0]["webhook_id"] == "w"

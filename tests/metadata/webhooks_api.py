@@ -47,7 +47,7 @@ class Api:
         return self.ok("POST", **wanted)["webhook"]
 
     def refusal(self, **fields: Any) -> str:
-        """The message that refuses to create a webhook, which then is not there."""
+        """The error of creating a webhook; asserts that none was created."""
         before = self.ok("GET")
         status, body = self.ask("POST", **{"name": "n", "url": PUBLIC, "events": [EVENT], **fields})
         assert (status, body["error_code"]) == (400, "INVALID_PARAMETER_VALUE"), body
@@ -57,12 +57,12 @@ class Api:
 
 
 def guarded(settings: Settings, database: Database) -> Api:
-    """With a key for secrets, and only public addresses to send to."""
+    """A client of a service with a key for secrets, which sends to public addresses only."""
     return Api(replace(settings, webhook_secret_encryption_key=KEY), database)
 
 
 def opened(settings: Settings, database: Database) -> Api:
-    """With loopback allowed, as the tests' receiver is there."""
+    """A client of a service that may also send to loopback, where the tests' receiver is."""
     return Api(
         replace(
             settings,

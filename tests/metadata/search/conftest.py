@@ -1,4 +1,4 @@
-"""A filled database, made once for each database system: searching changes nothing."""
+"""A filled database for each database system, made once: searches change nothing."""
 
 import shutil
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The experiments and runs that searches are tried on."""
+"""The experiments and runs for tests of searches."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The registered models, prompts and versions that searches are tried on."""
+"""The registered models, prompts and versions for tests of searches."""
 
 from typing import Any
 

@@ -44,7 +44,9 @@ def _search(database: Database, **search: Any) -> tuple[list[str], str | None]:
         ("creation_time != 100 AND creation_time <= 300", {"2", "3"}),
     ],
 )
-def test_experiments_can_be_searched(filled: Database, text: str, expected: set[str]) -> None:
+def test_search_finds_experiments_by_filter(
+    filled: Database, text: str, expected: set[str]
+) -> None:
     assert set(_search(filled, filter=text)[0]) == expected
 
 
@@ -61,14 +63,14 @@ ORDERS = [
 
 
 @pytest.mark.parametrize(("order_by", "expected"), [it for it in ORDERS if it[1] is not None])
-def test_experiments_come_in_the_order_asked_for(
+def test_search_sorts_experiments_by_order_by(
     filled: Database, order_by: list[str], expected: list[str]
 ) -> None:
     assert _search(filled, order_by=order_by)[0] == expected
 
 
 @pytest.mark.parametrize("order_by", [order_by for order_by, _ in ORDERS])
-def test_pages_join_to_the_whole(filled: Database, order_by: list[str]) -> None:
+def test_search_pages_join_to_the_whole(filled: Database, order_by: list[str]) -> None:
     search = {"order_by": order_by, "view_type": "ALL"}
     whole, _ = _search(filled, **search)
     pages, token = _search(filled, max_results=1, **search)
@@ -79,7 +81,7 @@ def test_pages_join_to_the_whole(filled: Database, order_by: list[str]) -> None:
     assert pages == whole
 
 
-def test_a_full_last_page_has_no_token(filled: Database) -> None:
+def test_search_gives_a_full_last_page_no_token(filled: Database) -> None:
     assert _search(filled, max_results=5)[1] is None
 
 
@@ -87,14 +89,16 @@ def test_a_full_last_page_has_no_token(filled: Database) -> None:
     ("view_type", "expected"),
     [("ACTIVE_ONLY", {"0", "1", "2", "3", "4"}), ("DELETED_ONLY", {"5"}), (3, set("012345"))],
 )
-def test_a_view_type_chooses_lifecycle_stages(
+def test_search_view_type_selects_lifecycle_stages(
     filled: Database, view_type: str | int, expected: set[str]
 ) -> None:
     assert set(_search(filled, view_type=view_type)[0]) == expected
 
 
 @pytest.mark.parametrize("number", [None, 0, -1, 50_001])
-def test_a_page_size_from_1_to_50000_must_be_given(filled: Database, number: int | None) -> None:
+def test_search_refuses_a_page_size_outside_1_to_50000(
+    filled: Database, number: int | None
+) -> None:
     with pytest.raises(InvalidParameter, match="'max_results'"):
         _search(filled, max_results=number)
 
@@ -102,7 +106,7 @@ def test_a_page_size_from_1_to_50000_must_be_given(filled: Database, number: int
 @pytest.mark.parametrize(
     "other", [{"filter": "name != 'x'"}, {"order_by": ["name"]}, {"view_type": "ALL"}]
 )
-def test_a_token_from_another_search_is_refused(filled: Database, other: dict[str, Any]) -> None:
+def test_search_refuses_a_token_of_another_search(filled: Database, other: dict[str, Any]) -> None:
     _, token = _search(filled, max_results=1)
     with pytest.raises(InvalidParameter, match="belongs to another search"):
         _search(filled, page_token=token, **other)
@@ -126,15 +130,13 @@ def test_a_token_from_another_search_is_refused(filled: Database, other: dict[st
         ("creation_time > '1'", "`creation_time` is compared with a whole number"),
     ],
 )
-def test_a_comparison_that_makes_no_sense_is_refused(
-    filled: Database, text: str, part: str
-) -> None:
+def test_search_refuses_an_invalid_comparison(filled: Database, text: str, part: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
         _search(filled, filter=text)
     assert part in caught.value.message
 
 
 @pytest.mark.parametrize("clause", ["tags.team", "attributes.name", "foo", "name UP", ""])
-def test_an_order_that_makes_no_sense_is_refused(filled: Database, clause: str) -> None:
+def test_search_refuses_an_invalid_order_by(filled: Database, clause: str) -> None:
     with pytest.raises(InvalidParameter, match="order_by"):
         _search(filled, order_by=[clause])

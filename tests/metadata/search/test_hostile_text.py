@@ -1,4 +1,4 @@
-"""Filters and clauses of order_by that cost much to read, at each search that takes them."""
+"""Filters and order_by clauses that are expensive to parse, for each search."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -73,7 +73,7 @@ SEARCHES = {
     "model versions by GraphQL": _graphql(_VERSIONS),
 }
 BY_QUERY = ("registered models", "model versions")
-"""Searches by GET: servers read no line as long as that."""
+"""Searches by GET; servers refuse a request line of this length."""
 LONG = {name: ask for name, ask in SEARCHES.items() if name not in BY_QUERY}
 SORTED = {name: ask for name, ask in SEARCHES.items() if name != "logged models"}
 

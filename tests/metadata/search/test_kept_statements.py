@@ -1,4 +1,4 @@
-"""Statements kept by the form of a search: which are, and that values are never kept with them."""
+"""The statement cache: keyed by the shape of a search, without its values."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def _search(text: str, order_by: tuple[str, ...] = (), **fields: Any) -> Search:
     )
 
 
-def test_searches_of_one_form_have_one_statement_and_their_own_values() -> None:
+def test_statements_are_shared_by_searches_of_one_shape_without_their_values() -> None:
     text = "metrics.loss > {} and params.`p` != '{}' and attributes.start_time <= {}"
     first = statement_cache.find(_search(text.format("0.5", "a", 7)))
     second = statement_cache.find(_search(text.format("1.5", "b", 8), experiment_ids=[2]))
@@ -36,7 +36,7 @@ def test_searches_of_one_form_have_one_statement_and_their_own_values() -> None:
     assert second[1] == {"given_ids": 2, "given_0": 1.5, "given_1": "b", "given_2": 8}
 
 
-def test_searches_of_several_experiments_have_one_statement_whatever_their_number() -> None:
+def test_statements_are_shared_by_any_number_of_experiments() -> None:
     first = statement_cache.find(_search("", experiment_ids=[1, 2]))
     second = statement_cache.find(_search("", experiment_ids=[3, 4, 5]))
     assert first is not None
@@ -57,7 +57,7 @@ def test_searches_of_several_experiments_have_one_statement_whatever_their_numbe
         ("metrics.a > 1", {"order_by": ("metrics.a",)}),
     ],
 )
-def test_another_form_has_another_statement(other: str, fields: dict[str, Any]) -> None:
+def test_statements_differ_between_shapes_of_searches(other: str, fields: dict[str, Any]) -> None:
     one = statement_cache.find(_search("metrics.a > 1"))
     another = statement_cache.find(_search(other, **fields))
     assert one is not None
@@ -77,5 +77,7 @@ def test_another_form_has_another_statement(other: str, fields: dict[str, Any]) 
         ("metrics.a > 1", {"end": [(0, "1"), (0, "a")]}),
     ],
 )
-def test_what_is_rare_or_large_is_not_kept(text: str, fields: dict[str, Any]) -> None:
+def test_statements_of_rare_or_large_searches_are_not_kept(
+    text: str, fields: dict[str, Any]
+) -> None:
     assert statement_cache.find(_search(text, **fields)) is None

@@ -1,4 +1,4 @@
-"""Searching logged models in real databases, by attributes and by what was logged to them."""
+"""Searching logged models in real databases, by attributes, metrics, params and tags."""
 
 import shutil
 from collections.abc import Iterator
@@ -112,7 +112,7 @@ def filled(
 
 
 def _order(*fields: str | dict[str, Any]) -> list[SearchOrderBy]:
-    """Sort criteria; `-` before a field's name has it descend."""
+    """Sort criteria; `-` before a field's name sorts descending."""
     spelled = [
         {"field_name": each.lstrip("-"), "ascending": not each.startswith("-")}
         if isinstance(each, str)
@@ -189,7 +189,7 @@ def _search(database: Database, **search: Any) -> tuple[list[str], str | None]:
         ("metrics.acc > 0 AND params.lr = '0.1' AND tags.team = 'Red' AND name = 'alpha'", "a"),
     ],
 )
-def test_models_can_be_searched(filled: Database, text: str, expected: str) -> None:
+def test_search_finds_models_by_filter(filled: Database, text: str, expected: str) -> None:
     found, _ = _search(filled, filter=text)
     assert sorted(found) == [f"m-{letter}" for letter in expected]
 
@@ -249,7 +249,7 @@ ORDERS: list[tuple[list[str | dict[str, Any]], str]] = [
 
 
 @pytest.mark.parametrize(("order", "expected"), ORDERS)
-def test_models_come_in_the_order_asked_for(
+def test_search_sorts_models_by_order_by(
     filled: Database, order: list[str | dict[str, Any]], expected: str
 ) -> None:
     found, token = _search(filled, order_by=_order(*order))
@@ -258,7 +258,9 @@ def test_models_come_in_the_order_asked_for(
 
 
 @pytest.mark.parametrize("order", [order for order, _ in ORDERS])
-def test_pages_join_to_the_whole(filled: Database, order: list[str | dict[str, Any]]) -> None:
+def test_search_pages_join_to_the_whole(
+    filled: Database, order: list[str | dict[str, Any]]
+) -> None:
     search = {"order_by": _order(*order), "experiment_ids": ["1", "2"]}
     whole, _ = _search(filled, **search)
     pages, token = _search(filled, max_results=1, **search)
@@ -280,7 +282,7 @@ def test_a_found_model_comes_with_all_that_was_logged(filled: Database) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 4])
-def test_a_search_costs_four_statements_however_many_models_it_finds(
+def test_search_takes_four_statements_for_any_number_of_models(
     filled: Database, number: int
 ) -> None:
     statements = []
@@ -305,18 +307,18 @@ def test_a_search_costs_four_statements_however_many_models_it_finds(
         (["-1", "77", "9" * 15], []),
     ],
 )
-def test_experiments_choose_the_models(
+def test_search_finds_models_of_the_given_experiments_only(
     filled: Database, ids: list[str], expected: list[str]
 ) -> None:
     assert _search(filled, experiment_ids=ids)[0] == expected
 
 
-def test_a_page_holds_50_models_unless_told_otherwise() -> None:
+def test_search_page_has_50_models_by_default() -> None:
     assert logged_model_search.DEFAULT_MAX_RESULTS == 50
 
 
 @pytest.mark.parametrize("number", [None, 0, 4, 50_000, 2**31 - 1])
-def test_all_models_fit_on_a_large_page(filled: Database, number: int | None) -> None:
+def test_search_cuts_the_page_size_to_the_largest(filled: Database, number: int | None) -> None:
     assert _search(filled, max_results=number) == (ALL, None)
 
 
@@ -329,7 +331,7 @@ def test_all_models_fit_on_a_large_page(filled: Database, number: int | None) ->
         {"experiment_ids": ["1", "2"]},
     ],
 )
-def test_a_token_from_another_search_is_refused(filled: Database, other: dict[str, Any]) -> None:
+def test_search_refuses_a_token_of_another_search(filled: Database, other: dict[str, Any]) -> None:
     _, token = _search(filled, max_results=1)
     with pytest.raises(InvalidParameter, match="belongs to another search"):
         _search(filled, page_token=token, **other)
@@ -354,9 +356,7 @@ def test_a_token_from_another_search_is_refused(filled: Database, other: dict[st
         (" AND ".join(["metrics.a > 1"] * 61), "61 comparisons"),
     ],
 )
-def test_a_comparison_that_makes_no_sense_is_refused(
-    filled: Database, text: str, part: str
-) -> None:
+def test_search_refuses_an_invalid_comparison(filled: Database, text: str, part: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
         _search(filled, filter=text)
     assert part in caught.value.message
@@ -366,7 +366,7 @@ def test_a_comparison_that_makes_no_sense_is_refused(
     "field",
     ["nope", "NAME", "name DESC", "`name`", "attributes.name", "params.lr", "metric.a", "a\0"],
 )
-def test_a_field_that_cannot_be_sorted_by_is_refused(filled: Database, field: str) -> None:
+def test_search_refuses_an_unknown_sort_field(filled: Database, field: str) -> None:
     with pytest.raises(InvalidParameter, match=r"order_by\[1\]"):
         _search(filled, order_by=_order("name", field))
 
@@ -381,7 +381,7 @@ def test_a_field_that_cannot_be_sorted_by_is_refused(filled: Database, field: st
         ({"datasets": _datasets(*[TRAIN] * 101)}, "at most 100"),
     ],
 )
-def test_a_search_that_cannot_be_accepted_is_refused(
+def test_search_refuses_invalid_datasets_ids_and_page_sizes(
     filled: Database, search: dict[str, Any], part: str
 ) -> None:
     with pytest.raises(InvalidParameter) as caught:
@@ -389,7 +389,7 @@ def test_a_search_that_cannot_be_accepted_is_refused(
     assert part in caught.value.message
 
 
-def test_the_largest_search_is_answered(filled: Database) -> None:
+def test_search_answers_the_largest_request(filled: Database) -> None:
     largest = {
         "filter": " AND ".join(["metrics.acc > 0"] * 60),
         "datasets": _datasets(TRAIN, *[("none", str(number)) for number in range(99)]),

@@ -46,7 +46,9 @@ def _search(database: Database, **search: Any) -> tuple[list[str], str | None]:
         ("tags.ok ILIKE 'Y%' AND tags.\"my key\" = 'v'", {"Fraud_2 1"}),
     ],
 )
-def test_versions_can_be_searched(filled: Database, text: str | None, expected: set[str]) -> None:
+def test_search_finds_versions_by_filter(
+    filled: Database, text: str | None, expected: set[str]
+) -> None:
     found, _ = _search(filled, filter=text)
     assert set(found) == expected
     assert len(found) == len(expected)
@@ -93,7 +95,7 @@ ORDERS = [
 
 
 @pytest.mark.parametrize(("order_by", "expected"), ORDERS)
-def test_versions_come_in_the_order_asked_for(
+def test_search_sorts_versions_by_order_by(
     filled: Database, order_by: list[str], expected: list[str]
 ) -> None:
     assert _search(filled, order_by=order_by)[0] == expected
@@ -101,7 +103,7 @@ def test_versions_come_in_the_order_asked_for(
 
 @pytest.mark.parametrize(("order_by", "whole"), ORDERS)
 @pytest.mark.parametrize("size", [1, 2])
-def test_pages_join_to_the_whole(
+def test_search_pages_join_to_the_whole(
     filled: Database, order_by: list[str], whole: list[str], size: int
 ) -> None:
     pages, token = _search(filled, max_results=size, order_by=order_by)
@@ -112,26 +114,26 @@ def test_pages_join_to_the_whole(
 
 
 @pytest.mark.parametrize("number", [0, -1, 200_001])
-def test_a_page_has_1_to_200000_versions(filled: Database, number: int) -> None:
+def test_search_refuses_a_page_size_outside_1_to_200000(filled: Database, number: int) -> None:
     with pytest.raises(InvalidParameter, match="'max_results'"):
         _search(filled, max_results=number)
 
 
-def test_a_token_of_another_search_is_refused(filled: Database) -> None:
+def test_search_refuses_a_token_of_another_search(filled: Database) -> None:
     _, token = _search(filled, max_results=1)
     with pytest.raises(InvalidParameter, match="belongs to another search"):
         _search(filled, page_token=token, filter="name = 'fraud'")
 
 
 @pytest.mark.parametrize("rank", [-1, 1, 2])
-def test_a_token_that_misses_what_is_never_missing_is_refused(filled: Database, rank: int) -> None:
+def test_search_refuses_a_token_with_null_in_a_not_null_column(filled: Database, rank: int) -> None:
     search = page_token.fingerprint("model versions", "", ["name"])
     token = page_token.write(search, [(rank, None), (0, "1")])
     with pytest.raises(InvalidParameter, match="not a token of this server"):
         _search(filled, order_by=["name"], page_token=token)
 
 
-def test_a_token_with_a_large_number_is_none_the_less_a_place(filled: Database) -> None:
+def test_search_accepts_a_token_with_a_large_number(filled: Database) -> None:
     search = page_token.fingerprint("model versions", "", ["name"])
     token = page_token.write(search, [(0, "fraud"), (0, str(2**62))])
     assert _search(filled, order_by=["name"], page_token=token)[0] == [
@@ -156,9 +158,7 @@ def test_a_token_with_a_large_number_is_none_the_less_a_place(filled: Database) 
         ("tags.ok IS NULL", "`tags.ok` does not support IS NULL"),
     ],
 )
-def test_a_comparison_that_makes_no_sense_is_refused(
-    filled: Database, text: str, part: str
-) -> None:
+def test_search_refuses_an_invalid_comparison(filled: Database, text: str, part: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
         _search(filled, filter=text)
     assert part in caught.value.message
@@ -172,7 +172,7 @@ def test_a_comparison_that_makes_no_sense_is_refused(
         (["version_number", "version_number DESC"], "it names `version_number` twice"),
     ],
 )
-def test_an_order_that_makes_no_sense_is_refused(
+def test_search_refuses_an_invalid_order_by(
     filled: Database, clauses: list[str], part: str
 ) -> None:
     with pytest.raises(InvalidParameter, match="order_by") as caught:

@@ -1,4 +1,4 @@
-"""Filter text to comparisons."""
+"""The parser of filters and order_by clauses."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def _parsed(text: str) -> list[tuple[str | None, str, str, parser.Value]]:
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t", None])
-def test_an_empty_filter_has_no_comparisons(text: str | None) -> None:
+def test_parser_reads_no_comparison_in_an_empty_filter(text: str | None) -> None:
     assert parse_filter(text) == []
 
 
@@ -49,7 +49,7 @@ def test_an_empty_filter_has_no_comparisons(text: str | None) -> None:
         ("run_id not in('a')", (None, "run_id", "NOT IN", ("a",))),
     ],
 )
-def test_a_comparison_is_read(text: str, expected: object) -> None:
+def test_parser_reads_a_comparison(text: str, expected: object) -> None:
     assert _parsed(text) == [expected]
 
 
@@ -69,7 +69,7 @@ def test_a_comparison_is_read(text: str, expected: object) -> None:
         ("'été'", "été"),
     ],
 )
-def test_quoted_text_is_taken_as_it_stands(quoted: str, value: str) -> None:
+def test_parser_keeps_quoted_text_unchanged(quoted: str, value: str) -> None:
     text = f"params.a = {quoted} AND metrics.b > 0"
     assert _parsed(text) == [("params", "a", "=", value), ("metrics", "b", ">", 0)]
 
@@ -78,12 +78,12 @@ def test_quoted_text_is_taken_as_it_stands(quoted: str, value: str) -> None:
     "values",
     [("a",), ("a", "b"), ("it's", 'say "hi"'), ("back\\slash", "\\"), ("tab\t", "\n"), ("x'\"y",)],
 )
-def test_a_list_may_be_written_as_a_python_tuple(values: tuple[str, ...]) -> None:
+def test_parser_reads_a_python_tuple_as_a_list(values: tuple[str, ...]) -> None:
     assert _parsed(f"run_id IN {values}") == [(None, "run_id", "IN", values)]
 
 
 @pytest.mark.parametrize("word", ["AND", "and", "And", "\nAND\t"])
-def test_comparisons_are_joined_by_and_in_any_case(word: str) -> None:
+def test_parser_reads_and_in_any_case(word: str) -> None:
     assert _parsed(f"metrics.a>1 {word} params.b='c'") == [
         ("metrics", "a", ">", 1),
         ("params", "b", "=", "c"),
@@ -91,11 +91,11 @@ def test_comparisons_are_joined_by_and_in_any_case(word: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["AND {}", "{} AND", "{} AND AND {}"])
-def test_a_superfluous_and_is_accepted_as_in_mlflow(text: str) -> None:
+def test_parser_accepts_superfluous_ands_as_mlflow_does(text: str) -> None:
     assert set(_parsed(text.replace("{}", "metrics.a > 1"))) == {("metrics", "a", ">", 1)}
 
 
-def test_no_blank_is_needed_between_a_value_and_the_next_and() -> None:
+def test_parser_needs_no_blank_before_and() -> None:
     assert len(_parsed("params.a='b'AND params.c='d'")) == 2
 
 
@@ -140,7 +140,7 @@ def test_no_blank_is_needed_between_a_value_and_the_next_and() -> None:
         (r"run_id IN ('\ud800')", r"character 12, near `'\ud800'`", "cannot be stored"),
     ],
 )
-def test_an_error_names_the_part_and_its_place(text: str, place: str, reason: str) -> None:
+def test_parser_errors_name_the_token_and_its_position(text: str, place: str, reason: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
         parse_filter(text)
     assert caught.value.message.startswith("Invalid filter at ")
@@ -149,23 +149,23 @@ def test_an_error_names_the_part_and_its_place(text: str, place: str, reason: st
 
 
 @pytest.mark.parametrize("text", ["params.a = 'b\0'", "params.a = '\ud800'"])
-def test_text_that_no_database_holds_is_refused(text: str) -> None:
+def test_parser_refuses_text_that_no_database_holds(text: str) -> None:
     with pytest.raises(InvalidParameter, match="NUL"):
         parse_filter(text)
 
 
-def test_a_long_part_is_cut_in_the_message() -> None:
+def test_parser_errors_cut_a_long_token() -> None:
     with pytest.raises(InvalidParameter) as caught:
         parse_filter(f"params.a = {'b' * 5000}")
     assert len(caught.value.message) < 200
 
 
-def test_a_filter_has_a_greatest_length() -> None:
+def test_parser_refuses_a_filter_that_is_too_long() -> None:
     with pytest.raises(InvalidParameter, match="at most 400000"):
         parse_filter(" " * (lexer.FILTER_LENGTH + 1))
 
 
-def test_a_clause_of_order_by_has_a_greatest_length() -> None:
+def test_parser_refuses_an_order_by_clause_that_is_too_long() -> None:
     key = "k" * (lexer.CLAUSE_LENGTH - len("metrics."))
     assert parse_sort_key(f"metrics.{key}").identifier.key == key
     with pytest.raises(InvalidParameter, match="at most 2000"):
@@ -173,12 +173,12 @@ def test_a_clause_of_order_by_has_a_greatest_length() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["(", "params.a = (", "params.a = 'b' ("])
-def test_a_filter_is_read_no_further_than_its_first_mistake(wrong: str) -> None:
+def test_parser_stops_at_the_first_error(wrong: str) -> None:
     with pytest.raises(InvalidParameter, match=f"at character {len(wrong)}, near `\\(`"):
         parse_filter(f"{wrong} ;")
 
 
-def test_a_filter_has_a_greatest_number_of_superfluous_words() -> None:
+def test_parser_refuses_too_many_superfluous_words() -> None:
     listed = ",".join(["'0'"] * (parser.MAX_LISTED - parser.MAX_COMPARISONS + 1))
     most = [f"run_id NOT IN ({listed},)", *["run_id NOT IN ('0',)"] * (parser.MAX_COMPARISONS - 1)]
     assert len(parse_filter(" AND ".join(most))) == parser.MAX_COMPARISONS
@@ -187,21 +187,21 @@ def test_a_filter_has_a_greatest_number_of_superfluous_words() -> None:
         parse_filter("AND " * (parser.MAX_WORDS + 1))
 
 
-def test_a_filter_has_a_greatest_number_of_comparisons() -> None:
+def test_parser_refuses_too_many_comparisons() -> None:
     most = " AND ".join(["metrics.a > 1"] * parser.MAX_COMPARISONS)
     assert len(parse_filter(most)) == parser.MAX_COMPARISONS
     with pytest.raises(InvalidParameter, match="at most 500 comparisons"):
         parse_filter(f"{most} AND metrics.a > 1")
 
 
-def test_lists_have_a_greatest_number_of_values() -> None:
+def test_parser_refuses_too_many_values_in_lists() -> None:
     half = f"run_id IN ({','.join(['0'.join(chr(39) * 2)] * (parser.MAX_LISTED // 2))})"
     assert len(parse_filter(f"{half} AND {half}")) == 2
     with pytest.raises(InvalidParameter, match="at most 10000 values"):
         parse_filter(f"{half} AND {half} AND run_id IN ('x')")
 
 
-def test_a_whole_number_beyond_64_bits_becomes_a_double() -> None:
+def test_parser_turns_integers_beyond_64_bits_into_floats() -> None:
     assert _parsed(f"start_time < {2**63 - 1}")[0][3] == 2**63 - 1
     huge = _parsed(f"start_time < {2**63}")[0][3]
     assert huge == 2.0**63
@@ -223,7 +223,7 @@ def test_a_whole_number_beyond_64_bits_becomes_a_double() -> None:
         ("metrics.desc DESC", ("metrics", "desc", False)),
     ],
 )
-def test_a_sort_key_is_read(clause: str, expected: object) -> None:
+def test_parser_reads_a_sort_key(clause: str, expected: object) -> None:
     key = parse_sort_key(clause)
     assert (key.identifier.entity, key.identifier.key, key.ascending) == expected
 
@@ -242,7 +242,7 @@ def test_a_sort_key_is_read(clause: str, expected: object) -> None:
         ("1", "character 1, near `1`"),
     ],
 )
-def test_an_error_in_a_sort_key_names_the_part(clause: str, place: str) -> None:
+def test_parser_errors_in_a_sort_key_name_the_token(clause: str, place: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
         parse_sort_key(clause)
     assert caught.value.message.startswith("Invalid order_by clause at ")

@@ -1,4 +1,4 @@
-"""How often PostgreSQL tries a LIKE pattern, which may take long on a long value."""
+"""How often PostgreSQL tries a LIKE pattern, which is slow on long values."""
 
 import time
 from collections.abc import Callable
@@ -77,7 +77,7 @@ _SEARCHES: list[tuple[Callable[[Connection, str], Any], str]] = [
 
 @only_postgresql
 @pytest.mark.parametrize("like", ["LIKE", "ILIKE"])
-def test_a_pattern_is_tried_once_a_row_in_tables_that_were_never_analyzed(
+def test_like_pattern_is_tried_once_a_row_in_tables_without_statistics(
     database: Database, like: str
 ) -> None:
     with database.write() as conn:

@@ -1,4 +1,4 @@
-"""What holds for every text."""
+"""Properties of the search language for any text (hypothesis)."""
 
 import contextlib
 
@@ -27,14 +27,14 @@ _TEXTS = st.one_of(
 _STORABLE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 
 _STEADY = settings(deadline=None, database=None)
-"""A busy machine is no failure, and a failure is not remembered in the tree."""
+"""No deadline, for busy machines, and no database of examples in the tree."""
 
 
 @_STEADY
 @given(_TEXTS)
 @example("a\\")
 @example('"a\\".b"')
-def test_any_filter_is_read_or_refused(text: str) -> None:
+def test_any_text_as_a_filter_is_parsed_or_refused(text: str) -> None:
     for resource in (RUNS, EXPERIMENTS, LOGGED_MODELS, REGISTERED_MODELS, MODEL_VERSIONS):
         with contextlib.suppress(InvalidParameter):
             for comparison in parse_filter(text):
@@ -43,7 +43,7 @@ def test_any_filter_is_read_or_refused(text: str) -> None:
 
 @_STEADY
 @given(_TEXTS)
-def test_any_order_is_read_or_refused(text: str) -> None:
+def test_any_text_as_order_by_is_parsed_or_refused(text: str) -> None:
     for order in (order_runs, order_experiments, order_registered_models, order_model_versions):
         with contextlib.suppress(InvalidParameter):
             order([text])
@@ -51,8 +51,8 @@ def test_any_order_is_read_or_refused(text: str) -> None:
 
 @_STEADY
 @given(_STORABLE.filter(lambda key: "`" not in key), _STORABLE.filter(lambda it: "'" not in it))
-def test_quoting_keeps_keys_and_values(key: str, value: str) -> None:
-    quoted = value.rstrip("\\")  # a backslash before the last quote would be read with it
+def test_any_quoted_key_and_value_are_parsed_unchanged(key: str, value: str) -> None:
+    quoted = value.rstrip("\\")  # a final backslash would escape the closing quote
     (comparison,) = parse_filter(f"tags.`{key}` = '{quoted}'")
     assert (comparison.identifier.key, comparison.value) == (key, quoted)
     assert parse_sort_key(f"tags.`{key}` DESC").identifier.key == key
@@ -60,14 +60,16 @@ def test_quoting_keeps_keys_and_values(key: str, value: str) -> None:
 
 @_STEADY
 @given(st.lists(_STORABLE, min_size=1, max_size=5))
-def test_a_list_written_by_python_keeps_its_values(values: list[str]) -> None:
+def test_any_list_written_by_python_is_parsed_unchanged(values: list[str]) -> None:
     (comparison,) = parse_filter(f"run_id IN {tuple(values)}")
     assert comparison.value == tuple(values)
 
 
 @_STEADY
 @given(st.lists(st.tuples(st.integers(-1, 2), st.none() | _STORABLE)))
-def test_a_token_of_another_ordering_is_refused(position: list[tuple[int, str | None]]) -> None:
+def test_any_page_token_of_another_ordering_is_refused(
+    position: list[tuple[int, str | None]],
+) -> None:
     token = page_token.write("search", position)
     with contextlib.suppress(InvalidParameter):
         page_token.continuation(token, "search", order_runs(["metrics.a", "params.b"]))
@@ -77,6 +79,6 @@ def test_a_token_of_another_ordering_is_refused(position: list[tuple[int, str | 
 
 @_STEADY
 @given(_TEXTS)
-def test_any_text_that_is_no_token_is_refused(text: str) -> None:
+def test_any_text_as_a_page_token_is_refused(text: str) -> None:
     with contextlib.suppress(InvalidParameter):
         assert page_token.continuation(text, "search", order_runs([])) == []

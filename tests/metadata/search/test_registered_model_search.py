@@ -42,7 +42,9 @@ def _search(database: Database, **search: Any) -> tuple[list[str], str | None]:
         ("name = 'fraud' AND name = 'Fraud_2'", set()),
     ],
 )
-def test_models_can_be_searched(filled: Database, text: str | None, expected: set[str]) -> None:
+def test_search_finds_models_by_filter(
+    filled: Database, text: str | None, expected: set[str]
+) -> None:
     found, _ = _search(filled, filter=text)
     assert set(found) == expected
     assert len(found) == len(expected)
@@ -92,14 +94,14 @@ ORDERS = [
 
 
 @pytest.mark.parametrize(("order_by", "expected"), ORDERS)
-def test_models_come_in_the_order_asked_for(
+def test_search_sorts_models_by_order_by(
     filled: Database, order_by: list[str], expected: list[str]
 ) -> None:
     assert _search(filled, order_by=order_by)[0] == expected
 
 
 @pytest.mark.parametrize("order_by", [order_by for order_by, _ in ORDERS])
-def test_pages_join_to_the_whole(filled: Database, order_by: list[str]) -> None:
+def test_search_pages_join_to_the_whole(filled: Database, order_by: list[str]) -> None:
     search: dict[str, Any] = {"order_by": order_by, "filter": "tags.team LIKE '%'"}
     whole, _ = _search(filled, **search)
     pages, token = _search(filled, max_results=1, **search)
@@ -111,13 +113,13 @@ def test_pages_join_to_the_whole(filled: Database, order_by: list[str]) -> None:
 
 
 @pytest.mark.parametrize("number", [0, -1, 1001])
-def test_a_page_has_1_to_1000_models(filled: Database, number: int) -> None:
+def test_search_refuses_a_page_size_outside_1_to_1000(filled: Database, number: int) -> None:
     with pytest.raises(InvalidParameter, match="'max_results'"):
         _search(filled, max_results=number)
 
 
 @pytest.mark.parametrize("other", [{"filter": "name != 'x'"}, {"order_by": ["name"]}])
-def test_a_token_from_another_search_is_refused(filled: Database, other: dict[str, Any]) -> None:
+def test_search_refuses_a_token_of_another_search(filled: Database, other: dict[str, Any]) -> None:
     _, token = _search(filled, max_results=1)
     assert token
     with pytest.raises(InvalidParameter, match="belongs to another search"):
@@ -139,15 +141,13 @@ def test_a_token_from_another_search_is_refused(filled: Database, other: dict[st
         (" AND ".join(["tags.a = '1'"] * 61), "it has 61 comparisons"),
     ],
 )
-def test_a_comparison_that_makes_no_sense_is_refused(
-    filled: Database, text: str, part: str
-) -> None:
+def test_search_refuses_an_invalid_comparison(filled: Database, text: str, part: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
         _search(filled, filter=text)
     assert part in caught.value.message
 
 
-def test_as_many_tags_as_are_accepted_are_searched(filled: Database) -> None:
+def test_search_accepts_the_largest_number_of_tags(filled: Database) -> None:
     text = " AND ".join(f"tags.k{number} = 'x'" for number in range(60))
     assert _search(filled, filter=text)[0] == []
 
@@ -163,7 +163,7 @@ def test_as_many_tags_as_are_accepted_are_searched(filled: Database) -> None:
         (["timestamp", "last_updated_timestamp"], "it names `last_updated_timestamp` twice"),
     ],
 )
-def test_an_order_that_makes_no_sense_is_refused(
+def test_search_refuses_an_invalid_order_by(
     filled: Database, clauses: list[str], part: str
 ) -> None:
     with pytest.raises(InvalidParameter, match="order_by") as caught:

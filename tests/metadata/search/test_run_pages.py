@@ -1,4 +1,4 @@
-"""Searches find the same runs in the same order with the indexes of `db optimize` as without."""
+"""Searches find the same runs in the same order with and without the indexes of `db optimize`."""
 
 import random
 import shutil
@@ -39,11 +39,11 @@ SEARCHES = [
     ("metrics.loss != 0.5", ["2", "99"], "ALL", 4),
     ("status = 'FAILED'", EXPERIMENTS, "DELETED_ONLY", 9),
 ]
-"""Filter, experiments, view, and how many runs are walked at first."""
+"""Filter, experiments, view, and the initial size of the index scan."""
 
 
 def _fill(conn: Connection) -> None:
-    """Runs with few values, so that there are ties, and with NaN, nulls and nothing."""
+    """Runs with few distinct values, for ties, and with NaN, nulls and missing values."""
     drawn = random.Random(7)
     conn.execute(
         insert(experiments),
@@ -90,7 +90,7 @@ def _fill(conn: Connection) -> None:
 def databases(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Database, Database]]:
-    """Two with the same runs: one without and one with the indexes."""
+    """Two databases with the same runs, one without and one with the indexes."""
     opened = []
     for kind in ("plain", "optimized"):
         if request.param == "sqlite":
@@ -124,7 +124,7 @@ def _pages(database: Database, size: int, **search: Any) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("order_by", ORDERS, ids=str)
-def test_indexes_change_nothing_but_the_speed(
+def test_indexes_of_db_optimize_do_not_change_results(
     databases: tuple[Database, Database],
     order_by: Sequence[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -144,7 +144,7 @@ def test_indexes_change_nothing_but_the_speed(
         assert all(len(page) == 7 for page in pages[:-1])
 
 
-def test_a_page_behind_the_last_metric_goes_on_with_nan_and_none(
+def test_index_scan_by_metric_continues_with_nan_and_missing_values(
     databases: tuple[Database, Database],
 ) -> None:
     for database in databases:
@@ -152,10 +152,10 @@ def test_a_page_behind_the_last_metric_goes_on_with_nan_and_none(
         assert len(pages) > 10
 
 
-def test_the_walk_ends_the_search_where_it_fills_the_page(
+def test_index_scan_ends_the_search_if_it_fills_the_page(
     databases: tuple[Database, Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That the other tests do not compare the plain search with itself."""
+    """Proves that the other tests do not compare the plain search with itself."""
     asked = []
     original = index_scans.farther
     monkeypatch.setattr(
@@ -172,7 +172,7 @@ def test_the_walk_ends_the_search_where_it_fills_the_page(
         assert len(asked) == 1
 
 
-def test_more_is_walked_only_while_it_is_likely_to_fill_the_page() -> None:
+def test_index_scan_grows_only_while_it_is_likely_to_fill_the_page() -> None:
     def farther(walked: int, found: int) -> int | None:
         search: Any = type("Search", (), {"limit": 101})
         return index_scans.farther(search, walked, found)

@@ -11,7 +11,7 @@ from tandem_metadata.store.tracking import run_search
 from tandem_shared.errors import InvalidParameter
 
 DEFAULT_ORDER = ["three", "five", "four", "two", "one", "six"]
-"""Of experiment 1: started last first, ties by id, never started last."""
+"""Runs of experiment 1, latest start first, ties by id, without a start time last."""
 
 
 def _search(database: Database, **search: Any) -> tuple[list[str], str | None]:
@@ -126,23 +126,25 @@ PATTERNS = [
 
 
 @pytest.mark.parametrize(("text", "expected"), METRICS + TEXTS + DATASETS)
-def test_what_is_logged_can_be_searched(filled: Database, text: str, expected: set[str]) -> None:
+def test_search_finds_runs_by_metrics_params_and_tags(
+    filled: Database, text: str, expected: set[str]
+) -> None:
     assert _found(filled, text) == expected
 
 
 @pytest.mark.parametrize(("text", "expected"), ATTRIBUTES)
-def test_attributes_can_be_searched(filled: Database, text: str, expected: set[str]) -> None:
+def test_search_finds_runs_by_attributes(filled: Database, text: str, expected: set[str]) -> None:
     assert _found(filled, text) == expected
 
 
 @pytest.mark.parametrize(("pattern", "expected"), PATTERNS)
-def test_patterns_mean_the_same_on_every_database(
+def test_search_patterns_mean_the_same_on_every_database(
     filled: Database, pattern: str, expected: set[str]
 ) -> None:
     assert _found(filled, f"params.word {pattern}") == expected
 
 
-def test_brackets_and_question_marks_in_patterns_are_characters(filled: Database) -> None:
+def test_search_patterns_take_brackets_and_question_marks_literally(filled: Database) -> None:
     assert _found(filled, "params.word LIKE '[ab]_'", experiment_ids=["2"]) == {"other"}
     assert _found(filled, "params.word LIKE '[%]?'", experiment_ids=["2"]) == {"other"}
     assert _found(filled, "params.word LIKE '[ab]'", experiment_ids=["1", "2"]) == set()
@@ -167,13 +169,13 @@ ORDERS = [
 
 
 @pytest.mark.parametrize(("order_by", "expected"), [it for it in ORDERS if it[1] is not None])
-def test_results_come_in_the_order_asked_for(
+def test_search_sorts_runs_by_order_by(
     filled: Database, order_by: list[str], expected: list[str]
 ) -> None:
     assert _search(filled, order_by=order_by)[0] == expected
 
 
-def test_pages_of_the_longest_order_follow_each_other(filled: Database) -> None:
+def test_search_pages_of_the_longest_order_by_follow_each_other(filled: Database) -> None:
     order_by = ["metrics.loss", *(f"metrics.none{number}" for number in range(31))]
     first, token = _search(filled, order_by=order_by, max_results=2)
     second, _ = _search(filled, order_by=order_by, max_results=2, page_token=token)
@@ -184,7 +186,7 @@ def test_pages_of_the_longest_order_follow_each_other(filled: Database) -> None:
 
 @pytest.mark.parametrize("order_by", [order_by for order_by, _ in ORDERS])
 @pytest.mark.parametrize("size", [1, 4])
-def test_pages_join_to_the_whole_without_a_gap_or_repetition(
+def test_search_pages_join_to_the_whole_without_a_gap_or_repetition(
     filled: Database, order_by: list[str], size: int
 ) -> None:
     whole, token = _search(filled, order_by=order_by, experiment_ids=["1", "2"])
@@ -205,12 +207,12 @@ def test_pages_join_to_the_whole_without_a_gap_or_repetition(
     assert pages == whole
 
 
-def test_a_full_last_page_has_no_token(filled: Database) -> None:
+def test_search_gives_a_full_last_page_no_token(filled: Database) -> None:
     assert _search(filled, max_results=6) == (DEFAULT_ORDER, None)
     assert _search(filled, max_results=5)[1] is not None
 
 
-def test_pages_do_not_shift_when_runs_come_and_go(database: Database) -> None:
+def test_search_pages_do_not_shift_when_runs_come_and_go(database: Database) -> None:
     def store(run_id: str, start_time: int) -> None:
         values = {"status": "RUNNING", "lifecycle_stage": "active", "experiment_id": 0}
         with database.write() as conn:
@@ -226,7 +228,7 @@ def test_pages_do_not_shift_when_runs_come_and_go(database: Database) -> None:
     assert (first, second) == (["run5", "run4"], ["run3", "run2"])
 
 
-def test_the_page_size_may_change_between_pages(filled: Database) -> None:
+def test_search_page_size_may_change_between_pages(filled: Database) -> None:
     first, token = _search(filled, max_results=1)
     rest, _ = _search(filled, max_results=9, page_token=token)
     assert first + rest == DEFAULT_ORDER
@@ -241,7 +243,7 @@ def test_the_page_size_may_change_between_pages(filled: Database) -> None:
         {"run_view_type": "ALL"},
     ],
 )
-def test_a_token_from_another_search_is_refused(filled: Database, other: dict[str, Any]) -> None:
+def test_search_refuses_a_token_of_another_search(filled: Database, other: dict[str, Any]) -> None:
     _, token = _search(filled, max_results=1)
     with pytest.raises(InvalidParameter, match="belongs to another search"):
         _search(filled, max_results=1, page_token=token, **other)
@@ -250,7 +252,7 @@ def test_a_token_from_another_search_is_refused(filled: Database, other: dict[st
 @pytest.mark.parametrize(
     "token", ["abc", "!!!", "bm90IGpzb24=", "e30=", "eyJvZmZzZXQiOiAxfQ==", "é"]
 )
-def test_a_malformed_token_is_refused(filled: Database, token: str) -> None:
+def test_search_refuses_a_malformed_token(filled: Database, token: str) -> None:
     with pytest.raises(InvalidParameter, match="not a token of this server"):
         _search(filled, page_token=token)
 
@@ -265,25 +267,25 @@ def test_a_malformed_token_is_refused(filled: Database, token: str) -> None:
         (2, ["gone"]),
     ],
 )
-def test_a_view_type_chooses_lifecycle_stages(
+def test_search_view_type_selects_lifecycle_stages(
     filled: Database, view_type: str | int | None, expected: list[str]
 ) -> None:
     assert _search(filled, run_view_type=view_type)[0] == expected
 
 
-def test_an_unknown_view_type_is_refused(filled: Database) -> None:
+def test_search_refuses_an_unknown_view_type(filled: Database) -> None:
     with pytest.raises(InvalidParameter, match="'run_view_type'"):
         _search(filled, run_view_type="SOME")
 
 
 @pytest.mark.parametrize("number", [0, -1, 50_001])
-def test_a_page_has_from_1_to_50000_results(filled: Database, number: int) -> None:
+def test_search_refuses_a_page_size_outside_1_to_50000(filled: Database, number: int) -> None:
     with pytest.raises(InvalidParameter, match=f"Invalid value {number} for .*'max_results'"):
         _search(filled, max_results=number)
     assert len(_search(filled, max_results=50_000)[0]) == 6
 
 
-def test_only_the_named_experiments_are_searched(filled: Database) -> None:
+def test_search_finds_runs_of_the_given_experiments_only(filled: Database) -> None:
     assert _search(filled, experiment_ids=["2"])[0] == ["other"]
     assert _search(filled, experiment_ids=["2", "1", "2"])[0] == ["other", *DEFAULT_ORDER]
     assert _search(filled, experiment_ids=["999", str(10**15)])[0] == []
@@ -291,7 +293,7 @@ def test_only_the_named_experiments_are_searched(filled: Database) -> None:
 
 
 @pytest.mark.parametrize("experiment_id", ["abc", "", "1.5", "1" * 30])
-def test_an_experiment_id_that_is_no_number_is_refused(
+def test_search_refuses_an_experiment_id_that_is_no_integer(
     filled: Database, experiment_id: str
 ) -> None:
     with pytest.raises(InvalidParameter, match="an experiment id is a whole number"):
@@ -320,9 +322,7 @@ def test_an_experiment_id_that_is_no_number_is_refused(
         (f"params.a LIKE '{'%' * 1_001}'", "a pattern has at most 1000 characters"),
     ],
 )
-def test_a_comparison_that_makes_no_sense_is_refused(
-    filled: Database, text: str, part: str
-) -> None:
+def test_search_refuses_an_invalid_comparison(filled: Database, text: str, part: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
         _search(filled, filter=text)
     assert part in caught.value.message
@@ -341,7 +341,7 @@ def test_a_comparison_that_makes_no_sense_is_refused(
         (["(", *(f"metrics.m{n}" for n in range(32))], "at most 32 clauses"),
     ],
 )
-def test_an_order_that_makes_no_sense_is_refused(
+def test_search_refuses_an_invalid_order_by(
     filled: Database, order_by: list[str], part: str
 ) -> None:
     with pytest.raises(InvalidParameter) as caught:
@@ -349,7 +349,7 @@ def test_an_order_that_makes_no_sense_is_refused(
     assert part in caught.value.message
 
 
-def test_the_longest_filter_and_order_are_within_the_databases_limits(filled: Database) -> None:
+def test_search_accepts_the_longest_filter_and_order_by(filled: Database) -> None:
     ids = ",".join(f"'{number:032}'" for number in range(9_990))
     many = " AND ".join(
         [f"run_id IN ({ids},'one','two')"]
@@ -366,12 +366,12 @@ def test_the_longest_filter_and_order_are_within_the_databases_limits(filled: Da
 
 
 @pytest.mark.parametrize("comparison", ["metrics.loss > -1", "run_name = 'x'"])
-def test_a_filter_has_a_greatest_number_of_lookups(filled: Database, comparison: str) -> None:
+def test_search_refuses_a_filter_with_too_many_lookups(filled: Database, comparison: str) -> None:
     with pytest.raises(InvalidParameter, match="it has 61 comparisons"):
         _search(filled, filter=" AND ".join([comparison] * 61))
 
 
-def test_a_run_in_a_page_has_all_that_it_logged(filled: Database) -> None:
+def test_search_returns_runs_with_all_logged_data(filled: Database) -> None:
     with filled.read() as conn:
         (run,), _ = run_search.search(conn, experiment_ids=["1"], filter="run_id = 'one'")
     assert {(metric.key, metric.value) for metric in run.data.metrics} >= {("loss", 0.5)}
