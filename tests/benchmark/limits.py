@@ -96,11 +96,12 @@ def asgi(
 ) -> Iterator[Process]:
     """An ASGI application of this package under `hypercorn` or `uvicorn`."""
     port = free_port()
-    program = str(Path(sys.executable).parent / server)
     if server == "hypercorn":
+        program = str(Path(sys.executable).parent / "hypercorn")
         command = [program, f"--bind=127.0.0.1:{port}", f"--workers={WORKERS}", app]
     else:
-        command = [program, f"--port={port}", f"--workers={WORKERS}", "--no-access-log", app]
+        module = "tests.benchmark.plain_uvicorn"
+        command = [sys.executable, "-m", module, app, str(port), str(WORKERS)]
     variables = {"PYTHONPATH": str(_ROOT), **(variables or {})}
     with serve(directory, command, port, health="/", variables=variables) as process:
         yield process

@@ -74,6 +74,13 @@ def test_it_says_where_it_listens_and_answers_there(start: Starter, workers: str
         assert json.loads(line)["service"] == "tiny"
 
 
+@WORKERS
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_nodelay_is_set_on_accepted_connections(start: Starter, workers: str, host: str) -> None:
+    process = start(f"--host={host}", workers, "--port=0")
+    assert [process.get("/undelayed").json() for _ in range(4)] == [True] * 4
+
+
 def test_it_listens_on_ipv6(start: Starter) -> None:
     process = start("--host=::1", "--port=0")
     assert process.url.startswith("http://[::1]:")

@@ -21,6 +21,7 @@ from tandem_shared.security import hosts_and_origins
 from tandem_shared.settings import SettingsError, load
 from tandem_shared.wire import codec
 from tests.shared.tiny import SERVICE, Settings
+from tests.undelayed import is_undelayed
 
 
 class StopsWhenFinalized:
@@ -92,6 +93,10 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         length = request.query_params.get("length")
         return StreamingResponse(chunks(), headers={"Content-Length": length} if length else None)
 
+    async def undelayed(request: Request) -> Response:
+        assert request.client
+        return json_response(codec.encode_json(is_undelayed(request.client)))
+
     async def nothing_to_check() -> None:
         await asyncio.sleep(0)
 
@@ -105,6 +110,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         Route("GET", "/block", block),
         Route("POST", "/echo", echo),
         Route("GET", "/large", large),
+        Route("GET", "/undelayed", undelayed),
         Route("GET", "/fail", fail),
         Route("GET", "/fail-half-way", fail_half_way),
     ]
