@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.benchmark import raw, wrk
+from tests.benchmark import raw, rows, wrk
 from tests.benchmark.databases import Maker
 from tests.benchmark.processes import Process, serve
 from tests.benchmark.results import Figure
@@ -25,6 +25,8 @@ class Limit:
     title: str
     of: tuple[str, ...]
     """The rows that it bounds."""
+    units: int = 1
+    """Of the limit, in one request of the row."""
 
 
 DATABASE = {
@@ -40,11 +42,16 @@ DATABASE = {
             "insert of one metric, committed, one connection",
             ("log-metric-16", "log-metric-1"),
         ),
-        Limit("raw-unnest", "insert and upsert by unnest, one connection", ("log-batch",)),
-        Limit("raw-unnest-2", "insert and upsert by unnest, two connections", ("log-batch",)),
-        Limit("raw-unnest-metrics-only", "insert by unnest, one connection", ("log-batch",)),
-        Limit("raw-unnest-metrics-only-2", "insert by unnest, two connections", ("log-batch",)),
-        Limit("raw-copy-metrics-only", "insert by COPY, one connection", ("log-batch",)),
+        *(
+            Limit(name, title, ("log-batch",), rows.BATCH)
+            for name, title in (
+                ("raw-unnest", "insert and upsert by unnest, one connection"),
+                ("raw-unnest-2", "insert and upsert by unnest, two connections"),
+                ("raw-unnest-metrics-only", "insert by unnest, one connection"),
+                ("raw-unnest-metrics-only-2", "insert by unnest, two connections"),
+                ("raw-copy-metrics-only", "insert by COPY, one connection"),
+            )
+        ),
     )
 }
 ASGI = {

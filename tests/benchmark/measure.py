@@ -1,16 +1,15 @@
 """What is measured on which server, in which order."""
 
 import statistics
-import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tests import seaweedfs
-from tests.benchmark import file_limits, files, limits, memory, rows
+from tests.benchmark import clients, file_limits, files, limits, memory, rows
 from tests.benchmark.content import Api, Content
 from tests.benchmark.databases import Database, Maker
 from tests.benchmark.limits import Limit
@@ -30,12 +29,12 @@ PROCESS_TITLES = {
 LIMITS = {**limits.DATABASE, **limits.ASGI, **file_limits.FILES}
 TITLES = {
     **{name: row.title for name, row in rows.ROWS.items()},
+    **clients.TITLES,
     **files.TITLES,
     **PROCESS_TITLES,
     **{name: limit.title for name, limit in LIMITS.items()},
 }
 _STARTS = 3
-_IDLE_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,8 @@ class Benchmark:
             # Once before each server: a machine that is shared has fast minutes and slow ones.
             for name in self._peers() or [limits.NAME]:
                 if kind == "postgresql" and limits.NAME in self.servers:
-                    yield from limits.database_limits(self.maker, self._bounds, self.seconds, rates)
+                    seconds = max(1, self.seconds // 2)  # again before each server
+                    yield from limits.database_limits(self.maker, self._bounds, seconds, rates)
                 if name != limits.NAME:
                     yield from self._guarded(self._api(kind, name), kind, name)
         if any(row in files.TITLES for row in self.rows):
@@ -81,28 +81,27 @@ class Benchmark:
         # What is only read first: the faster a server writes, the more the others would find there.
         chosen = [row for row in rows.ROWS.values() if row.name in self.rows and not row.table]
         chosen += [row for row in rows.ROWS.values() if row.name in self.rows and row.table]
+        logged = [row for row in clients.TITLES if row in self.rows]
         processes = [row for row in PROCESS_TITLES if row in self.rows]
-        if not chosen and not processes:
+        if not chosen and not logged and not processes:
             return
         folder = self._folder(f"{name}-{kind}")
         destination = Destination(str(folder / "artifacts"))
         with self.maker.make(kind) as database:
-            with SERVERS[name].start(folder, database, destination) as server:
-                yield from self._memory(kind, name, server, "memory-idle", _IDLE_SECONDS)
+            with self._warm(folder, name, database, destination) as server:
+                yield from self._memory(kind, name, server, "memory-idle")
                 of = Content(Api(server.url))
                 for row in chosen:
                     if name not in row.absent:
                         yield rows.measure(row, name, server.url, database, of, self.seconds)
+                yield from clients.measure(name, server.url, database, logged)
                 yield from self._memory(kind, name, server, "memory-peak")
             if "start-up" in processes:
                 yield self._start_up(folder, name, database, destination)
 
-    def _memory(
-        self, kind: str, name: str, server: Running, row: str, wait: float = 0
-    ) -> Iterator[Figure]:
+    def _memory(self, kind: str, name: str, server: Running, row: str) -> Iterator[Figure]:
         if not any(each.startswith(row) for each in self.rows):
             return
-        time.sleep(wait)
         found = memory.of(process.pid for process in server.processes)
         detail: dict[str, Any] = {"processes": [asdict(each) for each in found]}
         if row == "memory-idle":
@@ -112,6 +111,15 @@ class Benchmark:
         for each, value in ((row, total), (f"{row}-process", largest)):
             if each in self.rows:
                 yield Figure(kind, name, each, value, "MiB", None, detail)
+
+    @contextmanager
+    def _warm(
+        self, folder: Path, name: str, database: Database, destination: Destination
+    ) -> Iterator[Running]:
+        """A server whose start is over, with all that it goes on with after its first answer."""
+        with SERVERS[name].start(folder, database, destination) as server:
+            memory.wait_until_idle([process.pid for process in server.processes])
+            yield server
 
     def _start_up(
         self, folder: Path, name: str, database: Database, destination: Destination
@@ -147,7 +155,7 @@ class Benchmark:
         destination = Destination(str(folder / "artifacts"))
         with (
             self.maker.make(self.databases[0]) as database,
-            SERVERS[name].start(folder, database, destination) as server,
+            self._warm(folder, name, database, destination) as server,
         ):
             if server.artifacts_url is None:
                 return
@@ -170,7 +178,7 @@ class Benchmark:
         destination = Destination(f"s3://{file_limits.BUCKET}/{name}", s3.environ)
         with (
             self.maker.make(self.databases[0]) as database,
-            SERVERS[name].start(folder, database, destination) as server,
+            self._warm(folder, name, database, destination) as server,
             closing(s3.client()) as client,
         ):
             if server.artifacts_url is None:

@@ -1,13 +1,18 @@
-"""What processes hold in memory, as the kernel counts it."""
+"""What processes hold in memory, and whether they are at work, as the kernel counts it."""
 
 import os
 import re
+import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
+_IDLE_SECONDS = 3
+_IDLE_SHARE = 0.1
+"""Of one core, in each of the seconds."""
+_IDLE_PATIENCE = 180
 
 
 @dataclass(frozen=True)
@@ -30,18 +35,49 @@ def of(roots: Iterable[int]) -> list[Memory]:
 
 def by_process(roots: Iterable[int]) -> dict[int, Memory]:
     """As `of`, by the process's number."""
-    children = defaultdict(list)
-    for pid in (int(entry) for entry in os.listdir(_PROC) if entry.isdigit()):
-        children[_parent(pid)].append(pid)
-    found, waiting = {}, list(roots)
-    while waiting:
-        pid = waiting.pop()
-        waiting += children[pid]
+    found = {}
+    for pid in _tree(roots):
         try:
             found[pid] = _memory(pid)
         except (OSError, LookupError):  # ended meanwhile, or has ended and not been waited for
             continue
     return found
+
+
+def wait_until_idle(roots: Iterable[int]) -> None:
+    """Wait until the processes, with all that they have started, have nothing to do for a while.
+
+    Raises RuntimeError when they never do.
+    """
+    deadline = time.monotonic() + _IDLE_PATIENCE
+    quiet, before = 0, _cpu_seconds(roots)
+    while quiet < _IDLE_SECONDS:
+        time.sleep(1)
+        now = _cpu_seconds(roots)
+        quiet = quiet + 1 if now - before < _IDLE_SHARE else 0
+        before = now
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"still busy {_IDLE_PATIENCE} seconds after the start")
+
+
+def _cpu_seconds(roots: Iterable[int]) -> float:
+    ticks = 0
+    for pid in _tree(roots):
+        fields = _stat(pid)
+        ticks += int(fields[11]) + int(fields[12]) if fields else 0
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _tree(roots: Iterable[int]) -> Iterator[int]:
+    children = defaultdict(list)
+    for pid in (int(entry) for entry in os.listdir(_PROC) if entry.isdigit()):
+        if fields := _stat(pid):
+            children[int(fields[1])].append(pid)
+    waiting = list(roots)
+    while waiting:
+        pid = waiting.pop()
+        waiting += children[pid]
+        yield pid
 
 
 def forget_peaks(processes: Iterable[int]) -> None:
@@ -65,9 +101,9 @@ def _kilobytes(text: str) -> dict[str, int]:
     return {name: int(size) for name, size in re.findall(r"^(\w+):\s+(\d+) kB", text, re.M)}
 
 
-def _parent(pid: int) -> int:
+def _stat(pid: int) -> list[str]:
+    """The fields of proc(5) from the state on, or none of a process that has ended."""
     try:
-        text = (_PROC / str(pid) / "stat").read_text()
+        return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0
-    return int(text.rpartition(")")[2].split()[1])
+        return []

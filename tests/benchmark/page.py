@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tests.benchmark import beside, content, files, limits, rows, targets, wrk
+from tests.benchmark import beside, clients, content, files, limits, rows, targets, wrk
 from tests.benchmark.measure import LIMITS, PROCESS_TITLES, TITLES
 from tests.benchmark.results import Figure, Results
 from tests.benchmark.servers import SERVERS
-from tests.benchmark.table import number, ratio
+from tests.benchmark.table import number
 
 PICTURE = "images/benchmarks.png"
 _PEERS = ("mlflow", "fasttrackml")
+_TANDEMS = (targets.DEFAULT, targets.UVICORN)
 _DATABASES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 
 _REQUESTS = f"Requests a second; one of log-batch logs {rows.BATCH} metrics."
@@ -20,9 +21,12 @@ _TEXTS = Path(__file__).parent
 
 def render(results: Results) -> str:
     """The page as Markdown; the picture lies beside it, at `PICTURE`."""
-    parts = [(_TEXTS / "introduction.md").read_text(), _targets(results)]
+    parts = [(_TEXTS / "introduction.md").read_text()]
     for database, title in _DATABASES.items():
-        if table := _rows(results, database, rows.ROWS, _REQUESTS):
+        if any(figure.database == database for figure in results.figures):
+            parts.append(f"## Targets on {title}\n\n{_targets(results, database)}")
+    for database, title in _DATABASES.items():
+        if table := _rows(results, database, (*rows.ROWS, *clients.TITLES), _REQUESTS):
             parts.append(f"## Metadata on {title}\n\n{table}")
     if table := _rows(results, "", files.TITLES, ""):
         parts.append(f"## Artifacts\n\n{table}")
@@ -42,6 +46,9 @@ def render(results: Results) -> str:
             models=f"{content.MODELS:,}",
             repeats=files.REPEATS,
             transfers=files.SECONDS,
+            client_seconds=clients.SECONDS,
+            waiting=clients.WAITING,
+            buffered=f"{clients.BUFFERED:,}",
         )
     )
     parts.append(_about("Servers", results.settings))
@@ -50,33 +57,28 @@ def render(results: Results) -> str:
     return "\n".join(part.rstrip() + "\n" for part in parts if part)
 
 
-def _targets(results: Results) -> str:
-    """What is meant to be reached, and whether it was."""
+def _targets(results: Results, database: str) -> str:
+    """What is meant to be reached, and whether each of Tandem's servers does."""
+    wanted = [target for target in targets.TARGETS if target.database == database]
     lines = []
-    for row in dict.fromkeys(target.row for target in targets.TARGETS):
-        cells: dict[str, str] = {"fasttrackml": "", "mlflow": "", "limit": ""}
-        for target in targets.TARGETS:
-            if target.row == row:
-                place = "limit" if target.is_limit else target.against
-                cells[place] = _target(results, target)
-        lines.append((TITLES[row], *cells.values()))
-    head = ("work", "to FastTrackML", "to MLflow", "to the limit")
+    for target in wanted:
+        line = [TITLES[target.row], _bound(target)]
+        for server in _TANDEMS:
+            value = targets.reached(results, target, server)
+            line += [_reached(target, value), targets.verdict(results, target, server)]
+        lines.append(line)
+    met = [sum(line[place] == "met" for line in lines) for place in (3, 5)]
     return (
-        "## Targets\n\n"
-        "Tandem with two workers, on PostgreSQL: what was measured under Hypercorn, in parentheses"
-        " under Uvicorn, and the target. A ratio that is reached under Uvicorn only is met if"
-        f" Hypercorn has {targets.HYPERCORNS_PART:.0%} of it.\n\n" + _table(head, lines)
+        f"{len(lines)} targets; met by the default server: {met[0]}, with Uvicorn: {met[1]}.\n\n"
+        + _table(("work", "target", "Tandem", "", "Tandem, Uvicorn", ""), lines)
     )
 
 
-def _target(results: Results, target: targets.Target) -> str:
-    shown = _reached(target, targets.reached(results, target))
-    if target.has_uvicorn and (faster := targets.reached(results, target, targets.UVICORN)):
-        shown += f" ({_reached(target, faster)})"
-    sign = "≥" if target.against else "≤"
-    of = f" of “{TITLES[target.against]}”" if target.is_limit and target.against else ""
-    bound = f"{sign} {_reached(target, target.bound, exact=True)}"
-    return f"{shown}{of}, target {bound}: {targets.verdict(results, target)}"
+def _bound(target: targets.Target) -> str:
+    if not target.against:
+        return f"≤ {_reached(target, target.bound)}"
+    of = f"of “{TITLES[target.against]}”" if target.is_limit else SERVERS[target.against].title
+    return f"≥ {_reached(target, target.bound, exact=True)} {of}"
 
 
 def _reached(target: targets.Target, value: float | None, *, exact: bool = False) -> str:
@@ -104,7 +106,7 @@ def _rows(results: Results, database: str, names: Iterable[str], note: str) -> s
     lines = []
     for name in names:
         found = [results.figure(database, server, name) for server in servers]
-        ratios = [ratio(results, database, peer, name) for peer in peers]
+        ratios = [results.times(database, "tandem", peer, name) for peer in peers]
         cells = ["–" if each is None else _cell(each) for each in found]
         lines.append(
             [
@@ -137,13 +139,17 @@ def _cell(figure: Figure) -> str:
 
 
 def _limits(results: Results) -> str:
+    """What the parts can do at best, and how much of that a row reaches which they bound."""
     lines = []
     for name, limit in LIMITS.items():
-        if figure := results.figure(targets.place(results, limits.NAME, name), limits.NAME, name):
+        if figure := results.figure("postgresql", limits.NAME, name):
             unit = "requests/s" if figure.unit == "1/s" else figure.unit
             shown = "failed" if figure.fault else f"{number(figure.value)} {unit}"
-            lines.append((limit.title, shown))
-    return "## Limits\n\n" + _table(("", "rate"), lines) if lines else ""
+            found = [targets.share(results, limit.of[0], limit, server) for server in _TANDEMS]
+            shares = ["–" if each is None else f"{each:.0%}" for each in found]
+            lines.append((limit.title, shown, TITLES[limit.of[0]], *shares))
+    head = ("at best", "", "work", *(SERVERS[server].title for server in _TANDEMS))
+    return "## Limits\n\n" + _table(head, lines) if lines else ""
 
 
 def _about(title: str, words: dict[str, str]) -> str:

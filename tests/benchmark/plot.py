@@ -15,6 +15,7 @@ from tests.benchmark.results import Results
 from tests.benchmark.servers import SERVERS
 from tests.benchmark.table import number
 
+_DATABASE = "postgresql"
 _BASE = "mlflow"
 _COLORS = {"tandem": "#1f6feb", "tandem-uvicorn": "#8ab4f8", "fasttrackml": "#8c959f"}
 _HEIGHT = 0.27
@@ -23,11 +24,15 @@ _HEIGHT = 0.27
 def draw(results: Results, path: Path) -> None:
     """Write the picture; rows that MLflow's server failed have no multiples and are left out."""
     names = [*rows.ROWS, *files.TITLES, "start-up"]
-    shown = [name for name in names if any(_times(results, server, name) for server in _COLORS)]
+    shown = [
+        name
+        for name in names
+        if any(results.times(_DATABASE, each, _BASE, name) for each in _COLORS)
+    ]
     figure, axes = pyplot.subplots(figsize=(9, 1.4 + 0.52 * max(len(shown), 1)))
     for place, server in enumerate(_COLORS):
         for height, name in enumerate(shown):
-            if times := _times(results, server, name):
+            if times := results.times(_DATABASE, server, _BASE, name):
                 _bar(axes, height + (place - 1) * _HEIGHT, times, server)
     _marks(axes, shown)
     axes.set_yticks(range(len(shown)), [TITLES[name] for name in shown])
@@ -61,7 +66,7 @@ def _bar(axes: Axes, height: float, times: float, server: str) -> None:
 def _marks(axes: Axes, shown: list[str]) -> None:
     """Where Tandem is meant to be."""
     for target in targets.TARGETS:
-        if target.against == _BASE and target.row in shown:
+        if (target.database, target.against) == (_DATABASE, _BASE) and target.row in shown:
             height = shown.index(target.row)
             ends = height - 1.5 * _HEIGHT, height + 1.5 * _HEIGHT
             axes.vlines(target.bound, *ends, color="#cf222e", linewidth=1.5, zorder=3)
@@ -78,11 +83,3 @@ def _legend(axes: Axes) -> None:
         frameon=False,
         fontsize=8,
     )
-
-
-def _times(results: Results, server: str, row: str) -> float | None:
-    ours = results.figure(targets.place(results, server, row), server, row)
-    base = results.value(targets.place(results, _BASE, row), _BASE, row)
-    if ours is None or ours.fault or not ours.value or not base:
-        return None
-    return base / ours.value if ours.lower_is_better else ours.value / base

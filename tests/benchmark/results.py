@@ -42,11 +42,24 @@ class Results:
         return figure.value if figure and not figure.fault else None
 
     def figure(self, database: str, server: str, row: str) -> Figure | None:
-        """What was measured last for a row."""
+        """What was measured last for a row, on this database or, as with files, on none."""
         for each in reversed(self.figures):
-            if (each.database, each.server, each.row) == (database, server, row):
+            if each.database in (database, "") and (each.server, each.row) == (server, row):
                 return each
         return None
+
+    def times(
+        self, database: str, server: str, other: str, row: str, others: str = ""
+    ) -> float | None:
+        """How many times as good a figure is as another's, of the same row or of `others`.
+
+        None when one of them is missing or means nothing.
+        """
+        ours = self.figure(database, server, row)
+        theirs = self.value(database, other, others or row)
+        if ours is None or ours.fault or not ours.value or not theirs:
+            return None
+        return theirs / ours.value if ours.lower_is_better else ours.value / theirs
 
     def save(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

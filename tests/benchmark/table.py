@@ -18,17 +18,6 @@ def line(figure: Figure) -> str:
     return f"{figure.database:<11}{figure.server:<15}{figure.row:<26}{shown}"
 
 
-def ratio(results: Results, database: str, peer: str, row: str) -> float | None:
-    """How many times as good as the peer's the figure of Tandem is."""
-    ours = results.figure(database, "tandem", row)
-    theirs = results.figure(database, peer, row)
-    if ours is None or theirs is None or ours.fault or theirs.fault:
-        return None
-    if not ours.value or not theirs.value:
-        return None
-    return theirs.value / ours.value if ours.lower_is_better else ours.value / theirs.value
-
-
 def text(results: Results) -> str:
     """All figures, with what Tandem is to its peers."""
     lines = []
@@ -49,7 +38,7 @@ def text(results: Results) -> str:
                     )
                     cells.append(f"{cell:>15}")
                 for peer in peers:
-                    times = ratio(results, database, peer, row)
+                    times = results.times(database, "tandem", peer, row)
                     cells.append(f"{'' if times is None else number(times):>17}")
                 lines.append(f"{row:<24}" + "".join(cells))
     last = {figure.row: figure for figure in results.figures if figure.server == limits.NAME}

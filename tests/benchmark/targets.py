@@ -1,16 +1,14 @@
-"""What Tandem is meant to reach, as ratios within one run: on PostgreSQL, with two workers."""
+"""What Tandem is meant to reach, as ratios within one run, with two workers."""
 
 from dataclasses import dataclass
 
+from tests.benchmark import clients, limits, rows
+from tests.benchmark.limits import Limit
+from tests.benchmark.measure import LIMITS
 from tests.benchmark.results import Results
-from tests.benchmark.rows import BATCH
 
-DATABASE = "postgresql"
-TANDEM = "tandem"
+DEFAULT = "tandem"
 UVICORN = "tandem-uvicorn"
-HYPERCORNS_PART = 0.6
-"""Of a ratio that Hypercorn's own share keeps a row from, and that it reaches under Uvicorn."""
-LIMITS = "limits"
 
 
 @dataclass(frozen=True)
@@ -19,13 +17,7 @@ class Target:
     against: str
     """A server or a limit; empty when the figure itself is meant."""
     bound: float
-    factor: float = 1
-    """Units of the limit in one of the row."""
-
-    @property
-    def has_uvicorn(self) -> bool:
-        """Whether it may be reached under Uvicorn instead."""
-        return bool(self.against) and not self.against.startswith("hypercorn")
+    database: str = "postgresql"
 
     @property
     def is_limit(self) -> bool:
@@ -41,7 +33,7 @@ TARGETS = (
     Target("log-metric-1", "raw-commit", 2),
     Target("log-batch", "fasttrackml", 2),
     Target("log-batch", "mlflow", 10),
-    Target("log-batch", "raw-unnest", 0.5, BATCH),
+    Target("log-batch", "raw-unnest", 0.5),
     Target("create-run", "fasttrackml", 3),
     Target("create-run", "mlflow", 20),
     Target("get-run", "fasttrackml", 1.5),
@@ -61,43 +53,33 @@ TARGETS = (
     Target("download", "hypercorn-download", 0.9),
     Target("start-up", "mlflow", 10),
     Target("memory-idle-process", "", 90),
+    *(
+        Target(row, "fasttrackml", 1, database="sqlite")
+        for row in (*rows.ROWS, *clients.TITLES)
+        if row not in rows.ROWS or "fasttrackml" not in rows.ROWS[row].absent
+    ),
 )
 
 
-def reached(results: Results, target: Target, tandem: str = TANDEM) -> float | None:
+def reached(results: Results, target: Target, tandem: str = DEFAULT) -> float | None:
     """The ratio that was measured, or None when one of its figures is missing or means nothing."""
-    ours = results.value(place(results, tandem, target.row), tandem, target.row)
-    if not target.against or not ours:
-        return ours
-    server = LIMITS if target.is_limit else target.against
-    row = target.against if target.is_limit else target.row
-    theirs = results.value(place(results, server, row), server, row)
-    if not theirs:
-        return None
-    figure = results.figure(place(results, tandem, target.row), tandem, target.row)
-    if figure and figure.lower_is_better:
-        return theirs / ours
-    return ours * target.factor / theirs
+    if not target.against:
+        return results.value(target.database, tandem, target.row)
+    if target.is_limit:
+        return share(results, target.row, LIMITS[target.against], tandem)
+    return results.times(target.database, tandem, target.against, target.row)
 
 
-def met(target: Target, value: float) -> bool:
+def share(results: Results, row: str, limit: Limit, tandem: str) -> float | None:
+    """How many times what the limit has at best, in the units of the limit."""
+    times = results.times("postgresql", tandem, limits.NAME, row, limit.name)
+    return times and times * limit.units
+
+
+def verdict(results: Results, target: Target, tandem: str = DEFAULT) -> str:
     """Whether that is enough; a figure that is meant itself must not be more than the bound."""
-    return value >= target.bound if target.against else value <= target.bound
-
-
-def verdict(results: Results, target: Target) -> str:
-    """Whether it was met under Hypercorn, or else under Uvicorn and by a part under Hypercorn."""
-    value = reached(results, target)
+    value = reached(results, target, tandem)
     if value is None:
         return "not measured"
-    if met(target, value):
-        return "met"
-    faster = reached(results, target, UVICORN) if target.has_uvicorn else None
-    if faster is None or not met(target, faster) or value < HYPERCORNS_PART * target.bound:
-        return "**not met**"
-    return "met under Uvicorn"
-
-
-def place(results: Results, server: str, row: str) -> str:
-    """The database under which a figure is: rows of files have none."""
-    return DATABASE if results.figure(DATABASE, server, row) else ""
+    met = value >= target.bound if target.against else value <= target.bound
+    return "met" if met else "**not met**"
