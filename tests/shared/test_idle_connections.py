@@ -12,6 +12,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from tandem_shared.serving.listener import Listener
+from tandem_shared.serving.options import ServerOptions
 
 _ALLOWED = 1.0
 _LONG = 600.0
@@ -49,12 +50,14 @@ def talk(request: pytest.FixtureRequest) -> _Talk:
             server.serve(
                 _app,
                 Listener(fileno=listener.detach()),
+                ServerOptions(
+                    graceful_timeout=20,
+                    clean_up_timeout=20,
+                    first_request_timeout=first,
+                    keep_alive_timeout=allowed,
+                    backlog=16,
+                ),
                 until=stop.wait,
-                graceful_seconds=20,
-                clean_up_seconds=20,
-                first_request_seconds=first,
-                keep_alive_seconds=allowed,
-                backlog=16,
             )
         )
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

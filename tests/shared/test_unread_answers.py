@@ -9,6 +9,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from tandem_shared.serving.listener import Listener
+from tandem_shared.serving.options import ServerOptions
 
 _PIECE = b"HTTP/1.1 200 OK\r\n".ljust(1024 * 1024, b"x")
 _PIECES = 64
@@ -47,12 +48,14 @@ def test_pieces_that_look_like_heads_are_waited_for_as_others(server: str) -> No
             module.serve(
                 app,
                 Listener(fileno=listener.detach()),
+                ServerOptions(
+                    graceful_timeout=20,
+                    clean_up_timeout=20,
+                    first_request_timeout=600,
+                    keep_alive_timeout=600,
+                    backlog=16,
+                ),
                 until=stop.wait,
-                graceful_seconds=20,
-                clean_up_seconds=20,
-                first_request_seconds=600,
-                keep_alive_seconds=600,
-                backlog=16,
             )
         )
         await asyncio.to_thread(client.connect, address)

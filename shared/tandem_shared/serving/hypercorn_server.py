@@ -1,4 +1,14 @@
-"""Serves an ASGI application by Hypercorn, as `serve` promises."""
+"""Serves an ASGI application by Hypercorn.
+
+Every use of what Hypercorn and h11 do not document is here:
+
+- `hypercorn.asyncio.run.TCPServer`, `hypercorn.protocol.H11Protocol` and
+  `hypercorn.asyncio.tcp_server.MAX_RECV` are replaced, as no setting can.
+- Of `TCPServer` `protocol_send`, `_close`, `_read_data` and `_idle_timeout` are overridden, and
+  `config`, `context`, `idle_task`, `loop`, `writer` and `_initiate_server_close` used.
+- Of `H11Protocol` `connection` is replaced and `_check_protocol` overridden.
+- The frozen `h11.Response` is given its `reason`, and `h11.Connection.next_event` may raise.
+"""
 
 import asyncio
 import contextlib
@@ -17,10 +27,19 @@ from hypercorn.events import Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
 from starlette.types import ASGIApp
 
-from tandem_shared.serving import parting
+from tandem_shared.serving import closing
+from tandem_shared.serving.head_joining import HeadJoiner
 from tandem_shared.serving.listener import Listener
+from tandem_shared.serving.options import ServerOptions, require_version
 
-_JOINED_BYTES = 64 * 1024
+SUPPORTED = (("hypercorn", "0.18."), ("h11", "0.16."))
+
+_READ_BYTES = 256 * 1024
+"""Bytes that one read of a socket takes, as many as asyncio does by itself.
+
+Each piece of an upload costs Hypercorn a quarter of a millisecond; it would take 64 KiB.
+"""
+
 _LINGER_SECONDS = 0.05
 """How long idle connections outlast the stop: clients that send at this moment are answered."""
 
@@ -28,20 +47,22 @@ _TURNS_TO_BEGIN = 3
 """Turns of the loop after which bytes that were read have become a request."""
 _QUEUED_PIECES = 2
 """Pieces of a body, of up to 256 KiB, that wait for the application to take them."""
+_MAX_REQUESTS = 1_000_000
+"""Requests on one connection; Hypercorn would close it after 1,000."""
 _PHRASES = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 
 
 class _Head(bytes):
-    """The head of an answer, as it goes out; nothing else is one, whatever it begins with."""
+    """The head of an answer; the type tells it from a body that looks like one."""
 
 
 class _Connection(h11.Connection):
-    """HTTP/1, where h11 leaves something open.
+    """HTTP/1 with stricter rules than h11's.
 
     - Answers have their reason phrase, which many clients show to people.
-    - A request whose end two headers tell, maybe differently, is refused. So is HTTP/2, unless it
-      was asked for.
-    - An offer to go on in another protocol is not taken up: the request is answered as it is.
+    - A request with both Content-Length and Transfer-Encoding is refused with 400 (smuggling).
+    - HTTP/2 is refused with 505, unless `h2c` is on.
+    - An offer to upgrade is removed: the request is answered as HTTP/1.
     """
 
     def __init__(self, config: "_Config") -> None:
@@ -52,12 +73,12 @@ class _Connection(h11.Connection):
     def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override]
         if not isinstance(event, h11.Response):
             return super().send(event)
-        # Events are frozen; a second one would have all its headers checked again.
+        # Events are frozen; h11 would check all headers of a second one again.
         object.__setattr__(event, "reason", _PHRASES.get(event.status_code, b""))
         return _Head(super().send(event) or b"")
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        if self._refusal:  # what comes behind is none of ours
+        if self._refusal:  # bytes after a refused request are never parsed
             raise self._refusal
         event = super().next_event()
         return self._checked(event) if isinstance(event, h11.Request) else event
@@ -88,30 +109,35 @@ class _H11Protocol(H11Protocol):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        assert isinstance(self.config, _Config)
-        self.connection = _Connection(self.config)
+        config = cast(_Config, self.config)
+        self.connection = _Connection(config)
+        self._h2c = config.h2c
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        # Without h2c our connection has refused or removed everything that this looks for.
+        if self._h2c:
+            await super()._check_protocol(event)
 
 
 class _TCPServer(tcp_server.TCPServer):
-    """A connection that costs less.
+    """A connection that costs less, and that is accounted for.
 
-    - One task minds how long it is idle; Hypercorn starts and cancels two for every request.
-      Before its first request that is less.
-    - An answer's head is sent together with the first bytes of its body: a system call, which lets
-      other threads take the interpreter, costs more than to wait until the loop's next turn.
+    One task a connection watches how long it is idle. Hypercorn starts and cancels one for every
+    request, and knows no shorter time before the first.
     """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        assert isinstance(self.config, _Config)
-        self._allowed = self.config.first_request_timeout
-        self._connections = self.config.listener.connections
+        config = cast(_Config, self.config)
+        self._keep_alive_timeout = config.keep_alive_timeout
+        self._allowed = config.first_request_timeout
+        self._connections = config.listener.connections
         self._connections.opened(self)
         self._idle_since: float | None = self.loop.time()
-        self._held = b""
+        self._joiner = HeadJoiner(self._write, self.loop)
 
-    def give_up(self) -> None:
-        """Close it at once; nothing is under way on it."""
+    def abort(self) -> None:
+        """Close at once, whatever is unsent."""
         self.writer.transport.abort()
 
     async def protocol_send(self, event: Event) -> None:
@@ -121,32 +147,28 @@ class _TCPServer(tcp_server.TCPServer):
                 self._connections.idle(self)
             else:
                 self._idle_since = None
-                self._allowed = self.config.keep_alive_timeout
+                self._allowed = self._keep_alive_timeout
                 self._connections.busy(self)
             return
         if isinstance(event, RawData):
-            if isinstance(event.data, _Head) and len(event.data) <= _JOINED_BYTES:
-                self._flush()
-                self._held = event.data
-                self.loop.call_soon(self._flush)
+            if isinstance(event.data, _Head):
+                self._joiner.hold(event.data)
                 return
-            if not (event.data or self._held or self.writer.transport.get_write_buffer_size()):
+            data = self._joiner.join(event.data)
+            if not (data or self.writer.transport.get_write_buffer_size()):
                 return
-            if len(event.data) <= _JOINED_BYTES:
-                self._held, held = b"", self._held
-                event = RawData(held + event.data)
-        self._flush()
+            event = RawData(data)
+        else:
+            self._joiner.flush()
         await super().protocol_send(event)
 
-    def _flush(self) -> None:
-        if self._held:
-            self._held, held = b"", self._held
-            with contextlib.suppress(ConnectionError, RuntimeError):  # seen again by what follows
-                self.writer.write(held)
+    def _write(self, head: bytes) -> None:
+        with contextlib.suppress(ConnectionError, RuntimeError):  # the next write raises it again
+            self.writer.write(head)
 
     async def _close(self) -> None:
-        self._flush()
-        parting.bound(self.writer.transport)
+        self._joiner.flush()
+        closing.abort_if_stalled(self.writer.transport)
         try:
             await super()._close()
         finally:
@@ -154,10 +176,10 @@ class _TCPServer(tcp_server.TCPServer):
 
     async def _read_data(self) -> None:
         await super()._read_data()
-        await self.idle_task.stop()  # the connection is not done before all its tasks are
+        await self.idle_task.stop()  # Hypercorn waits for every task of a connection
 
     async def _idle_timeout(self) -> None:
-        """Close the connection once it was idle for too long, or is so when the server stops."""
+        """Close the connection when it has been idle for too long, or is idle at the stop."""
         stopped = self.context.terminated
         while not stopped.is_set():
             idle = 0.0 if self._idle_since is None else self.loop.time() - self._idle_since
@@ -167,14 +189,15 @@ class _TCPServer(tcp_server.TCPServer):
                 await asyncio.wait_for(stopped.wait(), self._allowed - idle)
         if stopped.is_set():
             await self._take_what_has_come()
-        if self._idle_since is not None:  # else Hypercorn closes it behind the answer
+        if self._idle_since is not None:  # else Hypercorn closes it after the answer
             await asyncio.shield(self._initiate_server_close())
 
     async def _take_what_has_come(self) -> None:
-        """Let a request that is here already be begun: closed behind its back, it would be done
-        and its answer lost.
+        """Let a request that has arrived already begin.
+
+        A connection closed meanwhile would lose the answer of a request that is carried out.
         """
-        await asyncio.sleep(_LINGER_SECONDS)  # what the kernel has of it is read
+        await asyncio.sleep(_LINGER_SECONDS)  # asyncio reads what the kernel has of it
         transport = cast(asyncio.Transport, self.writer.transport)
         transport.pause_reading()
         for _ in range(_TURNS_TO_BEGIN):
@@ -183,50 +206,42 @@ class _TCPServer(tcp_server.TCPServer):
             transport.resume_reading()
 
 
-# There are no settings for these. Hypercorn takes 64 KiB at a time, and each piece of an upload
-# costs it a quarter of a millisecond; this is what asyncio reads at once.
-for module, name, own in (
-    (tcp_server, "MAX_RECV", 256 * 1024),
-    (hypercorn_run, "TCPServer", _TCPServer),
-    (hypercorn.protocol, "H11Protocol", _H11Protocol),
-):
-    assert hasattr(module, name)
+def _replace(module: Any, name: str, own: object) -> None:
+    if not hasattr(module, name):
+        raise RuntimeError(f"Hypercorn has no {module.__name__}.{name} that Tandem could replace.")
     setattr(module, name, own)
+
+
+for distribution, supported in SUPPORTED:
+    require_version(distribution, supported)
+_replace(tcp_server, "MAX_RECV", _READ_BYTES)
+_replace(hypercorn_run, "TCPServer", _TCPServer)
+_replace(hypercorn.protocol, "H11Protocol", _H11Protocol)
 
 
 async def serve(
     app: ASGIApp,
     listener: Listener,
+    options: ServerOptions,
     *,
     until: Callable[[], Awaitable[None]],
-    graceful_seconds: float,
-    clean_up_seconds: float,
-    first_request_seconds: float,
-    keep_alive_seconds: float,
-    backlog: int,
-    h2c: bool = False,
 ) -> None:
-    """Serve on a listening socket until `until()` ends, and then what is in flight.
-
-    Idle connections are closed after `keep_alive_seconds`, those that never sent a request after
-    `first_request_seconds`, and all at the stop. Requests are cut by the caller after
-    `graceful_seconds`. With `h2c`, clients may speak HTTP/2 in clear text.
-    """
+    """Serve as `options.Server` promises."""
     config = _config(
         listener,
-        graceful_timeout=graceful_seconds + clean_up_seconds,
-        first_request_timeout=first_request_seconds,
-        keep_alive_timeout=keep_alive_seconds,
-        keep_alive_max_requests=1_000_000,
+        graceful_timeout=options.graceful_timeout + options.clean_up_timeout,
+        first_request_timeout=options.first_request_timeout,
+        keep_alive_timeout=options.keep_alive_timeout,
+        keep_alive_max_requests=_MAX_REQUESTS,
         max_app_queue_size=_QUEUED_PIECES,
-        backlog=backlog,
+        backlog=options.backlog,
         include_server_header=False,
         errorlog=logging.getLogger("hypercorn.error"),
         accesslog=None,
         loglevel="WARNING",
-        h2c=h2c,
+        h2c=options.h2c,
     )
-    # Hypercorn may end in CancelledError when requests are cut.
+    # Hypercorn may end in CancelledError when requests are cancelled.
     with contextlib.suppress(asyncio.CancelledError):
         await hypercorn_serve(app, config, shutdown_trigger=until)  # type: ignore[arg-type]
 
@@ -246,10 +261,10 @@ class _Config(Config):
 
 
 def _config(listener: Listener, **values: Any) -> Config:
-    """Hypercorn takes unknown names in silence; this does not."""
+    """A configuration; raises RuntimeError for names that Hypercorn lacks and would ignore."""
     config = _Config(listener)
     for name, value in values.items():
         if not hasattr(config, name):
-            raise AttributeError(f"Hypercorn has no setting {name}")
+            raise RuntimeError(f"Hypercorn has no setting {name}.")
         setattr(config, name, value)
     return config

@@ -22,8 +22,8 @@ _log = logging.getLogger(__name__)
 class Connection(Protocol):
     """What a server makes of an accepted socket."""
 
-    def give_up(self) -> None:
-        """Close it at once; nothing is under way on it."""
+    def abort(self) -> None:
+        """Close at once, whatever is unsent."""
 
 
 class Connections:
@@ -66,7 +66,7 @@ class Connections:
         before = time.monotonic() - _SPARED_SECONDS
         connections = self._new or self._kept
         if connections and next(iter(connections.values())) <= before:
-            connections.popitem(last=False)[0].give_up()
+            connections.popitem(last=False)[0].abort()
             return True
         return False
 

@@ -25,6 +25,7 @@ from tandem_shared.observability import logs
 from tandem_shared.serving import signals
 from tandem_shared.serving.launch import Service
 from tandem_shared.serving.listener import Listener, raise_descriptor_limit
+from tandem_shared.serving.options import Server, ServerOptions
 from tandem_shared.serving.supervisor import Supervisor
 from tandem_shared.settings import CommonSettings, SettingsError
 
@@ -62,7 +63,7 @@ def run(service: Service, settings: CommonSettings) -> int:
 
     def work(lifeline: int | None) -> int:
         app: ASGIApp = factory(settings)
-        _settle_garbage()
+        _freeze_gc()
         signals.only_remember_signals()  # a half-made event loop could not end cleanly
         asyncio.run(_serve(app, server, settings, listener, lifeline))
         signals.ignore_signals()  # a second signal must not spoil the exit status
@@ -70,11 +71,11 @@ def run(service: Service, settings: CommonSettings) -> int:
 
     if settings.workers == 1:
         return work(None)
-    _settle_garbage()
+    _freeze_gc()
     return Supervisor(work, settings.workers, listener).run()
 
 
-def _settle_garbage() -> None:
+def _freeze_gc() -> None:
     """Keep Python's garbage collector from looking through what stays: code and tables.
 
     Before a fork, it keeps the collector from writing to pages that workers share. It looks through
@@ -85,7 +86,7 @@ def _settle_garbage() -> None:
 
 async def _serve(
     app: ASGIApp,
-    server: Any,
+    server: Server,
     settings: CommonSettings,
     listener: socket.socket,
     lifeline: int | None,
@@ -99,7 +100,7 @@ async def _serve(
     if lifeline is not None:
         loop.add_reader(lifeline, stop.set)
 
-    cuttable = _Cuttable(app)
+    in_flight = InFlightRequests(app)
 
     async def stopped() -> None:
         await stop.wait()
@@ -107,54 +108,52 @@ async def _serve(
             loop.remove_reader(lifeline)
         READINESS.draining = True
         await asyncio.sleep(settings.shutdown_delay)
-        loop.call_later(settings.graceful_timeout, cuttable.cut)
+        loop.call_later(settings.graceful_timeout, in_flight.cancel_all)
         _bound_the_rest(settings.graceful_timeout + _CLEAN_UP_SECONDS)
 
     accepting = Listener(fileno=listener.detach())
     loop.set_exception_handler(functools.partial(_report, accepting))
-    await server.serve(
-        cuttable,
-        accepting,
-        until=stopped,
-        graceful_seconds=settings.graceful_timeout,
-        clean_up_seconds=_CLEAN_UP_SECONDS,
-        first_request_seconds=FIRST_REQUEST_SECONDS,
-        keep_alive_seconds=KEEP_ALIVE_SECONDS,
+    options = ServerOptions(
+        graceful_timeout=settings.graceful_timeout,
+        clean_up_timeout=_CLEAN_UP_SECONDS,
+        first_request_timeout=FIRST_REQUEST_SECONDS,
+        keep_alive_timeout=KEEP_ALIVE_SECONDS,
         backlog=BACKLOG,
-        **({"h2c": True} if settings.h2c else {}),
+        h2c=settings.h2c,
     )
+    await server.serve(in_flight, accepting, options, until=stopped)
 
 
-class _Cuttable:
-    """Knows the requests in flight, to cut them, and ends those that break off without a word.
+class InFlightRequests:
+    """Tracks the requests in flight, so that a stop can cancel them.
 
-    Servers would log a traceback for an error that the router has told of, whoever's fault it was;
-    an answer that is not complete when its request ends has its connection closed anyway.
+    The ASGI servers' own bounds do not serve: Hypercorn's cancels nothing from Python 3.12 on, as
+    it waits for every connection first, and Uvicorn's does not wait until requests have cleaned up.
 
-    Hypercorn's own bound cuts nothing from Python 3.12 on: it waits for every connection first.
-    Uvicorn's does not wait until what it cuts has cleaned up.
+    An ApiError ends here without a traceback: the router has logged it, and each server closes a
+    connection whose answer is incomplete.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._requests: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
         if scope["type"] != "http" or task is None:
             await self._app(scope, receive, send)
             return
-        self._requests.add(task)
+        self._tasks.add(task)
         try:
             await self._app(scope, receive, send)
         except ApiError:
             return
         finally:
-            self._requests.discard(task)
+            self._tasks.discard(task)
 
-    def cut(self) -> None:
-        """Cancel the requests in flight; each still cleans up after itself."""
-        for task in self._requests:
+    def cancel_all(self) -> None:
+        """Cancel them; each still cleans up after itself."""
+        for task in self._tasks:
             task.cancel()
 
 

@@ -1,4 +1,15 @@
-"""Serves an ASGI application by Uvicorn and httptools, as `serve` promises."""
+"""Serves an ASGI application by Uvicorn and httptools.
+
+Every use of what Uvicorn and httptools do not document is here:
+
+- Of `uvicorn.Server` `capture_signals` and `shutdown` are overridden, and `server_state` is used.
+- Of `HttpToolsProtocol` the callbacks are overridden, `data_received` among them without a call of
+  Uvicorn's. Used are `config`, `cycle`, `headers`, `loop`, `parser`, `pipeline`, `transport`,
+  `timeout_keep_alive_handler`, `timeout_keep_alive_task`, `url`, `_unset_keepalive_if_required`,
+  and `STATUS_LINE`.
+- Uvicorn writes the head of an answer by one `transport.write`, and interim answers apart.
+- httptools keeps an exception of a callback as the `__context__` of its own.
+"""
 
 import asyncio
 import contextlib
@@ -6,37 +17,35 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
+from typing import Any, cast
 
 import httptools
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from tandem_shared.serving import parting
+from tandem_shared.serving import closing
+from tandem_shared.serving.head_joining import HeadJoiner
 from tandem_shared.serving.listener import Connections, Listener
+from tandem_shared.serving.options import ServerOptions, require_version
+
+SUPPORTED = (("uvicorn", "0.54."), ("httptools", "0.9."))
 
 _HEAD_BYTES = 64 * 1024
-_JOINED_BYTES = 64 * 1024
 _INTERIM = b"HTTP/1.1 1"
+
+for distribution, supported in SUPPORTED:
+    require_version(distribution, supported)
 
 
 async def serve(
     app: ASGIApp,
     listener: Listener,
+    options: ServerOptions,
     *,
     until: Callable[[], Awaitable[None]],
-    graceful_seconds: float,
-    clean_up_seconds: float,
-    first_request_seconds: float,
-    keep_alive_seconds: float,
-    backlog: int,
 ) -> None:
-    """Serve on a listening socket until `until()` ends, and then what is in flight.
-
-    Idle connections are closed after `keep_alive_seconds`, those that never sent a request after
-    `first_request_seconds`, and all at the stop. Requests are cut by the caller after
-    `graceful_seconds`; clients that do not read what is left lose their connections.
-    """
+    """Serve as `options.Server` promises."""
     config = _Config(
         app,
         loop="none",
@@ -46,18 +55,18 @@ async def serve(
         interface="asgi3",
         log_config=None,
         access_log=False,
-        # The caller's address is the peer's, as under Hypercorn.
+        # The client's address is the peer's, as under Hypercorn.
         proxy_headers=False,
         server_header=False,
-        backlog=backlog,
-        timeout_keep_alive=keep_alive_seconds,  # type: ignore[arg-type]
+        backlog=options.backlog,
+        timeout_keep_alive=options.keep_alive_timeout,  # type: ignore[arg-type]
     )
-    config.first_request_timeout = first_request_seconds
-    config.open = listener.connections
+    config.first_request_timeout = options.first_request_timeout
+    config.open_connections = listener.connections
     log = logging.getLogger("uvicorn.error")
-    log.setLevel(logging.ERROR)  # it warns of whatever nonsense strangers send
-    log.addFilter(_is_no_cut)
-    server = _Server(config, graceful_seconds + clean_up_seconds / 2)
+    log.setLevel(logging.ERROR)  # it warns of every malformed request
+    log.addFilter(_is_fault)
+    server = _Server(config, options.graceful_timeout + options.clean_up_timeout / 2)
 
     async def stop() -> None:
         await until()
@@ -68,8 +77,8 @@ async def serve(
     stopping.cancel()
 
 
-def _is_no_cut(record: logging.LogRecord) -> bool:
-    """Uvicorn reports each request that is cancelled, or breaks off, as an error; it is none."""
+def _is_fault(record: logging.LogRecord) -> bool:
+    """Whether it is more than a request that was cancelled or broke off, an error to Uvicorn."""
     if record.msg == "ASGI callable returned without completing response.":
         return False
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
@@ -77,7 +86,7 @@ def _is_no_cut(record: logging.LogRecord) -> bool:
 
 class _Config(uvicorn.Config):
     first_request_timeout: float
-    open: Connections
+    open_connections: Connections
 
 
 class _Server(uvicorn.Server):
@@ -87,7 +96,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are `serve`'s own business; Uvicorn would raise them again at its end."""
+        """Leave signals to `run`; Uvicorn would raise them again at its end."""
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -99,49 +108,33 @@ class _Server(uvicorn.Server):
             connection.transport.abort()
 
 
-class _Joining:
-    """A transport that sends an answer's head together with the first bytes of its body.
-
-    Uvicorn writes them one after the other, and a system call, which lets other threads take the
-    interpreter, costs more than the rest of a small answer.
-    """
+class _JoiningTransport:
+    """A transport that joins heads and bodies; otherwise it is the one that it wraps."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
-        self._loop = loop
-        self._held = b""
+        self._joiner = HeadJoiner(transport.write, loop)
         self.expects_head = True
-        """Whether the next that is written begins an answer: bodies may look as heads do."""
-        self.is_closing = transport.is_closing
-        self.abort = transport.abort
+        """Whether the next write begins an answer: a body may look like a head."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        if self._held:
-            self._held, head = b"", self._held
-            if len(data) <= _JOINED_BYTES:
-                self._transport.write(head + data)
-                return
-            self._transport.write(head)
-        elif self.expects_head and not data.startswith(_INTERIM):
+        if self.expects_head and not data.startswith(_INTERIM):
             self.expects_head = False
-            self._held = data
-            self._loop.call_soon(self._flush)
-            return
-        self._transport.write(data)
+            self._joiner.hold(data)
+        else:
+            self._transport.write(self._joiner.join(data))
 
     def close(self) -> None:
-        self._flush()
+        self._joiner.flush()
         self._transport.close()
-        parting.bound(self._transport)
-
-    def _flush(self) -> None:
-        if self._held:
-            self._held, held = b"", self._held
-            self._transport.write(held)
+        closing.abort_if_stalled(self._transport)
 
 
 class _Refused(Exception):
-    """A request that is not taken, whatever it is about."""
+    """A request is malformed, or of a kind that no route takes."""
 
     def __init__(self, status: HTTPStatus) -> None:
         super().__init__(status)
@@ -149,38 +142,37 @@ class _Refused(Exception):
 
 
 class _Protocol(HttpToolsProtocol):
-    """Closes what Uvicorn leaves open.
+    """Limits that Uvicorn lacks.
 
     - A head, and whatever else does not reach the application, may have 64 KiB.
-    - A connection may be idle before its first request for a bounded time, too, and until the head
-      of the next has come, not only its first byte.
-    - One whose request was answered before all of its body came is closed.
+    - The idle timeout also holds before the first request, and until the next head is complete.
+    - A connection whose request was answered before its body was read is closed.
     - A request that offers an upgrade, as some clients do for HTTP/2, keeps its body.
-    - A request names one host, is of HTTP/1, and its body is coded by nothing but chunks.
+    - A request of HTTP/1.1 has one Host, HTTP/2 is refused, and only `chunked` codes a body.
     """
 
     _unread = 0
-    """Bytes since the last that became a request or its body."""
+    """Bytes since the last ones that became a request or its body."""
     _upgrading = False
     """Whether llhttp is about to leave the rest of the connection to another protocol."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._joining = _Joining(transport, self.loop)
+        self._joining = _JoiningTransport(transport, self.loop)
         self.transport = self._joining  # type: ignore[assignment]
-        assert isinstance(self.config, _Config)
-        self._open = self.config.open
+        config = cast(_Config, self.config)
+        self._open = config.open_connections
         self._open.opened(self)
         self.timeout_keep_alive_task = self.loop.call_later(
-            self.config.first_request_timeout, self.timeout_keep_alive_handler
+            config.first_request_timeout, self.timeout_keep_alive_handler
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._open.closed(self)
         super().connection_lost(exc)
 
-    def give_up(self) -> None:
-        """Close it at once; nothing is under way on it."""
+    def abort(self) -> None:
+        """Close at once, whatever is unsent."""
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -233,7 +225,7 @@ class _Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def _go_on_without_upgrade(self, rest: bytes) -> None:
-        """Take the request in again as one that offers no upgrade: llhttp would skip its body."""
+        """Parse the request again without its offer to upgrade: llhttp would skip its body."""
         self._upgrading = False
         version = self.parser.get_http_version().encode()
         head = [b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)]
@@ -242,7 +234,7 @@ class _Protocol(HttpToolsProtocol):
         self.data_received(b"".join([*head, b"\r\n", rest]))
 
     def _refuse(self, status: HTTPStatus) -> None:
-        """Close, and say why unless that would go into the midst of an answer."""
+        """Close; answer with `status` unless an answer has begun or others are due before it."""
         if self._is_idle() or not (self.pipeline or self.cycle.response_started):
             end = b"content-length: 0\r\nconnection: close\r\n\r\n"
             self.transport.write(STATUS_LINE[status] + end)

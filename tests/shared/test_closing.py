@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from tandem_shared.serving import parting
+from tandem_shared.serving import closing
 
 pytestmark = pytest.mark.anyio
 
@@ -29,12 +29,12 @@ async def closed_connection(reader: socket.socket) -> tuple[asyncio.Transport, a
     transport, _ = await loop.connect_accepted_socket(Protocol, accepted)
     transport.write(bytes(UNSENT))
     transport.close()
-    parting.bound(transport)
+    closing.abort_if_stalled(transport)
     return transport, ended
 
 
 async def test_a_client_that_takes_nothing_in_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parting, "STALL_SECONDS", 0.2)
+    monkeypatch.setattr(closing, "STALL_SECONDS", 0.2)
     with socket.socket() as reader:
         transport, ended = await closed_connection(reader)
         assert transport.get_write_buffer_size()
@@ -42,7 +42,7 @@ async def test_a_client_that_takes_nothing_in_is_given_up(monkeypatch: pytest.Mo
 
 
 async def test_a_client_that_goes_on_gets_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parting, "STALL_SECONDS", 0.2)
+    monkeypatch.setattr(closing, "STALL_SECONDS", 0.2)
 
     def read_slowly(reader: socket.socket) -> int:
         total = 0
