@@ -54,7 +54,7 @@ class Exchange:
         self.answering = True
         await self._send(message)
 
-    async def settle(self, scope: Scope) -> None:
+    async def drain_request(self, scope: Scope) -> None:
         """Take in a body that nobody has read, as a GET may have one too.
 
         A server closes the connection behind an answer that overtakes its request, maybe under the
@@ -73,7 +73,7 @@ class Exchange:
             {
                 "type": "http.response.start",
                 "status": response.status_code,
-                "headers": response.raw_headers,
+                "headers": response.headers.raw,
             }
         )
         if not (patient and self._is_awaited(scope)):

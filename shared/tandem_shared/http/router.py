@@ -231,7 +231,7 @@ class Router:
             if response.status_code >= 400 and not isinstance(response, StreamingResponse):
                 await exchange.refuse(response, scope)
             else:
-                await exchange.settle(scope)
+                await exchange.drain_request(scope)
                 await response(scope, exchange.receive, exchange.send)
         except ClientDisconnect:
             _log.debug("the client left")
@@ -301,8 +301,9 @@ def _pattern(path: str) -> re.Pattern[str]:
 def _without_body(handle: Handler) -> Handler:
     async def head(request: Request) -> Response:
         response = await handle(request)
-        bare = Response(status_code=response.status_code)
-        bare.raw_headers = response.raw_headers
+        bare = Response(status_code=response.status_code, headers=response.headers)
+        if "content-length" not in response.headers:
+            del bare.headers["content-length"]  # Starlette's, of the empty body
         return bare
 
     return head

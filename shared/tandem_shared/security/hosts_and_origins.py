@@ -68,10 +68,10 @@ def secure(
             allow_headers=["*"],
             expose_headers=["Content-Disposition", "Content-Range", "ETag", "X-Request-Id"],
         )
-    return Guard(cors, settings, framed, reads=reads, without_origin=app)
+    return HostOriginMiddleware(cors, settings, framed, reads=reads, without_origin=app)
 
 
-class Guard:
+class HostOriginMiddleware:
     """ASGI middleware that checks Host and Origin and adds the security headers."""
 
     def __init__(
