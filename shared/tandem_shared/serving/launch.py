@@ -53,7 +53,7 @@ def launch(
             return run.run(service, settings)
     except Exception:
         # A stop while classes are made: Python raises an error of its own in place of the exit.
-        if signals.WANTED.is_set():
+        if signals.STOP_REQUESTED.is_set():
             return 0
         raise
 

@@ -64,9 +64,9 @@ def run(service: Service, settings: CommonSettings) -> int:
     def work(lifeline: int | None) -> int:
         app: ASGIApp = factory(settings)
         _freeze_gc()
-        signals.only_remember_signals()  # a half-made event loop could not end cleanly
+        signals.remember_signals()
         asyncio.run(_serve(app, server, settings, listener, lifeline))
-        signals.ignore_signals()  # a second signal must not spoil the exit status
+        signals.ignore_signals()
         return 0
 
     if settings.workers == 1:
@@ -95,7 +95,7 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in signals.SIGNALS:
         loop.add_signal_handler(number, stop.set)
-    if signals.WANTED.is_set():
+    if signals.STOP_REQUESTED.is_set():
         stop.set()
     if lifeline is not None:
         loop.add_reader(lifeline, stop.set)

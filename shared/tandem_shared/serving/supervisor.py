@@ -1,10 +1,9 @@
 """Keeps a number of worker processes on one listening socket.
 
-Workers are forks of a process that has imported everything: they start at once, one that dies is
-replaced at once, and they share the memory of all code.
+Workers are forks of a process that has imported everything: they start at once, and share the
+memory of all code.
 """
 
-import contextlib
 import logging
 import os
 import signal
@@ -17,108 +16,117 @@ from prometheus_client import multiprocess
 
 from tandem_shared.serving import signals
 
-_CRASHED_AT_START_SECONDS = 10.0
+_START_SECONDS = 10.0
+"""A worker that exits by itself when younger than this could not start."""
 _RESTART_SECONDS = 1.0
+"""The shortest time between the start of a worker and of its replacement."""
 _log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """Forks workers, replaces those that die, and passes SIGTERM and SIGINT on as SIGTERM."""
+    """Forks workers, replaces those that die, and passes SIGTERM and SIGINT on as SIGTERM.
+
+    Everything happens in the loop of `run`, in the main thread. Signal handlers do nothing.
+    """
 
     def __init__(self, work: Callable[[int], int], workers: int, listener: socket.socket) -> None:
         """`work` serves in a worker, and returns its exit status.
 
-        It is called with the reading end of a pipe whose end of file says that the supervisor is
-        gone.
+        Its argument is the reading end of a pipe, which reaches its end when the supervisor dies.
         """
         self._work = work
         self._wanted = workers
         self._listener = listener
-        self._workers: dict[int, float] = {}  # when each was started
-        self._last_start = 0.0
+        self._workers: dict[int, float] = {}
+        """The start of each worker, by process id, as `time.monotonic()` has it."""
+        self._next_start = 0.0
         self._stopping = False
-        # Nobody writes.
-        self._lifeline, self._held = os.pipe()
+        # Nothing is ever written: the supervisor's end closes when it dies.
+        self._lifeline, self._lifeline_writer = os.pipe()
 
     def run(self) -> int:
         """Work until stopped or until a worker cannot start; returns the exit status.
 
-        It returns in each worker as well, with that one's.
+        It returns in each worker as well, with that worker's status.
         """
-        for number in signals.SIGNALS:
-            signal.signal(number, self._stop)
-        if signals.WANTED.is_set():
+        self._signals = signals.SignalQueue((*signals.SIGNALS, signal.SIGCHLD))
+        if signals.STOP_REQUESTED.is_set():
             return 0
         self._warn_of_threads()
         status = 0
         while True:
-            while len(self._workers) < self._wanted and not self._stopping:
-                if self._fork():
-                    return self._work(self._lifeline)
-            if not self._workers:
-                return status
-            # All that have ended count as dead before a new one can be asked.
+            # Every dead worker is marked dead before a new one can answer a scrape.
             for pid, code in _reap():
                 if pid in self._workers:
                     ended = self._ended(pid, code)
-                    status = status or ended  # the first reason counts, not what followed from it
-            if not self._stopping:  # one that crashes at its start would be started on and on
-                time.sleep(max(0.0, self._last_start + _RESTART_SECONDS - time.monotonic()))
+                    status = status or ended  # the first failure is the cause of later ones
+            if self._stopping and not self._workers:
+                return status
+            pause = None
+            if len(self._workers) < self._wanted and not self._stopping:
+                pause = self._next_start - time.monotonic()
+                if pause <= 0:
+                    if self._fork():
+                        return self._work(self._lifeline)
+                    continue
+            if any(number in signals.SIGNALS for number in self._signals.wait(pause)):
+                self._stop()
 
     def _ended(self, pid: int, code: int) -> int:
         """Have a worker replaced, or stop; returns the exit status that its end stands for."""
-        age = time.monotonic() - self._workers.pop(pid)
+        started = self._workers.pop(pid)
+        self._next_start = max(self._next_start, started + _RESTART_SECONDS)
         multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
         if self._stopping:
-            # SIGTERM ends a worker that has not come as far as to listen for it.
+            # SIGTERM kills a worker that has no handler for it yet.
             return 0 if code in (0, -signal.SIGTERM) else 1
-        if code >= 0 and age < _CRASHED_AT_START_SECONDS:
-            # One that cannot start would only fail again: the reason is in its log.
-            self._stop(signal.SIGTERM, None)
+        if code >= 0 and time.monotonic() - started < _START_SECONDS:
+            # A replacement would fail likewise: the reason is in the log.
+            self._stop()
             return code or 1
         _log.error("worker %d ended with %d; starting another", pid, code)
         return 0
 
     def _warn_of_threads(self) -> None:
-        """Such as those of instrumentation, which would send nothing of what workers do."""
+        """Warn of threads that workers lack, such as those by which instrumentation sends."""
         main = threading.main_thread()
         if others := ", ".join(each.name for each in threading.enumerate() if each is not main):
             _log.warning("workers are forks of this process, without its other threads: %s", others)
 
     def _fork(self) -> bool:
         """Start a worker; whether this process is it."""
-        # Before the worker listens for signals itself, it must not take them as its supervisor.
+        # Held back in the worker until its queue is no longer the supervisor's.
         signal.pthread_sigmask(signal.SIG_BLOCK, signals.SIGNALS)
         try:
-            if self._stopping:
-                return False
             pid = os.fork()
             if pid:
-                self._last_start = self._workers[pid] = time.monotonic()
+                self._workers[pid] = time.monotonic()
                 return False
-            # A group of its own, so that Ctrl-C reaches the supervisor alone.
+            # A process group of its own: Ctrl-C reaches the supervisor alone.
             os.setpgid(0, 0)
-            os.close(self._held)
+            os.close(self._lifeline_writer)
             signals.exit_on_signals()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._signals.close()
             return True
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.SIGNALS)
 
-    def _stop(self, _number: int, _frame: object) -> None:
+    def _stop(self) -> None:
         self._stopping = True
-        # The workers' copies alone keep the socket open now, and close it when they have drained.
+        # From now on only the workers hold the socket, and close it when they have drained.
         self._listener.close()
-        for pid in list(self._workers):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+        for pid in self._workers:
+            os.kill(pid, signal.SIGTERM)  # a process until it is reaped, even if it has ended
 
 
 def _reap() -> Iterator[tuple[int, int]]:
-    """Wait until a child has ended; it and others that have, with their exit codes."""
-    pid, status = os.wait()
-    while pid:
-        yield pid, os.waitstatus_to_exitcode(status)
+    """The children that have ended, with their exit codes."""
+    while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
             return
+        if not pid:
+            return
+        yield pid, os.waitstatus_to_exitcode(status)

@@ -1,0 +1,53 @@
+"""Signals as a queue, and a supervisor that acts on them in its loop."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tandem_shared.serving.signals import SignalQueue
+from tests.shared.conftest import Starter
+from tests.shared.test_serve import children
+
+
+@pytest.fixture
+def queue() -> Iterator[SignalQueue]:
+    numbers = (signal.SIGUSR1, signal.SIGUSR2)
+    before = [signal.getsignal(number) for number in numbers]
+    queue = SignalQueue(numbers)
+    yield queue
+    queue.close()
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+def test_signal_queue_has_signals_in_their_order(queue: SignalQueue) -> None:
+    os.kill(os.getpid(), signal.SIGUSR2)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    assert list(queue.wait(10)) == [signal.SIGUSR2, signal.SIGUSR1]
+    assert queue.wait(0.01) == b""
+
+
+def test_signal_queue_wakes_who_waits_when_another_thread_is_interrupted(
+    queue: SignalQueue,
+) -> None:
+    def interrupt() -> None:
+        time.sleep(0.05)
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+
+    other = threading.Thread(target=interrupt)
+    other.start()
+    assert list(queue.wait(20)) == [signal.SIGUSR1]
+    other.join()
+
+
+def test_supervisor_stops_while_a_replacement_is_not_yet_due(start: Starter) -> None:
+    process = start("--workers=2", "--port=0")
+    os.kill(children(process)[0], signal.SIGKILL)
+    process.stop()
+    process.stop()
+    assert process.wait() == 0
+    assert "Traceback" not in process.log()
