@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tandem_shared.serving.signals import SignalQueue
-from tests.shared.conftest import Starter
+from tests.shared.conftest import Starter, eventually
 from tests.shared.test_serve import children
 
 
@@ -46,7 +46,8 @@ def test_signal_queue_wakes_who_waits_when_another_thread_is_interrupted(
 
 def test_supervisor_stops_while_a_replacement_is_not_yet_due(start: Starter) -> None:
     process = start("--workers=2", "--port=0")
-    os.kill(children(process)[0], signal.SIGKILL)
+    os.kill(min(children(process)), signal.SIGKILL)
+    eventually(lambda: "starting another" in process.log(), "its end is noticed")
     process.stop()
     process.stop()
     assert process.wait() == 0
