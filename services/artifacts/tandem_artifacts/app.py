@@ -103,7 +103,7 @@ def application(settings: Settings, driver: Driver) -> ASGIApp:
     router = Router(
         routes,
         prefix=prefix,
-        fallback=service.elsewhere(prefix),
+        fallback=service.not_served_here(prefix),
         on_startup=start,
         on_shutdown=driver.close,
     )

@@ -1,8 +1,9 @@
 """The contract of an object store; `tests/artifacts/conformance` holds every driver to it.
 
-Paths are keys relative to the driver's root, `/`-separated, already checked by `guard`; "" is the
-root itself. All methods are coroutines; a driver moves blocking work to threads. Failures are
-`tandem_shared.errors`: a library's own errors never leave its driver.
+Paths are keys relative to the driver's root, `/`-separated, and checked by `InstrumentedDriver`;
+"" is the root itself. All methods are for the event loop, from any number of tasks at once; a
+driver moves blocking work to threads. Failures are `tandem_shared.errors`: a library's own errors
+never leave its driver.
 """
 
 # ruff: noqa: ARG002 - the methods that a store may lack refuse whatever they are given.

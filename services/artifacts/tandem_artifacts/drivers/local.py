@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
-from tandem_artifacts.drivers import disk, names
+from tandem_artifacts.drivers import disk
+from tandem_artifacts.drivers.background_sync import BackgroundSyncedFile
 from tandem_artifacts.drivers.base import (
     CHUNK_BYTES,
     LONG_CHUNK_BYTES,
@@ -20,7 +21,7 @@ from tandem_artifacts.drivers.base import (
     Room,
     Stat,
 )
-from tandem_artifacts.drivers.growing import Growing
+from tandem_artifacts.drivers.scandir import sorted_scandir
 from tandem_artifacts.drivers.threads import (
     FIRST_BYTES,
     ReadAhead,
@@ -126,7 +127,7 @@ class Local(Driver):
         """Chunk by chunk, without waiting for any before the next has come."""
         # Before the other bytes are taken: a refusal comes early. What counts is the check after.
         await self._threads.run(self._target, path)
-        growing = Growing(self._temporary(), self._threads, self._sync_threads)
+        growing = BackgroundSyncedFile(self._temporary(), self._threads, self._sync_threads)
         try:
             await self._threads.run(self._begin, growing.file)
             piece, fast = FIRST_BYTES, False
@@ -147,7 +148,7 @@ class Local(Driver):
                     room.hold(self.write_bytes)
                 fast = fast and bool(chunk)
                 data += chunk
-            await growing.settle()
+            await growing.flush()
             await self._threads.run(self._commit, growing.file, data, path)
         except BaseException:
             await certainly(growing.discard())
@@ -332,7 +333,7 @@ class Local(Driver):
         """Names that may be artifacts', in their order; none where no directory is."""
         directory = self._inside(path)
         with suppress(NotFound, InvalidParameter), self._translated(path):
-            yield from (name for name in names.in_order(directory) if path or name != UPLOADS)
+            yield from (name for name in sorted_scandir(directory) if path or name != UPLOADS)
 
     def _page(self, path: str, found: Iterator[str]) -> Sequence[Entry]:
         for page in iter(lambda: [*islice(found, _PAGE_ENTRIES)], []):

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from tandem_artifacts.drivers.base import Driver
-from tandem_artifacts.drivers.guard import Guard
+from tandem_artifacts.drivers.instrumented import InstrumentedDriver
 from tandem_shared.errors import PermissionDenied
 from tandem_shared.settings import SettingsError, without_credentials
 
@@ -41,14 +41,14 @@ def open_driver(
         uri = urlsplit(destination)
         _refuse_mistyped(destination)
         if "://" not in destination and not destination.startswith("file:"):
-            return Guard(_local(destination))
+            return InstrumentedDriver(_local(destination))
         match uri.scheme:
             case "file":
-                return Guard(_local(_path_of(uri)))
+                return InstrumentedDriver(_local(_path_of(uri)))
             case "s3":
-                return Guard(_s3(uri, expiry))
+                return InstrumentedDriver(_s3(uri, expiry))
             case "minio":
-                return Guard(_minio(uri, expiry))
+                return InstrumentedDriver(_minio(uri, expiry))
     except ValueError as failure:
         if isinstance(failure, SettingsError):
             raise

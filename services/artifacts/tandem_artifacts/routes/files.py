@@ -96,7 +96,7 @@ async def upload(context: Context, request: Request) -> Response:
     need = need if size is None else min(size, need)
     idle = context.settings.upload_idle_timeout
     with await context.transfers.begin(need, idle) as transfer:
-        body = streaming.sent_by(request, transfer, limit=limit)
+        body = streaming.request_body(request, transfer, limit=limit)
         await context.driver.write(path, body, size=size, room=transfer)
     return Response()
 

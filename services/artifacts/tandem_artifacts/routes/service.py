@@ -62,7 +62,7 @@ def describe(context: Context) -> ServerInfo:
     )
 
 
-def elsewhere(prefix: str) -> Handler:
+def not_served_here(prefix: str) -> Handler:
     """The handler for every path that no route has."""
 
     async def answer(request: Request) -> Response:

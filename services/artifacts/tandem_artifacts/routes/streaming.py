@@ -19,7 +19,7 @@ _PUT_AWAY_SECONDS: Final = 0.25
 """How long bytes that come slowly may wait in memory for more."""
 
 
-async def sent_by(
+async def request_body(
     request: Request, transfer: Transfer, *, limit: int | None
 ) -> AsyncIterator[bytes]:
     """The request's body as it comes in; an empty chunk four times a second while it does.

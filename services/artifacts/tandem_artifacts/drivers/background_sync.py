@@ -11,7 +11,7 @@ SYNC_BYTES = 32 * 1024 * 1024
 """What comes in before a part is brought to disk; the next part waits until that is done."""
 
 
-class Growing:
+class BackgroundSyncedFile:
     """A file that is written while the next bytes come in, and synced while it is written.
 
     A disk has a cache of its own, so that a sync takes long at the end of a file even when the
@@ -41,7 +41,7 @@ class Growing:
         self._unsynced += len(data)
         self._writing = asyncio.ensure_future(self._writes.run(self.file.write, data))
 
-    async def settle(self) -> None:
+    async def flush(self) -> None:
         """Returns when nothing is under way any more. Raises what that came to."""
         for pending in (self._writing, self._syncing):
             if pending is not None:

@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from starlette.requests import ClientDisconnect
 
 from tandem_artifacts.drivers.base import Driver
-from tandem_artifacts.drivers.guard import Guard
+from tandem_artifacts.drivers.instrumented import InstrumentedDriver
 from tandem_artifacts.drivers.local import Local
 from tandem_shared.errors import InvalidParameter, NotFound, PermissionDenied
 from tests.artifacts.conformance.content import entries, fetch, hanging, stream
@@ -34,7 +34,7 @@ UNSAFE = [
 
 @pytest.fixture
 def driver(tmp_path: Path) -> Driver:
-    return Guard(Local(tmp_path / "root"))
+    return InstrumentedDriver(Local(tmp_path / "root"))
 
 
 def sample(name: str, **labels: str) -> float:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tandem_artifacts.drivers import disk, growing
+from tandem_artifacts.drivers import background_sync, disk
 from tandem_artifacts.drivers.base import LONG_CHUNK_BYTES
 from tandem_artifacts.drivers.local import UPLOADS
 from tandem_shared.errors import Unavailable
@@ -22,7 +22,7 @@ _CONTENT = pattern(5 * LONG_CHUNK_BYTES)
 
 @pytest.fixture(autouse=True)
 def short_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(growing, "SYNC_BYTES", LONG_CHUNK_BYTES)
+    monkeypatch.setattr(background_sync, "SYNC_BYTES", LONG_CHUNK_BYTES)
 
 
 async def test_what_has_come_is_on_disk_before_the_rest_comes(

@@ -51,7 +51,7 @@ _transfers = functools.cache(TRANSFERS.labels)
 _log = logging.getLogger(__name__)
 
 
-class Guard(Driver):
+class InstrumentedDriver(Driver):
     """A driver around another one.
 
     Every path goes through `tandem_shared.paths`, which raises InvalidParameter, before the driver
