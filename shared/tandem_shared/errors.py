@@ -43,11 +43,11 @@ class ApiError(Exception):
         super().__init__(message)
         self.message = message
         self.reason = reason
-        """What the operator is told, in the log only: it may name paths and addresses."""
+        """For the operator, in the log only: it may name paths and addresses."""
         self.retry_after = retry_after
-        """Seconds after which clients are told to try again; None if that is theirs to know."""
+        """Seconds of the Retry-After header; None for no header."""
         self.status = HTTP_STATUS[self.code] if status is None else status
-        """HTTP status; the code's own unless the HTTP semantics ask for a closer one (413, 416)."""
+        """HTTP status: the code's own, or a closer one of HTTP's, such as 413 or 416."""
 
 
 class BadRequest(ApiError):
@@ -99,7 +99,7 @@ class NotSupported(ApiError):
 
 
 class Unavailable(ApiError):
-    """A part that the service depends on does not answer now; the same request may work later."""
+    """A database or store does not answer now; the same request may work later."""
 
     code = "TEMPORARILY_UNAVAILABLE"
 

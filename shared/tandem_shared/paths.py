@@ -1,8 +1,8 @@
 """Artifact paths that clients send: relative, `/`-separated, and inside their root.
 
-MLflow's clients do not escape the names of artifacts in URLs, and its server decodes a path until
-nothing is left to decode; recent clients decode the names of a listing likewise. So a name has one
-form that all of them agree on, and only that one can be listed and then fetched: `canonical`.
+MLflow's clients do not escape the names of artifacts in URLs. Its server decodes a path until
+nothing is left to decode, and recent clients decode the names of a listing likewise. Only the fully
+decoded form of a name can therefore be listed and then fetched: `canonical`.
 """
 
 import posixpath
@@ -18,7 +18,7 @@ MAX_NAME_BYTES = 255
 """The longest single name in UTF-8 bytes: the limit of the usual file systems."""
 
 _USUAL = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}(/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254})*")
-"""Paths that are safe and canonical at first sight: nearly all."""
+"""Nearly all paths: safe and canonical without further checks."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _WINDOWS_ROOT = re.compile(r"[A-Za-z]:[/\\]|\\\\")
@@ -50,9 +50,8 @@ def check_optional(path: str | None) -> str:
 def canonical(path: str) -> str:
     """The path under which MLflow's server stores what a client calls so; raises as `check` does.
 
-    Percent-encoding is undone as often as there is any, and what a URL would lose (tabs, a `;` or
-    `?` at its end) goes with it. Control characters are left, or put, as `%07`. What comes out is
-    its own canonical form.
+    Percent-encoding is undone until none is left. What a URL loses is dropped: tabs, a `;` or
+    `?` at its end. Control characters become or stay escapes, such as `%07`. Idempotent.
     """
     if len(path) <= MAX_PATH_BYTES and _USUAL.fullmatch(path):
         return path
@@ -68,9 +67,9 @@ def canonical(path: str) -> str:
 
 
 def check_stored(path: str) -> str:
-    """Like `check`, for what a store is given; raises InvalidParameter for control characters too.
+    """Like `check`, for a store's path; raises InvalidParameter for control characters too.
 
-    It need not be canonical: other programs than MLflow's server put files there as well.
+    The path need not be canonical: other programs put files into stores as well.
     """
     if holds_control(path):
         raise InvalidParameter("Invalid path: it holds a control character.")
@@ -78,12 +77,12 @@ def check_stored(path: str) -> str:
 
 
 def holds_control(path: str) -> bool:
-    """Whether the path holds a control character, which no canonical one does."""
+    """Whether the path holds a control character, as no canonical path does."""
     return _CONTROL.search(path) is not None
 
 
 def _decoded(path: str) -> str:
-    """One layer of encoding less."""
+    """The path with one layer of percent-encoding undone."""
     try:
         return urlparse(unquote(path)).geturl()
     except ValueError:
@@ -94,7 +93,7 @@ def _escaped(path: str) -> str:
     """A decoded path as it is stored; raises InvalidParameter when it cannot be."""
     if "#" in path:
         raise InvalidParameter("Invalid path: '#' cannot be part of an artifact's name.")
-    # Only encoded segments may still be empty or '.'; none is '..'.
+    # `_check_given` has refused empty and '.' segments, unless they were encoded.
     if path.rpartition("/")[2] in ("", "."):
         raise InvalidParameter("Invalid path: its last segment is empty; it must name a file.")
     path = _CONTROL.sub(lambda found: f"%{ord(found[0]):02x}", posixpath.normpath(path))

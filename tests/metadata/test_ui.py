@@ -5,9 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import brotli
 import pytest
 from starlette.testclient import TestClient
+from starlette.types import Message
 
 from tandem_metadata.app import create_app
 from tandem_metadata.routes import ui as ui_routes
@@ -271,6 +273,23 @@ def test_ui_head_has_the_headers_of_a_get_and_no_body(ui: TestClient) -> None:
         assert (head.status_code, head.content) == (200, b"")
         for name in ("content-length", "content-type", "etag", "cache-control"):
             assert head.headers[name] == got.headers[name]
+
+
+def test_ui_file_goes_out_in_pieces_of_256_kib(tmp_path: Path) -> None:
+    """Starlette reads `chunk_size` off its class, which it documents nowhere."""
+    (tmp_path / "large.js").write_bytes(bytes(1024 * 1024))
+    sizes: list[int] = []
+
+    async def send(message: Message) -> None:
+        sizes.append(len(message.get("body", b"")))
+
+    async def receive() -> Message:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    scope = {"type": "http", "method": "GET", "headers": [], "extensions": {}}
+    anyio.run(ui_routes._File(tmp_path / "large.js"), scope, receive, send)
+    assert [size for size in sizes if size] == [256 * 1024] * 4
 
 
 def test_ui_policy_allows_this_service_only(ui: TestClient) -> None:

@@ -3,15 +3,16 @@
 from urllib.parse import quote
 
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
-"""Where an artifacts service has its files; MLflow's path."""
+"""The path below which an artifacts service has its files; MLflow's."""
 
 SANDBOX = "sandbox; default-src 'none'"
-"""Content-Security-Policy of every artifact: whatever a browser shows of it gets an origin of its
-own, runs no script and loads nothing."""
+"""Content-Security-Policy of every artifact: an opaque origin, no scripts, nothing loaded."""
 
 RELAYED = "x-tandem-relayed"
-"""Header of a request by which the metadata service fetches an artifact for a browser. It wants the
-bytes, not a redirect to an object store: the web UI's page may load nothing from there."""
+"""Header of a request by which the metadata service fetches an artifact for a browser.
+
+The answer must be the bytes, not a redirect to an object store: the Content-Security-Policy of the
+web UI allows no other host."""
 
 
 def disposition(path: str) -> str:

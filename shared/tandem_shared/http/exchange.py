@@ -1,4 +1,4 @@
-"""One HTTP request and its answer as ASGI messages: what has arrived and what has left."""
+"""One HTTP request and its answer as ASGI messages, and how far both have come."""
 
 import asyncio
 import contextlib
@@ -11,20 +11,20 @@ Header = tuple[bytes, bytes]
 
 LINGER_BYTES = 64 * 1024 * 1024
 LINGER_SECONDS = 10.0
-"""How much of a body that no route reads is still taken in, and for how long."""
+"""The most bytes and seconds for which a body that no route reads is drained."""
 
 _ANNOUNCING = (b"content-length", b"transfer-encoding")
-"""A GET with neither has no body; one of HTTP/2 may, but its connection does not close."""
+"""Headers without one of which a GET has no body. (HTTP/2 needs none, nor does it close.)"""
 
 
 def with_headers(headers: Iterable[Header], own: list[Header]) -> list[Header]:
-    """Response headers with some set, in place of others of that name; names are lower-case."""
+    """Response headers, with `own` in place of all others of their names (lower-case)."""
     names = [name for name, _ in own]
     return [header for header in headers if header[0] not in names] + own
 
 
 def request_header(scope: Scope, name: bytes, default: str = "") -> str:
-    """The first request header of a name, which is given in lower case."""
+    """The first request header of a lower-case name."""
     for each, value in scope["headers"]:
         if each == name:
             text: str = value.decode("latin-1")
@@ -33,7 +33,7 @@ def request_header(scope: Scope, name: bytes, default: str = "") -> str:
 
 
 class Exchange:
-    """Passes the messages of one request on and remembers how far it has come."""
+    """Passes on the messages of one request, and tracks how far body and answer have come."""
 
     __slots__ = ("_arrived", "_receive", "_send", "answering")
 
@@ -42,7 +42,7 @@ class Exchange:
         self._send = send
         self._arrived = False
         self.answering = False
-        """Whether the answer has begun: from then on no other can take its place."""
+        """Whether the answer has begun; no other can replace it then."""
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -55,19 +55,19 @@ class Exchange:
         await self._send(message)
 
     async def drain_request(self, scope: Scope) -> None:
-        """Take in a body that nobody has read, as a GET may have one too.
+        """Read and drop a body that no handler has read; a GET may have one too.
 
-        A server closes the connection behind an answer that overtakes its request, maybe under the
-        client's next one.
+        A server closes the connection after an answer that precedes the end of its request. The
+        client may have sent its next request by then.
         """
         if self._is_awaited(scope):
             await self._linger()
 
     async def refuse(self, response: Response, scope: Scope, *, patient: bool = True) -> None:
-        """Send an answer, and end it only when the request's body has arrived, if `patient`.
+        """Send an answer; if `patient`, end it only when the request's body has arrived.
 
-        A server that closes a connection with unread bytes resets it, and then many clients report
-        a broken connection in place of the answer. What is too long or too slow is cut off.
+        Closing a socket with unread bytes resets the connection, and many clients then report a
+        broken connection instead. `LINGER_BYTES` and `LINGER_SECONDS` bound the wait.
         """
         await self.send(
             {

@@ -12,22 +12,23 @@ from tandem_shared.errors import ApiError
 from tandem_shared.settings import without_credentials
 
 CHECK_SECONDS = 5.0
-"""How long a check may take before the process counts as not ready."""
+"""A check that takes longer leaves the process not ready."""
 
 Check = Callable[[], Awaitable[None]]
-"""Raises ApiError when a part that the service cannot work without does not answer."""
+"""Raises ApiError when a database or store that every request needs does not answer."""
 
 _log = logging.getLogger("tandem.ready")
 
 
 class Readiness:
-    """Whether this process wants new requests; it stops wanting them before it stops."""
+    """Whether this process is draining: it answers requests, and wants no new ones."""
 
     def __init__(self) -> None:
         self.draining = False
 
 
 READINESS = Readiness()
+"""Of this process: a stop drains all of it, whatever application it serves."""
 
 
 async def health(_: Request) -> Response:
@@ -41,10 +42,10 @@ async def version(_: Request) -> Response:
 
 
 class Probe:
-    """Whether a part that the service cannot work without answers; the log has each change.
+    """Answers `/ready` by a check, and logs each change of its result.
 
-    There is one check at a time, which goes on when it takes longer than `CHECK_SECONDS`: probes
-    of a store that hangs are answered, and do not pile up.
+    Probes share one check. It runs on after `CHECK_SECONDS`, so that probes of a store that hangs
+    are answered and start no further checks.
     """
 
     def __init__(self, check: Check) -> None:
@@ -53,9 +54,9 @@ class Probe:
         self._logged = ""
 
     def begin(self) -> "asyncio.Task[None]":
-        """The check that is under way, or a new one; the log has what it finds.
+        """The check that is running, or a new one; its result is logged.
 
-        At the start of a service, so that the log says at once what nobody has asked yet.
+        A service calls this at its start: the log then says what is wrong before any probe.
         """
         if self._last is None or self._last.done():
             self._last = asyncio.get_running_loop().create_task(self._run())
@@ -95,7 +96,7 @@ class Probe:
 
 
 def _reason(error: ApiError) -> str:
-    """One line for the operator; what a library says may hold an address."""
+    """One line for the operator, without the credentials that a library's message may hold."""
     if error.reason or not error.__cause__:
         return error.reason or error.message
     cause = without_credentials(" ".join(str(error.__cause__).split()))
@@ -103,6 +104,6 @@ def _reason(error: ApiError) -> str:
 
 
 def _look_at(task: asyncio.Task[None]) -> None:
-    """Or asyncio complains about a failure that came too late for any probe."""
+    """Retrieve the exception: asyncio logs one that no probe waited for as never retrieved."""
     if not task.cancelled():
         task.exception()

@@ -39,16 +39,16 @@ API_PREFIXES = ("/api", "/ajax-api")
 """Every API path is served for clients under the first, for the web UI under the second."""
 
 IDLE_SECONDS = 60.0
-"""How long the body of a JSON request may pause."""
+"""The longest pause within the body of a JSON request."""
 
 DECODED_AT_ONCE: Final = 64 * 1024
-"""Bytes of a body that are decoded in the event loop: it takes no longer than to ask a thread."""
+"""Bodies up to so many bytes are decoded in the event loop, in less time than a thread costs."""
 
 BODIES_BYTES: Final = 128 * 1024 * 1024
-"""How much of long bodies a process holds at once; they arrive as slowly as clients like."""
+"""Bytes of long bodies that a process holds at once: clients may send them slowly."""
 
 _decoding = ThreadPoolExecutor(1, thread_name_prefix="json")
-"""One thread: what a long body takes for a moment, in memory and time, is taken once."""
+"""One thread, so that only one long body at a time needs the memory of its decoding."""
 
 _PARAMETER = re.compile(r"\{(?P<name>\w+)(?P<rest>:path)?\}")
 _log = logging.getLogger(__name__)
@@ -62,21 +62,21 @@ class Route:
     path: str
     handle: Handler
     reads: bool = False
-    """Whether a POST changes nothing, as a search; of a path without parameters."""
+    """Whether a POST changes nothing, as a search does. Its path must have no parameters."""
 
 
 def api_routes(method: str, path: str, handle: Handler, *, reads: bool = False) -> list[Route]:
-    """A route under `/api` and its twin under `/ajax-api`; `path` begins with the version."""
+    """A route below `/api` and one below `/ajax-api`; `path` begins with the version."""
     return [Route(method, f"{prefix}/{path}", handle, reads) for prefix in API_PREFIXES]
 
 
 def json_response(body: bytes, status: int = 200) -> Response:
-    """An answer of JSON that is encoded already."""
+    """An answer of encoded JSON."""
     return Response(body, status, media_type="application/json")
 
 
 def error_response(error: ApiError) -> Response:
-    """An error as MLflow's clients expect it."""
+    """An error in MLflow's format, with Retry-After if the error has one."""
     body = codec.encode_json({"error_code": error.code, "message": error.message})
     response = json_response(body, error.status)
     if error.retry_after is not None:
@@ -97,10 +97,12 @@ async def read_message(request: Request, of: type[T], limit: int) -> T:
 async def read_json_body(request: Request, limit: int) -> bytes:
     """The whole body of a JSON request.
 
-    Raises InvalidParameter, as MLflow does, when the content type is not JSON (a page of another
-    origin could send such a request without asking), and BadRequest when the body is longer than
-    `limit` bytes (413) or nothing of it comes for `IDLE_SECONDS` (408), and Unavailable when bodies
-    of others take all the room that there is.
+    Raises:
+    - InvalidParameter, as MLflow does, when the content type is not JSON. A page of another origin
+      could send such a request without a preflight.
+    - BadRequest when the body exceeds `limit` bytes (413), or pauses for `IDLE_SECONDS` (408).
+    - Unavailable when all long bodies together exceed `BODIES_BYTES`.
+
     """
     with _Body() as body:
         await _read(request, body, limit)
@@ -108,12 +110,12 @@ async def read_json_body(request: Request, limit: int) -> bytes:
 
 
 class _Body:
-    """What has come of a body; while it is open, the bytes of a long one are counted."""
+    """The bytes of a body that have arrived; those of long bodies are counted while it is open."""
 
     __slots__ = ("_counted", "read")
 
     held = 0
-    """The bytes of all long bodies."""
+    """Bytes of all long bodies of this process."""
 
     def __init__(self) -> None:
         self.read = bytearray()
@@ -126,7 +128,7 @@ class _Body:
         _Body.held -= self._counted
 
     def add(self, piece: bytes) -> None:
-        """Raises Unavailable when all long bodies together would be too long."""
+        """Append; raises Unavailable when all long bodies together exceed `BODIES_BYTES`."""
         self.read += piece
         if (size := len(self.read)) > DECODED_AT_ONCE:
             _Body.held += size - self._counted
@@ -236,14 +238,14 @@ class Router:
         except ClientDisconnect:
             _log.debug("the client left")
         except asyncio.CancelledError:
-            # The stop cuts what is in flight. An ASGI server would answer 500, as for a fault.
+            # A stop cancels requests in flight. An ASGI server would answer 500, as for a fault.
             if exchange.answering:
                 raise
             stopped = Unavailable("The service stops and has not finished this; try again.")
             await exchange.refuse(error_response(stopped), scope, patient=False)
         except ApiError as error:
             if exchange.answering:
-                # Clients that stand still are no concern of the service's, stores that fail are.
+                # A client that stalls is not the operator's concern; a store that fails is.
                 level = logging.INFO if error.status < 500 else logging.WARNING
                 _log.log(level, "an answer was broken off: %s", error.message)
                 raise

@@ -1,4 +1,4 @@
-"""The transfers that a process carries at a time, within its memory and at its clients' pace."""
+"""Bounds of a process's transfers of files: number, memory, and pauses of their clients."""
 
 import asyncio
 from collections import deque
@@ -10,33 +10,34 @@ from typing import TypeVar
 from tandem_shared.errors import BadRequest, Unavailable
 
 PATIENCE_SECONDS = 10
-"""How long a transfer waits for a place before it is turned away."""
+"""The longest wait for a place; then the transfer is refused."""
 RETRY_SECONDS = 10
-"""When one that was turned away is told to come again."""
+"""Retry-After of a refusal."""
 HURRY_SECONDS = 10.0
-"""After how long without a sign of its client a transfer makes way for one that waits."""
+"""A transfer whose client is silent for so long is ended when another waits for its place."""
 
 _LOOK_SECONDS = 1.0
 _PLACES_PER_WAITING = 4
 _LEAST_WAITING = 16
-"""Who waits holds what the server has taken in of its request: at most one for four places, but 16
-where these are few."""
+"""At most one transfer waits per four places, but always up to 16 do.
+
+The server holds the first bytes of each waiting request in memory."""
 
 T = TypeVar("T")
 
 
 class TooSlow(BadRequest):
-    """The client keeps the service waiting: HTTP 408."""
+    """The client was silent for too long: HTTP 408."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, status=408)
 
 
 class Transfers:
-    """Lets in as many transfers as there are places and memory for."""
+    """Admits transfers while there are places and memory, in the order in which they came."""
 
     def __init__(self, *, places: int, memory: int, least_rate: float) -> None:
-        """`memory` is in bytes; `least_rate`, which clients must keep to, in bytes a second."""
+        """`memory` is in bytes; `least_rate`, which clients must keep, in bytes a second."""
         self._places = places
         self._free = memory
         self.least_rate = least_rate
@@ -45,12 +46,10 @@ class Transfers:
         self._looked = 0.0
 
     async def begin(self, need: int, idle_seconds: float) -> "Transfer":
-        """A transfer that holds `need` bytes; leave it as a context manager when it is over.
+        """Wait for room, and return a transfer that holds `need` bytes: a context manager.
 
-        Its client may keep it waiting for `idle_seconds`.
-
-        Where there is no room it waits for some, for `PATIENCE_SECONDS`; then, or when many wait
-        already, Unavailable is raised. Who waits longest comes first.
+        Its client may be silent for `idle_seconds`. Raises Unavailable after `PATIENCE_SECONDS`
+        without room, or at once when too many wait already.
         """
         if not self._waiting and self._has_room(need):
             return Transfer(self, need, idle_seconds)
@@ -70,11 +69,11 @@ class Transfers:
                 turn.result().end()
             else:
                 self._waiting.remove(waiting)
-                self._let_in()  # it may have been in the way of those behind it
+                self._let_in()  # a smaller one behind it may fit
             raise
 
     def _has_room(self, need: int) -> bool:
-        # What needs more than there is at all goes alone.
+        # A transfer that needs more than all the memory is admitted when it is alone.
         return len(self._open) < self._places and (need <= self._free or not self._open)
 
     def _let_in(self) -> None:
@@ -84,9 +83,9 @@ class Transfers:
             next_one.turn.set_result(transfer)
 
     def _make_room(self) -> None:
-        """Have those end whose clients gave no sign for long: one for each that waits."""
+        """End the transfers with the longest silence, one for each that waits."""
         now = asyncio.get_running_loop().time()
-        if now - self._looked < _LOOK_SECONDS / 2:  # once for all who wait
+        if now - self._looked < _LOOK_SECONDS / 2:  # every waiting transfer calls this
             return
         self._looked = now
         silent = [each for each in self._open if each.silent_since(now) >= HURRY_SECONDS]
@@ -104,12 +103,12 @@ class Transfers:
 
 
 class Transfer:
-    """One that is under way: what it holds, and how long its client may keep it waiting."""
+    """A running transfer: the bytes that it holds, and its client's deadline."""
 
     __slots__ = ("_all", "_deadline", "_held", "_since", "idle_seconds", "least_rate")
 
     def __init__(self, of: Transfers, need: int, idle_seconds: float) -> None:
-        """By `Transfers.begin`."""
+        """Called by `Transfers.begin` alone."""
         self.idle_seconds = idle_seconds
         self.least_rate = of.least_rate
         self._all = of
@@ -131,24 +130,24 @@ class Transfer:
         self.end()
 
     def end(self) -> None:
-        """Give the place and the memory back."""
+        """Give back the place and the memory."""
         if self in self._all._open:
             self._all._open.discard(self)
             self._all._free += self._held
             self._all._let_in()
 
     def hold(self, size: int) -> bool:
-        """Say that it holds so many bytes from now on; whether it may: less is always granted."""
+        """Ask to hold `size` bytes from now on; returns whether it may. Less is always granted."""
         if not self._all._take(size - self._held):
             return False
         self._held = size
         return True
 
     async def client(self, call: Awaitable[T], size: int = 0) -> T:
-        """What `call` gives, which waits for the client, of `size` bytes if they are known.
+        """The result of `call`, which waits for the client to send or take `size` bytes.
 
-        Raises TooSlow after `idle_seconds`, or as long as `size` takes at `least_rate`; and after
-        `HURRY_SECONDS` when others wait for a place.
+        Raises TooSlow after `idle_seconds`, or the time of `size` bytes at `least_rate` if that is
+        longer, and after `HURRY_SECONDS` when others wait for a place.
         """
         loop = asyncio.get_running_loop()
         self._since = loop.time()
@@ -166,11 +165,11 @@ class Transfer:
             self._since = self._deadline = None
 
     def silent_since(self, now: float) -> float:
-        """For how many seconds it has waited for its client."""
+        """The seconds for which it has waited for its client."""
         return 0.0 if self._since is None else now - self._since
 
     def cut(self) -> None:
-        """Let the wait for its client end now."""
+        """End the wait for its client now: `client` raises TooSlow."""
         if self._deadline is not None:
             self._deadline.reschedule(asyncio.get_running_loop().time())
 

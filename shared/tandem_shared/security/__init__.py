@@ -1,1 +1,1 @@
-"""What protects a service from requests that its users did not mean to send."""
+"""Protection against requests that a browser sends without its user's intent."""

@@ -1,12 +1,13 @@
-"""What a browser must not be tricked into: foreign Host headers, foreign origins, framing.
+"""Checks of Host and Origin, and security headers, against DNS rebinding, CSRF and framing.
 
-The rules are those of MLflow's server. A Host header must be on the allow-list, against DNS
-rebinding; without a list, localhost and private addresses pass. A page of another origin may change
-nothing unless its origin is allowed. Beyond MLflow's rules, a page that this server itself served
-under a name of the allow-list may: the web UI needs no further setting.
+The rules are those of MLflow's server:
 
-Searches come by POST, and change nothing. They are refused to no origin, as reads by GET are not: a
-page of another one cannot send them, for they are JSON, which a browser asks the server about.
+- The Host header must be on the allow-list. Without a list, localhost and private addresses pass.
+- A page of another origin may change nothing unless its origin is allowed.
+
+Beyond MLflow's rules, pages that this server served under a name of the allow-list may change
+things: the web UI needs no further setting. A search by POST changes nothing, so it passes for
+every origin, as a GET does. CORS keeps foreign pages from sending one: JSON needs a preflight.
 """
 
 import ipaddress
@@ -23,7 +24,7 @@ from tandem_shared.http.router import error_response
 from tandem_shared.settings import CommonSettings
 
 ALWAYS_ANSWERED = ("/health", "/ready", "/version", "/metrics")
-"""Paths for probes and scrapes, which name a host by its address: no check of the Host header."""
+"""Paths without a check of the Host header: probes and scrapes use a pod's address."""
 
 _LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\s\[\]:/?#@\\]+)(?P<port>:[0-9]+)?")
@@ -31,7 +32,7 @@ _ORIGIN = re.compile(rf"(?P<scheme>https?)://{_HOST.pattern}")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _SHOWN = 100
-"""Characters of a header that a sentence repeats."""
+"""The most characters of a header that an error repeats."""
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -44,14 +45,14 @@ def secure(
 ) -> ASGIApp:
     """Wrap an application in the checks and headers that the settings ask for.
 
-    Pages of any origin may show what is below the path `framed` in a frame. A POST to one of the
-    paths `reads` changes nothing, and is refused when it is no JSON.
+    `framed`: the path below which pages of any origin may show answers in a frame.
+    `reads`: the paths whose POST changes nothing, and takes JSON alone.
     """
     if settings.disable_security_middleware:
         return app
     origins = settings.cors_allowed_origins or ()
     if "*" in origins:
-        # Without credentials: browsers refuse them together with every origin.
+        # Without credentials: browsers refuse them together with `*`.
         cors = CORSMiddleware(
             app,
             allow_origins=["*"],
@@ -83,14 +84,14 @@ class HostOriginMiddleware:
         reads: Collection[str] = (),
         without_origin: ASGIApp | None = None,
     ) -> None:
-        """`without_origin` is what `app` passes requests on to, for those of no page's."""
+        """`without_origin`: the application without the CORS layer, for requests without Origin."""
         self._app = app
         self._without_origin = without_origin or app
         self._framed = None if framed is None else settings.static_prefix + framed
         hosts = settings.allowed_hosts
         self._any_host = "*" in (hosts or ())
         self._hosts = None if hosts is None else _any_of(hosts)
-        # Patterns of nothing but wildcards name no host: behind them DNS rebinding goes unseen.
+        # A pattern of wildcards alone names no host, so it cannot tell DNS rebinding.
         named = tuple(host for host in hosts or () if host.partition(":")[0].strip("*."))
         self._named_hosts = None if hosts is None else _any_of(named)
         self._reads = frozenset(reads)
@@ -103,7 +104,7 @@ class HostOriginMiddleware:
         self._headers = list(self._framed_headers)
         if frame != "NONE":
             self._headers.append((b"x-frame-options", frame.encode("ascii")))
-        # The same few hosts come with every request; a bound keeps strangers from filling memory.
+        # The same few hosts come with every request; the bound keeps strangers from filling memory.
         self._host_allowed = lru_cache(maxsize=256)(lambda host: _is_any_of(host, self._hosts))
         self._same_origin = lru_cache(maxsize=256)(self._check_same_origin)
 
@@ -138,7 +139,7 @@ class HostOriginMiddleware:
                 )
         if origin and scope["method"] in _CHANGING and not self._any_origin:
             if not self._origins.fullmatch(origin) and not self._only_reads(scope):
-                # Browsers say over TLS where a request comes from: so not from plain HTTP there.
+                # Browsers send Sec-Fetch-Site over TLS only.
                 site = request_header(scope, b"sec-fetch-site", "same-origin")
                 host = request_header(scope, b"host")
                 if site != "same-origin" or not self._same_origin(origin, host):
@@ -155,11 +156,10 @@ class HostOriginMiddleware:
         return scope["method"] == "POST" and scope["path"] in self._reads
 
     def _check_same_origin(self, origin: str, host: str) -> bool:
-        """Whether a page comes from this server itself, under a name that is known to be its own.
+        """Whether a page comes from this server itself, under an address or a name of the list.
 
-        An address is nobody's name, so no page can move it here. The scheme tells nothing: behind a
-        proxy that ends TLS, ours is another than the browser's. So a port that is left out is the
-        default one of the page's scheme on both sides.
+        DNS rebinding cannot move an address. The scheme is not compared: behind a proxy that ends
+        TLS, ours differs from the browser's. A missing port is the default of the page's scheme.
         """
         page, asked = _ORIGIN.fullmatch(origin.lower()), _HOST.fullmatch(host.lower())
         if page is None or asked is None:
@@ -175,13 +175,13 @@ def _short(header: str) -> str:
 
 
 def _varying(headers: Iterable[Header]) -> Header:
-    """The header that keeps caches from answering a page with what another one was answered."""
+    """`Vary` with `Origin`: a cache must not give one page the answer to another."""
     names = [value for name, value in headers if name == b"vary"]
     return b"vary", b", ".join([*names, b"Origin"])
 
 
 def _is_any_of(host: str, hosts: re.Pattern[str] | None) -> bool:
-    """Whether a Host header matches; without a pattern, whether it is a local or private one."""
+    """Whether a Host header matches the pattern; without one, whether it is local or private."""
     parts = _HOST.fullmatch(host.lower())
     if parts is None:
         return False
@@ -199,7 +199,7 @@ def _origin_pattern(origins: tuple[str, ...]) -> str:
 
 
 def _wildcard(text: str) -> str:
-    """A pattern in which `*` alone is special: brackets are part of an IPv6 address."""
+    """A pattern in which only `*` is special, since an IPv6 address has brackets."""
     return re.escape(text).replace(r"\*", "[^/]*")
 
 

@@ -1,4 +1,4 @@
-"""What a service is, and how one begins: it imports little until its settings are known."""
+"""The start of a service, which imports little until its settings are known."""
 
 import contextlib
 import gc
@@ -12,10 +12,9 @@ from tandem_shared.serving import signals
 from tandem_shared.settings import CommonSettings, SettingsError
 
 _GARBAGE_THRESHOLD: Final = 20_000
-"""Objects, made and not gone, that Python's garbage collector waits for.
+"""New objects that make Python's garbage collector run; its own threshold is 700.
 
-Imports make many that stay, and a large answer thousands that go by themselves: with Python's own
-threshold it would look through all of them again and again.
+Imports make many objects that stay, and a large answer thousands that reference counts free.
 """
 
 
@@ -33,9 +32,10 @@ def launch(
 ) -> int:
     """Serve until told to stop; returns the exit status.
 
-    `prepare` is called with the settings before the socket opens. Whoever calls this has not yet
-    imported prometheus_client, which decides then how it counts. Raises SettingsError when it
-    does, when the address cannot be listened on, or when the ASGI server is missing.
+    `prepare` is called with the settings before the socket opens. The caller must not have imported
+    prometheus_client, which decides at its import whether it counts for one process or several.
+    Raises SettingsError when `prepare` does, when the address cannot be listened on, or when the
+    ASGI server is missing or of an untried version.
     """
     signals.exit_on_signals()
     worker_metrics.forget_directory()
@@ -52,7 +52,7 @@ def launch(
 
             return run.run(service, settings)
     except Exception:
-        # A stop while classes are made: Python raises an error of its own in place of the exit.
+        # SystemExit raised in a signal handler during an import can surface as another exception.
         if signals.STOP_REQUESTED.is_set():
             return 0
         raise

@@ -1,7 +1,7 @@
-"""A listening socket that several processes share fairly, and that leaves descriptors for others.
+"""A listening socket that processes share fairly, with a bound on its connections.
 
-Each connection takes a file descriptor, of which a process has a bounded number: a quarter of them
-is left to files, databases and stores, without which no request could be answered.
+Connections take up to three quarters of the process's file descriptors. Files, databases and stores
+need the rest: without them no request could be answered.
 """
 
 import errno
@@ -20,18 +20,18 @@ _log = logging.getLogger(__name__)
 
 
 class Connection(Protocol):
-    """What a server makes of an accepted socket."""
+    """A server's protocol of one accepted socket."""
 
     def abort(self) -> None:
         """Close at once, whatever is unsent."""
 
 
 class Connections:
-    """Those that are open; any on which nothing is under way may be closed."""
+    """The open connections, and which of them are idle and may be closed."""
 
     def __init__(self) -> None:
         self._open: set[Connection] = set()
-        # By when they became idle.
+        # Both in the order in which they became idle.
         self._new: OrderedDict[Connection, float] = OrderedDict()
         self._kept: OrderedDict[Connection, float] = OrderedDict()
 
@@ -39,29 +39,30 @@ class Connections:
         return len(self._open)
 
     def opened(self, connection: Connection) -> None:
-        """It is accepted, and has not sent a request yet."""
+        """Note a connection that is accepted, and has not sent a request yet."""
         self._open.add(connection)
         self._new[connection] = time.monotonic()
 
     def busy(self, connection: Connection) -> None:
-        """A request has come on it."""
+        """Note that a request has come."""
         self._new.pop(connection, None)
         self._kept.pop(connection, None)
 
     def idle(self, connection: Connection) -> None:
-        """Its requests are answered."""
+        """Note that all its requests are answered."""
         if connection in self._open:
             self._kept[connection] = time.monotonic()
 
     def closed(self, connection: Connection) -> None:
-        """Its descriptor is free again."""
+        """Forget a connection; its descriptor is free again."""
         self._open.discard(connection)
         self.busy(connection)
 
     def close_one(self) -> bool:
-        """Close the oldest of those that never sent a request, else the one idle for longest.
+        """Close the oldest that never sent a request, else the one idle for longest.
 
-        One that is idle for less than `_SPARED_SECONDS` may have a request on its way.
+        Returns whether there was one. A connection idle for less than `_SPARED_SECONDS` is spared:
+        a request may be on its way.
         """
         before = time.monotonic() - _SPARED_SECONDS
         connections = self._new or self._kept
@@ -72,16 +73,20 @@ class Connections:
 
 
 class Listener(socket.socket):
-    """Accepts one connection at each turn of the event loop, while there may be more.
+    """Accepts one connection per turn of the event loop, up to a bound.
 
-    asyncio accepts all that wait, so of several processes the one that wakes first would get all of
-    a client's connections, and the others none. So a busy one leaves them to those that are idle.
+    asyncio accepts until BlockingIOError, as often as the backlog is long. The first process to
+    wake would get all of a client's connections, and the others none. `accept` therefore raises it
+    at every second call, and a busy process leaves connections to idle ones.
+
+    This relies on `BaseSelectorEventLoop._accept_connection`: it returns upon BlockingIOError, and
+    stops accepting for a second upon EMFILE, ENFILE, ENOBUFS and ENOMEM.
     """
 
     def __init__(self, *, fileno: int) -> None:
         super().__init__(fileno=fileno)
         self.connections = Connections()
-        """Who serves keeps account here: some are closed when there are too many."""
+        """The ASGI server notes connections here; some are closed when there are too many."""
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._most = 2**31 if limit == resource.RLIM_INFINITY else limit - limit // 4
         self._turn_is_over = False
@@ -90,8 +95,7 @@ class Listener(socket.socket):
     def accept(self) -> tuple[socket.socket, Any]:
         """Raises BlockingIOError at every call after one that accepted a connection.
 
-        Raises OSError of EMFILE, upon which asyncio waits for a second, when there are as many
-        connections as there may be, and none that may be closed.
+        Raises OSError of EMFILE when the bound is reached and no connection may be closed.
         """
         if self._turn_is_over:
             self._turn_is_over = False
@@ -105,9 +109,9 @@ class Listener(socket.socket):
                 raise
             if self.connections.close_one():
                 self._say("Idle connections are closed to make room")
-                raise BlockingIOError from error  # its descriptor is free at the next turn
+                raise BlockingIOError from error  # the descriptor is free in the next turn
             self._say("No more connections are accepted for now")
-            self._turn_is_over = True  # or asyncio goes on as often as the backlog is long
+            self._turn_is_over = True  # else asyncio calls this for the rest of the backlog
             raise
         self._turn_is_over = True
         return accepted
@@ -125,10 +129,10 @@ class Listener(socket.socket):
 
 
 def raise_descriptor_limit() -> None:
-    """Let this process and its children have as many descriptors as they are allowed to."""
+    """Raise the soft limit of file descriptors to the hard one; child processes inherit it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (OSError, ValueError) as error:  # macOS has a limit of its own besides
+        except (OSError, ValueError) as error:  # macOS has a further limit of its own
             _log.warning("The limit of file descriptors stays at %d: %s", soft, error)

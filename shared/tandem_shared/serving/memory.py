@@ -1,4 +1,4 @@
-"""How much memory this process may use at most."""
+"""The memory limit of this process."""
 
 import os
 from collections.abc import Iterator
@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 
 
 def limit(root: Path = Path("/")) -> int:
-    """Bytes: the least of the limits of its cgroups, of version 2 and 1, and of the machine's.
+    """The least of the limits of its cgroups (version 2 and 1) and the machine's memory, in bytes.
 
-    `root` is where `proc` and `sys` are found.
+    `root` is the directory of `proc` and `sys`.
     """
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return min([machine, *_limits(root)])
@@ -25,7 +25,7 @@ def _limits(root: Path) -> Iterator[int]:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """Where limits of this process's cgroups, and of those above them, may be."""
+    """Files that may hold the limits of this process's cgroups and of their parents."""
     mounted = root / "sys/fs/cgroup"
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
@@ -40,7 +40,7 @@ def _files(root: Path) -> Iterator[Path]:
             base, name = mounted / "memory", "memory.limit_in_bytes"
         else:
             continue
-        # A container sees its own cgroup at the top, whatever path the host knows it by.
+        # A container sees its own cgroup at the top; the path is the host's.
         own = PurePosixPath(path.lstrip("/"))
         for each in (own, *own.parents):
             yield base / each / name

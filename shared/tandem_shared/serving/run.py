@@ -1,8 +1,11 @@
 """Runs a service: one process or several on one socket, with a graceful stop.
 
-On SIGTERM or SIGINT `/ready` answers 503 first, and every answer closes its connection; the socket
-stays open for `shutdown_delay` seconds, then closes; what is in flight gets `graceful_timeout`
-seconds, and the process exits with 0.
+On SIGTERM or SIGINT:
+
+1. `/ready` answers 503, and every answer closes its connection.
+2. The socket closes after `shutdown_delay` seconds.
+3. Requests in flight are cancelled after another `graceful_timeout` seconds.
+4. The process exits with 0.
 """
 
 import asyncio
@@ -31,17 +34,17 @@ from tandem_shared.settings import CommonSettings, SettingsError
 
 BACKLOG = 1024
 KEEP_ALIVE_SECONDS = 620.0
-"""Longer than the usual load balancer keeps an idle connection, so that it closes first.
+"""Longer than load balancers keep an idle connection, so that they close it first.
 
-One that the service closes while a request is on its way fails that request. nginx and ALB keep
-connections for 60 seconds, Traefik for 90, Google's load balancers for 600.
+A request that is on its way when the service closes fails. nginx and ALB keep connections for 60
+seconds, Traefik for 90, Google's load balancers for 600.
 """
 
 FIRST_REQUEST_SECONDS = 10.0
-"""What a new connection gets to send the head of its first request, as it usually does at once."""
+"""Time for a new connection to send the head of its first request."""
 
 _CLEAN_UP_SECONDS = 5.0
-"""What requests that are cut get to leave nothing behind, such as half an upload."""
+"""Time for cancelled requests to clean up, such as half an upload."""
 
 _log = logging.getLogger(__name__)
 
@@ -76,10 +79,10 @@ def run(service: Service, settings: CommonSettings) -> int:
 
 
 def _freeze_gc() -> None:
-    """Keep Python's garbage collector from looking through what stays: code and tables.
+    """Exempt all objects that exist, such as code and tables, from garbage collection.
 
-    Before a fork, it keeps the collector from writing to pages that workers share. It looks through
-    nothing before: imports leave next to no garbage, and that takes a tenth of the start.
+    Before a fork this also keeps the collector from writing to pages that workers share. It does
+    not collect first: imports leave next to no garbage, and to collect takes a tenth of the start.
     """
     gc.freeze()
 
@@ -158,11 +161,11 @@ class InFlightRequests:
 
 
 def _report(listener: Listener, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Report what nobody has handled, but for what is no fault.
+    """The loop's exception handler: logs what nobody has handled, except what is no fault.
 
-    - Python 3.11 reports each connection that is cut.
-    - asyncio does not accept for a second when there are too many connections, which the listener
-      tells itself; then it goes on with a socket that may have been closed meanwhile.
+    - Python 3.11 reports each cancelled connection.
+    - asyncio reports that there are too many connections, which the listener logs itself. A second
+      later it accepts again, from a socket that may have been closed meanwhile.
     """
     error = context.get("exception")
     if isinstance(error, asyncio.CancelledError):
@@ -175,10 +178,7 @@ def _report(listener: Listener, loop: asyncio.AbstractEventLoop, context: dict[s
 
 
 def _bound_the_rest(seconds: float) -> None:
-    """End the process after some seconds, whatever it then still waits for.
-
-    A handler's thread cannot be cancelled.
-    """
+    """End the process after some seconds: a thread of a handler cannot be cancelled."""
 
     def give_up() -> None:
         _log.warning("requests that could not be cut were abandoned")

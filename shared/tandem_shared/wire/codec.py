@@ -1,10 +1,11 @@
 """The wire format: JSON bodies and query strings to Structs, Structs to JSON.
 
-MLflow's REST API is protobuf's JSON mapping. What follows from that: an int64 may arrive as a
-number or as a string, a double may be the string "NaN", "Infinity" or "-Infinity", a field may be
-named `runId` in place of `run_id`, unknown fields are ignored, null counts as not given, and an
-empty required string counts as missing. Answers leave unset fields and empty lists out, so response
-Structs are declared with `omit_defaults=True`.
+MLflow's REST API is protobuf's JSON mapping:
+
+- An int64 may arrive as a number or as a string, a double as "NaN", "Infinity" or "-Infinity".
+- A field may be named `runId` in place of `run_id`; unknown fields are ignored.
+- Null counts as not given, and an empty required string as missing.
+- Answers omit unset fields and empty lists: response Structs have `omit_defaults=True`.
 """
 
 import json
@@ -32,11 +33,11 @@ Required = Annotated[str, Meta(min_length=1)]
 """A string that must be given: protobuf cannot tell an empty one from a missing one."""
 
 MAX_VALUES: Final = 200_000
-"""Values in a body, names among them: ten thousand parts of an upload have half as many."""
+"""The most values in a body, names included; 10,000 parts of an upload have half as many."""
 
 LENIENT_BYTES: Final = 4 * 1024 * 1024
 LENIENT_VALUES: Final = 50_000
-"""What of a body, and how many values, are read of what is not quite the mapping's JSON."""
+"""The longest body, in bytes and values, that is decoded leniently (`_decode_leniently`)."""
 
 _SEE_DOCS = "See the MLflow REST API documentation for the parameters of this endpoint."
 _PLACE = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
@@ -59,10 +60,11 @@ _WORDS = {
 def decode_json(body: bytes | bytearray, of: type[T]) -> T:
     """Decode a JSON request body; an empty body counts as an object without fields.
 
-    A long body takes its time, so long ones are not decoded in an event loop. Raises
-    InvalidParameter, naming the field, when the JSON is malformed or nested too deeply, a field has
-    the wrong type, a required field is missing, a string of a field holds what no database stores
-    (a NUL character, half a surrogate pair), or the values are more than any message needs.
+    Long bodies are not decoded in an event loop, which they would block. Raises InvalidParameter,
+    naming the field, when
+    - the JSON is malformed or nested too deeply, or has more than `MAX_VALUES` values,
+    - a field has the wrong type, or a required field is missing,
+    - a string holds what no database stores: a NUL character or half a surrogate pair.
     """
     if len(body) > MAX_VALUES and json_values.more_than(body, MAX_VALUES):
         raise InvalidParameter(
@@ -130,7 +132,7 @@ def _decode(body: bytes | bytearray, of: type[T]) -> T:
 
 
 def _decode_long(body: bytes | bytearray, of: type[T]) -> T:
-    """A body of the usual names among others, which are skipped."""
+    """Decode a body too long for lenience; fields of unknown names are skipped."""
     try:
         message: T = _decoder(of).decode(body)
     except msgspec.ValidationError as error:
@@ -168,11 +170,11 @@ def _query_shape(of: type[Struct]) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _decode_leniently(body: bytes | bytearray, of: type[T]) -> T:
-    """What msgspec refuses and MLflow's server reads.
+    """Decode what msgspec refuses and MLflow's server reads.
 
-    Python's json module writes NaN and Infinity as bare words, clients of MLflow 1.x sent the JSON
-    object as a JSON string, and protobuf takes null for a field that is not given, and another name
-    for each.
+    - NaN and Infinity as bare words, as Python's json module writes them.
+    - The JSON object as a JSON string, as clients of MLflow 1.x sent it.
+    - Null for a field that is not given, and protobuf's second name of a field.
     """
     value = _parse(body)
     if isinstance(value, str):

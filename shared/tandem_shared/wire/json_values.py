@@ -1,7 +1,7 @@
-"""How many values a JSON text holds, found out without making any of them.
+"""Counts the values of a JSON text without decoding it.
 
-Of three bytes an object may come that takes two hundred: so they are counted first. Counting goes
-by short pieces: other threads get their turns in between.
+Three bytes of JSON can become an object of 200 bytes: values are counted before they are decoded.
+Counting proceeds by short pieces, between which other threads can run.
 """
 
 import re
@@ -14,10 +14,10 @@ _STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 
 
 def more_than(body: bytes | bytearray, most: int) -> bool:
-    """Whether the text has more than `most` values, names among them.
+    """Whether the text has more than `most` values, names included.
 
-    Takes no memory. Each value but the first stands behind a comma or in a bracket of its own, and
-    has two bytes at least. Only where that many signs are, those within strings are left out.
+    Takes no memory. Each value but the first follows a comma or an opening bracket, and takes two
+    bytes at least. Signs within strings are left out only if all signs together are too many.
     """
     if len(body) <= 2 * most or _signs(body, 0, len(body), most) < most:
         return False
@@ -31,7 +31,7 @@ def more_than(body: bytes | bytearray, most: int) -> bool:
 
 
 def _signs(body: bytes | bytearray, start: int, end: int, enough: int) -> int:
-    """How many signs are from `start` to `end`; counting ends at `enough`."""
+    """The number of signs from `start` to `end`; counting stops above `enough`."""
     count = 0
     while start < end and count <= enough:
         stop = min(start + _PIECE, end)
@@ -41,7 +41,7 @@ def _signs(body: bytes | bytearray, start: int, end: int, enough: int) -> int:
 
 
 def _end(body: bytes | bytearray, start: int) -> int:
-    """The place behind a string whose text begins at `start`."""
+    """The index after the closing quote of a string whose text begins at `start`."""
     while match := _STRING.match(body, start, start + _PIECE):
         end = match.end()
         if end >= len(body) or body[end] == _QUOTE:

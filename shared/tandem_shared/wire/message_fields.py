@@ -1,8 +1,8 @@
 """The fields that messages have, and the names that JSON may call them by.
 
 Protobuf's JSON mapping takes two names for a field: `run_id`, as MLflow's clients write it, and
-`runId`. A message of the usual names is decoded by the first alone; only one that holds other names
-is looked through for the second.
+`runId`. Messages are decoded by the first name; only one with unknown names is searched for the
+second.
 """
 
 import re
@@ -22,9 +22,9 @@ _UNDERSCORE = re.compile("_+(.?)")
 
 @cache
 def closed(of: Any) -> Any:
-    """A subclass of a Struct, with which decoding fails at a field that the Struct does not have.
+    """A subclass of a Struct that refuses unknown fields, as do the Structs in its fields.
 
-    So it is with the Structs in its fields. Other types are returned as they are.
+    Other types are returned as they are.
     """
     if not (isinstance(of, type) and issubclass(of, Struct)):
         return _closed_within(of)
@@ -39,12 +39,12 @@ def closed(of: Any) -> Any:
         bases=(of,),
         module=of.__module__,
         forbid_unknown_fields=True,
-        kw_only=True,  # for a field with a default may now stand before one without
+        kw_only=True,  # else a field with a default could not precede one without
     )
 
 
 def known(value: Any, of: type[Struct]) -> Any:
-    """Of a JSON value what a Struct has fields for, by the names that the Struct has for them.
+    """The part of a JSON value that a Struct has fields for, by the Struct's names.
 
     Null counts as not given. Raises InvalidParameter when both names of a field are given.
     """
@@ -53,10 +53,10 @@ def known(value: Any, of: type[Struct]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What of a value is looked at: the fields of an object, or the items of a list."""
+    """The known fields of an object, or the shape of a list's items."""
 
     fields: Mapping[str, "tuple[str, _Shape | None]"] | None = None
-    """By each name that JSON may use: the Struct's name, and what of the field's value."""
+    """By each name that JSON may use: the Struct's name, and the shape of the field's value."""
     items: "_Shape | None" = None
 
 
