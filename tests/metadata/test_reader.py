@@ -3,7 +3,6 @@
 import asyncio
 import json
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -58,8 +57,8 @@ def _noted(database: Database) -> Iterator[_Noted]:
     event.remove(*listener)
 
 
-async def _given(ids: Sequence[str]) -> Page:
-    return Page(ids, f"after {len(ids)}")
+def _page(ids: Sequence[str]) -> Page:
+    return Page(ids, None)
 
 
 def test_what_many_ask_for_at_once_is_read_by_one_statement(database: Database) -> None:
@@ -67,13 +66,13 @@ def test_what_many_ask_for_at_once_is_read_by_one_statement(database: Database) 
     with database.write() as conn:
         log_entry.log(conn, log_entry.metric(b, LoggedMetric("m", float("nan"), 1)))
 
-    async def main() -> tuple[list[tuple[list[bytes], str | None]], list[str]]:
+    async def main() -> tuple[list[list[bytes]], list[str]]:
         reader = _reader(database)
         calls = [(a, b), (b, c, a), (c, "f" * 32), ()]
         with _noted(database) as noted:
-            tasks = [asyncio.create_task(reader.page(_given(calls[0])))]
+            tasks = [asyncio.create_task(reader.page(_page(calls[0])))]
             await noted.began()
-            tasks += [asyncio.create_task(reader.page(_given(ids))) for ids in calls[1:]]
+            tasks += [asyncio.create_task(reader.page(_page(ids))) for ids in calls[1:]]
             await asyncio.sleep(0)
             noted.go.set()
             outcomes = await asyncio.gather(*tasks)
@@ -81,9 +80,8 @@ def test_what_many_ask_for_at_once_is_read_by_one_statement(database: Database) 
         return outcomes, noted.statements
 
     outcomes, statements = asyncio.run(main())
-    assert [_ids(found) for found, _ in outcomes] == [[a, b], [b, c, a], [c], []]
-    assert [rest for _, rest in outcomes] == ["after 2", "after 3", "after 2", "after 0"]
-    assert json.loads(outcomes[1][0][0])["data"]["metrics"] == [
+    assert [*map(_ids, outcomes)] == [[a, b], [b, c, a], [c], []]
+    assert json.loads(outcomes[1][0])["data"]["metrics"] == [
         {"key": "m", "value": "NaN", "timestamp": 1, "step": 0}
     ]
     assert len(statements) == 2 * (2 if database.dialect == "sqlite" else 1)
@@ -106,50 +104,6 @@ def test_a_run_that_is_not_there_is_said_to_be_missing_and_the_others_come(
     asyncio.run(main())
 
 
-def test_what_cannot_be_found_fails_alone(database: Database) -> None:
-    run_id = new_run(database)
-
-    async def fail() -> Page:
-        raise NotFound("no such experiment")
-
-    async def main() -> None:
-        reader = _reader(database)
-        pages = [reader.page(_given((run_id,))), reader.page(fail()), reader.page(_given(()))]
-        good, bad, empty = await asyncio.gather(*pages, return_exceptions=True)
-        assert isinstance(good, tuple)
-        assert _ids(good[0]) == [run_id]
-        assert isinstance(bad, NotFound)
-        assert empty == ([], "after 0")
-        await asyncio.to_thread(reader.close)
-
-    asyncio.run(main())
-
-
-def test_a_page_waits_for_no_other_that_is_still_being_found(database: Database) -> None:
-    """However long the last read took: what is found goes ahead of what is not."""
-    run_id = new_run(database)
-
-    async def main() -> float:
-        reader = _reader(database)
-        finding: asyncio.Future[Page] = asyncio.get_running_loop().create_future()
-        with _noted(database) as noted:
-            slow = asyncio.create_task(reader.page(_given((run_id,))))
-            await noted.began()
-            tasks = [asyncio.create_task(reader.page(finding))]
-            tasks += [asyncio.create_task(reader.page(_given((run_id,)))) for _ in range(2)]
-            await asyncio.sleep(1)
-            noted.go.set()
-            began = time.monotonic()
-            await asyncio.gather(slow, *tasks[1:])
-            took = time.monotonic() - began
-        finding.set_result(await _given(()))
-        await tasks[0]
-        await asyncio.to_thread(reader.close)
-        return took
-
-    assert asyncio.run(main()) < 0.5
-
-
 def test_a_page_of_many_runs_does_not_hold_up_others(database: Database) -> None:
     run_id = new_run(database)
     ids = [f"{number:032x}" for number in range(1001)]
@@ -160,14 +114,13 @@ def test_a_page_of_many_runs_does_not_hold_up_others(database: Database) -> None
     async def main() -> None:
         reader = _reader(database)
         with _noted(database) as noted:
-            many = asyncio.create_task(reader.page(_given(ids)))
+            many = asyncio.create_task(reader.page(_page(ids)))
             await noted.began()
-            found, _ = await asyncio.wait_for(reader.page(_given((run_id,))), 5)
+            found = await asyncio.wait_for(reader.page(_page((run_id,))), 5)
             assert _ids(found) == [run_id]
             assert not many.done()
             noted.go.set()
-            found, token = await many
-        assert (_ids(found), token) == (ids, "after 1001")
+            assert _ids(await many) == ids
         await asyncio.to_thread(reader.close)
 
     asyncio.run(main())
@@ -191,7 +144,7 @@ def test_many_runs_come_as_they_come_alone(database: Database, count: int) -> No
 
     async def main() -> None:
         reader = _reader(database)
-        found, _ = await reader.page(_given(run_ids))
+        found = await reader.page(_page(run_ids))
         assert found == [await reader.run(run_id) for run_id in run_ids]
         data = [json.loads(run)["data"] for run in found]
         assert {metric["key"] for metric in data[0]["metrics"]} == {"a", "b", "c"}

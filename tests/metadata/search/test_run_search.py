@@ -7,7 +7,7 @@ from sqlalchemy import delete, insert
 
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables.tracking import runs
-from tandem_metadata.store.tracking import run_search
+from tandem_metadata.store.tracking import load, run_search
 from tandem_shared.errors import InvalidParameter
 
 DEFAULT_ORDER = ["three", "five", "four", "two", "one", "six"]
@@ -17,8 +17,8 @@ DEFAULT_ORDER = ["three", "five", "four", "two", "one", "six"]
 def _search(database: Database, **search: Any) -> tuple[list[str], str | None]:
     search.setdefault("experiment_ids", ["1"])
     with database.read() as conn:
-        page, token = run_search.search(conn, **search)
-    return [run.info.run_id for run in page], token
+        page = run_search.find_ids(conn, **search)
+    return [*page.ids], page.token
 
 
 def _found(database: Database, text: str, **search: Any) -> set[str]:
@@ -373,7 +373,8 @@ def test_search_refuses_a_filter_with_too_many_lookups(filled: Database, compari
 
 def test_search_returns_runs_with_all_logged_data(filled: Database) -> None:
     with filled.read() as conn:
-        (run,), _ = run_search.search(conn, experiment_ids=["1"], filter="run_id = 'one'")
+        (run_id,) = run_search.find_ids(conn, experiment_ids=["1"], filter="run_id = 'one'").ids
+        run = load.get(conn, [run_id])[run_id]
     assert {(metric.key, metric.value) for metric in run.data.metrics} >= {("loss", 0.5)}
     assert {param.key for param in run.data.params} == {"word", "lr.rate", "my key"}
     assert {used.dataset.name for used in run.inputs.dataset_inputs} == {"ds1", "common"}

@@ -1,62 +1,50 @@
-"""Runs as they were read, for as long as nothing has been written since."""
+"""Encoded runs of one snapshot, so that a page is not read again while nothing is written."""
 
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
-SECONDS: Final = 1.0
+_SECONDS: Final = 1.0
+"""How long a snapshot is trusted: after a failover another one may look the same."""
+
 _MAX_BYTES: Final = 8 * 2**20
 
 
-class _Kept(NamedTuple):
-    snapshot: str | None
-    until: float
-    runs: Mapping[str, bytes]
-    size: int
+class SnapshotRunCache:
+    """Encoded runs by id, of the latest snapshot that any was read with; see `pg_snapshot`.
 
-
-_NOTHING: Final = _Kept(None, 0.0, {}, 0)
-
-
-class KeptRuns:
-    """Messages of runs, by id, as statements of one snapshot have read them; see `snapshots`.
-
-    They are good for a second: after a failover a database may come to the same snapshot with other
-    rows. At most 8 MiB are kept. Threads may share one.
+    Called concurrently.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept = _NOTHING
+        self._snapshot: str | None = None
+        self._until = 0.0
+        self._runs: dict[str, bytes] = {}
+        self._size = 0
 
     def find(self, snapshot: str | None, run_ids: Sequence[str]) -> list[bytes] | None:
-        """All these runs as a statement of that snapshot would read them; None to read them."""
-        kept = self._kept
-        if snapshot is None or snapshot != kept.snapshot or time.monotonic() > kept.until:
-            return None
-        try:
-            return [kept.runs[run_id] for run_id in run_ids]
-        except KeyError:
-            return None
+        """The runs as a statement of the snapshot would read them; None if some must be read."""
+        with self._lock:
+            if snapshot is None or not self._holds(snapshot):
+                return None
+            found = [run for run_id in run_ids if (run := self._runs.get(run_id))]
+        return found if len(found) == len(run_ids) else None
 
     def put(self, snapshot: str | None, runs: Mapping[str, bytes]) -> None:
-        """Keep what a statement of the snapshot has read, instead of what others have read."""
+        """Keep what a statement of the snapshot has read, and drop the runs of any other."""
         if snapshot is None:
             return
-        size = sum(map(len, runs.values()))
         with self._lock:
-            now, kept = time.monotonic(), self._kept
-            if kept.snapshot != snapshot or now > kept.until:
-                kept = _Kept(snapshot, now + SECONDS, {}, 0)
-            if kept.size + size <= _MAX_BYTES:
-                merged = {**kept.runs, **runs}
-                kept = kept._replace(runs=merged, size=sum(map(len, merged.values())))
-            self._kept = kept
+            if not self._holds(snapshot):
+                self._snapshot, self._until = snapshot, time.monotonic() + _SECONDS
+                self._runs, self._size = {}, 0
+            new = {run_id: run for run_id, run in runs.items() if run_id not in self._runs}
+            size = self._size + sum(map(len, new.values()))
+            if size <= _MAX_BYTES:
+                self._runs.update(new)
+                self._size = size
 
-    def forget(self) -> bool:
-        """Let go of what is too old; whether anything is still kept."""
-        with self._lock:
-            if time.monotonic() > self._kept.until:
-                self._kept = _NOTHING
-            return self._kept is not _NOTHING
+    def _holds(self, snapshot: str) -> bool:
+        return snapshot == self._snapshot and time.monotonic() <= self._until

@@ -1,13 +1,17 @@
-"""Indexes beside MLflow's, which searches use where they are: `db optimize` adds them.
+"""Indexes beside MLflow's, which searches use where they exist.
 
-MLflow's migrations know nothing of them and need not: an index has no meaning but speed.
+A new database begins with `STARTED`; `db optimize` adds what is missing. MLflow's migrations ignore
+them: an index changes speed and nothing else.
 """
 
+import logging
+import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import BigInteger, Connection, bindparam, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,7 @@ class Index:
     def definition(self, dialect: str) -> str:
         """What follows CREATE INDEX and its options."""
         columns = self.columns
-        if dialect == "sqlite":  # where null counts as smallest, and says so in no index
+        if dialect == "sqlite":  # it sorts nulls as the smallest, and takes no NULLS LAST here
             columns = columns.replace(" NULLS LAST", "")
         return f"{self.name} ON {self.table} ({columns})"
 
@@ -31,14 +35,28 @@ STARTED: Final = Index(
     "runs",
     "experiment_id, start_time DESC NULLS LAST, run_uuid, lifecycle_stage",
 )
-"""The runs of an experiment, the latest first. The stage is in it to be looked at, not to sort."""
+"""The runs of an experiment, the latest first.
+
+The stage is a column so that the index alone tells it. An update of a run's status or end time
+changes no column of it, so PostgreSQL still updates the row in place (HOT).
+"""
 
 BEST: Final = Index("tandem_latest_metrics_best", "latest_metrics", "key, is_nan, value, run_uuid")
-"""The runs by their latest value of a metric."""
+"""The runs by their latest value of a metric. Each new value costs an entry, and no row is HOT."""
 
 ALL: Final = (STARTED, BEST)
 
 _SECONDS: Final = 10.0
+"""How long a connection believes what it found of an index."""
+
+MANY_RUNS: Final = 10_000
+"""Runs of an experiment from which on a search without `STARTED` is slow enough to say so."""
+
+_log = logging.getLogger("tandem.db")
+
+_MORE_RUNS: Final = text(
+    "SELECT 1 FROM runs WHERE experiment_id IN :ids GROUP BY experiment_id HAVING count(*) > :some"
+).bindparams(bindparam("ids", type_=BigInteger(), expanding=True))
 
 _VALID: Final = {
     "postgresql": text(
@@ -54,13 +72,46 @@ def is_there(conn: Connection, index: Index) -> bool:
 
 
 def seems_there(conn: Connection, index: Index) -> bool:
-    """As `is_there`, as a connection has found it within the last seconds.
+    """As `is_there`, as the connection found it within the last ten seconds.
 
-    It may come and go while Tandem runs; until that is seen, a search is as right as ever, and only
-    slower than it could be.
+    An index may come and go while Tandem runs. Until a connection sees that, its searches find the
+    same, and are only slower than they could be.
     """
     found: tuple[float, bool] | None = conn.info.get(index.name)
     now = time.monotonic()
     if found is None or now - found[0] > _SECONDS:
         found = conn.info[index.name] = (now, is_there(conn, index))
     return found[1]
+
+
+class SlowSearches:
+    """Says once in the log that searches read large experiments without `STARTED`.
+
+    Threads may share one: at worst two of them look, or say it, at the same time.
+    """
+
+    _LOOK_SECONDS: Final = 60.0
+
+    def __init__(self) -> None:
+        self._next_look = 0.0
+
+    def note(self, conn: Connection, experiment_ids: Sequence[int]) -> None:
+        """Note that these experiments were searched.
+
+        Counts their runs, up to `MANY_RUNS`, at most once a minute and only without the index: that
+        reads no more than the search itself has read.
+        """
+        now = time.monotonic()
+        if now < self._next_look or seems_there(conn, STARTED):
+            return
+        self._next_look = now + self._LOOK_SECONDS
+        given = {"ids": list(experiment_ids), "some": MANY_RUNS}
+        if conn.execute(_MORE_RUNS, given).first() is None:
+            return
+        self._next_look = math.inf
+        _log.warning(
+            "an experiment of more than %s runs was searched without the index %s, so all of them "
+            "were read; `tandem-metadata db optimize` adds it while the service runs",
+            f"{MANY_RUNS:,}",
+            STARTED.name,
+        )

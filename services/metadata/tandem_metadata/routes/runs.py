@@ -55,7 +55,8 @@ def restore(context: Context, request: messages.RestoreRun) -> Empty:
 
 async def search(context: Context, request: messages.SearchRuns) -> bytes:
     """Find runs of some experiments."""
-    return _page(*await context.reader.page(context.threads.run(_find, context, request)))
+    page = await context.threads.run(_find, context, request)
+    return _page(await context.reader.page(page), page.token)
 
 
 def _page(found: list[bytes], token: str | None) -> bytes:

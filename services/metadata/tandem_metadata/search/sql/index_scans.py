@@ -1,8 +1,7 @@
-"""Which runs to look at for a page, so that an index is read and not a whole experiment.
+"""Index scans that find a page of runs without reading the whole experiment.
 
-Both ways are for databases with an index that a search can walk in its order, and neither leaves
-the choice to the planner, who knows nothing before statistics are gathered and often too little
-after: what is walked is bounded by a LIMIT, written out, below everything else.
+Neither depends on planner statistics, which are missing in a new database and often too coarse in
+an old one: each subquery has a literal LIMIT, so the planner must use the index.
 """
 
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Integer,
     Select,
@@ -18,22 +18,25 @@ from sqlalchemy import (
     false,
     func,
     select,
+    type_coerce,
     union_all,
 )
 
 from tandem_metadata.database.tables.tracking import latest_metrics, runs
 from tandem_metadata.search.language.fields import Condition
-from tandem_metadata.search.sql import page_token as tokens
 from tandem_metadata.search.sql.compile import run_clauses
 from tandem_metadata.search.sql.order import Position, RunOrdering
 
 Clause = ColumnElement[bool]
 
-_MAX_BRANCHES: Final = 64
-"""Of a union, each condition in each counted: more take longer to plan than to search."""
+run_experiment_id: Final[ColumnElement[Any]] = type_coerce(runs.c.experiment_id, BigInteger)
+"""A client may name an id that is too large for the column's type."""
 
-_FARTHEST: Final = 12_000
-"""Runs looked at one by one: for more it is cheaper to look at all of an experiment's at once."""
+_MAX_BRANCHES: Final = 64
+"""Conditions in all branches of a union. More take longer to plan than to search."""
+
+_MAX_SIZE: Final = 12_000
+"""Runs that a scan looks up one by one. Beyond that, reading the whole experiment is cheaper."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,9 @@ class Search:
     ordering: RunOrdering
     """What `order_by` says."""
     end: Position | None
-    """Where the page before ended."""
+    """Where the previous page ended."""
+    after: Sequence[Clause]
+    """What `end` asks of a run."""
     limit: int
     dialect: str
 
@@ -58,25 +63,20 @@ class Search:
         stage = runs.c.lifecycle_stage.in_(self.stages)
         return [stage, *run_clauses(self.conditions, self.dialect)]
 
-    @cached_property
-    def behind(self) -> Sequence[Clause]:
-        """What the page before asks of a run. Raises InvalidParameter where none can satisfy it."""
-        return [] if self.end is None else tokens.behind(self.end, self.ordering)
 
-
-def rows(number: int) -> Any:
-    """The argument of LIMIT, written out: of a parameter PostgreSQL guesses a tenth of the rows."""
+def literal_limit(number: int) -> Any:
+    """A literal argument of LIMIT. For a parameter, PostgreSQL assumes a tenth of the rows."""
     return bindparam(None, number, Integer, literal_execute=True)
 
 
-def latest(search: Search) -> Clause | None:
-    """That a run is on the page, for a search by start time alone; None where another way is due.
+def by_start_time(search: Search) -> Clause | None:
+    """That a run is on the page, for a search by start time alone; None if the scan does not apply.
 
-    Each experiment's runs come out of `indexes.STARTED` in order, and as many of each are taken as
-    the page has.
+    `indexes.STARTED` gives each experiment's runs in order, and of each as many are taken as the
+    page has.
     """
     if not search.ordering.latest_first or (len(search.experiment_ids) == 1 and search.end is None):
-        return None  # the index serves one experiment as it is
+        return None  # for the first page of one experiment the planner takes the index by itself
     parts = _parts(search)
     branches = len(search.experiment_ids) * len(parts)
     if branches * (1 + len(search.clauses)) > _MAX_BRANCHES:
@@ -86,9 +86,9 @@ def latest(search: Search) -> Clause | None:
         *(
             select(
                 select(*columns)
-                .where(runs.c.experiment_id == experiment_id, *search.clauses, *part)
+                .where(run_experiment_id == experiment_id, *search.clauses, *part)
                 .order_by(*search.ordering.clauses())
-                .limit(rows(search.limit))
+                .limit(literal_limit(search.limit))
                 .subquery()
             )
             for experiment_id in search.experiment_ids
@@ -98,39 +98,41 @@ def latest(search: Search) -> Clause | None:
     page = (
         select(found.c.run_uuid)
         .order_by(found.c.start_time.desc().nulls_last(), found.c.run_uuid)
-        .limit(rows(search.limit))
+        .limit(literal_limit(search.limit))
     )
     return runs.c.run_uuid.in_(page)
 
 
 def _parts(search: Search) -> Sequence[Sequence[Clause]]:
-    """What runs behind the last page satisfy, as ranges of the index."""
+    """What runs after the previous page satisfy, as ranges of the index."""
     if search.end is None:
         return [[]]
     unknown = runs.c.start_time.is_(None)
     rank, value = search.end[0]
     if rank or value is None:
-        return [[unknown, *search.behind]]
-    return [[runs.c.start_time <= int(value), *search.behind], [unknown]]
+        return [[unknown, *search.after]]
+    return [[runs.c.start_time <= int(value), *search.after], [unknown]]
 
 
-def stride(search: Search) -> int:
-    """How many runs to walk at first, in the order of a metric, to fill the page."""
+def initial_size(search: Search) -> int:
+    """How many runs to scan at first in the order of a metric."""
     return 1_000 + 2 * search.limit
 
 
-def farther(search: Search, walked: int, found: int) -> int | None:
-    """How many to walk instead, when so many had too few; None when that is no longer worth it."""
-    needed = 3 * walked * search.limit // (2 * found) if found else _FARTHEST + 1
-    return needed if walked < needed <= _FARTHEST else None
+def next_size(search: Search, size: int, found: int) -> int | None:
+    """How many to scan next, if `found` of `size` matched; None if that is not worth it.
+
+    Half as many more than should fill the page.
+    """
+    needed = 3 * size * search.limit // (2 * found) if found else _MAX_SIZE + 1
+    return needed if size < needed <= _MAX_SIZE else None
 
 
-def best(search: Search, walked: int) -> Clause | None:
-    """That a run is among so many that come first by the metric that the search is sorted by.
+def by_metric(search: Search, size: int) -> Clause | None:
+    """That a run is among the first `size` of `indexes.BEST` by the metric that sorts the search.
 
-    None where another way is due. What satisfies it comes before all that does not: if enough does
-    to fill the page, that is the page; if not, it tells nothing. The runs come out of
-    `indexes.BEST`.
+    Returns None if the scan does not apply. Runs that it matches sort before all others, so a full
+    page is final; a short page proves nothing, and the caller must scan further.
     """
     key, ascending = search.ordering.metric, search.ordering.first.ascending
     if key is None:
@@ -145,12 +147,12 @@ def best(search: Search, walked: int) -> Clause | None:
             return None
         number = float(value)
         statement = statement.where(metric.value >= number if ascending else metric.value <= number)
-    way = (
+    scan = (
         statement.order_by(metric.value.asc() if ascending else metric.value.desc())
-        .limit(rows(walked))
-        .cte("walked")
+        .limit(literal_limit(size))
+        .cte("scan")
     )
-    # Of the last value there may be more than were walked.
-    last = select((func.max if ascending else func.min)(way.c.value)).scalar_subquery()
-    before = way.c.value < last if ascending else way.c.value > last
-    return runs.c.run_uuid.in_(select(way.c.run_uuid).where(before))
+    # The scan may have cut runs of its last value, which tie with those that it has.
+    last = select((func.max if ascending else func.min)(scan.c.value)).scalar_subquery()
+    before = scan.c.value < last if ascending else scan.c.value > last
+    return runs.c.run_uuid.in_(select(scan.c.run_uuid).where(before))

@@ -16,7 +16,7 @@ from tandem_metadata.search.language.fields import Condition, Entity
 from tandem_metadata.search.language.lexer import CLAUSE_LENGTH, is_text, shown
 from tandem_metadata.search.language.logged_model_fields import ALIASES, LOGGED_MODELS
 from tandem_metadata.search.sql.compile import check_lookups, compare, compare_mine
-from tandem_metadata.search.sql.order import MAX_CLAUSES, Ordering, Term, missing_behind
+from tandem_metadata.search.sql.order import MAX_CLAUSES, Ordering, Term, nulls_last
 from tandem_shared.errors import InvalidParameter
 
 MAX_DATASETS: Final = 100
@@ -73,17 +73,17 @@ def order_logged_models(wanted: Sequence[SearchOrderBy]) -> Ordering:
         if len(order.field_name) > CLAUSE_LENGTH or not is_text(order.field_name):
             raise _unsortable(index, order.field_name)
         if order.field_name.startswith(_METRICS_PREFIX):
-            terms.append(missing_behind(_latest(order), order.ascending))
+            terms.append(nulls_last(_latest(order), order.ascending))
             continue
         name = ALIASES.get(order.field_name, order.field_name)
         if name not in LOGGED_MODELS.keys[Entity.ATTRIBUTE]:
             raise _unsortable(index, order.field_name)
         if name not in attributes:
             attributes.add(name)
-            terms.append(missing_behind(logged_models.c[name], order.ascending))
+            terms.append(nulls_last(logged_models.c[name], order.ascending))
     for name, ascending in (("creation_timestamp_ms", False), ("model_id", True)):
         if name not in attributes:
-            terms.append(missing_behind(logged_models.c[name], ascending))
+            terms.append(nulls_last(logged_models.c[name], ascending))
     return Ordering(terms, logged_models)
 
 

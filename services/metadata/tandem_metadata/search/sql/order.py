@@ -1,9 +1,9 @@
 """The order of search results, and where a page ends in it.
 
-Each term is a rank and a value. The rank is 0 where there is a value; missing values and NaN have
-ranks of their own. Ranks and values of a row make its position: the next page begins behind it,
-whatever was added or removed meanwhile. A term of a column that is never null has no rank, and one
-whose ranks only have null values last is sorted by NULLS LAST, so that an index can serve them.
+Each term is a rank and a value. The rank is 0 where there is a value; null values and NaN have
+ranks of their own. The ranks and values of a row are its position. The next page begins after that
+position, whatever was added or removed meanwhile. A term of a NOT NULL column has no rank, and a
+term whose rank only puts nulls last is sorted by NULLS LAST, so that an index can serve both.
 """
 
 from collections.abc import Sequence
@@ -34,12 +34,13 @@ from tandem_metadata.search.sql.compile import RUN_COLUMNS, RUN_TABLES
 from tandem_shared.errors import InvalidParameter
 
 MAX_CLAUSES: Final = 32
-"""SQLite joins at most 64 tables."""
+"""Each clause may join a table, and SQLite joins at most 64."""
 
 LATEST_FIRST: Final = RUNS.order(parse_sort_key("start_time DESC"))
 """How runs are sorted where nothing else is asked for."""
 
-_KEPT: Final = 1_000  # characters
+_MAX_CACHED: Final = 1_000
+"""Characters of the clauses of an ordering that is cached."""
 
 _RANKS: Final = range(-1, 3)
 _INT64: Final = 2**63
@@ -52,8 +53,7 @@ Position = Sequence[tuple[int, str | None]]
 class Term:
     """A sort criterion: by rank, and by value within rank 0, where it is not null.
 
-    Without a rank every row has rank 0. `nulls_last` says that the rank tells null values from
-    others and nothing else.
+    Without a rank every row has rank 0. With `nulls_last` the rank is 1 for nulls and 0 otherwise.
     """
 
     rank: ColumnElement[int] | None
@@ -67,6 +67,24 @@ class Term:
         if self.nulls_last:
             return [value.nulls_last()]
         return [value] if self.rank is None else [self.rank, value]
+
+    def after(
+        self, rank: int, written: str | None
+    ) -> list[tuple[ColumnElement[bool], ColumnElement[bool]]]:
+        """Conditions, and whether a row is after that rank and value; the first that holds counts.
+
+        None holds for an equal row. Raises ValueError for a rank or a value that no row can have.
+        """
+        results: list[tuple[ColumnElement[bool], ColumnElement[bool]]] = []
+        if self.rank is not None:
+            results += [(self.rank > rank, true()), (self.rank < rank, false())]
+        if rank not in (_RANKS if self.rank is not None else (0,)):
+            raise ValueError("no such rank")
+        if rank == 0:
+            value = _read(self.value, written)
+            further = self.value > value if self.ascending else self.value < value
+            results += [(further, true()), (self.value != value, false())]
+        return results
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,30 +118,27 @@ class Ordering:
         ]
 
     def after(self, position: Position) -> ColumnElement[bool]:
-        """What rows behind the position satisfy.
+        """What rows after the position satisfy.
 
         Raises ValueError when the position is none of this ordering.
         """
         if len(position) != len(self.terms):
             raise ValueError("the position has another number of terms")
-        # The first verdict counts: in a list, since what is nested overflows SQLite's parser. They
-        # are conditions, not numbers to compare: of a comparison with a CASE PostgreSQL guesses
-        # that one row in 200 satisfies it, and joins row by row for so few.
-        verdicts: list[tuple[ColumnElement[bool], ColumnElement[bool]]] = []
-        bounds: list[ColumnElement[bool]] = []
-        for index, (term, (rank, written)) in enumerate(zip(self.terms, position, strict=True)):
-            if rank not in (_RANKS if term.rank is not None else (0,)):
-                raise ValueError("no such rank")
-            if term.rank is not None:
-                verdicts += [(term.rank > rank, true()), (term.rank < rank, false())]
-            if rank == 0:
-                value = _read(term.value, written)
-                beyond = term.value > value if term.ascending else term.value < value
-                verdicts += [(beyond, true()), (term.value != value, false())]
-                if index == 0 and term.rank is None:
-                    # An index is entered by a bound, not by a verdict.
-                    bounds.append(term.value >= value if term.ascending else term.value <= value)
-        return and_(*bounds, case(*verdicts, else_=false()))
+        # One flat CASE: nested ORs overflow SQLite's parser. Its results are booleans: PostgreSQL
+        # estimates that a comparison with a CASE holds for 0.5 % of the rows, and then chooses
+        # nested loops.
+        results: list[tuple[ColumnElement[bool], ColumnElement[bool]]] = []
+        for term, (rank, written) in zip(self.terms, position, strict=True):
+            results += term.after(rank, written)
+        return and_(*self._bound(position), case(*results, else_=false()))
+
+    def _bound(self, position: Position) -> list[ColumnElement[bool]]:
+        """What lets an index on a NOT NULL first term be entered, which the CASE does not."""
+        term, written = self.terms[0], position[0][1]
+        if term.rank is not None:
+            return []
+        value = _read(term.value, written)
+        return [term.value >= value if term.ascending else term.value <= value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +161,17 @@ class RunOrdering(Ordering):
 def order_runs(clauses: Sequence[str]) -> RunOrdering:
     """The ordering of runs: as asked, then the latest started first, then by id.
 
-    NaN comes behind numbers, and what has no value behind NaN, in either direction. Raises
+    NaN comes after numbers, and null after NaN, in either direction. Raises
     InvalidParameter for a clause that names no field of runs or names one again.
     """
-    if sum(map(len, clauses)) > _KEPT:
+    if sum(map(len, clauses)) > _MAX_CACHED:
         return _order_runs(clauses)
-    return _kept_order_of_runs(tuple(clauses))
+    return _cached_run_ordering(tuple(clauses))
 
 
 @lru_cache(maxsize=256)
-def _kept_order_of_runs(clauses: tuple[str, ...]) -> RunOrdering:
-    """Searches are ordered in few ways, and making an ordering costs as much as a small query."""
+def _cached_run_ordering(clauses: tuple[str, ...]) -> RunOrdering:
+    """Clients use few orderings, and making one costs as much as a small query."""
     return _order_runs(clauses)
 
 
@@ -172,33 +187,33 @@ def _order_runs(clauses: Sequence[str]) -> RunOrdering:
             raise InvalidParameter(f"Invalid order_by: it names the {name} twice; remove one.")
         seen.add(field)
         if order.field.entity is Entity.ATTRIBUTE:
-            terms.append(missing_behind(RUN_COLUMNS[order.field.key], order.ascending))
+            terms.append(nulls_last(RUN_COLUMNS[order.field.key], order.ascending))
             continue
         rows = RUN_TABLES[order.field.entity].alias()
         mine = and_(rows.c.run_uuid == runs.c.run_uuid, rows.c.key == order.field.key)
         source = source.outerjoin(rows, mine)
         if order.field.entity is Entity.METRIC:
-            terms.append(_nan_behind(rows.c.value, rows.c.is_nan, order.ascending))
+            terms.append(_nan_last(rows.c.value, rows.c.is_nan, order.ascending))
         else:
-            terms.append(missing_behind(rows.c.value, order.ascending))
+            terms.append(nulls_last(rows.c.value, order.ascending))
     if (Entity.ATTRIBUTE, "start_time") not in seen:
-        terms.append(missing_behind(runs.c.start_time, ascending=False))
-    terms.append(never_missing(runs.c.run_uuid, ascending=True))
+        terms.append(nulls_last(runs.c.start_time, ascending=False))
+    terms.append(not_null(runs.c.run_uuid, ascending=True))
     return RunOrdering(terms, source, wanted[0] if wanted else LATEST_FIRST)
 
 
 def order_experiments(clauses: Sequence[str]) -> Ordering:
     """The ordering of experiments: as asked, else the latest created first.
 
-    Ties go by id, descending where an order was asked for, and missing times count as the smallest,
+    Ties go by id, descending where an order was asked for, and null times count as the smallest,
     as in MLflow on SQLite. Raises InvalidParameter for a clause that names no field of experiments.
     """
     wanted = {order.field.key: order.ascending for order in reversed(parsed(clauses, EXPERIMENTS))}
-    terms = [missing_smallest(experiments.c[key], up) for key, up in reversed(wanted.items())]
+    terms = [nulls_smallest(experiments.c[key], up) for key, up in reversed(wanted.items())]
     if not wanted:
-        terms.append(missing_smallest(experiments.c.creation_time, ascending=False))
+        terms.append(nulls_smallest(experiments.c.creation_time, ascending=False))
     if "experiment_id" not in wanted:
-        terms.append(missing_smallest(experiments.c.experiment_id, ascending=not wanted))
+        terms.append(nulls_smallest(experiments.c.experiment_id, ascending=not wanted))
     return Ordering(terms, experiments)
 
 
@@ -209,22 +224,22 @@ def parsed(clauses: Sequence[str], resource: Resource) -> list[Order]:
     return [resource.order(parse_sort_key(clause)) for clause in clauses]
 
 
-def missing_behind(value: ColumnElement[Any], ascending: bool) -> Term:
-    """The criterion that has a missing value last in either direction."""
+def nulls_last(value: ColumnElement[Any], ascending: bool) -> Term:
+    """The term that sorts nulls last in either direction."""
     return Term(case((value.is_(None), 1), else_=0), value, ascending, nulls_last=True)
 
 
-def never_missing(value: ColumnElement[Any], ascending: bool) -> Term:
-    """The criterion of a column that is never null."""
+def not_null(value: ColumnElement[Any], ascending: bool) -> Term:
+    """The term of a NOT NULL column."""
     return Term(None, value, ascending)
 
 
-def missing_smallest(value: ColumnElement[Any], ascending: bool) -> Term:
-    """The criterion that counts a missing value as the smallest."""
+def nulls_smallest(value: ColumnElement[Any], ascending: bool) -> Term:
+    """The term that sorts a null as the smallest value."""
     return Term(case((value.is_(None), -1 if ascending else 1), else_=0), value, ascending)
 
 
-def _nan_behind(value: ColumnElement[float], is_nan: ColumnElement[bool], ascending: bool) -> Term:
+def _nan_last(value: ColumnElement[float], is_nan: ColumnElement[bool], ascending: bool) -> Term:
     rank = case((is_nan == true(), 1), (value.is_(None), 2), else_=0)
     return Term(rank, case((is_nan == false(), value)), ascending)
 

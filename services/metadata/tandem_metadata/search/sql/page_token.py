@@ -1,4 +1,4 @@
-"""Page tokens: the position where a page ended, bound to the search that it belongs to."""
+"""Page tokens: the position where a page ended, bound to the search that the token belongs to."""
 
 import base64
 import binascii
@@ -12,7 +12,7 @@ from tandem_metadata.search.sql.order import Ordering, Position
 from tandem_shared.errors import InvalidParameter
 
 MAX_LENGTH: Final = 2_000_000
-"""Characters in a token: values of tags and params, which tokens hold, are long."""
+"""Characters of a token. It may hold the values of tags and params, which are long."""
 
 _MALFORMED: Final = (
     "Invalid page_token: it is not a token of this server. Pass the next_page_token of the "
@@ -30,7 +30,7 @@ class _Token(msgspec.Struct, array_like=True):
 
 
 def fingerprint(*search: object) -> str:
-    """A digest of what defines a search; the page size is no part of it."""
+    """A digest of what defines a search. The page size is not part of it."""
     return hashlib.sha256(msgspec.json.encode(search)).hexdigest()[:32]
 
 
@@ -41,12 +41,11 @@ def write(search: str, position: Position) -> str:
 
 
 def continuation(token: str | None, search: str, ordering: Ordering) -> list[ColumnElement[bool]]:
-    """What rows of the next page satisfy; nothing without a token.
+    """What rows of the token's page satisfy; nothing without a token.
 
     Raises InvalidParameter for a token that is malformed or belongs to another search.
     """
-    end = position(token, search)
-    return [] if end is None else behind(end, ordering)
+    return after(position(token, search), ordering)
 
 
 def position(token: str | None, search: str) -> Position | None:
@@ -66,8 +65,13 @@ def position(token: str | None, search: str) -> Position | None:
     return read.position
 
 
-def behind(end: Position, ordering: Ordering) -> list[ColumnElement[bool]]:
-    """What rows behind a token's position satisfy; raises InvalidParameter if there are none."""
+def after(end: Position | None, ordering: Ordering) -> list[ColumnElement[bool]]:
+    """What rows after a token's position satisfy; nothing without a position.
+
+    Raises InvalidParameter for a position that the ordering cannot have.
+    """
+    if end is None:
+        return []
     try:
         return [ordering.after(end)]
     except ValueError:

@@ -10,7 +10,7 @@ from tandem_metadata.search.language.fields import Resource
 from tandem_metadata.search.language.lexer import shown
 from tandem_metadata.search.language.model_version_fields import MODEL_VERSION_ORDER
 from tandem_metadata.search.language.registered_model_fields import REGISTERED_MODEL_ORDER
-from tandem_metadata.search.sql.order import Ordering, missing_smallest, never_missing, parsed
+from tandem_metadata.search.sql.order import Ordering, not_null, nulls_smallest, parsed
 from tandem_metadata.search.sql.registry_compile import VERSION_NUMBER
 from tandem_shared.errors import InvalidParameter
 
@@ -24,9 +24,9 @@ def order_registered_models(clauses: Sequence[str]) -> Ordering:
     wanted.setdefault("name", True)
     columns = registered_models.c
     terms = [
-        never_missing(columns.name, ascending)
+        not_null(columns.name, ascending)
         if key == "name"
-        else missing_smallest(columns.last_updated_time, ascending)
+        else nulls_smallest(columns.last_updated_time, ascending)
         for key, ascending in wanted.items()
     ]
     return Ordering(terms, registered_models)
@@ -47,9 +47,7 @@ def order_model_versions(clauses: Sequence[str]) -> Ordering:
     }
     keys = {"name": columns.name, "version_number": VERSION_NUMBER}
     terms = [
-        never_missing(keys[key], ascending)
-        if key in keys
-        else missing_smallest(times[key], ascending)
+        not_null(keys[key], ascending) if key in keys else nulls_smallest(times[key], ascending)
         for key, ascending in wanted.items()
     ]
     return Ordering(terms, model_versions)

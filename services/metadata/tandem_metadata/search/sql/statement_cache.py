@@ -1,7 +1,7 @@
-"""Statements of first pages, kept by the form of the search, without its values.
+"""Statements of first pages, cached by the shape of the search, without its values.
 
-To make one anew, and to find it among those that SQLAlchemy has compiled, takes as long as to run
-it on an experiment of a thousand runs.
+Building a statement and looking it up in SQLAlchemy's cache takes as long as executing it for 1,000
+runs.
 """
 
 from collections.abc import Mapping
@@ -19,18 +19,17 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    type_coerce,
 )
 from sqlalchemy.types import TypeEngine
 
 from tandem_metadata.database.tables.tracking import runs
 from tandem_metadata.search.language.fields import Condition, Field
 from tandem_metadata.search.sql.compile import run_clauses
-from tandem_metadata.search.sql.index_scans import Search
+from tandem_metadata.search.sql.index_scans import Search, run_experiment_id
 from tandem_metadata.search.sql.order import order_runs
 
 _COMPARISONS: Final = frozenset({"=", "!=", "<", "<=", ">", ">="})
-"""The operators whose value goes into the statement as it is."""
+"""Operators whose value is one parameter of the statement."""
 
 _TYPES: Final[Mapping[type, TypeEngine[Any]]] = {
     int: BigInteger(),
@@ -38,26 +37,26 @@ _TYPES: Final[Mapping[type, TypeEngine[Any]]] = {
     str: String(),
 }
 
-_CONDITIONS: Final = 8
-_CHARACTERS: Final = 1_000
-"""Of the keys that a form names: what is kept is to stay small."""
+_MAX_CONDITIONS: Final = 8
+_MAX_CHARACTERS: Final = 1_000
+"""Of the keys in a shape. Cached statements stay small."""
 
 
 def find(search: Search) -> tuple[Select[Any], dict[str, Any]] | None:
-    """The statement of a search and its parameters; None for one whose form is not kept."""
+    """The statement of a search and its parameters; None if its shape is not cached."""
     conditions = search.conditions
     if (
         search.end is not None
-        or len(conditions) > _CONDITIONS
+        or len(conditions) > _MAX_CONDITIONS
         or any(
             condition.operator not in _COMPARISONS or type(condition.value) not in _TYPES
             for condition in conditions
         )
-        or sum(len(condition.field.key) for condition in conditions) > _CHARACTERS
-        or sum(map(len, search.order_by)) > _CHARACTERS
+        or sum(len(condition.field.key) for condition in conditions) > _MAX_CHARACTERS
+        or sum(map(len, search.order_by)) > _MAX_CHARACTERS
     ):
         return None
-    form = tuple(
+    shape = tuple(
         (condition.field, condition.operator, type(condition.value)) for condition in conditions
     )
     ids = search.experiment_ids
@@ -65,7 +64,7 @@ def find(search: Search) -> tuple[Select[Any], dict[str, Any]] | None:
         search.columns,
         len(ids) == 1,
         search.stages,
-        form,
+        shape,
         search.order_by,
         search.limit,
         search.dialect,
@@ -79,22 +78,21 @@ def _statement(
     columns: tuple[ColumnElement[Any], ...],
     of_one: bool,
     stages: tuple[str, ...],
-    form: tuple[tuple[Field, str, type], ...],
+    shape: tuple[tuple[Field, str, type], ...],
     order_by: tuple[str, ...],
     limit: int,
     dialect: str,
 ) -> Select[Any]:
     ordering = order_runs(order_by)
-    experiment_id = type_coerce(runs.c.experiment_id, BigInteger)
-    # SQLAlchemy writes lists, and `index_scans.rows`, into the statement anew for each search. Here
-    # the limit is part of the form, and a list is only where there are several experiments.
+    # SQLAlchemy renders lists and literal parameters anew at each execution. So the limit is part
+    # of the shape, and only a search of several experiments has a list.
     if of_one:
-        among = experiment_id == bindparam("given_ids", type_=BigInteger())
+        among = bindparam("given_ids", type_=BigInteger()) == run_experiment_id
     else:
-        among = experiment_id.in_(bindparam("given_ids", expanding=True))
+        among = run_experiment_id.in_(bindparam("given_ids", expanding=True))
     conditions = [
         Condition(field, operator, bindparam(f"given_{index}", type_=_TYPES[of]))  # type: ignore[arg-type]
-        for index, (field, operator, of) in enumerate(form)
+        for index, (field, operator, of) in enumerate(shape)
     ]
     return (
         select(*columns, *ordering.columns())

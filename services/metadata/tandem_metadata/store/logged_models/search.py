@@ -12,8 +12,9 @@ from tandem_metadata.rules import limits
 from tandem_metadata.search.language.limits import MAX_RESULTS, check_max_results
 from tandem_metadata.search.language.logged_model_fields import LOGGED_MODELS
 from tandem_metadata.search.language.parser import parse_filter
-from tandem_metadata.search.sql import page_token as tokens
+from tandem_metadata.search.sql import paging
 from tandem_metadata.search.sql.logged_models import logged_model_clauses, order_logged_models
+from tandem_metadata.search.sql.page_token import fingerprint
 from tandem_metadata.store.dialect.in_list import among
 from tandem_metadata.store.logged_models import load
 from tandem_metadata.store.tracking.experiments import parse_id
@@ -49,25 +50,16 @@ def search(
     conditions = [LOGGED_MODELS.condition(comparison) for comparison in parse_filter(filter)]
     clauses = logged_model_clauses(conditions, datasets, conn.dialect.name)
     ordering = order_logged_models(order_by)
-    this_search = tokens.fingerprint("logged models", ids, filter or "", order_by, datasets)
-    behind = tokens.continuation(page_token, this_search, ordering)
-    if not ids:
-        return [], None
-    rows = conn.execute(
-        select(*logged_models.c, *ordering.columns())
-        .select_from(ordering.source)
-        .where(
-            among(conn, logged_models.c.experiment_id, ids),
-            logged_models.c.lifecycle_stage == "active",
-            *clauses,
-            *behind,
-        )
-        .order_by(*ordering.clauses())
-        .limit(limit + 1)
-    ).all()
-    page = rows[:limit]
-    token = tokens.write(this_search, ordering.position(page[-1])) if len(rows) > limit else None
-    return load.load(conn, page), token
+    matching = select(*logged_models.c).where(
+        among(conn, logged_models.c.experiment_id, ids),
+        logged_models.c.lifecycle_stage == "active",
+        *clauses,
+    )
+    this_search = fingerprint("logged models", ids, filter or "", order_by, datasets)
+    rows, token = paging.fetch(
+        conn, matching, ordering, search=this_search, limit=limit, token=page_token
+    )
+    return load.load(conn, rows), token
 
 
 def _numbers(experiment_ids: Sequence[str]) -> list[int]:

@@ -11,7 +11,8 @@ from tandem_metadata.messages.model_versions import ModelVersion
 from tandem_metadata.search.language.limits import check_max_results
 from tandem_metadata.search.language.model_version_fields import MODEL_VERSIONS
 from tandem_metadata.search.language.parser import parse_filter
-from tandem_metadata.search.sql import page_token as tokens
+from tandem_metadata.search.sql import paging
+from tandem_metadata.search.sql.page_token import fingerprint
 from tandem_metadata.search.sql.registry_compile import MODEL_VERSION_ROWS, matching
 from tandem_metadata.search.sql.registry_order import order_model_versions
 from tandem_metadata.store.dialect.in_list import among
@@ -38,20 +39,17 @@ def search(
     limit = check_max_results(MAX_RESULTS if max_results is None else max_results, MAX_RESULTS)
     conditions = [MODEL_VERSIONS.condition(comparison) for comparison in parse_filter(filter)]
     ordering = order_model_versions(order_by)
-    this_search = tokens.fingerprint("model versions", filter or "", list(order_by))
-    behind = tokens.continuation(page_token, this_search, ordering)
     source, clauses = matching(MODEL_VERSION_ROWS, conditions, conn.dialect.name)
-    statement = (
-        select(*model_versions.c, *ordering.columns())
+    versions = (
+        select(*model_versions.c)
         .select_from(source)
-        .where(model_versions.c.current_stage != store.DELETED, *clauses, *behind)
-        .order_by(*ordering.clauses())
-        .limit(limit + 1)
+        .where(model_versions.c.current_stage != store.DELETED, *clauses)
     )
-    rows = conn.execute(statement).all()
-    page = rows[:limit]
-    token = tokens.write(this_search, ordering.position(page[-1])) if len(rows) > limit else None
-    return store.from_rows(conn, page, with_aliases=False), token
+    this_search = fingerprint("model versions", filter or "", list(order_by))
+    rows, token = paging.fetch(
+        conn, versions, ordering, search=this_search, limit=limit, token=page_token
+    )
+    return store.from_rows(conn, rows, with_aliases=False), token
 
 
 def of_runs(

@@ -10,7 +10,8 @@ from tandem_metadata.messages.registered_models import RegisteredModel
 from tandem_metadata.search.language.limits import check_max_results
 from tandem_metadata.search.language.parser import parse_filter
 from tandem_metadata.search.language.registered_model_fields import REGISTERED_MODELS
-from tandem_metadata.search.sql import page_token as tokens
+from tandem_metadata.search.sql import paging
+from tandem_metadata.search.sql.page_token import fingerprint
 from tandem_metadata.search.sql.registry_compile import REGISTERED_MODEL_ROWS, matching
 from tandem_metadata.search.sql.registry_order import order_registered_models
 from tandem_metadata.store.registry import registered_models as store
@@ -38,17 +39,10 @@ def search(
     )
     conditions = [REGISTERED_MODELS.condition(comparison) for comparison in parse_filter(filter)]
     ordering = order_registered_models(order_by)
-    this_search = tokens.fingerprint("registered models", filter or "", list(order_by))
-    behind = tokens.continuation(page_token, this_search, ordering)
     source, clauses = matching(REGISTERED_MODEL_ROWS, conditions, conn.dialect.name)
-    statement = (
-        select(*registered_models.c, *ordering.columns())
-        .select_from(source)
-        .where(*clauses, *behind)
-        .order_by(*ordering.clauses())
-        .limit(limit + 1)
+    models = select(*registered_models.c).select_from(source).where(*clauses)
+    this_search = fingerprint("registered models", filter or "", list(order_by))
+    rows, token = paging.fetch(
+        conn, models, ordering, search=this_search, limit=limit, token=page_token
     )
-    rows = conn.execute(statement).all()
-    page = rows[:limit]
-    token = tokens.write(this_search, ordering.position(page[-1])) if len(rows) > limit else None
-    return store.from_rows(conn, page), token
+    return store.from_rows(conn, rows), token

@@ -10,9 +10,10 @@ from tandem_metadata.rules import enums
 from tandem_metadata.search.language.experiment_fields import EXPERIMENTS
 from tandem_metadata.search.language.limits import STAGES, check_max_results
 from tandem_metadata.search.language.parser import parse_filter
-from tandem_metadata.search.sql import page_token as tokens
+from tandem_metadata.search.sql import paging
 from tandem_metadata.search.sql.compile import experiment_clauses
 from tandem_metadata.search.sql.order import order_experiments
+from tandem_metadata.search.sql.page_token import fingerprint
 from tandem_metadata.store.tracking import experiments as store
 
 
@@ -35,19 +36,12 @@ def search(
     stages = STAGES[enums.name_of("view_type", view_type or "ACTIVE_ONLY", enums.VIEW_TYPE)]
     conditions = [EXPERIMENTS.condition(comparison) for comparison in parse_filter(filter)]
     ordering = order_experiments(order_by)
-    this_search = tokens.fingerprint("experiments", filter or "", stages, list(order_by))
-    behind = tokens.continuation(page_token, this_search, ordering)
-    statement = (
-        select(*experiments.c, *ordering.columns())
-        .where(
-            experiments.c.lifecycle_stage.in_(stages),
-            *experiment_clauses(conditions, conn.dialect.name),
-            *behind,
-        )
-        .order_by(*ordering.clauses())
-        .limit(limit + 1)
+    matching = select(*experiments.c).where(
+        experiments.c.lifecycle_stage.in_(stages),
+        *experiment_clauses(conditions, conn.dialect.name),
     )
-    rows = conn.execute(statement).all()
-    page = rows[:limit]
-    token = tokens.write(this_search, ordering.position(page[-1])) if len(rows) > limit else None
-    return store.from_rows(conn, page), token
+    this_search = fingerprint("experiments", filter or "", stages, list(order_by))
+    rows, token = paging.fetch(
+        conn, matching, ordering, search=this_search, limit=limit, token=page_token
+    )
+    return store.from_rows(conn, rows), token

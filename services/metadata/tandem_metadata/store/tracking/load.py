@@ -4,7 +4,7 @@ import math
 import operator
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Row, Select, Table, select
 
@@ -48,13 +48,19 @@ def get(conn: Connection, run_ids: Collection[str]) -> dict[str, Run]:
     Metrics, params and tags come as they were first logged, or else by key, see `logging_order`;
     datasets by name and digest, models by id.
     """
-    return {run_id: run for found, _ in parts(conn, run_ids) for run_id, run in found.items()}
+    return {run_id: run for part in parts(conn, run_ids) for run_id, run in part.runs.items()}
 
 
-def parts(
-    conn: Connection, run_ids: Collection[str]
-) -> Iterator[tuple[dict[str, Run], str | None]]:
-    """As `get`, but in parts, each with the snapshot of the statement that read it, if known."""
+class Part(NamedTuple):
+    """Some of the runs that were asked for."""
+
+    runs: dict[str, Run]
+    snapshot: str | None
+    """No part of a run is older than this, if the database tells it; see `pg_snapshot`."""
+
+
+def parts(conn: Connection, run_ids: Collection[str]) -> Iterator[Part]:
+    """As `get`, a part at a time, so that no more than one part's objects are in memory."""
     for part in load_sql.read(conn, run_ids):
         found: dict[str, Run] = {}
         with_datasets = [row.run_id for row in part.runs if row.has_datasets]
@@ -69,7 +75,7 @@ def parts(
                 inputs=RunInputs(datasets.get(run_id, []), models_in.get(run_id, [])),
                 outputs=RunOutputs(models_out.get(run_id, [])),
             )
-        yield found, part.snapshot
+        yield Part(found, part.snapshot)
 
 
 def _logged(

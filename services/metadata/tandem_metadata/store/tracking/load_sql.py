@@ -1,6 +1,6 @@
-"""Runs with all that they logged, in as few statements as there can be.
+"""Runs with all that they logged, in as few statements as possible.
 
-They are each database's own: here, what one row costs counts.
+Each database has its own: the time goes by the number of rows, and PostgreSQL can return arrays.
 """
 
 import json
@@ -44,8 +44,8 @@ Column = Sequence[Any]
 class Rows(NamedTuple):
     """Some runs and all that they logged, as columns.
 
-    What a run logged is in the order in which it was first logged, where that is known: of all on
-    SQLite, whose index by run has the numbers of rows, and of params on PostgreSQL.
+    What a run logged is in the order in which it was first logged where the database knows that:
+    SQLite for all, as its index by run is sorted by rowid, and PostgreSQL for params.
     """
 
     runs: Sequence[RunRow]
@@ -56,11 +56,11 @@ class Rows(NamedTuple):
     tags: Sequence[Column]
     """Run ids, keys and values; a value may be None."""
     snapshot: str | None = None
-    """Of the statement that read them, if it says so; see `snapshots`."""
+    """Of the statement that read them, if it tells it; see `pg_snapshot`."""
 
 
 def read(conn: Connection, run_ids: Collection[str]) -> Iterator[Rows]:
-    """The runs that there are, in parts: a run, and all that it logged, is in one of them."""
+    """The runs that exist, in parts: a run is in one part, with all that it logged."""
     if conn.dialect.name != "postgresql":
         yield _read_sqlite(conn, run_ids)
     elif len(run_ids) < _MANY:
@@ -72,9 +72,9 @@ def read(conn: Connection, run_ids: Collection[str]) -> Iterator[Rows]:
 
 
 _MANY: Final = 16
-"""Runs from which on it is cheaper to collect what all of them logged in one array a column."""
+"""Runs from which on one array a column for all of them is cheaper than one for each of them."""
 _PART: Final = 128
-"""Runs whose arrays are made together: PostgreSQL makes none of more than 1 GiB."""
+"""Runs that share an array, which PostgreSQL limits to 1 GiB."""
 
 _HAS_DATASETS: Final = (
     "EXISTS (SELECT 1 FROM inputs WHERE destination_id = r.run_uuid "
@@ -89,14 +89,14 @@ _RUN: Final = ", ".join(
 )
 _RUN_WIDTH: Final = len(INFO_COLUMNS) + 3
 
-# How many ids there are is hidden from the planner, which then keeps a plan instead of making one
-# for each number, and that takes longer than to read the runs. It might read a small table of runs
-# from end to end, and compare each with every id, were they not joined.
+# The subquery hides the number of ids from the planner, so that one generic plan is reused:
+# planning costs more than reading. The join keeps it from scanning a small table of runs and
+# comparing each with every id.
 _THEM: Final = "unnest(%(ids)s::text[]) AS of (id) JOIN runs r ON r.run_uuid = of.id"
 _AMONG: Final = "run_uuid = ANY(ARRAY(SELECT unnest(%(ids)s::text[])))"
 _AS_LOGGED: Final = NEVER_UPDATED.format("")
 _VALUE: Final = "CASE WHEN is_nan THEN 'NaN' ELSE value END"
-# Arrays: a row for each metric would cost more on the way than its making does.
+# Arrays: a row for each metric would take longer to transfer than the arrays take to build.
 _FEW: Final = f"""
 SELECT {_RUN}, m.*, p.*, t.*
 FROM {_THEM}
@@ -108,34 +108,38 @@ CROSS JOIN LATERAL (
     SELECT key, value FROM params WHERE run_uuid = r.run_uuid ORDER BY {_AS_LOGGED}) p) p
 CROSS JOIN LATERAL (
   SELECT array_agg(key), array_agg(value) FROM tags WHERE run_uuid = r.run_uuid) t"""
+_FEW_METRICS: Final = slice(_RUN_WIDTH, _RUN_WIDTH + 4)
+_FEW_PARAMS: Final = slice(_RUN_WIDTH + 4, _RUN_WIDTH + 6)
+_FEW_TAGS: Final = slice(_RUN_WIDTH + 6, _RUN_WIDTH + 8)
 
 _METRIC: Final = 0
 _PARAM: Final = 1
 _TAG: Final = 2
 _NO_RUN: Final = "NULL, " * _RUN_WIDTH
-_POSTGRESQL_PART: Final = f"""
+# A row for each run, and a row of arrays for each kind of what they logged: ids, keys, values of
+# params or tags, values of metrics, timestamps, steps. The metrics' row has the snapshot.
+_MANY_RUNS: Final = f"""
 SELECT NULL::int, {_RUN}, NULL::text[], NULL::text[], NULL::text[], NULL::float8[], NULL::bigint[],
-  NULL::bigint[]
+  NULL::bigint[], NULL::text
 FROM {_THEM}
 UNION ALL
-SELECT {_METRIC}, {_NO_RUN} array_agg(run_uuid), array_agg(key), ARRAY[{SNAPSHOT}],
-  array_agg({_VALUE}), array_agg(timestamp), array_agg(step)
+SELECT {_METRIC}, {_NO_RUN} array_agg(run_uuid), array_agg(key), NULL, array_agg({_VALUE}),
+  array_agg(timestamp), array_agg(step), {SNAPSHOT}
 FROM latest_metrics WHERE {_AMONG}
 UNION ALL
-SELECT {_PARAM}, {_NO_RUN} array_agg(run_uuid), array_agg(key), array_agg(value), NULL, NULL, NULL
+SELECT {_PARAM}, {_NO_RUN} array_agg(run_uuid), array_agg(key), array_agg(value), NULL, NULL, NULL,
+  NULL
 FROM (SELECT run_uuid, key, value FROM params WHERE {_AMONG} ORDER BY {_AS_LOGGED}) p
 UNION ALL
-SELECT {_TAG}, {_NO_RUN} array_agg(run_uuid), array_agg(key), array_agg(value), NULL, NULL, NULL
+SELECT {_TAG}, {_NO_RUN} array_agg(run_uuid), array_agg(key), array_agg(value), NULL, NULL, NULL,
+  NULL
 FROM tags WHERE {_AMONG}"""
 
 
 def _fetch(conn: Connection, statement: str, run_ids: Collection[str]) -> Sequence[Any]:
-    """Rows as tuples, without a Row around each."""
-    found = conn.exec_driver_sql(
+    return conn.exec_driver_sql(
         statement, {"ids": texts([*run_ids])}, execution_options={BINARY: True}
-    )
-    rows: Sequence[Any] = found.cursor.fetchall()
-    return rows
+    ).all()
 
 
 def _run(row: Sequence[Any]) -> RunRow:
@@ -143,57 +147,51 @@ def _run(row: Sequence[Any]) -> RunRow:
 
 
 def _read_few(conn: Connection, run_ids: Collection[str]) -> Rows:
-    found = _fetch(conn, _FEW, run_ids)
-
-    def columns(first: int, last: int | None) -> Sequence[Column]:
-        parts = [[column or () for column in row[first:last]] for row in found]
-        of = [row[0] for row, part in zip(found, parts, strict=True) for _ in part[0]]
-        return [of, *([*chain.from_iterable(column)] for column in zip(*parts, strict=True))]
-
-    if not found:
-        return _NOTHING
+    rows = _fetch(conn, _FEW, run_ids)
+    if not rows:
+        return Rows([], ((),) * 5, ((),) * 3, ((),) * 3)
     return Rows(
-        [_run(row[:_RUN_WIDTH]) for row in found],
-        columns(-8, -4),
-        columns(-4, -2),
-        columns(-2, None),
+        [_run(row[:_RUN_WIDTH]) for row in rows],
+        _concatenated(rows, _FEW_METRICS),
+        _concatenated(rows, _FEW_PARAMS),
+        _concatenated(rows, _FEW_TAGS),
     )
+
+
+def _concatenated(rows: Sequence[Any], arrays: slice) -> Sequence[Column]:
+    """These arrays of all rows as columns, and before them a column of the rows' run ids."""
+    parts = [[array or () for array in row[arrays]] for row in rows]
+    ids = [row[0] for row, (keys, *_) in zip(rows, parts, strict=True) for _ in keys]
+    return [ids, *([*chain.from_iterable(column)] for column in zip(*parts, strict=True))]
 
 
 def _read_part(conn: Connection, run_ids: Collection[str]) -> Rows:
     runs: list[RunRow] = []
     logged: dict[int, list[Column]] = {}
-    for kind, *row in _fetch(conn, _POSTGRESQL_PART, run_ids):
+    snapshot = None
+    for kind, *row in _fetch(conn, _MANY_RUNS, run_ids):
         if kind is None:
             runs.append(_run(row[:_RUN_WIDTH]))
-        else:
-            logged[kind] = [column or () for column in row[_RUN_WIDTH:]]
-    of, keys, snapshots, values, timestamps, steps = logged[_METRIC]
-    return Rows(
-        runs,
-        (of, keys, values, timestamps, steps),
-        logged[_PARAM][:3],
-        logged[_TAG][:3],
-        snapshots[0],
-    )
-
-
-_NOTHING: Final = Rows([], ((),) * 5, ((),) * 3, ((),) * 3)
+            continue
+        logged[kind] = [column or () for column in row[_RUN_WIDTH:-1]]
+        snapshot = row[-1] or snapshot
+    ids, keys, _, values, timestamps, steps = logged[_METRIC]
+    metrics = ids, keys, values, timestamps, steps
+    return Rows(runs, metrics, logged[_PARAM][:3], logged[_TAG][:3], snapshot)
 
 
 def _read_sqlite(conn: Connection, run_ids: Collection[str]) -> Rows:
-    # Not as arrays: they would be JSON, and SQLite's JSON has 15 digits of a double.
+    # No arrays: SQLite has them as JSON only, with 15 digits of a double.
     given = json.dumps([*run_ids])
     logged: list[list[tuple[Any, ...]]] = [[], [], []]
-    for kind, *row in conn.exec_driver_sql(_SQLITE, {"ids": given}).cursor.fetchall():
+    for kind, *row in conn.exec_driver_sql(_SQLITE, {"ids": given}):
         logged[kind].append(tuple(row))
-    of, keys, values, timestamps, steps, nans = _columns(logged[_METRIC])
+    ids, keys, values, timestamps, steps, nans = _columns(logged[_METRIC])
     if any(nans):
         values = [math.nan if nan else value for nan, value in zip(nans, values, strict=True)]
-    found = conn.exec_driver_sql(_SQLITE_RUNS, {"ids": given}).cursor.fetchall()
     return Rows(
-        [_run(row) for row in found],
-        (of, keys, values, timestamps, steps),
+        [_run(row) for row in conn.exec_driver_sql(_SQLITE_RUNS, {"ids": given})],
+        (ids, keys, values, timestamps, steps),
         _columns(logged[_PARAM])[:3],
         _columns(logged[_TAG])[:3],
     )

@@ -3,21 +3,22 @@
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Row, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Row, select
 
 from tandem_metadata.database import indexes
+from tandem_metadata.database.indexes import SlowSearches
 from tandem_metadata.database.tables.tracking import runs
-from tandem_metadata.messages.runs import Run, RunInfo
+from tandem_metadata.messages.runs import RunInfo
 from tandem_metadata.rules import enums
 from tandem_metadata.search.language.fields import is_id
 from tandem_metadata.search.language.lexer import shown
 from tandem_metadata.search.language.limits import STAGES, check_max_results
 from tandem_metadata.search.language.parser import parse_filter
 from tandem_metadata.search.language.run_fields import RUNS
-from tandem_metadata.search.sql import index_scans, statement_cache
+from tandem_metadata.search.sql import index_scans, paging, statement_cache
 from tandem_metadata.search.sql import page_token as tokens
 from tandem_metadata.search.sql.compile import check_run_conditions
-from tandem_metadata.search.sql.index_scans import Search
+from tandem_metadata.search.sql.index_scans import Search, run_experiment_id
 from tandem_metadata.search.sql.order import order_runs
 from tandem_metadata.store.dialect.pg_arrays import is_postgresql
 from tandem_metadata.store.dialect.pg_snapshot import SNAPSHOT_COLUMN
@@ -27,6 +28,8 @@ from tandem_shared.errors import InvalidParameter
 DEFAULT_MAX_RESULTS: Final = 1_000
 MAX_EXPERIMENTS: Final = 10_000
 
+_slow_searches = SlowSearches()
+
 
 class Page(NamedTuple):
     """The runs of one page, in their order."""
@@ -35,20 +38,7 @@ class Page(NamedTuple):
     token: str | None
     """Of the next page, if there is one."""
     snapshot: str | None = None
-    """Of the statement that found them, if it is known; see `snapshots`."""
-
-
-def search(conn: Connection, **wanted: Any) -> tuple[list[Run], str | None]:
-    """As `find_ids`, with its arguments: the runs, each with all it logged."""
-    page = find_ids(conn, **wanted)
-    found = load.get(conn, page.ids)
-    return [found[run_id] for run_id in page.ids if run_id in found], page.token
-
-
-def find(conn: Connection, **wanted: Any) -> tuple[list[RunInfo], str | None]:
-    """As `find_ids`, with its arguments: what the runs are, without what they logged."""
-    rows, token = _find(conn, [*runs.c], **wanted)
-    return [load.info(row) for row in rows], token
+    """Of the statement that found them, if the database tells it; see `pg_snapshot`."""
 
 
 def find_ids(conn: Connection, **wanted: Any) -> Page:
@@ -60,13 +50,19 @@ def find_ids(conn: Connection, **wanted: Any) -> Page:
     order_by, a token, an id or a number of results that cannot be accepted.
     """
     if not is_postgresql(conn):
-        rows, token = _find(conn, [runs.c.run_uuid], **wanted)
+        rows, token = _page(conn, [runs.c.run_uuid], **wanted)
         return Page([row[0] for row in rows], token)
-    rows, token = _find(conn, [runs.c.run_uuid, SNAPSHOT_COLUMN], **wanted)
+    rows, token = _page(conn, [runs.c.run_uuid, SNAPSHOT_COLUMN], **wanted)
     return Page([row[0] for row in rows], token, rows[0].snapshot if rows else None)
 
 
-def _find(
+def find(conn: Connection, **wanted: Any) -> tuple[list[RunInfo], str | None]:
+    """As `find_ids`, with its arguments: what the runs are, without what they logged."""
+    rows, token = _page(conn, [*runs.c], **wanted)
+    return [load.info(row) for row in rows], token
+
+
+def _page(
     conn: Connection,
     columns: Sequence[ColumnElement[Any]],
     *,
@@ -80,11 +76,12 @@ def _find(
     limit = check_max_results(DEFAULT_MAX_RESULTS if max_results is None else max_results)
     stages = STAGES[enums.name_of("run_view_type", run_view_type or "ACTIVE_ONLY", enums.VIEW_TYPE)]
     conditions = [RUNS.condition(comparison) for comparison in parse_filter(filter)]
+    check_run_conditions(conditions)
     ordering = order_runs(order_by)
     ids = _numbers(experiment_ids)
     this_search = tokens.fingerprint("runs", ids, filter or "", stages, list(order_by))
     end = tokens.position(page_token, this_search)
-    wanted = Search(
+    search = Search(
         columns=tuple(columns),
         experiment_ids=ids,
         stages=tuple(stages),
@@ -92,51 +89,58 @@ def _find(
         order_by=tuple(order_by),
         ordering=ordering,
         end=end,
+        after=tokens.after(end, ordering),
         limit=limit + 1,
         dialect=conn.dialect.name,
     )
-    check_run_conditions(conditions)
-    _ = wanted.behind  # a token that fits no search is refused, wherever it is given
     if not ids:
         return [], None
-    rows = _first(conn, wanted)
-    page = rows[:limit]
-    token = tokens.write(this_search, ordering.position(page[-1])) if len(rows) > limit else None
-    return page, token
+    rows = _rows(conn, search)
+    _slow_searches.note(conn, ids)
+    return paging.cut(rows, ordering, search=this_search, limit=limit)
 
 
-def _first(conn: Connection, search: Search) -> Sequence[Row[Any]]:
-    """The first runs that the search finds, in its order."""
-    experiment_id = type_coerce(runs.c.experiment_id, BigInteger)
-    latest = index_scans.latest(search)
-    if latest is not None and indexes.seems_there(conn, indexes.STARTED):
-        return _rows(conn, search, latest)
+def _rows(conn: Connection, search: Search) -> Sequence[Row[Any]]:
+    """The first rows of the search in its order, by the cheapest way that applies to it."""
+    by_start_time = index_scans.by_start_time(search)
+    if by_start_time is not None and indexes.seems_there(conn, indexes.STARTED):
+        return _execute(conn, search, by_start_time)
     if search.ordering.metric is not None and indexes.seems_there(conn, indexes.BEST):
-        walked: int | None = index_scans.stride(search)
-        seen = -1
-        while walked and (best := index_scans.best(search, walked)) is not None:
-            # No index of the experiment is to tempt the planner: few runs are to be looked at.
-            few = (experiment_id + 0).in_(search.experiment_ids)
-            found = _rows(conn, search, best, few, *search.clauses, *search.behind)
-            if len(found) == search.limit:
-                return found
-            # Nothing more among more of them: there are no more.
-            walked = index_scans.farther(search, walked, len(found)) if len(found) > seen else None
-            seen = len(found)
-    if kept := statement_cache.find(search):
-        return conn.execute(*kept).all()
-    mine = experiment_id.in_(search.experiment_ids)
-    return _rows(conn, search, mine, *search.clauses, *search.behind)
+        rows = _rows_by_metric(conn, search)
+        if rows is not None:
+            return rows
+    if cached := statement_cache.find(search):
+        return conn.execute(*cached).all()
+    whole = run_experiment_id.in_(search.experiment_ids)
+    return _execute(conn, search, whole, *search.clauses, *search.after)
 
 
-def _rows(conn: Connection, search: Search, *clauses: ColumnElement[bool]) -> Sequence[Row[Any]]:
+def _rows_by_metric(conn: Connection, search: Search) -> Sequence[Row[Any]] | None:
+    """The rows of a full page from one index scan, or from a second and longer one; else None."""
+    size = index_scans.initial_size(search)
+    rows = _scan(conn, search, size)
+    if len(rows) < search.limit and (longer := index_scans.next_size(search, size, len(rows))):
+        rows = _scan(conn, search, longer)
+    return rows if len(rows) == search.limit else None
+
+
+def _scan(conn: Connection, search: Search, size: int) -> Sequence[Row[Any]]:
+    scanned = index_scans.by_metric(search, size)
+    if scanned is None:
+        return []
+    # An expression, which no index of experiments serves: the scan leaves few runs to look at.
+    of_experiments = (run_experiment_id + 0).in_(search.experiment_ids)
+    return _execute(conn, search, scanned, of_experiments, *search.clauses, *search.after)
+
+
+def _execute(conn: Connection, search: Search, *clauses: ColumnElement[bool]) -> Sequence[Row[Any]]:
     ordering = search.ordering
     statement = (
         select(*search.columns, *ordering.columns())
         .select_from(ordering.source)
         .where(*clauses)
         .order_by(*ordering.clauses())
-        .limit(index_scans.rows(search.limit))
+        .limit(index_scans.literal_limit(search.limit))
     )
     return conn.execute(statement).all()
 

@@ -14,8 +14,9 @@ from tandem_metadata.database.tables.webhooks import webhook_events, webhooks
 from tandem_metadata.messages.webhooks import Webhook, WebhookEvent
 from tandem_metadata.rules import enums, limits
 from tandem_metadata.rules.webhook_kinds import ACTIONS, ENTITIES, HAPPENS, STATUSES
-from tandem_metadata.search.sql import page_token as tokens
-from tandem_metadata.search.sql.order import Ordering, missing_smallest, never_missing
+from tandem_metadata.search.sql import paging
+from tandem_metadata.search.sql.order import Ordering, not_null, nulls_smallest
+from tandem_metadata.search.sql.page_token import fingerprint
 from tandem_metadata.store.dialect.in_list import among
 from tandem_metadata.store.webhooks import deliveries
 from tandem_shared.clock import now_ms
@@ -149,24 +150,20 @@ def find(
         )
     ordering = Ordering(
         [
-            missing_smallest(webhooks.c.creation_timestamp, ascending=False),
-            never_missing(webhooks.c.webhook_id, ascending=True),
+            nulls_smallest(webhooks.c.creation_timestamp, ascending=False),
+            not_null(webhooks.c.webhook_id, ascending=True),
         ],
         webhooks,
     )
-    this_search = tokens.fingerprint("webhooks")
-    rows = conn.execute(
-        select(*_COLUMNS, *ordering.columns())
-        .where(
-            webhooks.c.deleted_timestamp.is_(None),
-            *tokens.continuation(page_token, this_search, ordering),
-        )
-        .order_by(*ordering.clauses())
-        .limit(limit + 1)
-    ).all()
-    page = rows[:limit]
-    token = tokens.write(this_search, ordering.position(page[-1])) if len(rows) > limit else None
-    return _from_rows(conn, page), token
+    rows, token = paging.fetch(
+        conn,
+        select(*_COLUMNS).where(webhooks.c.deleted_timestamp.is_(None)),
+        ordering,
+        search=fingerprint("webhooks"),
+        limit=limit,
+        token=page_token,
+    )
+    return _from_rows(conn, rows), token
 
 
 def update(conn: Connection, webhook_id: str, wanted: Change) -> Webhook:

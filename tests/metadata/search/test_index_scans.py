@@ -104,6 +104,7 @@ def databases(
         database = Database(Settings(backend_store_uri=uri, pool_size=2))
         with database.write() as conn:
             _fill(conn)
+            conn.exec_driver_sql(f"DROP INDEX IF EXISTS {indexes.STARTED.name}")
             for index in indexes.ALL if kind == "optimized" else ():
                 conn.exec_driver_sql(f"CREATE INDEX {index.definition(conn.dialect.name)}")
         opened.append(database)
@@ -130,8 +131,8 @@ def test_indexes_of_db_optimize_do_not_change_results(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plain, optimized = databases
-    for wanted, among, view, walked in SEARCHES:
-        monkeypatch.setattr(index_scans, "stride", lambda _, walked=walked: walked)
+    for wanted, among, view, size in SEARCHES:
+        monkeypatch.setattr(index_scans, "initial_size", lambda _, size=size: size)
         search = {
             "experiment_ids": among,
             "order_by": order_by,
@@ -157,11 +158,11 @@ def test_index_scan_ends_the_search_if_it_fills_the_page(
 ) -> None:
     """Proves that the other tests do not compare the plain search with itself."""
     asked = []
-    original = index_scans.farther
+    original = index_scans.next_size
     monkeypatch.setattr(
         index_scans,
-        "farther",
-        lambda search, walked, found: asked.append(found) or original(search, walked, found),
+        "next_size",
+        lambda search, size, found: asked.append(found) or original(search, size, found),
     )
     _, optimized = databases
     with optimized.read() as conn:
@@ -173,11 +174,11 @@ def test_index_scan_ends_the_search_if_it_fills_the_page(
 
 
 def test_index_scan_grows_only_while_it_is_likely_to_fill_the_page() -> None:
-    def farther(walked: int, found: int) -> int | None:
+    def next_size(size: int, found: int) -> int | None:
         search: Any = type("Search", (), {"limit": 101})
-        return index_scans.farther(search, walked, found)
+        return index_scans.next_size(search, size, found)
 
-    assert farther(1_200, 60) == 3_030
-    assert farther(1_200, 0) is None
-    assert farther(1_200, 3) is None
-    assert farther(3_030, 100) == 4_590
+    assert next_size(1_200, 60) == 3_030
+    assert next_size(1_200, 0) is None
+    assert next_size(1_200, 3) is None
+    assert next_size(3_030, 100) == 4_590

@@ -9,16 +9,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, text
 
-from tandem_metadata.batching import reader as reading
 from tandem_metadata.batching import run_cache
 from tandem_metadata.batching.reader import Reader
-from tandem_metadata.batching.run_cache import KeptRuns
+from tandem_metadata.batching.run_cache import SnapshotRunCache
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.database.database import Database
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.messages.runs import UpdateRun
 from tandem_metadata.store.tracking import load, log_entry, run_search, runs
-from tandem_metadata.store.tracking.run_search import Page
 from tandem_shared.wire import codec
 from tests.metadata.conftest import only_postgresql
 from tests.metadata.logging_client import new_run
@@ -26,46 +24,44 @@ from tests.metadata.logging_client import new_run
 _RUNS = 20
 
 
-def test_runs_are_found_by_the_snapshot_that_they_were_read_with() -> None:
-    kept = KeptRuns()
-    kept.put("1:1:", {"a": b"1", "b": b"2"})
-    kept.put("1:1:", {"c": b"3"})
-    assert kept.find("1:1:", ["c", "a"]) == [b"3", b"1"]
-    assert kept.find("1:1:", ["a", "d"]) is None
-    assert kept.find("1:2:", ["a"]) is None
-    assert kept.find(None, ["a"]) is None
-    kept.put("1:2:", {"a": b"4"})
-    assert kept.find("1:2:", ["a"]) == [b"4"]
-    assert kept.find("1:2:", ["b"]) is None
-    assert kept.find("1:1:", ["a"]) is None
+def test_cached_runs_are_found_by_the_snapshot_that_they_were_read_with() -> None:
+    cache = SnapshotRunCache()
+    cache.put("1:1:", {"a": b"1", "b": b"2"})
+    cache.put("1:1:", {"c": b"3"})
+    assert cache.find("1:1:", ["c", "a"]) == [b"3", b"1"]
+    assert cache.find("1:1:", ["a", "d"]) is None
+    assert cache.find("1:2:", ["a"]) is None
+    assert cache.find(None, ["a"]) is None
+    cache.put("1:2:", {"a": b"4"})
+    assert cache.find("1:2:", ["a"]) == [b"4"]
+    assert cache.find("1:2:", ["b"]) is None
+    assert cache.find("1:1:", ["a"]) is None
 
 
-def test_runs_of_an_unknown_snapshot_are_not_kept() -> None:
-    kept = KeptRuns()
-    kept.put(None, {"a": b"1"})
-    assert kept.find(None, ["a"]) is None
-    assert not kept.forget()
+def test_runs_of_an_unknown_snapshot_are_not_cached() -> None:
+    cache = SnapshotRunCache()
+    cache.put(None, {"a": b"1"})
+    assert cache.find(None, ["a"]) is None
 
 
-def test_runs_are_not_kept_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = KeptRuns()
-    kept.put("1:1:", {"a": b"1"})
-    assert kept.forget()
-    monkeypatch.setattr(run_cache, "SECONDS", -1.0)
-    kept.put("1:2:", {"a": b"1"})
-    assert kept.find("1:2:", ["a"]) is None
-    assert not kept.forget()
+def test_runs_are_not_cached_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = SnapshotRunCache()
+    cache.put("1:1:", {"a": b"1"})
+    assert cache.find("1:1:", ["a"]) == [b"1"]
+    monkeypatch.setattr(run_cache, "_SECONDS", -1.0)
+    cache.put("1:2:", {"a": b"1"})
+    assert cache.find("1:2:", ["a"]) is None
 
 
-def test_no_more_than_some_megabytes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_than_some_megabytes_are_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_cache, "_MAX_BYTES", 3)
-    kept = KeptRuns()
-    kept.put("1:1:", {"a": b"12"})
-    kept.put("1:1:", {"b": b"34"})
-    assert kept.find("1:1:", ["a"]) == [b"12"]
-    assert kept.find("1:1:", ["b"]) is None
-    kept.put("1:2:", {"c": b"1234"})
-    assert kept.find("1:2:", ["c"]) is None
+    cache = SnapshotRunCache()
+    cache.put("1:1:", {"a": b"12"})
+    cache.put("1:1:", {"b": b"34"})
+    assert cache.find("1:1:", ["a"]) == [b"12"]
+    assert cache.find("1:1:", ["b"]) is None
+    cache.put("1:2:", {"c": b"1234"})
+    assert cache.find("1:2:", ["c"]) is None
 
 
 @contextmanager
@@ -78,13 +74,10 @@ def _pages(database: Database) -> Iterator[tuple[Callable[[], list[bytes]], list
         if "array_agg" in statement:
             reads.append(statement)
 
-    async def find() -> Page:
-        with database.read() as conn:
-            return run_search.find_ids(conn, experiment_ids=["0"])
-
     async def ask() -> list[bytes]:
-        found, _ = await reader.page(find())
-        return found
+        with database.read() as conn:
+            page = run_search.find_ids(conn, experiment_ids=["0"])
+        return await reader.page(page)
 
     event.listen(database._engines[False], "before_cursor_execute", note)
     with asyncio.Runner() as runner:
@@ -95,11 +88,12 @@ def _pages(database: Database) -> Iterator[tuple[Callable[[], list[bytes]], list
 
 def _stored(database: Database) -> list[bytes]:
     with database.read() as conn:
-        found, _ = run_search.search(conn, experiment_ids=["0"])
-    return [codec.encode_json(run) for run in found]
+        ids = run_search.find_ids(conn, experiment_ids=["0"]).ids
+        found = load.get(conn, ids)
+    return [codec.encode_json(found[run_id]) for run_id in ids]
 
 
-def _is_kept(ask: Callable[[], list[bytes]], reads: list[str]) -> bool:
+def _is_cached(ask: Callable[[], list[bytes]], reads: list[str]) -> bool:
     """Whether a page comes without reading; what a busy machine took too long for is tried anew."""
     for _ in range(5):
         before = len(reads)
@@ -110,38 +104,14 @@ def _is_kept(ask: Callable[[], list[bytes]], reads: list[str]) -> bool:
 
 
 @only_postgresql
-def test_a_page_is_read_once_while_nothing_is_written(database: Database) -> None:
+def test_a_cached_page_is_read_once_while_nothing_is_written(database: Database) -> None:
     for _ in range(_RUNS):
         new_run(database)
     with _pages(database) as (ask, reads):
         assert ask() == _stored(database)
         assert reads
-        assert _is_kept(ask, reads)
+        assert _is_cached(ask, reads)
         assert ask() == _stored(database)
-
-
-@only_postgresql
-def test_an_idle_service_lets_go_of_what_it_kept(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for module in (run_cache, reading):
-        monkeypatch.setattr(module, "SECONDS", 0.05)
-    ids = [new_run(database) for _ in range(_RUNS)]
-
-    async def main() -> None:
-        reader = Reader(database, Threads(2, 10), 10)
-
-        async def find() -> Page:
-            return Page(ids, None)
-
-        for _ in range(2):  # the second time after all was forgotten
-            assert len((await reader.page(find()))[0]) == _RUNS
-            assert reader._kept._kept.runs
-            await asyncio.sleep(0.5)
-            assert not reader._kept._kept.runs
-        await asyncio.to_thread(reader.close)
-
-    asyncio.run(main())
 
 
 _WRITES: dict[str, Callable[[Connection, str], object]] = {
@@ -159,14 +129,16 @@ _WRITES: dict[str, Callable[[Connection, str], object]] = {
 
 @only_postgresql
 @pytest.mark.parametrize("write", _WRITES)
-def test_what_was_written_is_on_the_next_page(database: Database, write: str) -> None:
+def test_what_was_written_is_on_the_next_page_despite_the_cache(
+    database: Database, write: str
+) -> None:
     first, *_ = [new_run(database) for _ in range(_RUNS)]
     with database.write() as conn:
         runs.put_tags(conn, first, {"t": "old"})
         log_entry.log(conn, log_entry.metric(first, LoggedMetric("m", 1.0, 1)))
     with _pages(database) as (ask, reads):
         before = ask()
-        assert _is_kept(ask, reads)
+        assert _is_cached(ask, reads)
         with database.write() as conn:
             _WRITES[write](conn, first)
             # What is not committed yet is on no page, and pages read meanwhile are not kept longer.
@@ -177,7 +149,7 @@ def test_what_was_written_is_on_the_next_page(database: Database, write: str) ->
 
 
 @only_postgresql
-def test_pages_are_as_stored_whatever_transactions_do(database: Database) -> None:
+def test_cached_pages_are_as_stored_whatever_transactions_do(database: Database) -> None:
     choose = random.Random(7)
     ids = [new_run(database) for _ in range(_RUNS)]
     uncommitted: dict[str, Any] = {}
@@ -199,7 +171,7 @@ def test_pages_are_as_stored_whatever_transactions_do(database: Database) -> Non
 
 
 @only_postgresql
-def test_nothing_is_kept_of_a_replica(database: Database) -> None:
+def test_runs_of_a_replica_are_not_cached(database: Database) -> None:
     """Its snapshots do not say which transactions are under way on the primary."""
     ids = [new_run(database) for _ in range(_RUNS)]
     with database.write() as conn:
@@ -210,6 +182,6 @@ def test_nothing_is_kept_of_a_replica(database: Database) -> None:
     with database.read() as conn:
         conn.exec_driver_sql("SET search_path = public, pg_catalog")
         assert run_search.find_ids(conn, experiment_ids=["0"]).snapshot is None
-        assert [snapshot for _, snapshot in load.parts(conn, ids)] == [None]
+        assert [part.snapshot for part in load.parts(conn, ids)] == [None]
         conn.exec_driver_sql("RESET search_path")
         assert run_search.find_ids(conn, experiment_ids=["0"]).snapshot

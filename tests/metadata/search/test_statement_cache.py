@@ -13,7 +13,7 @@ from tandem_metadata.search.sql.order import order_runs
 
 
 def _search(text: str, order_by: tuple[str, ...] = (), **fields: Any) -> Search:
-    given: dict[str, Any] = {"experiment_ids": [1], "end": None, "limit": 11} | fields
+    given: dict[str, Any] = {"experiment_ids": [1], "end": None, "after": [], "limit": 11} | fields
     return Search(
         columns=(runs.c.run_uuid,),
         stages=("active",),
