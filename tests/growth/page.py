@@ -13,7 +13,7 @@ from tests.growth.rows import ROWS, Row
 
 _TEXTS = Path(__file__).parent
 _TITLES = {
-    AS_MADE: "with the indexes of MLflow's schema",
+    AS_MADE: "as Tandem makes a database",
     OPTIMIZED: "after `db optimize`",
 }
 _SIDES = [f"{SIZES[side].runs:,} runs" for side in (SMALL, LARGE)]

@@ -59,7 +59,7 @@ def test_a_percentile_is_a_value_that_was_measured(
 
 def test_the_page_says_what_holds() -> None:
     shown = page.render(FOUND)
-    assert "≥ 70% of its rate: **not met** with the indexes of MLflow's schema (67%); met " in shown
+    assert "≥ 70% of its rate: **not met** as Tandem makes a database (67%); met " in shown
     assert "| get-run | 1,500 | 1,000 | 67% | 50% to 90% | ≥ 70%: **not met** |" in shown
     assert "| get-run | 1,000 | 705 | 70% | 69% to 71% | ≥ 70%: met |" in shown
     assert "| 8.00 / 8.00 | 850 / 900 | 249 / 400 | < 250: met |" in shown
@@ -79,7 +79,7 @@ def test_a_row_that_failed_is_not_compared() -> None:
     small = _series(AS_MADE, SMALL, "history", [100], [1])
     shown = page.render(Found("postgresql", SETTINGS, series=[failed, small]))
     assert "## Rates" not in shown
-    assert "10 points, 100,000 runs, with the indexes of MLflow's schema: Wrong: 500" in shown
+    assert "10 points, 100,000 runs, as Tandem makes a database: Wrong: 500" in shown
 
 
 def test_kept_figures_are_the_same_when_read_again(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_another_database_learns_by_db_optimize(database: Database, settings: Se
         new = conn.execute(_NAMES).scalars().all()
         for name in new:
             conn.exec_driver_sql(f"DROP STATISTICS {name}")
-    assert len(new) == len(revisions.CORRELATIONS)
+    assert len(new) == len(revisions.EXTENDED_STATISTICS_DDL)
     _log(database)
     with database.write() as conn:
         conn.exec_driver_sql("ANALYZE params")

@@ -61,19 +61,46 @@ def _optimize(uri: str, *arguments: str) -> str:
     return done.stdout
 
 
-def test_it_adds_the_indexes_once_and_drops_them(database: Database, prepared_uri: str) -> None:
-    with database.read() as conn:
-        before = catalog.describe(conn)
-    assert _there(database) == [False, False]
+def test_optimize_adds_what_a_new_database_lacks_and_drops_all(
+    database: Database, prepared_uri: str
+) -> None:
+    assert _there(database) == [True, False]
     said = _optimize(prepared_uri)
-    assert [line.split()[0] for line in said.splitlines()] == [*["Adding", "Added"] * 2, "Gathered"]
+    assert f"{indexes.STARTED.name} is there already; nothing to do." in said
+    assert f"Added {indexes.BEST.name}" in said
     assert _there(database) == [True, True]
-    assert _optimize(prepared_uri).count("there already") == 2
     assert _optimize(prepared_uri, "--drop").count("Dropped") == 2
     assert _there(database) == [False, False]
     assert _optimize(prepared_uri, "--drop").count("is not there") == 2
+
+
+def test_optimize_adds_the_indexes_once_to_a_database_of_mlflow(backend_store_uri: str) -> None:
+    mlflow_tables.load(backend_store_uri)
+    database = Database(Settings(backend_store_uri=backend_store_uri))
+    with database.read() as conn:
+        before = catalog.describe(conn)
+    assert _there(database) == [False, False]
+    said = _optimize(backend_store_uri)
+    assert [line.split()[0] for line in said.splitlines()] == [*["Adding", "Added"] * 2, "Gathered"]
+    assert _there(database) == [True, True]
+    assert _optimize(backend_store_uri).count("there already") == 2
+    _optimize(backend_store_uri, "--drop")
     with database.read() as conn:
         assert catalog.describe(conn) == before
+    database.close()
+
+
+def test_a_new_database_has_the_index_as_optimize_makes_it(
+    database: Database, prepared_uri: str
+) -> None:
+    with database.read() as conn:
+        new = catalog.describe(conn)
+    _optimize(prepared_uri, "--drop")
+    _optimize(prepared_uri)
+    with database.write() as conn:
+        conn.exec_driver_sql(f"DROP INDEX {indexes.BEST.name}")
+    with database.read() as conn:
+        assert catalog.describe(conn) == new
 
 
 def test_an_unfinished_index_is_built_again(
@@ -164,6 +191,24 @@ def test_the_service_goes_on_meanwhile(database: Database, prepared_uri: str) ->
     assert [info.run_id for info in found] == written[::-1]
 
 
+def _upgrade(uri: str) -> None:
+    """Have MLflow's migrations bring the database to 3.17.2's last revision, one by one."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(mlflow.store.db_migrations.__file__).parent))
+    address = parse_url(uri).render_as_string(hide_password=False)
+    config.set_main_option("sqlalchemy.url", address)
+    for revision in SUPPORTED[1:]:
+        command.upgrade(config, revision)
+
+
+def test_mlflow_upgrades_a_new_database_and_keeps_its_index(
+    database: Database, prepared_uri: str
+) -> None:
+    _upgrade(prepared_uri)
+    assert database.revision() == SUPPORTED[-1]
+    assert _there(database) == [True, False]
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_mlflow_upgrades_a_database_with_them(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
@@ -176,13 +221,8 @@ def test_mlflow_upgrades_a_database_with_them(
         uri = server.uri(server.create())
     mlflow_tables.load(uri)
     _optimize(uri)
-    config = Config()
-    config.set_main_option("script_location", str(Path(mlflow.store.db_migrations.__file__).parent))
-    address = parse_url(uri).render_as_string(hide_password=False)
-    config.set_main_option("sqlalchemy.url", address)
     database = Database(Settings(backend_store_uri=uri))
-    for revision in SUPPORTED[1:]:
-        command.upgrade(config, revision)
+    _upgrade(uri)
     assert database.revision() == SUPPORTED[-1]
     assert _there(database) == [True, True]
     _optimize(uri)

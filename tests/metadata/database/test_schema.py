@@ -1,6 +1,6 @@
 """A database made by Tandem has MLflow's tables, to the last name and default, and its own.
 
-But one column is as wide as MLflow makes it later.
+But one column is as wide as MLflow makes it later, and there is an index more.
 """
 
 import psycopg
@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from tandem_metadata.database.database import Database
+from tandem_metadata.database.indexes import STARTED
 from tandem_metadata.database.pool import parse_url
 from tandem_metadata.settings import Settings
 from tests.metadata.conftest import ARTIFACT_ROOT
@@ -31,6 +32,13 @@ def widen(uri: str) -> None:
             connection.execute("ALTER TABLE experiment_tags ALTER COLUMN value TYPE text")
 
 
+def _add_index(uri: str) -> None:
+    engine = create_engine(parse_url(uri))
+    with engine.begin() as conn:
+        conn.exec_driver_sql(f"CREATE INDEX {STARTED.definition(conn.dialect.name)}")
+    engine.dispose()
+
+
 @pytest.mark.parametrize(
     ("backend_store_uri", "prepared_uri"),
     [("sqlite", "sqlite"), ("postgresql", "postgresql")],
@@ -41,6 +49,7 @@ def test_a_new_database_has_the_tables_of_mlflow_and_tandems_own(
 ) -> None:
     mlflow_tables.load(backend_store_uri)
     widen(backend_store_uri)
+    _add_index(backend_store_uri)
     expected = _describe(backend_store_uri)
     made, own = catalog.without(_describe(prepared_uri), OWN)
     assert own == OWN

@@ -1,8 +1,8 @@
 """What `db optimize` does: adds indexes beside MLflow's, or drops them, and has statistics kept.
 
 On PostgreSQL nobody waits for it: indexes are built and dropped concurrently, outside any
-transaction. On SQLite each is a transaction of its own, for which other writers wait. What was cut
-is taken up again by the next call.
+transaction. On SQLite each is a transaction of its own, for which other writers wait. The next call
+takes up what an earlier one left unfinished.
 """
 
 import contextlib
@@ -24,8 +24,8 @@ _LOCK: Final = 0x7461_6E64_656E  # next to that of the migration
 _SEARCHED: Final = ("runs", "latest_metrics", "params", "tags", "experiments")
 _SAMPLED: Final = 1_000  # entries that SQLite reads of an index for its statistics
 
-# Without parameters: a statement that has some keeps its snapshot until the next one, and an index
-# that is built concurrently waits for that.
+# No parameters: a statement with parameters keeps its snapshot until the next statement, and
+# CREATE INDEX CONCURRENTLY waits for that snapshot.
 _TRY_LOCK: Final = f"SELECT pg_try_advisory_xact_lock({_LOCK})"
 _SIZE: Final = text("SELECT pg_relation_size(to_regclass(:name))")
 
@@ -84,9 +84,9 @@ def _gather(conn: Connection) -> None:
         for table in _SEARCHED:
             conn.exec_driver_sql(f"ANALYZE {table}")
         return
-    for statement in revisions.CORRELATIONS:
+    for statement in revisions.EXTENDED_STATISTICS_DDL:
         conn.exec_driver_sql(statement)
-    # What is vacuumed can be read in an index alone.
+    # VACUUM sets the visibility map, which index-only scans need.
     conn.exec_driver_sql("VACUUM (ANALYZE) runs, latest_metrics")
     conn.exec_driver_sql(f"ANALYZE metrics, {', '.join(_SEARCHED)}")
 
@@ -112,7 +112,7 @@ def _since(began: float) -> str:
 
 @contextlib.contextmanager
 def _changing(database: Database) -> Iterator[Connection]:
-    """A connection whose statements change indexes: the databases want it in opposite ways."""
+    """A connection that may change indexes: in a transaction on SQLite, in none on PostgreSQL."""
     opened = database.write() if database.dialect == "sqlite" else database.read()
     try:
         with opened as conn:
@@ -128,10 +128,10 @@ def _changing(database: Database) -> Iterator[Connection]:
 
 @contextlib.contextmanager
 def _alone(database: Database) -> Iterator[None]:
-    """Let one process at a time do this on PostgreSQL, where half an index may be another's work.
+    """Let one process at a time do this on PostgreSQL: it would drop another's unfinished index.
 
-    The lock is tried, not waited for: an index that is built concurrently waits for statements that
-    began before it, and so for one that waits for the lock.
+    The lock is tried, not waited for: CREATE INDEX CONCURRENTLY waits for older statements, and so
+    would wait for a process that waits for the lock.
     """
     with database.read() as conn:
         revisions.check(revisions.current(conn), conn)

@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, exc, inspect, text
 
 from tandem_metadata.database import widening
+from tandem_metadata.database.indexes import STARTED
 from tandem_metadata.database.tables.deliveries import OWN
 from tandem_shared.clock import now_ms
 from tandem_shared.settings import SettingsError
@@ -93,21 +94,21 @@ OLDER: Final = frozenset(
 )
 """Revisions that MLflow has to upgrade first."""
 
-ROOM: Final = "ALTER TABLE latest_metrics SET (fillfactor = 50)"
-"""Makes PostgreSQL leave half of each page to what rows become when their metric is logged again.
+FILLFACTOR_DDL: Final = "ALTER TABLE latest_metrics SET (fillfactor = 50)"
+"""Leaves half of each page free for new versions of its rows, which each logged metric makes.
 
-A row that stays on its page costs no entries in the indexes (HOT): a batch is logged in two thirds
-of the time, and the table stays smaller. MLflow's migrations neither know of it nor undo it.
+A row version on the same page costs no index entries (HOT): a batch is logged in two thirds of the
+time, and the table stays smaller. MLflow's migrations ignore it.
 """
 
-CORRELATIONS: Final = tuple(
+EXTENDED_STATISTICS_DDL: Final = tuple(
     f"CREATE STATISTICS IF NOT EXISTS tandem_{table} (dependencies) ON key, value FROM {table}"
     for table in ("params", "tags")
 )
-"""Have PostgreSQL learn, whenever it analyzes such a table, that a value mostly tells its key.
+"""Extended statistics: the value mostly determines the key.
 
-By itself it takes the two for independent, expects a tenth of the runs that a filter finds where
-runs have ten params, and joins them one by one. Neither does MLflow know of these.
+Without them the planner assumes independence, underestimates the runs of a filter tenfold where
+runs have ten params, and picks nested loops. MLflow's migrations ignore them.
 """
 
 UPGRADE: Final = "`tandem-metadata db upgrade`"
@@ -165,8 +166,8 @@ def has_default(conn: Connection) -> bool:
     return found.first() is not None
 
 
-def lack(conn: Connection) -> str | None:
-    """What keeps the service from using the database, as a sentence about it; None if nothing does.
+def why_unusable(conn: Connection) -> str | None:
+    """Why the service cannot use the database, as a sentence about it; None if it can.
 
     The sentence names the revision that was found, and holds neither an address nor a password.
     """
@@ -224,15 +225,20 @@ def add_default(conn: Connection, artifact_root: str) -> None:
 
 
 def create_or_check(conn: Connection) -> bool:
-    """Create the tables of an empty database (then True), or raise as `check` does."""
+    """Create the tables of an empty database (then True), or raise as `check` does.
+
+    Only a new database gets the index `STARTED`, which is built at once on empty tables. Others may
+    be large: `db optimize` adds it to them.
+    """
     if conn.dialect.name == "postgresql":
         # Several processes may start on one empty database: the others wait for the first's commit.
         conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     revision = current(conn)
     if revision is None and is_empty(conn):
         _create(conn)
+        conn.exec_driver_sql(f"CREATE INDEX {STARTED.definition(conn.dialect.name)}")
         if conn.dialect.name == "postgresql":
-            for statement in (ROOM, *CORRELATIONS):
+            for statement in (FILLFACTOR_DDL, *EXTENDED_STATISTICS_DDL):
                 conn.exec_driver_sql(statement)
         return True
     check(revision, conn)

@@ -109,7 +109,7 @@ def adopt(database: Database, artifact_root: str) -> None:
     database.check_access()
     try:
         with database.read(quiet=True) as conn:
-            if lack := revisions.lack(conn):
+            if lack := revisions.why_unusable(conn):
                 raise Unavailable(f"The service waits for its database to be migrated. {lack}")
             is_complete = revisions.has_default(conn)
         if database.dialect == "sqlite":
