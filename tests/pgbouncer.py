@@ -4,10 +4,8 @@ import contextlib
 import os
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -15,10 +13,10 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 
 from tests import debian
+from tests.harness.processes import free_port, running
 from tests.postgresql import PostgreSQL
 
 _UNPRIVILEGED = "nobody"
-_START_SECONDS = 20
 _CONFIGURATION = """
 [databases]
 * = host=127.0.0.1 port={server_port} user=postgres
@@ -48,7 +46,7 @@ def serve(server: PostgreSQL, pool_size: int) -> Iterator[str]:
     program = debian.find("pgbouncer", package="pgbouncer")
     home = Path(tempfile.mkdtemp(prefix="tandem-pgbouncer-"))
     try:
-        port = _free_port()
+        port = free_port()
         address = urlsplit(server.uri("DATABASE"))
         configuration = home / "pgbouncer.ini"
         configuration.write_text(
@@ -64,17 +62,12 @@ def serve(server: PostgreSQL, pool_size: int) -> Iterator[str]:
         if os.geteuid() == 0:  # it refuses to run as root
             user = _UNPRIVILEGED
             shutil.chown(home, user)
-        process = subprocess.Popen(
-            [program, "-q", configuration], user=user, cwd="/", stderr=subprocess.DEVNULL
-        )
-        try:
-            _wait(process, port, home / "log")
+        output = home / "output"
+        command = [program, "-q", configuration]
+        with running(command, output, lambda: _accepts(port), cwd=Path("/"), user=user):
             yield urlunsplit(address._replace(netloc=f"postgres@127.0.0.1:{port}")).replace(
                 "DATABASE", "{name}"
             )
-        finally:
-            process.terminate()
-            process.wait(_START_SECONDS)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -86,20 +79,8 @@ def _version(program: str) -> tuple[int, ...]:
     return tuple(map(int, found.groups()))
 
 
-def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while True:
-        with contextlib.suppress(psycopg.OperationalError):
-            psycopg.connect(f"postgresql://postgres@127.0.0.1:{port}/postgres").close()
-            return
-        if process.poll() is not None or time.monotonic() > deadline:
-            said = log.read_text() if log.exists() else ""
-            raise RuntimeError(f"pgbouncer did not start: {said}")
-        time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+def _accepts(port: int) -> bool:
+    with contextlib.suppress(psycopg.OperationalError):
+        psycopg.connect(f"postgresql://postgres@127.0.0.1:{port}/postgres").close()
+        return True
+    return False

@@ -7,13 +7,14 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
+
+from tests.harness.processes import free_port
 
 _UNPRIVILEGED = "nobody"
 _CONFIGURATION = """
@@ -95,7 +96,7 @@ def serve(*, durable: bool = False) -> Iterator[PostgreSQL]:
         data = home / "data"
         options = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync")
         _run(binaries / "initdb", "-D", data, *options, user=user)
-        port = _free_port()
+        port = free_port()
         with (data / "postgresql.conf").open("a") as configuration:
             configuration.write(_CONFIGURATION.format(port=port))
             if durable:
@@ -147,10 +148,3 @@ def _run(command: Path, *arguments: str | Path, user: str | None) -> None:
         output.seek(0)
         if done.returncode:
             raise RuntimeError(f"{command.name} failed: {output.read()}")
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

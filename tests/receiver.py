@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from tests.harness.processes import eventually
+
 
 @dataclass(frozen=True)
 class Received:
@@ -63,16 +65,8 @@ class Receiver:
 
     def wait(self, path: str, count: int = 1, seconds: float = 30) -> list[Received]:
         """The requests to a path, once there are so many."""
-        eventually(lambda: len(self.at(path)) >= count, seconds)
+        eventually(lambda: len(self.at(path)) >= count, f"{count} requests to {path}", seconds)
         return self.at(path)
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until the condition holds; fail when it does not within the seconds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not come"
-        time.sleep(0.02)
 
 
 @contextlib.contextmanager

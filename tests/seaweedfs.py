@@ -2,12 +2,9 @@
 
 import json
 import shutil
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +13,11 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tests.harness.processes import free_ports, running
+
 ACCESS_KEY = "tandem-tests"
 SECRET_KEY = "tandem-tests-secret"
 REGION = "us-east-1"
-_START_SECONDS = 90
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def run(directory: Path) -> Iterator[S3Server]:
     config.write_text(json.dumps(_identities()))
     data = directory / "data"
     data.mkdir()
-    ports = dict(zip(_PORT_FLAGS, _free_ports(len(_PORT_FLAGS)), strict=True))
+    ports = dict(zip(_PORT_FLAGS, free_ports(len(_PORT_FLAGS)), strict=True))
     command = [
         _weed(),
         "-logtostderr=true",
@@ -91,17 +89,15 @@ def run(directory: Path) -> Iterator[S3Server]:
         f"-filer.localSocket={directory / 'filer.sock'}",
         *(f"-{flag}={port}" for flag, port in ports.items()),
     ]
-    log = directory / "weed.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=directory, stdout=output, stderr=output)
+    server = S3Server(f"http://127.0.0.1:{ports['s3.port']}")
     try:
-        server = S3Server(f"http://127.0.0.1:{ports['s3.port']}")
-        _wait(server, process, log)
-        yield server
+        # It is killed at the end: its data goes too, and a polite stop takes 10 seconds.
+        with (
+            closing(server.client()) as client,
+            running(command, directory / "weed.log", lambda: _is_ready(client)),
+        ):
+            yield server
     finally:
-        # Its data goes too, so there is nothing to wait for; a polite stop takes 10 seconds.
-        process.kill()
-        process.wait()
         shutil.rmtree(data, ignore_errors=True)
 
 
@@ -131,26 +127,12 @@ def _identities() -> dict[str, Any]:
     return {"identities": [{"name": "tests", "credentials": credentials, "actions": actions}]}
 
 
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
-def _wait(server: S3Server, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    with closing(server.client()) as client:
-        while True:
-            try:
-                client.create_bucket(Bucket="ready")
-                client.put_object(Bucket="ready", Key="probe", Body=b"probe")
-                client.delete_object(Bucket="ready", Key="probe")
-                client.delete_bucket(Bucket="ready")
-                return
-            except (BotoCoreError, ClientError) as error:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    tail = log.read_text(errors="replace")[-4000:]
-                    raise RuntimeError(f"SeaweedFS did not start: {error}\n{tail}") from error
-                time.sleep(0.3)
+def _is_ready(client: Any) -> bool:
+    try:
+        client.create_bucket(Bucket="ready")
+        client.put_object(Bucket="ready", Key="probe", Body=b"probe")
+        client.delete_object(Bucket="ready", Key="probe")
+        client.delete_bucket(Bucket="ready")
+    except (BotoCoreError, ClientError):
+        return False
+    return True

@@ -16,7 +16,7 @@ import urllib3
 from tests.benchmark import transfer, wrk
 from tests.benchmark.results import Figure
 from tests.benchmark.servers import Running
-from tests.system.services import environment
+from tests.harness.processes import environment
 
 SMALL = 10_000
 LARGE = 1 << 30

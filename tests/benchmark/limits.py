@@ -12,7 +12,7 @@ from tests.benchmark.databases import Maker
 from tests.benchmark.processes import Process, serve
 from tests.benchmark.results import Figure
 from tests.benchmark.servers import WORKERS
-from tests.system.services import free_port
+from tests.harness.processes import free_port
 
 NAME = "limits"
 _ROOT = Path(__file__).resolve().parents[2]

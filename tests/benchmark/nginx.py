@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests import debian
 from tests.benchmark.processes import Process, serve
-from tests.system.services import free_port
+from tests.harness.processes import free_port
 
 _CONFIGURATION = """
 daemon off;

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.system.services import environment
+from tests.harness.processes import environment
 
 START_SECONDS = 120
 _STOP_SECONDS = 20

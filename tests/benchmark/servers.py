@@ -14,7 +14,7 @@ from pathlib import Path
 from tandem_shared import MLFLOW_VERSION
 from tests.benchmark.databases import Database
 from tests.benchmark.processes import Process, serve
-from tests.system.services import environment, free_port
+from tests.harness.processes import environment, free_port
 
 WORKERS = 2
 FASTTRACKML = "fasttrackml==0.6.0"

@@ -1,10 +1,6 @@
 """The two ways to put both services behind a reverse proxy: one host name, or two."""
 
-import json
 import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -13,15 +9,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import mlflow
-import requests
 
+from tests.harness import traefik
+from tests.harness.processes import answers, free_port
 from tests.system import services
 from tests.system.services import Process
 
 _ARTIFACT_PATHS = ("/api/2.0/mlflow-artifacts", "/ajax-api/2.0/mlflow-artifacts")
 _METADATA_NAME = "tandem.localhost"
 _ARTIFACTS_NAME = "artifacts.localhost"
-_START_SECONDS = 30
 LIBRARIES = "libraries.localhost"
 """A host, of any port, that HTML artifacts may load from on two hosts; on one host there is none.
 """
@@ -55,7 +51,7 @@ def one_host(directory: Path, prefix: str = "", *arguments: str) -> Iterator[Lay
     arguments are for it.
     """
     below = ("--static-prefix", prefix) if prefix else ()
-    host = f"127.0.0.1:{services.free_port()}"
+    host = f"127.0.0.1:{free_port()}"
     with ExitStack() as running:
         artifacts = running.enter_context(
             services.artifacts_service(
@@ -79,7 +75,7 @@ def two_hosts(directory: Path) -> Iterator[Layout]:
 
     (One host shows the other way: there, metadata passes files on.)
     """
-    address = f"127.0.0.1:{services.free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     port = address.partition(":")[2]
     metadata_host, artifacts_host = f"{_METADATA_NAME}:{port}", f"{_ARTIFACTS_NAME}:{port}"
     allowed = ("--allowed-hosts", f"{_METADATA_NAME}:*,{_ARTIFACTS_NAME}:*,127.0.0.1:*")
@@ -150,27 +146,12 @@ def _traefik(directory: Path, address: str, at: str, rules: Mapping[str, str]) -
 
     It is ready when metadata answers where it is `at`: a host, and a path if there is one.
     """
-    configuration = directory / "routes.yaml"  # JSON is YAML too
-    configuration.write_text(json.dumps(_routes(rules)))
-    command = [
-        str(Path(sys.executable).parent / "traefik"),
-        f"--entrypoints.web.address={address}",
-        f"--providers.file.filename={configuration}",
-        "--providers.file.watch=false",
-        "--global.checknewversion=false",
-        "--global.sendanonymoususage=false",
-    ]
-    log = directory / "traefik.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=directory, env=services.environment(), stdout=output, stderr=output
-        )
-    try:
-        _wait(address, at, process, log)
+    traefik.write_routes(directory, _routes(rules))
+    host, slash, path = at.partition("/")
+    health = f"http://{address}{slash}{path}/health"
+    options = [f"--entrypoints.web.address={address}"]
+    with traefik.serve(directory, options, lambda: answers(health, headers={"Host": host})):
         yield
-    finally:
-        process.kill()
-        process.wait()
 
 
 def _routes(rules: Mapping[str, str]) -> dict[str, Any]:
@@ -180,21 +161,6 @@ def _routes(rules: Mapping[str, str]) -> dict[str, Any]:
         routers[name] = {"rule": rule, "service": name, "entryPoints": ["web"]}
         backends[name] = {"loadBalancer": {"servers": [{"url": url}]}}
     return {"http": {"routers": routers, "services": backends}}
-
-
-def _wait(address: str, at: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    host, slash, path = at.partition("/")
-    health = f"http://{address}{slash}{path}/health"
-    deadline = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            if requests.get(health, headers={"Host": host}, timeout=5).ok:
-                return
-        except requests.RequestException:
-            pass
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"Traefik did not start:\n{log.read_text()[-4000:]}")
-        time.sleep(0.05)
 
 
 @contextmanager

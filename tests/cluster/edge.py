@@ -4,13 +4,10 @@ As an ingress controller does, it sends requests straight to the ready pods, fol
 and keeps connections to them open. Its own settings are those that the chart's notes ask for.
 """
 
+import contextlib
 import http.client
-import json
 import ssl
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,9 +16,8 @@ from typing import Any
 
 from tests.cluster.certificates import Authority
 from tests.cluster.manifests import Route, Unsupported
-from tests.system import services
-
-_START_SECONDS = 30
+from tests.harness import traefik
+from tests.harness.processes import free_port
 
 Endpoints = Callable[[str, int], list[tuple[str, int]]]
 
@@ -54,7 +50,6 @@ def serve(
     directory.mkdir()
     authority = Authority.create(directory)
     certificate, key = authority.issue("edge", sorted(set(names)))
-    configuration = directory / "routes.yaml"  # JSON is YAML too
     lock = threading.Lock()
 
     def update() -> None:
@@ -62,34 +57,18 @@ def serve(
             described = _configuration(routes, endpoints)
             described["tls"] = {"certificates": [{"certFile": certificate, "keyFile": key}]}
             amend(described)
-            new = directory / "routes.new"
-            new.write_text(json.dumps(described))
-            new.replace(configuration)
+            traefik.write_routes(directory, described)
 
     update()
-    address = ("127.0.0.1", services.free_port())
-    command = [
-        str(Path(sys.executable).parent / "traefik"),
+    address = ("127.0.0.1", free_port())
+    options = [
         f"--entrypoints.websecure.address={address[0]}:{address[1]}",
         "--entrypoints.websecure.http.tls=true",
         f"--entrypoints.websecure.transport.respondingtimeouts.readtimeout={_longest(routes)}",
-        f"--providers.file.filename={configuration}",
-        "--providers.file.watch=true",
-        "--global.checknewversion=false",
-        "--global.sendanonymoususage=false",
     ]
-    log = directory / "traefik.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=directory, env=services.environment(), stdout=output, stderr=output
-        )
-    try:
-        _wait(address, routes[0], process, log)
-        hosts = frozenset(route.host for route in routes)
+    hosts = frozenset(route.host for route in routes)
+    with traefik.serve(directory, options, lambda: _is_there(address, routes[0]), watch=True):
         yield Edge(address, hosts, authority.certificate, update)
-    finally:
-        process.kill()
-        process.wait()
 
 
 def _configuration(routes: Sequence[Route], endpoints: Endpoints) -> dict[str, Any]:
@@ -130,23 +109,15 @@ def _longest(routes: Sequence[Route]) -> str:
     return "0s"
 
 
-def _wait(
-    address: tuple[str, int], route: Route, process: "subprocess.Popen[bytes]", log: Path
-) -> None:
-    """Until a route is there: its answer may be any but Traefik's own 404, which has no id."""
-    deadline = time.monotonic() + _START_SECONDS
+def _is_there(address: tuple[str, int], route: Route) -> bool:
+    """Whether a route is there: its answer may be any but Traefik's own 404, which has no id."""
     context = ssl._create_unverified_context()
-    while True:
-        connection = http.client.HTTPSConnection(*address, timeout=5, context=context)
+    with contextlib.closing(
+        http.client.HTTPSConnection(*address, timeout=5, context=context)
+    ) as connection:
         try:
             connection.request("HEAD", route.path, headers={"Host": route.host})
             answer = connection.getresponse()
-            if answer.status != http.client.NOT_FOUND or answer.getheader("X-Request-Id"):
-                return
         except (OSError, http.client.HTTPException):
-            pass
-        finally:
-            connection.close()
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"Traefik did not start:\n{log.read_text()[-4000:]}")
-        time.sleep(0.05)
+            return False
+        return answer.status != http.client.NOT_FOUND or bool(answer.getheader("X-Request-Id"))

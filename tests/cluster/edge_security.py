@@ -5,25 +5,19 @@ as it is, and Traefik itself refuses fields that it does not know.
 """
 
 import re
-import shlex
-import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from tests import debian
 from tests.cluster.manifests import Unsupported
+from tests.harness.processes import answers, free_port, running
 from tests.kubernetes.tools import Object
-from tests.system import services
 
 _PREFIX = "traefik.ingress.kubernetes.io/router."
 _KNOWN = {"middlewares", "tls.options"}
 _OWN = "traefik.io/v1alpha1"
-_START_SECONDS = 15
 
 Secrets = Mapping[str, Mapping[str, str]]
 
@@ -81,7 +75,7 @@ def token_checker(objects: Sequence[Object], secrets: Secrets, directory: Path) 
     (container,) = pod["containers"]
     contents = {"configMap": configuration["data"]}
     volumes = {each["name"]: each for each in pod["volumes"]}
-    port = services.free_port()
+    port = free_port()
     here: dict[str, Path] = {}
     for mount in container["volumeMounts"]:
         volume = volumes[mount["name"]]
@@ -99,16 +93,10 @@ def token_checker(objects: Sequence[Object], secrets: Secrets, directory: Path) 
         path.write_text(_moved(text, here))
     command = [_moved(part, here) for part in container["command"]]
     program = debian.find(command[0], package="nginx-light")
-    log = directory / "nginx.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen([program, *command[1:]], stdout=output, stderr=output)
-    try:
-        probe = container["readinessProbe"]["httpGet"]["path"]
-        _wait(f"http://127.0.0.1:{port}{probe}", process, shlex.join(command), log)
+    path = container["readinessProbe"]["httpGet"]["path"]
+    url = f"http://127.0.0.1:{port}{path}"
+    with running([program, *command[1:]], directory / "nginx.log", lambda: answers(url)):
         yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 def _asked(ingress: Object) -> tuple[tuple[str, str], ...]:
@@ -164,16 +152,3 @@ def _local(name: str) -> str:
 def _moved(text: str, folders: Mapping[str, Path]) -> str:
     paths = "|".join(map(re.escape, folders))
     return re.sub(rf"(?<!\S)({paths})(?=/)", lambda found: str(folders[found[1]]), text)
-
-
-def _wait(url: str, process: "subprocess.Popen[bytes]", command: str, log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            if requests.get(url, timeout=5).ok:
-                return
-        except requests.RequestException:
-            pass
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"{command} did not start:\n{log.read_text()[-4000:]}")
-        time.sleep(0.05)

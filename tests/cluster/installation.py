@@ -14,9 +14,9 @@ from tests.cluster import manifests, names
 from tests.cluster.cluster import Cluster, Image
 from tests.cluster.edge import Edge
 from tests.cluster.manifests import Manifests
+from tests.harness.processes import environment
 from tests.kubernetes import tools
 from tests.postgresql import PostgreSQL
-from tests.system import services
 
 METADATA, ARTIFACTS, MIGRATE = "tandem-metadata", "tandem-artifacts", "tandem-migrate"
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,7 +78,7 @@ def start_client(
         "DO_NOT_TRACK": "true",
         **variables,
     }
-    given = services.environment(**{name: each for name, each in settings.items() if each})
+    given = environment(**{name: each for name, each in settings.items() if each})
     return subprocess.Popen(
         [sys.executable, "-m", f"tests.cluster.{module}", *arguments],
         cwd=ROOT,

@@ -1,25 +1,18 @@
 """A real Prometheus that scrapes what the manifests tell a Prometheus to scrape."""
 
-import json
 import re
-import subprocess
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import requests
-
-from tests import debian
 from tests.cluster.kubelet import Pod
 from tests.cluster.manifests import Manifests, Monitor, Object
-from tests.system import services
+from tests.harness.processes import eventually
+from tests.harness.prometheus import Prometheus, running
 
-_PERIOD = "1s"
 _SNAKE = re.compile("([A-Z])")
-_START_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -90,91 +83,43 @@ def _targets(
             yield Target(f"{pod.address}:{number}", monitor.path, labels, monitor.relabelings)
 
 
-@dataclass(frozen=True)
-class Prometheus:
-    """A running Prometheus."""
-
-    url: str
-
-    def query(self, expression: str) -> dict[str, list[dict[str, str]]]:
-        """The labels of a query's series now, by pod."""
-        found: dict[str, list[dict[str, str]]] = {}
-        for each in self._get("query", query=expression)["result"]:
-            found.setdefault(each["metric"].get("pod", ""), []).append(each["metric"])
-        return found
-
-    def rules(self) -> list[dict[str, Any]]:
-        """All rules as Prometheus sees them, with their health and state."""
-        return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
-
-    def _get(self, path: str, **parameters: str) -> Any:
-        answer = requests.get(f"{self.url}/api/v1/{path}", parameters, timeout=30)
-        answer.raise_for_status()
-        return answer.json()["data"]
-
-
 @contextmanager
 def serve(
     directory: Path, targets: Sequence[Target], rules: Iterable[Object] = ()
 ) -> Iterator[Prometheus]:
     """Prometheus with these targets, and the rules of PrometheusRules; it has scraped them once.
 
-    Scrapes and evaluations are a second apart, whatever intervals are asked for.
+    Rules are evaluated every second, whatever intervals are asked for.
     """
-    binary = debian.find("prometheus", package="prometheus")
     directory.mkdir()
-    groups = [{**group, "interval": _PERIOD} for each in rules for group in each.get("groups", ())]
-    (directory / "rules.yaml").write_text(json.dumps({"groups": groups}))
-    (directory / "prometheus.yaml").write_text(json.dumps(_configuration(targets)))
-    port = services.free_port()
-    command = [
-        binary,
-        f"--config.file={directory / 'prometheus.yaml'}",
-        f"--storage.tsdb.path={directory / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--storage.tsdb.retention.time=1h",
+    groups = [{**group, "interval": "1s"} for each in rules for group in each.get("groups", ())]
+    with running(directory, _scrape_configs(targets), groups) as server:
+        eventually(lambda: len(server.query("up")) == len(targets), "all targets were scraped")
+        yield server
+
+
+def by_pod(series: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, str]]]:
+    """The labels of a query's series, by pod."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for each in series:
+        found.setdefault(each["metric"].get("pod", ""), []).append(each["metric"])
+    return found
+
+
+def _scrape_configs(targets: Sequence[Target]) -> list[dict[str, Any]]:
+    return [
+        {
+            "job_name": f"target-{number}",  # the label says another
+            "static_configs": [
+                {
+                    "targets": [target.address],
+                    "labels": {**target.labels, "__metrics_path__": target.path},
+                }
+            ],
+            "relabel_configs": [
+                {_SNAKE.sub(r"_\1", name).lower(): value for name, value in each.items()}
+                for each in target.relabelings
+            ],
+        }
+        for number, target in enumerate(targets)
     ]
-    log = directory / "prometheus.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=directory, stdout=output, stderr=output)
-    try:
-        prometheus = Prometheus(f"http://127.0.0.1:{port}")
-        deadline = time.monotonic() + _START_SECONDS
-        while not _has_scraped(prometheus, len(targets)):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"Prometheus did not scrape:\n{log.read_text()[-4000:]}")
-            time.sleep(0.2)
-        yield prometheus
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _has_scraped(prometheus: Prometheus, targets: int) -> bool:
-    try:
-        return sum(map(len, prometheus.query("up").values())) == targets
-    except requests.RequestException:
-        return False
-
-
-def _configuration(targets: Sequence[Target]) -> dict[str, Any]:
-    return {
-        "global": {"scrape_interval": _PERIOD, "scrape_timeout": _PERIOD},
-        "rule_files": ["rules.yaml"],
-        "scrape_configs": [
-            {
-                "job_name": f"target-{number}",  # the label says another
-                "static_configs": [
-                    {
-                        "targets": [target.address],
-                        "labels": {**target.labels, "__metrics_path__": target.path},
-                    }
-                ],
-                "relabel_configs": [
-                    {_SNAKE.sub(r"_\1", name).lower(): value for name, value in each.items()}
-                    for each in target.relabelings
-                ],
-            }
-            for number, target in enumerate(targets)
-        ],
-    }

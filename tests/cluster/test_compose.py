@@ -22,10 +22,10 @@ import requests
 
 from tests import debian
 from tests.browser.layouts import ui_folder
+from tests.harness.processes import environment, eventually, free_port
 from tests.kubernetes import compose
 from tests.kubernetes.tools import ROOT
 from tests.postgresql import PostgreSQL
-from tests.system import services
 
 BIN = Path(sys.executable).parent
 HEALTHY_SECONDS = 90
@@ -67,7 +67,7 @@ class Project:
         while True:
             done = subprocess.run(
                 [program, *check[2:]],
-                env=services.environment(),
+                env=environment(),
                 capture_output=True,
                 text=True,
             )
@@ -144,7 +144,7 @@ def running(project: Project) -> Iterator[Project]:
             project.start(name)
         project.wait_healthy("traefik")
         # It answers its health check some milliseconds before it knows its routes.
-        services.eventually(lambda: requests.get(f"http://{project.host}/health", timeout=5).ok)
+        eventually(lambda: requests.get(f"http://{project.host}/health", timeout=5).ok)
         yield project
         ours = [name for name, each in project.services.items() if "build" in each]
         for name in ours:
@@ -163,7 +163,7 @@ def project(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Project]:
     """All of it, under one host name or two; both lead to the same port of this machine."""
-    port = services.free_port()
+    port = free_port()
     host, artifacts_host = (f"{name}:{port}" for name in LAYOUTS[request.param])
     variables = {"TANDEM_LAYOUT": request.param, "TANDEM_HOST": host}
     with ExitStack() as stack:

@@ -20,9 +20,9 @@ from tests.cluster.installation import (
     render,
 )
 from tests.cluster.kubelet import Pod
+from tests.harness.processes import eventually
 from tests.kubernetes.tools import NAMESPACE
 from tests.postgresql import PostgreSQL
-from tests.system.services import eventually
 
 
 def test_pods_wait_for_a_late_migration(postgresql: PostgreSQL, tmp_path: Path) -> None:
@@ -95,7 +95,9 @@ def test_every_probe_is_answered(installation: Installation) -> None:
     for name in (METADATA, ARTIFACTS):
         for pod in installation.cluster.pods_of(name):
             assert pod.answers.keys() == {"startup", "readiness", "liveness"}
-            eventually(lambda pod=pod: all(each.passed for each in pod.answers.values()), 15)
+            eventually(
+                lambda pod=pod: all(each.passed for each in pod.answers.values()), seconds=15
+            )
             assert pod.answers["liveness"].failed == 0
     assert installation.cluster.faults() == []
 
@@ -112,8 +114,9 @@ def test_every_port_is_scraped(installation: Installation, source: str, tmp_path
     assert rules
     with prometheus.serve(tmp_path / "prometheus", targets, rules) as running:
         names = {pod.name for pod in pods}
-        assert running.query("up == 1").keys() == names
-        for pod, (build,) in running.query('tandem_build_info{version!=""}').items():
+        assert prometheus.by_pod(running.query("up == 1")).keys() == names
+        built = prometheus.by_pod(running.query('tandem_build_info{version!=""}'))
+        for pod, (build,) in built.items():
             assert pod.startswith(build["service"])  # the metric's own label
             assert build["namespace"] == NAMESPACE
             names.remove(pod)

@@ -16,8 +16,8 @@ import requests
 from tests.cluster.installation import ARTIFACTS, METADATA, Installation, answer_of
 from tests.cluster.kubelet import Pod
 from tests.cluster.transfer import MIB
+from tests.harness.processes import eventually
 from tests.seaweedfs import S3Server
-from tests.system.services import eventually
 
 LARGE = (2048, 30)
 """MiB of a large transfer, and MiB a second at the most: it lasts for more than a minute."""

@@ -16,7 +16,7 @@ from tests.cluster import edge, manifests
 from tests.cluster.cluster import Cluster, Image
 from tests.cluster.kubelet import Pod
 from tests.cluster.manifests import Route, Unsupported
-from tests.system.services import eventually
+from tests.harness.processes import eventually
 
 OBJECTS = """
 kind: Deployment

@@ -10,7 +10,8 @@ import requests
 
 from tests.faults import connections, memory
 from tests.faults.scale import LONG, scaled
-from tests.system.services import Process, Stack, eventually, stack
+from tests.harness.processes import eventually
+from tests.system.services import Process, Stack, stack
 
 _BLOCK = b"HTTP/1.1 200 OK\r\n".ljust(64 * 1024, b"x")
 """Services read and send in multiples of its length: each piece begins so."""

@@ -11,7 +11,8 @@ import requests
 
 from tests.faults import connections
 from tests.faults.scale import scaled
-from tests.system.services import Process, artifacts_service, eventually
+from tests.harness.processes import eventually
+from tests.system.services import Process, artifacts_service
 
 _LIMIT = 256
 

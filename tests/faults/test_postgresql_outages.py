@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from tests.faults.scale import LONG, scaled
+from tests.harness.processes import eventually
 from tests.postgresql import PostgreSQL, serve
 from tests.system import services
 from tests.system.hammer import Hammer, stored_steps
@@ -52,14 +53,14 @@ def test_postgresql_that_crashes_under_load_loses_nothing_acknowledged(
     hammer = Hammer(service.url, run_id, clients=8, through_outages=True)
     for _ in range(scaled(1, 5)):
         before = hammer.count()
-        services.eventually(lambda before=before: hammer.count() > before + 200)
+        eventually(lambda before=before: hammer.count() > before + 200)
         own_postgresql.crash()
-        services.eventually(lambda: _status(service, "/ready") == 503)
+        eventually(lambda: _status(service, "/ready") == 503)
         assert _status(service, "/health") == 200
         own_postgresql.start()
-        services.eventually(lambda: _status(service, "/ready") == 200)
+        eventually(lambda: _status(service, "/ready") == 200)
     after = hammer.count()
-    services.eventually(lambda: hammer.count() > after + 200)
+    eventually(lambda: hammer.count() > after + 200)
     hammer.stop()
     assert hammer.refusals <= {503}
     for key, steps in hammer.acknowledged.items():
@@ -108,15 +109,15 @@ def test_postgresql_that_stands_still_is_a_503_and_health_goes_on(
     hammer = Hammer(service.url, run_id, clients=8, through_outages=True)
     for _ in range(scaled(1, 5)):
         before = hammer.count()
-        services.eventually(lambda before=before: hammer.count() > before + 100)
+        eventually(lambda before=before: hammer.count() > before + 100)
         with own_postgresql.frozen():
-            services.eventually(lambda: _status(service, "/ready") == 503)
+            eventually(lambda: _status(service, "/ready") == 503)
             for _ in range(10):
                 assert _status(service, "/health") == 200
                 time.sleep(scaled(50, 500) / 1000)
-        services.eventually(lambda: _status(service, "/ready") == 200)
+        eventually(lambda: _status(service, "/ready") == 200)
     after = hammer.count()
-    services.eventually(lambda: hammer.count() > after + 100)
+    eventually(lambda: hammer.count() > after + 100)
     hammer.stop()
     assert hammer.refusals <= {503}
     for key, steps in hammer.acknowledged.items():

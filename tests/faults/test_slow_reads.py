@@ -13,7 +13,8 @@ from tandem_metadata.database.tables.tracking import experiment_tags, experiment
 from tandem_metadata.settings import Settings
 from tests.faults import connections
 from tests.faults.scale import LONG, scaled
-from tests.system.services import Process, eventually, metadata_service
+from tests.harness.processes import eventually
+from tests.system.services import Process, metadata_service
 
 _ROOT = "mlflow-artifacts://127.0.0.1:1/"
 _RUNS = 200
@@ -80,7 +81,7 @@ def test_a_search_is_stopped_at_the_time_limit_or_when_its_client_hangs_up(
         for connection in held:
             connection.close()
         assert _search(process, "experiments/search", 0).ok
-        eventually(lambda: _connections_in_use(process) == 0, 10)
+        eventually(lambda: _connections_in_use(process) == 0, seconds=10)
         assert time.monotonic() - began < 10
 
 

@@ -14,7 +14,8 @@ import requests
 from tests.faults.connections import answer, request
 from tests.faults.memory import peak, resident
 from tests.faults.scale import LONG, scaled
-from tests.system.services import Process, artifacts_service, eventually
+from tests.harness.processes import eventually
+from tests.system.services import Process, artifacts_service
 
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 MIB = 1024 * 1024
@@ -76,7 +77,7 @@ def test_stalled_uploads_take_little_memory_and_leave_nothing(service: Process) 
         assert peak(service) - before < (64 + 80) * MIB
         first = connections_of(connections)[0].recv(12)
         assert first == b"HTTP/1.1 408"
-        eventually(lambda: in_flight(service) == 0, 60)
+        eventually(lambda: in_flight(service) == 0, seconds=60)
     assert requests.get(f"{service.url}{ARTIFACTS}?path=stalled", timeout=20).json() == {}
     assert is_quiet(service)
 
@@ -91,10 +92,10 @@ def test_readers_that_take_nothing_in_are_cut(service: Process) -> None:
             reader = connections.enter_context(request(service, target, receive_bytes=4096))
             assert reader.recv(12) == b"HTTP/1.1 200"
         assert peak(service) - before < PLACES * 2 * MIB
-        eventually(lambda: statuses(service) == [499] * PLACES, 30)
+        eventually(lambda: statuses(service) == [499] * PLACES, seconds=30)
         assert in_flight(service) == 0
         if LONG:  # what is still unsent goes too, while the clients hold on
-            eventually(lambda: len(list(descriptors.iterdir())) <= open_before + 1, 40)
+            eventually(lambda: len(list(descriptors.iterdir())) <= open_before + 1, seconds=40)
     assert is_quiet(service)
 
 

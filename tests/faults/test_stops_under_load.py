@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.faults.scale import scaled
+from tests.harness.processes import eventually
 from tests.system import services
 
 FILES = "/api/2.0/mlflow-artifacts/artifacts"
@@ -54,7 +55,7 @@ def test_stop_under_load_leaves_no_request_done_and_unanswered(
     for _ in range(scaled(4, 40)):
         with services.artifacts_service(tmp_path, str(files), *options) as service:
             clients = [_Client(number, service.url) for number in range(CLIENTS)]
-            services.eventually(lambda clients=clients: sum(len(c.answered) for c in clients) > 300)
+            eventually(lambda clients=clients: sum(len(c.answered) for c in clients) > 300)
             assert service.stop() == 0
             for client in clients:
                 client.thread.join(60)

@@ -15,6 +15,7 @@ import requests
 
 from tests.faults.gate import Gate
 from tests.faults.scale import scaled
+from tests.harness.processes import eventually
 from tests.seaweedfs import S3Server
 from tests.system import services
 from tests.system.services import Process
@@ -108,13 +109,13 @@ def test_store_that_is_gone_under_load_is_a_503_and_comes_back(scene: Scene) -> 
         try:
             for _ in range(scaled(1, 5)):
                 count = len(stored)
-                services.eventually(lambda count=count: len(stored) > count + 2)
+                eventually(lambda count=count: len(stored) > count + 2)
                 with scene.gate.gone():
-                    services.eventually(lambda: 503 in statuses)
+                    eventually(lambda: 503 in statuses)
                     assert scene.health() == 200
                 statuses.discard(503)
                 count = len(stored)
-                services.eventually(lambda count=count: len(stored) > count + 2)
+                eventually(lambda count=count: len(stored) > count + 2)
         finally:
             stopping.set()
         for each in running:

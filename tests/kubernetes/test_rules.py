@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.harness.prometheus import promtool
 from tests.kubernetes import chart, schemas
-from tests.kubernetes.prometheus import promtool
 from tests.kubernetes.promql import Selector, read
 from tests.kubernetes.tools import CHART, ROOT
 

@@ -17,15 +17,17 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.kubernetes import chart, dashboard, prometheus, schemas, traffic
+from tests.harness import prometheus
+from tests.harness.processes import eventually
+from tests.harness.prometheus import Prometheus
+from tests.kubernetes import chart, dashboard, schemas, traffic
 from tests.kubernetes.monitors import Pod, scrape_by_annotations, scrape_of
-from tests.kubernetes.prometheus import Prometheus
 from tests.kubernetes.promql import Matcher, Selector, alternatives, read
 from tests.kubernetes.tools import CHART, NAMESPACE, Object
 from tests.kubernetes.traffic import Exposition, exposition
 from tests.receiver import Receiver, receiving
 from tests.system import services
-from tests.system.services import Stack, eventually
+from tests.system.services import Stack
 
 EXAMPLES = CHART / "examples"
 VARIABLES = {"namespace": NAMESPACE, "service": ".*", "pod": ".*", "__rate_interval": "1m"}
@@ -68,9 +70,9 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
                 variables=traffic.VARIABLES,
             )  # fmt: skip
             stacks.append(running.enter_context(stack))
-        rules = {"groups": _rules()["spec"]["groups"]}
+        groups = _rules()["spec"]["groups"]
         server = running.enter_context(
-            prometheus.running(directory, scrape_configs(*stacks), rules)
+            prometheus.running(directory, scrape_configs(*stacks), groups)
         )
         eventually(lambda: [each["health"] for each in server.targets()] == ["up"] * _TARGETS)
         _send_twice(stacks, receiver, server)

@@ -11,8 +11,9 @@ from typing import Any
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.harness.processes import eventually
 from tests.receiver import Receiver
-from tests.system.services import Process, Stack, eventually
+from tests.system.services import Process, Stack
 
 VARIABLES = {
     "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",

@@ -20,8 +20,9 @@ from tandem_metadata.webhooks.backoff import Backoff
 from tandem_metadata.webhooks.delivery import Delivery
 from tandem_metadata.webhooks.sender import Sender
 from tandem_shared.settings import replace
+from tests.harness.processes import eventually
 from tests.metadata.deliveries import KEY, record, subscribe, waiting
-from tests.receiver import Receiver, eventually, receiving
+from tests.receiver import Receiver, receiving
 
 QUICK = Backoff(first=0.01, longest=0.02, longest_asked=0.5)
 

@@ -4,24 +4,21 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import requests
+from tests.harness import processes
+from tests.harness.processes import answers, environment, free_port, wait_ready
 
-START_SECONDS = 60
 STOP_SECONDS = 40
 
 _BIN = Path(sys.executable).parent
 _LISTENS = re.compile(r"listens on (http://\S+)")
-_FOREIGN = ("MLFLOW_", "TANDEM_", "AWS_", "PROMETHEUS_", "_MLFLOW_")
 
 
 @dataclass
@@ -64,16 +61,6 @@ class Stack:
     def artifacts_host(self) -> str:
         """`host:port` of the artifacts service."""
         return self.artifacts.url.removeprefix("http://")
-
-
-def environment(**variables: str) -> dict[str, str]:
-    """This process's environment without what would configure a server or client under test."""
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(_FOREIGN) and not name.lower().endswith("_proxy")
-    }
-    return {**inherited, **variables}
 
 
 @contextmanager
@@ -142,49 +129,38 @@ def mlflow_server(
     directory: Path,
     destination: str | None = None,
     variables: Mapping[str, str] | None = None,
+    *,
+    database: str | None = None,
+    artifact_root: str | None = None,
 ) -> Iterator[Process]:
-    """MLflow's own server over a fresh SQLite database, serving artifacts too.
+    """MLflow's own server, serving artifacts too.
 
-    Without a destination they are in `directory/artifacts`. It gets the address of its own artifact
-    proxy as the default artifact root, as Tandem's metadata service gets that of the artifacts
-    service.
+    Without a database it is a fresh one on SQLite; without a destination artifacts are in
+    `directory/artifacts`. Without an artifact root it gets the address of its own artifact proxy,
+    as Tandem's metadata service gets that of the artifacts service.
     """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     options = {
-        "--backend-store-uri": f"sqlite:///{directory / 'mlflow.db'}",
-        "--default-artifact-root": f"mlflow-artifacts://127.0.0.1:{port}/",
+        "--backend-store-uri": database or f"sqlite:///{directory / 'mlflow.db'}",
+        "--default-artifact-root": artifact_root or f"mlflow-artifacts://127.0.0.1:{port}/",
         "--artifacts-destination": destination or str(directory / "artifacts"),
         "--host": "127.0.0.1",
         "--port": str(port),
         "--workers": "1",
     }
-    command = ["mlflow", "server", *(part for pair in options.items() for part in pair)]
+    command = [_BIN / "mlflow", "server", *(part for pair in options.items() for part in pair)]
     # Jobs are background processes of features that no test asks about.
     chosen = environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", **(variables or {}))
-    server = _start(directory, command, chosen)
-    server.url = url
-    try:
-        _wait(server, lambda: _answers(f"{url}/health"))
-        yield server
-    finally:
-        server.kill()
+    log = directory / "mlflow.log"
+    with processes.running(command, log, lambda: answers(f"{url}/health"), env=chosen) as process:
+        yield Process("mlflow", url, log, process)
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until the condition holds; fail when it does not within the seconds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not come"
-        time.sleep(0.05)
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+def mlflow_upgrade(database: str) -> None:
+    """Bring a database's tables to the form of MLflow's release, by its own command."""
+    command = [_BIN / "mlflow", "db", "upgrade", database]
+    subprocess.run(command, check=True, env=environment(), capture_output=True)
 
 
 @contextmanager
@@ -197,51 +173,28 @@ def service(
     """A command that serves, once it answers 200 at `started`; it must stop with status 0."""
     server = _start(directory, [*command, "--port", "0"], environment(**(variables or {})))
     try:
-        _wait(server, lambda: _found_url(server) and _answers(server.url + started))
+        wait_ready(server.process, server.log, lambda: _is_up(server, started))
         yield server
         if server.process.poll() is None:
             status = server.stop()
             assert status == 0, f"{server.name} ended with {status}:\n{_tail(server)}"
     finally:
-        if server.process.poll() is None:
-            server.kill()
+        processes.kill(server.process)
 
 
 def _start(directory: Path, command: Sequence[str], variables: Mapping[str, str]) -> Process:
     name = Path(command[0]).name
     number = len(list(directory.glob(f"{name}-*.log")))
     log = directory / f"{name}-{number}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [_BIN / command[0], *command[1:]],
-            cwd=directory,
-            env=dict(variables),
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+    process = processes.start([_BIN / command[0], *command[1:]], log, env=variables)
     return Process(name, "", log, process)
 
 
-def _wait(server: Process, ready: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not ready():
-        if server.process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"{server.name} did not start:\n{_tail(server)}")
-        time.sleep(0.05)
-
-
-def _found_url(server: Process) -> bool:
-    if match := _LISTENS.search(server.log.read_text(errors="replace")):
-        server.url = match[1]
-    return bool(server.url)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=5).status_code == requests.codes.ok
-    except requests.RequestException:
-        return False
+def _is_up(server: Process, path: str) -> bool:
+    if not server.url:
+        match = _LISTENS.search(server.log.read_text(errors="replace"))
+        server.url = match[1] if match else ""
+    return bool(server.url) and answers(server.url + path)
 
 
 def _tail(server: Process) -> str:

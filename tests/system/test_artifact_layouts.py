@@ -11,6 +11,7 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
+from tests.harness.processes import free_port
 from tests.seaweedfs import S3Server
 from tests.system import services
 from tests.system.joining_proxy import join
@@ -34,7 +35,7 @@ def _layout(
     def admit(headers: Any) -> bool:
         return all(headers.get(name) == value for name, value in admitted.items())
 
-    port = services.free_port()
+    port = free_port()
     artifacts = running.enter_context(
         services.artifacts_service(directory, str(directory / "artifacts"))
     )

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from tests.harness.processes import eventually
 from tests.system import services
 from tests.system.services import Process, Stack
 
@@ -290,7 +291,7 @@ def test_a_body_shorter_than_announced_leaves_nothing(stack: Stack) -> None:
     with socket.create_connection((host, port), timeout=30) as connection:
         head = f"PUT {FILES}/{name} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000000\r\n\r\n"
         connection.sendall(head.encode() + b"x" * 500_000)
-    services.eventually(lambda: _logged(stack.artifacts, name))
+    eventually(lambda: _logged(stack.artifacts, name))
     assert requests.get(f"{stack.artifacts.url}{FILES}/{name}").status_code == 404
     assert name not in _names(stack)
 

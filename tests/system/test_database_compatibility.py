@@ -1,9 +1,7 @@
 """One database, used by Tandem and by MLflow's own server, in turn and at once."""
 
 import contextlib
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ from tests.postgresql import PostgreSQL
 from tests.system import registry_content, services
 
 ARTIFACT_ROOT = "mlflow-artifacts://127.0.0.1:5500/"
-_BIN = Path(sys.executable).parent
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -42,39 +39,8 @@ def _tandem(directory: Path, address: str) -> Iterator[str]:
 @contextlib.contextmanager
 def _mlflow(directory: Path, address: str) -> Iterator[str]:
     """MLflow's own server over the given database, which it makes if it is empty."""
-    port = services.free_port()
-    options = {
-        "--backend-store-uri": address,
-        "--default-artifact-root": ARTIFACT_ROOT,
-        "--port": str(port),
-        "--workers": "1",
-    }
-    log = directory / "mlflow-server.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [_BIN / "mlflow", "server", *(part for pair in options.items() for part in pair)],
-            cwd=directory,
-            env=services.environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"),
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    server = services.Process("mlflow", f"http://127.0.0.1:{port}", log, process)
-    try:
-        _wait(server)
+    with services.mlflow_server(directory, database=address, artifact_root=ARTIFACT_ROOT) as server:
         yield server.url
-    finally:
-        server.kill()
-
-
-def _wait(server: services.Process) -> None:
-    deadline = time.monotonic() + services.START_SECONDS
-    while time.monotonic() < deadline and server.process.poll() is None:
-        with contextlib.suppress(requests.ConnectionError):
-            if requests.get(f"{server.url}/health", timeout=5).ok:
-                return
-        time.sleep(0.1)
-    raise RuntimeError(f"mlflow server did not start:\n{server.log.read_text()[-4000:]}")
 
 
 def test_mlflow_upgrades_and_reads_what_tandem_made_and_both_go_on(
@@ -84,7 +50,7 @@ def test_mlflow_upgrades_and_reads_what_tandem_made_and_both_go_on(
         _fill(tandem, "before")
         made = _read(tandem)
     _expect_everything(made)
-    _upgrade(address)
+    services.mlflow_upgrade(address)
     with _mlflow(tmp_path, address) as mlflow, _tandem(tmp_path, address) as tandem:
         assert _read(mlflow) == made
         _take_turns(mlflow, tandem)
@@ -100,15 +66,6 @@ def test_tandem_reads_and_writes_what_mlflow_made_and_both_go_on(
         with _tandem(tmp_path, address) as tandem:
             assert _read(tandem) == made
             _take_turns(mlflow, tandem)
-
-
-def _upgrade(address: str) -> None:
-    subprocess.run(
-        [_BIN / "mlflow", "db", "upgrade", address],
-        check=True,
-        env=services.environment(),
-        capture_output=True,
-    )
 
 
 def _expect_everything(made: dict[str, Any]) -> None:

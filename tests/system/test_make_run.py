@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.harness.processes import environment, free_port
 from tests.system import services
 
 SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "run.py"
@@ -29,9 +30,7 @@ def running(directory: Path, metadata: int, artifacts: int) -> "Iterator[subproc
     process = subprocess.Popen(
         [sys.executable, SCRIPT],
         cwd=directory,
-        env=services.environment(
-            **_OWN, METADATA_PORT=str(metadata), ARTIFACTS_PORT=str(artifacts)
-        ),
+        env=environment(**_OWN, METADATA_PORT=str(metadata), ARTIFACTS_PORT=str(artifacts)),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -45,7 +44,7 @@ def running(directory: Path, metadata: int, artifacts: int) -> "Iterator[subproc
 
 
 def test_make_run_ends_with_its_banner_and_logs_no_requests(tmp_path: Path) -> None:
-    ports = services.free_port(), services.free_port()
+    ports = free_port(), free_port()
     with running(tmp_path, *ports) as process:
         assert process.stdout is not None
         before = []
@@ -71,7 +70,7 @@ def test_make_run_does_not_announce_another_tandem(taken: str, tmp_path: Path) -
     second.mkdir()
     database = f"sqlite:///{first / 'mlflow.db'}"
     with services.stack(first, database, str(first / "artifacts")) as other:
-        ports = {"metadata": services.free_port(), "artifacts": services.free_port()}
+        ports = {"metadata": free_port(), "artifacts": free_port()}
         process = other.metadata if taken == "metadata" else other.artifacts
         ports[taken] = int(process.url.rpartition(":")[2])
         with running(second, **ports) as again:
@@ -85,10 +84,10 @@ def test_make_run_does_not_announce_another_tandem(taken: str, tmp_path: Path) -
 
 
 def test_make_run_shows_no_password(tmp_path: Path) -> None:
-    environ = services.environment(
+    environ = environment(
         UI_DIR="",
-        METADATA_PORT=str(services.free_port()),
-        ARTIFACTS_PORT=str(services.free_port()),
+        METADATA_PORT=str(free_port()),
+        ARTIFACTS_PORT=str(free_port()),
         BACKEND_STORE_URI="postgresql://user:secret@127.0.0.1:1/name",
     )
     done = subprocess.run(

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import requests
 
+from tests.harness.processes import eventually
 from tests.postgresql import PostgreSQL
 from tests.system import services
 from tests.system.services import Process
@@ -61,10 +62,10 @@ def test_it_waits_for_the_migration_and_then_serves(
         assert _statuses(service, "/ready") == {503}
         assert _statuses(service, f"{API}/experiments/get?experiment_id=0") == {503}
         assert _pending(service) == 1
-        services.eventually(lambda: _waits(service).total() == int(workers))
+        eventually(lambda: _waits(service).total() == int(workers))
         assert "Created" in _upgrade(database)
-        services.eventually(lambda: _statuses(service, "/ready") == {200})
-        services.eventually(lambda: _pending(service) == 0)
+        eventually(lambda: _statuses(service, "/ready") == {200})
+        eventually(lambda: _pending(service) == 0)
         assert _statuses(service, f"{API}/experiments/get?experiment_id=0") == {200}
         # Said once by each, whatever SQLite's file showed in between.
         assert set(_waits(service).values()) <= {*range(int(workers) + 1)}
@@ -103,7 +104,7 @@ def test_a_service_without_rights_over_tables_works_beside_a_migration_with_them
     ) as service:
         assert _statuses(service, "/ready") == {503}
         _upgrade(owner.replace("postgres@", f"{migration}@"))
-        services.eventually(lambda: _statuses(service, "/ready") == {200})
+        eventually(lambda: _statuses(service, "/ready") == {200})
         _use(service)
     with psycopg.connect(owner) as conn:
         owners = conn.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname='public'")

@@ -1,10 +1,7 @@
 """Artifacts that move to another host, and the way back: what the documents say, done."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
@@ -17,10 +14,9 @@ from sqlalchemy import create_engine, text
 
 from tests.system.services import (
     artifacts_service,
-    environment,
-    eventually,
-    free_port,
     metadata_service,
+    mlflow_server,
+    mlflow_upgrade,
 )
 
 _OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -72,35 +68,6 @@ def _check(url: str, run_id: str, tmp_path: Path) -> None:
         assert Path(download_artifacts(uri, dst_path=str(target))).is_file()
 
 
-@contextmanager
-def _mlflow(directory: Path, database: str, artifacts: str) -> Iterator[str]:
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    options = ["--backend-store-uri", database, "--artifacts-destination", artifacts]
-    upgrade = [sys.executable, "-m", "mlflow", "db", "upgrade", database]
-    subprocess.run(upgrade, check=True, env=environment(), capture_output=True)
-    server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", *options, "--port", str(port), "--workers", "1"],
-        cwd=directory,
-        env=environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        eventually(lambda: _answers(f"{url}/health"), 90)
-        yield url
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=5).ok
-    except requests.RequestException:
-        return False
-
-
 def test_artifacts_move_to_another_host_and_back_to_mlflow(database: str, tmp_path: Path) -> None:
     files = str(tmp_path / "artifacts")
     with artifacts_service(tmp_path, files) as artifacts:
@@ -132,5 +99,6 @@ def test_artifacts_move_to_another_host_and_back_to_mlflow(database: str, tmp_pa
         with metadata_service(tmp_path, database, second) as metadata:
             _check(metadata.url, run_id, tmp_path)
     if database.startswith("sqlite"):
-        with _mlflow(tmp_path, database, files) as url:
-            _check(url, run_id, tmp_path)
+        mlflow_upgrade(database)
+        with mlflow_server(tmp_path, files, database=database) as server:
+            _check(server.url, run_id, tmp_path)

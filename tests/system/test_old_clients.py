@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.services import Stack, environment
+from tests.harness.processes import environment
+from tests.system.services import Stack
 
 _HERE = Path(__file__).parent / "clients"
 _CACHE = Path(__file__).parents[2] / ".cache" / "clients"

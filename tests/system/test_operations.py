@@ -13,6 +13,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.harness.processes import eventually
 from tests.postgresql import PostgreSQL
 from tests.system import services
 from tests.system.hammer import Hammer, stored_steps
@@ -48,7 +49,7 @@ def test_a_request_id_travels_from_metadata_to_artifacts(stack: Stack) -> None:
         (stack.metadata, "/api/2.0/mlflow/artifacts/list"),
         (stack.artifacts, "/api/2.0/mlflow-artifacts/artifacts"),
     ):
-        services.eventually(lambda service=service: bool(_lines(service, request_id)))
+        eventually(lambda service=service: bool(_lines(service, request_id)))
         (line,) = _lines(service, request_id)
         assert (line["route"], line["status"]) == (route, 200)
 
@@ -56,7 +57,7 @@ def test_a_request_id_travels_from_metadata_to_artifacts(stack: Stack) -> None:
 def test_a_request_without_an_id_gets_one(stack: Stack) -> None:
     for service in (stack.metadata, stack.artifacts):
         given = requests.get(service.url + "/health").headers["X-Request-Id"]
-        services.eventually(lambda service=service, given=given: bool(_lines(service, given)))
+        eventually(lambda service=service, given=given: bool(_lines(service, given)))
 
 
 def _lines(service: Process, request_id: str) -> list[dict[str, Any]]:
@@ -162,7 +163,7 @@ def test_whatever_was_acknowledged_is_there_after_the_end(
     with services.metadata_service(tmp_path, database, ROOT, *options) as service:
         run_id = _run(service)
         hammer = Hammer(service.url, run_id)
-        services.eventually(lambda: hammer.count() > 100)
+        eventually(lambda: hammer.count() > 100)
         end(service)
         hammer.join()
     assert hammer.cut_answers == 0 or end is Process.kill
@@ -184,7 +185,7 @@ def test_readiness_fails_before_the_service_stops(tmp_path: Path) -> None:
     with services.stack(tmp_path, database, str(tmp_path / "artifacts"), variables=delay) as stack:
         for service in (stack.artifacts, stack.metadata):
             service.process.send_signal(signal.SIGTERM)
-            services.eventually(lambda service=service: _status(service, "/ready") == 503)
+            eventually(lambda service=service: _status(service, "/ready") == 503)
             assert _status(service, "/health") == 200
             assert service.process.wait(services.STOP_SECONDS) == 0
 
@@ -213,7 +214,7 @@ def test_an_upload_in_flight_finishes_before_the_stop(tmp_path: Path) -> None:
         thread.start()
         assert begun.wait(30)
         service.process.send_signal(signal.SIGTERM)
-        services.eventually(lambda: _refuses(service))
+        eventually(lambda: _refuses(service))
         finish.set()
         thread.join(30)
         assert statuses == [200]
@@ -255,7 +256,7 @@ def test_metadata_lives_on_when_the_database_comes_back(
             conn.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
             )
-        services.eventually(lambda: _status(service, "/ready") == 200)
+        eventually(lambda: _status(service, "/ready") == 200)
         fields = {"run_id": run_id, "key": "m", "value": 1, "timestamp": 1}
         _post(service, "runs/log-metric", **fields)
     postgresql.drop(name)

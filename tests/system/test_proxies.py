@@ -13,6 +13,7 @@ import requests
 from mlflow import MlflowClient
 
 from tests import debian
+from tests.harness.processes import environment, eventually, free_port
 from tests.system import services
 from tests.system.services import Process
 
@@ -85,7 +86,7 @@ Proxy = Callable[[Path, int, Process, Process], list[str]]
 @contextmanager
 def behind(proxy: Proxy, home: Path) -> Iterator[str]:
     """The URL of a proxy in front of both services."""
-    port = services.free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     hosts = ("--allowed-hosts", f"{NAME},127.0.0.1")
     database = f"sqlite:///{home / 'mlflow.db'}"
@@ -98,10 +99,10 @@ def behind(proxy: Proxy, home: Path) -> Iterator[str]:
         (home / "proxy.log").open("wb") as log,
     ):
         command = proxy(home, port, metadata, artifacts)
-        variables = services.environment(XDG_DATA_HOME=str(home), HOME=str(home))
+        variables = environment(XDG_DATA_HOME=str(home), HOME=str(home))
         process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
         try:
-            services.eventually(lambda: _answers(url))
+            eventually(lambda: _answers(url))
             yield url
         finally:
             process.terminate()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system import services
+from tests.harness.processes import environment
 from tests.system.services import Stack
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -22,7 +22,7 @@ def test_the_readme_s_example_can_be_typed(stack: Stack, tmp_path: Path) -> None
         [sys.executable, "-i", "-q"],
         input=typed,
         cwd=tmp_path,
-        env=services.environment(DO_NOT_TRACK="true", PYTHON_BASIC_REPL="1"),
+        env=environment(DO_NOT_TRACK="true", PYTHON_BASIC_REPL="1"),
         capture_output=True,
         text=True,
         timeout=180,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.harness.processes import environment, eventually
 from tests.seaweedfs import S3Server
 from tests.system import services
 
@@ -25,7 +26,7 @@ def refusal(directory: Path, *command: str, **variables: str) -> str:
     done = subprocess.run(
         [*UNPRIVILEGED, BIN / command[0], *command[1:]],
         cwd=directory,
-        env=services.environment(**variables),
+        env=environment(**variables),
         capture_output=True,
         text=True,
         timeout=60,
@@ -109,7 +110,7 @@ def test_an_sqlite_file_is_not_served_while_it_is_read_only(tmp_path: Path) -> N
         assert f"may not write to {path}" in said
         waiting = [*UNPRIVILEGED, *metadata("--backend-store-uri", uri, "--no-migrate")]
         with services.service(tmp_path, waiting, started="/health") as one:
-            services.eventually(lambda: "may not write" in one.log.read_text())
+            eventually(lambda: "may not write" in one.log.read_text())
             assert requests.get(f"{one.url}/ready").status_code == 503
 
 
@@ -153,6 +154,6 @@ def _told_at_start(directory: Path, destination: str, variables: dict[str, str])
     with services.artifacts_service(
         directory, destination, variables=variables, started="/health"
     ) as service:
-        services.eventually(lambda: bool(lines(service)))
+        eventually(lambda: bool(lines(service)))
         (told,) = lines(service)
     return told

@@ -20,6 +20,7 @@ from sqlalchemy import create_engine, update
 
 from tandem_metadata.database.pool import parse_url
 from tandem_metadata.database.tables.deliveries import deliveries
+from tests.harness.processes import environment, eventually
 from tests.receiver import Receiver, receiving
 from tests.system import services
 from tests.system.services import Process
@@ -175,7 +176,7 @@ def test_what_was_recorded_is_delivered_after_a_restart(
     receiver.released.set()
     before = len(receiver.received)
     with serving(tmp_path, database):
-        services.eventually(lambda: set(names(receiver, "/hang")[before:]) == set("abcd"))
+        eventually(lambda: set(names(receiver, "/hang")[before:]) == set("abcd"))
     assert len({each.delivery_id for each in receiver.received}) == 4
     assert all(each.is_signed_with("s3cret") for each in receiver.received)
 
@@ -202,7 +203,7 @@ def _run(*arguments: str) -> str:
     """What Python prints, with MLflow's settings for webhooks like Tandem's."""
     return subprocess.run(
         [sys.executable, *arguments],
-        env=services.environment(**OPEN),
+        env=environment(**OPEN),
         check=True,
         stdout=subprocess.PIPE,
         text=True,
@@ -254,7 +255,7 @@ def test_a_failing_receiver_is_tried_again_and_then_given_up(
         def given_up() -> list[dict[str, Any]]:
             return [line for line in service.log_lines() if line["level"] == "ERROR"]
 
-        services.eventually(lambda: bool(given_up()))
+        eventually(lambda: bool(given_up()))
         (line,) = given_up()
         assert (line["webhook_id"], line["attempt"]) == (made.webhook_id, 2)
         assert "hidden" not in json.dumps(service.log_lines())

@@ -12,9 +12,9 @@ from tandem_metadata.settings import Settings
 from tandem_metadata.store.tracking import create_many, runs
 from tandem_shared.errors import Unavailable
 from tandem_shared.settings import replace
+from tests.harness.processes import eventually
 from tests.metadata.conftest import only_postgresql, terminate_others
 from tests.metadata.logging_client import new_run
-from tests.system.services import eventually
 
 pytestmark = only_postgresql
 _GROUPS, _GROUP = 30, 10

@@ -1,21 +1,20 @@
 """A real Prometheus for tests, and promtool: both Debian's."""
 
 import contextlib
+import json
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import requests
-import yaml
 
 from tests import debian
-from tests.system.services import free_port
+from tests.harness import processes
+from tests.harness.processes import answers, free_port
 
 _PACKAGE = "prometheus"
-_START_SECONDS = 60
 
 
 def promtool(*arguments: str | Path) -> str:
@@ -59,47 +58,30 @@ class Prometheus:
 
 @contextlib.contextmanager
 def running(
-    directory: Path, scrape_configs: Sequence[Mapping[str, Any]], rules: Mapping[str, Any]
+    directory: Path,
+    scrape_configs: Sequence[Mapping[str, Any]],
+    groups: Sequence[Mapping[str, Any]],
 ) -> Iterator[Prometheus]:
-    """Start one that scrapes and judges every second, on loopback, with data of its own."""
+    """Start one that scrapes and judges every second, on loopback, with data of its own.
+
+    `groups` are groups of rules.
+    """
     binary = debian.find("prometheus", _PACKAGE)
-    rule_file = directory / "rules.yaml"
-    rule_file.write_text(yaml.safe_dump(dict(rules)))
+    rules = directory / "rules.yaml"
+    rules.write_text(json.dumps({"groups": groups}))
     configuration = directory / "prometheus.yaml"
     every = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
-    content = {
-        "global": every,
-        "rule_files": [str(rule_file)],
-        "scrape_configs": [dict(each) for each in scrape_configs],
-    }
-    configuration.write_text(yaml.safe_dump(content))
+    content = {"global": every, "rule_files": [str(rules)], "scrape_configs": scrape_configs}
+    configuration.write_text(json.dumps(content))
     promtool("check", "config", configuration)
-    address = f"127.0.0.1:{free_port()}"
+    url = f"http://127.0.0.1:{free_port()}"
     command = [
         binary,
         f"--config.file={configuration}",
         f"--storage.tsdb.path={directory / 'data'}",
-        f"--web.listen-address={address}",
+        f"--web.listen-address={url.removeprefix('http://')}",
         "--log.level=warn",
     ]
     log = directory / "prometheus.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=directory)
-    try:
-        server = Prometheus(f"http://{address}")
-        deadline = time.monotonic() + _START_SECONDS
-        while not _ready(server):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
-        yield server
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _ready(server: Prometheus) -> bool:
-    try:
-        return requests.get(f"{server.url}/-/ready", timeout=5).ok
-    except requests.RequestException:
-        return False
+    with processes.running(command, log, lambda: answers(f"{url}/-/ready")):
+        yield Prometheus(url)
