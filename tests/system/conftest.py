@@ -10,8 +10,15 @@ from mlflow import MlflowClient
 
 from tests.postgresql import PostgreSQL
 from tests.seaweedfs import S3Server
-from tests.system import services
+from tests.system import client_environments, services
 from tests.system.services import Process, Stack
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begin early with the environments of old clients, if a test needs them."""
+    wanted = any(item.path.name == "test_old_clients.py" for item in session.items)
+    if wanted and not session.config.option.collectonly:
+        client_environments.begin()
 
 
 @pytest.fixture(scope="session", params=["sqlite-disk", "postgresql-s3"])

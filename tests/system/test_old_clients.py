@@ -1,21 +1,14 @@
 """Clients of earlier MLflow releases, each in an environment of its own, against both services."""
 
-import fcntl
 import json
 import subprocess
-import sys
-import venv
 from pathlib import Path
 
 import pytest
 
 from tests.harness.processes import environment
+from tests.system.client_environments import PINS, VERSIONS, interpreter
 from tests.system.services import Stack
-
-_HERE = Path(__file__).parent / "clients"
-_CACHE = Path(__file__).parents[2] / ".cache" / "clients"
-
-VERSIONS = ("2.8.1", "2.22.4")
 
 _IMAGES = [
     [f"k%step%{step}%timestamp%{end}", first, True]
@@ -24,34 +17,16 @@ _IMAGES = [
 ]
 
 
-def _interpreter(version: str) -> Path:
-    """The interpreter of an environment with that client, made at the first use and kept."""
-    pins = _HERE / f"{version}.txt"
-    home = _CACHE / f"{version}-{sys.version_info.major}.{sys.version_info.minor}"
-    python = home / "bin" / "python"
-    done = home / "installed.txt"
-    home.parent.mkdir(parents=True, exist_ok=True)
-    with home.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if done.exists() and done.read_text() == pins.read_text():
-            return python
-        venv.create(home, clear=True, with_pip=True)
-        install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "-r", pins]
-        subprocess.run(install, check=True)
-        done.write_text(pins.read_text())
-    return python
-
-
 @pytest.fixture(scope="module", params=VERSIONS)
 def client(request: pytest.FixtureRequest) -> tuple[str, Path]:
     """A version and its interpreter."""
-    return request.param, _interpreter(request.param)
+    return request.param, interpreter(request.param)
 
 
 def test_an_old_client_does_its_whole_work(client: tuple[str, Path], stack: Stack) -> None:
     version, python = client
-    command = [python, _HERE / "script.py", stack.metadata.url, f"client {version}"]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120)
+    command = [python, PINS / "script.py", stack.metadata.url, f"client {version}"]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout.splitlines()[-1])
     assert seen == {
