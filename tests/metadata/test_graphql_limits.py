@@ -169,7 +169,7 @@ def test_graphql_limits_rows_fields_and_characters_of_an_answer(
     assert "more than 7 fields; ask for fewer runs" in api.refused(names)
 
     monkeypatch.undo()
-    monkeypatch.setattr(limits, "MAX_ANSWERED", 2_500)
+    monkeypatch.setattr(limits, "MAX_ANSWER_CHARACTERS", 2_500)
     assert "more than 2500 characters" in api.refused(_FOUND % "data { tags { value } }")
     assert api.data(names)
     database.close()

@@ -1,3 +1,5 @@
+"""The web UI's files: codings, caching, media types, security policy, and the folder's checks."""
+
 import gzip
 import subprocess
 import sys

@@ -1,3 +1,5 @@
+"""Endpoints that the web UI asks and Tandem does not have: empty results, or refusals."""
+
 import json
 from collections.abc import Iterator
 from pathlib import Path

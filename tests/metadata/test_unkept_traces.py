@@ -1,3 +1,5 @@
+"""Traces, which are refused once for each client and experiment, and then dropped."""
+
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -154,7 +154,7 @@ def test_target_that_resolves_to_a_private_address_after_the_check_is_refused(
     asyncio.run(targets.check(url, GUARDED))
     with pytest.raises(Unreachable, match="not public") as refused:
         _post(Sender(GUARDED, 10), url)
-    assert not refused.value.passing
+    assert not refused.value.retryable
     assert receiver.received == []
     assert names.asked == ["rebinding.example"] * 2
 
@@ -210,7 +210,7 @@ def test_sender_uses_no_proxy_and_follows_no_redirect(
             monkeypatch.setenv(name, proxy.url)
         url = receiver.answer("/moved", 302, Location=receiver.url + "/elsewhere")
         answer = _post(Sender(OPEN, 10), url)
-        assert (answer.status, answer.accepted, answer.passing) == (302, False, False)
+        assert (answer.status, answer.accepted, answer.retryable) == (302, False, False)
         assert proxy.received == []
     assert [each.path for each in receiver.received] == ["/moved"]
 
@@ -295,7 +295,7 @@ def test_sender_reports_a_receiver_that_is_no_http_server() -> None:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(Unreachable) as refused:
             await Sender(OPEN, 10).post(f"http://127.0.0.1:{port}/secret", {}, b"{}")
-        assert refused.value.passing
+        assert refused.value.retryable
         assert "/secret" not in str(refused.value)
         server.close()
 

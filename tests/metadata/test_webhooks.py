@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables.deliveries import deliveries
 from tandem_metadata.database.tables.webhooks import webhooks
-from tandem_metadata.rules.webhook_kinds import HAPPENS
+from tandem_metadata.rules.webhook_events import ACTIONS_BY_ENTITY
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.webhooks import events as webhook_events
 from tandem_metadata.webhooks import secrets
@@ -355,7 +355,9 @@ def test_webhook_events_and_examples_are_mlflows() -> None:
         for (entity, action), payload in EVENT_TO_PAYLOAD_CLASS.items()
     }
     assert theirs == EXAMPLES
-    assert set(theirs) == {(entity, action) for entity in HAPPENS for action in HAPPENS[entity]}
+    assert set(theirs) == {
+        (entity, action) for entity in ACTIONS_BY_ENTITY for action in ACTIONS_BY_ENTITY[entity]
+    }
 
 
 def test_webhook_without_times_is_listed(api: Api, database: Database) -> None:

@@ -146,10 +146,10 @@ class ArtifactClient:
     ) -> httpx.Response:
         """Send the request for an artifact; the caller streams the body and closes the response.
 
-        Answers 200, 206, 304 and 416 are returned unchanged. Raises InvalidParameter, NotFound and
-        PermissionDenied for the artifacts service's 400, 404 and 401 or 403, and Unavailable for
-        any other answer, or none. A redirect is refused too: the other side must not choose the
-        address that this service or the browser calls next.
+        Answers 200, 206, 304 and 416 are returned unchanged. A 400 raises InvalidParameter, a 404
+        NotFound, a 401 or 403 PermissionDenied, and any other answer, or none, Unavailable. A
+        redirect is refused too: the other side must not choose the address that this service or
+        the browser calls next.
         """
         request = self._fetches.build_request(
             "GET", location.url(path), headers=_with_request_id({**headers, RELAYED: "1"})

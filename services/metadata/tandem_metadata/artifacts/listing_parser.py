@@ -1,7 +1,7 @@
 """An incremental parser of the artifacts service's listings, and compressed storage of the entries.
 
-A directory may have 100,000 files. The parser holds neither the whole body nor all entries as
-objects, and works in pieces small enough not to block the event loop.
+A directory may have 100,000 files. Neither the whole body nor all entries are held as objects. Each
+piece of work is small enough not to block the event loop.
 """
 
 import codecs

@@ -31,11 +31,11 @@ MAX_ROWS = 100_000
 """Rows (metrics, params, tags and others) read for an answer, counted for each alias."""
 MAX_FIELDS = 250_000
 """Fields of an answer, about two seconds of work. The web UI's charts need up to 200,000."""
-MAX_ANSWERED = 32 * 1024 * 1024
+MAX_ANSWER_CHARACTERS = 32 * 1024 * 1024
 """Characters of all strings in an answer; one dataset's profile may have millions."""
 
 
-class TooMuch(BaseException):
+class LimitExceeded(BaseException):
     """An answer exceeds a limit.
 
     A BaseException, because graphql-core turns an Exception into the error of one field.
@@ -43,7 +43,7 @@ class TooMuch(BaseException):
 
 
 class Execution(ExecutionContext):
-    """Executes a query; raises TooMuch as soon as the answer exceeds a limit."""
+    """Executes a query; raises LimitExceeded as soon as the answer exceeds a limit."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -53,21 +53,21 @@ class Execution(ExecutionContext):
     def execute_fields(self, parent_type: Any, source_value: Any, path: Any, fields: Any) -> Any:
         self._fields += len(fields)
         if self._fields > MAX_FIELDS:
-            raise too_much(f"{MAX_FIELDS} fields")
+            raise limit_exceeded(f"{MAX_FIELDS} fields")
         return super().execute_fields(parent_type, source_value, path, fields)
 
     def complete_leaf_value(self, return_type: Any, result: Any) -> Any:  # type: ignore[override]
         value = super().complete_leaf_value(return_type, result)
         if type(value) is str:
             self._characters += len(value)
-            if self._characters > MAX_ANSWERED:
-                raise too_much(f"{MAX_ANSWERED} characters")
+            if self._characters > MAX_ANSWER_CHARACTERS:
+                raise limit_exceeded(f"{MAX_ANSWER_CHARACTERS} characters")
         return value
 
 
-def too_much(limit: str) -> TooMuch:
+def limit_exceeded(limit: str) -> LimitExceeded:
     """The exception for an answer that exceeds `limit`."""
-    return TooMuch(
+    return LimitExceeded(
         f"The answer has more than {limit}; ask for fewer runs (maxResults), fields or aliases."
     )
 

@@ -79,13 +79,13 @@ class Reading:
         return self._left + 1
 
     def count(self, found: ByRun[Any]) -> None:
-        """Count the rows read for runs; raises TooMuch if more than `MAX_ROWS` were read."""
+        """Count the rows read for runs; raises LimitExceeded if more than `MAX_ROWS` were read."""
         # Tags of datasets and versions are rows too.
         self._left -= sum(
             len(getattr(item, "tags", ())) or 1 for items in found.values() for item in items
         )
         if self._left < 0:
-            raise limits.too_much(f"{limits.MAX_ROWS} metrics, params, tags and the like")
+            raise limits.limit_exceeded(f"{limits.MAX_ROWS} metrics, params, tags and the like")
 
     def of(
         self, ids: Sequence[str], read: Callable[[Conn, Sequence[str], int], ByRun[T]]

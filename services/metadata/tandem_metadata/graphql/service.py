@@ -59,17 +59,17 @@ class GraphQL:
     ) -> Answer:
         """Execute a query; `operation` selects one of several operations in it.
 
-        The answer has errors and no data if the schema or the limits do not allow the query, or its
-        answer exceeds a limit. A field with refused input, or of an unknown entity, is null and has
-        an error; the other fields are answered. Raises InvalidParameter for invalid GraphQL and for
-        a query that is too long, Unavailable if the database is, and any internal error.
+        The answer has only errors if the schema forbids the query, or a limit is exceeded. A field
+        with refused input, or of an unknown entity, is null and has an error; the other fields are
+        answered. Raises InvalidParameter for invalid GraphQL and for a query that is too long,
+        Unavailable if the database is, and any internal error.
         """
         prepared = self._prepared(query)
         if prepared.errors:
             return Answer(None, prepared.errors)
         try:
             return self._execute(prepared.document, variables, operation)
-        except limits.TooMuch as error:
+        except limits.LimitExceeded as error:
             return Answer(None, [str(error)])
 
     def _execute(

@@ -2,17 +2,15 @@
 
 from msgspec import Struct
 
+from tandem_metadata.messages.key_value import KeyValue
 from tandem_shared.wire.codec import Int64, Required
 
 EnumValue = str | int
 """A protobuf enum in a request: its name or its number."""
 
 
-class ExperimentTag(Struct):
-    """A tag of an experiment; a missing value counts as an empty one."""
-
-    key: str = ""
-    value: str = ""
+class ExperimentTag(KeyValue):
+    """A tag of an experiment."""
 
 
 class Experiment(Struct, omit_defaults=True):

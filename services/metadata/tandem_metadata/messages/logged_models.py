@@ -3,21 +3,16 @@
 from msgspec import Struct
 
 from tandem_metadata.messages.experiments import EnumValue
+from tandem_metadata.messages.key_value import KeyValue
 from tandem_shared.wire.codec import Int32, Required
 
 
-class LoggedModelTag(Struct):
-    """A tag of a logged model; a missing value counts as an empty one."""
-
-    key: str = ""
-    value: str = ""
+class LoggedModelTag(KeyValue):
+    """A tag of a logged model."""
 
 
-class LoggedModelParameter(Struct):
-    """A param of a logged model; a missing value counts as an empty one."""
-
-    key: str = ""
-    value: str = ""
+class LoggedModelParameter(KeyValue):
+    """A param of a logged model."""
 
 
 class LoggedModelInfo(Struct, omit_defaults=True):

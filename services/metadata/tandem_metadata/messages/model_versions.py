@@ -2,14 +2,12 @@
 
 from msgspec import Struct
 
+from tandem_metadata.messages.key_value import KeyValue
 from tandem_shared.wire.codec import Required
 
 
-class ModelVersionTag(Struct):
-    """A tag of a model version; a missing value counts as an empty one."""
-
-    key: str = ""
-    value: str = ""
+class ModelVersionTag(KeyValue):
+    """A tag of a model version."""
 
 
 class ModelVersion(Struct, omit_defaults=True):

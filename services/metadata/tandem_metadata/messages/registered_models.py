@@ -2,15 +2,13 @@
 
 from msgspec import Struct
 
+from tandem_metadata.messages.key_value import KeyValue
 from tandem_metadata.messages.model_versions import ModelVersion
 from tandem_shared.wire.codec import Required
 
 
-class RegisteredModelTag(Struct):
-    """A tag of a registered model; a missing value counts as an empty one."""
-
-    key: str = ""
-    value: str = ""
+class RegisteredModelTag(KeyValue):
+    """A tag of a registered model."""
 
 
 class RegisteredModelAlias(Struct):

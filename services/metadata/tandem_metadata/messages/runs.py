@@ -4,22 +4,17 @@ from msgspec import Struct
 
 from tandem_metadata.messages.datasets import RunInputs, RunOutputs
 from tandem_metadata.messages.experiments import EnumValue
+from tandem_metadata.messages.key_value import KeyValue
 from tandem_metadata.messages.metrics import Metric
 from tandem_shared.wire.codec import Int32, Int64, Required
 
 
-class Param(Struct, gc=False):
-    """A param; a missing value counts as an empty one."""
-
-    key: str = ""
-    value: str = ""
+class Param(KeyValue):
+    """A param."""
 
 
-class RunTag(Struct, gc=False):
-    """A tag of a run; a missing value counts as an empty one."""
-
-    key: str = ""
-    value: str = ""
+class RunTag(KeyValue):
+    """A tag of a run."""
 
 
 class RunInfo(Struct, omit_defaults=True, gc=False):

@@ -1,7 +1,6 @@
 """Checks `--default-artifact-root`.
 
-Every new experiment stores a location below it for good, so a root that looks mistyped is refused
-before the first one is created.
+Experiments keep a location below it for good, so a mistyped root must be refused at the start.
 """
 
 import difflib

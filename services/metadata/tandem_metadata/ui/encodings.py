@@ -13,8 +13,8 @@ _ITEM = re.compile(r"\s*([!#$%&'*+.^_`|~\w-]+)\s*(?:;\s*q\s*=\s*([0-9.]+)\s*)?",
 def choose(accept: str, available: Collection[str]) -> str:
     """The available coding that `Accept-Encoding` prefers, of equal ones the smallest.
 
-    `identity` is the answer to an empty header, and to one that accepts no available coding: the
-    file is more useful to the client than an error.
+    An empty header, and one that accepts no available coding, get `identity`: the file is more
+    useful than an error.
     """
     weights = dict(_weights(accept))
     others = weights.get("*", 0.0)

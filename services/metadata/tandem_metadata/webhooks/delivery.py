@@ -38,7 +38,7 @@ _SWEEP_SECONDS: Final = 60.0
 _LEASE_MARGIN: Final = 30.0
 """Seconds that a lease outlasts the longest attempt, for differing clocks and slow databases."""
 
-_LAST_SECONDS: Final = 1.0
+_STOP_SECONDS: Final = 1.0
 """Time for running attempts when the service stops; unfinished ones are repeated later."""
 
 _RELEASE_SECONDS: Final = 3.0
@@ -120,7 +120,7 @@ class Delivery:
         self._stopping = True
         self._wake.set()
         # Not cancelled at once: a claim that is being made must be released below.
-        await asyncio.wait([self._task, *self._attempts], timeout=_LAST_SECONDS)
+        await asyncio.wait([self._task, *self._attempts], timeout=_STOP_SECONDS)
         cut = {claimed.delivery_id: claimed.attempt for claimed in self._attempts.values()}
         ending = [self._task, *self._attempts]
         for task in ending:
@@ -205,12 +205,12 @@ class Delivery:
 
     async def _attempt(self, claimed: Claimed) -> None:
         """Send one delivery and record the result."""
-        reason, passing, asked = "", True, None
+        reason, retryable, asked = "", True, None
         with IN_FLIGHT.track_inprogress(), DURATION.time():
             try:
                 answer = await self._send(claimed)
             except Unreachable as error:
-                reason, passing = str(error), error.passing
+                reason, retryable = str(error), error.retryable
             except secrets.Unreadable as error:
                 reason = str(error)
             except Exception:
@@ -218,7 +218,7 @@ class Delivery:
                 reason = "The service failed; its log has the reason."
             else:
                 asked = answer.retry_after
-                passing = answer.passing
+                retryable = answer.retryable
                 if not answer.accepted:
                     reason = f"The receiver answered with HTTP status {answer.status}."
         if not reason:
@@ -233,7 +233,7 @@ class Delivery:
             "attempt": claimed.attempt,
             "reason": reason,
         }
-        if passing and claimed.attempt <= self._retries:
+        if retryable and claimed.attempt <= self._retries:
             pause = self._backoff.after(claimed.attempt, asked)
             due_at = now_ms() + round(pause * 1000)
             await self._write(

@@ -35,7 +35,7 @@ class Answer:
         return 200 <= self.status < 300
 
     @property
-    def passing(self) -> bool:
+    def retryable(self) -> bool:
         """Whether a retry may succeed."""
         return self.status == 429 or self.status >= 500
 
@@ -43,9 +43,9 @@ class Answer:
 class Unreachable(Exception):
     """No answer came; the message says why, without the URL, which may hold a token."""
 
-    def __init__(self, message: str, *, passing: bool = True) -> None:
+    def __init__(self, message: str, *, retryable: bool = True) -> None:
         super().__init__(message)
-        self.passing = passing
+        self.retryable = retryable
         """Whether a retry may succeed."""
 
 
@@ -69,7 +69,7 @@ class Sender:
         except TimeoutError:
             raise Unreachable(f"The receiver did not answer within {self._seconds:g} s.") from None
         except Forbidden as error:
-            raise Unreachable(str(error), passing=False) from None
+            raise Unreachable(str(error), retryable=False) from None
         except (httpcore.ConnectError, httpcore.ConnectTimeout, OSError) as error:
             raise Unreachable(f"The receiver cannot be connected to: {error}.") from None
         except (httpcore.NetworkError, httpcore.TimeoutException) as error:
@@ -81,11 +81,11 @@ class Sender:
         try:
             parsed = httpx.URL(url)
         except (httpx.InvalidURL, UnicodeError, ValueError):
-            raise Unreachable("The webhook's URL is not valid.", passing=False) from None
+            raise Unreachable("The webhook's URL is not valid.", retryable=False) from None
         if parsed.scheme not in self._policy.schemes:
             raise Unreachable(
                 "The webhook's URL has a scheme that MLFLOW_WEBHOOK_ALLOWED_SCHEMES rules out.",
-                passing=False,
+                retryable=False,
             )
         host = parsed.netloc.decode("ascii")
         sent = {"Host": host, "User-Agent": "tandem-metadata", "Accept": "*/*", **headers}

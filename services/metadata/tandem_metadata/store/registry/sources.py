@@ -1,9 +1,9 @@
 """Resolves and checks the sources of new model versions.
 
-Every reader of the registry may read a version's artifacts, which this service relays. A source
-that is a local path, or on an artifacts service, must therefore lie within the artifacts of the run
-or logged model in the request. The rules are MLflow's, except that local paths are compared as
-written: they are not paths of this machine.
+Every reader of the registry may read a version's artifacts, which this service relays. A local path
+or a place on an artifacts service must therefore belong to the request's run or logged model. The
+rules are MLflow's, except that local paths are compared as written: they are not paths of this
+machine.
 """
 
 import posixpath

@@ -13,8 +13,8 @@ from tandem_metadata.store.tracking import runs
 def roots(conn: Connection, name: str, version: str) -> list[str]:
     """The candidate locations of a version's artifacts; the first one that has a file counts.
 
-    A source `runs:/<run id>/<name>` has two: that path in the run's artifacts, and the logged model
-    of that name among the run's outputs, of several the one of the latest step. Raises
+    A source `runs:/<run id>/<name>` has two. One is that path in the run's artifacts. The other is
+    the logged model of that name among the run's outputs, of several the latest step's. Raises
     InvalidParameter for an invalid version, and NotFound for an unknown version, run or model.
     """
     uri = model_versions.download_uri(conn, name, version)

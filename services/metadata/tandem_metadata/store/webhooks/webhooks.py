@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, insert, select
 from tandem_metadata.database.tables.webhooks import webhook_events, webhooks
 from tandem_metadata.messages.webhooks import Webhook, WebhookEvent
 from tandem_metadata.rules import enums, limits
-from tandem_metadata.rules.webhook_kinds import ACTIONS, ENTITIES, HAPPENS, STATUSES
+from tandem_metadata.rules.webhook_events import ACTIONS, ACTIONS_BY_ENTITY, ENTITIES, STATUSES
 from tandem_metadata.search.sql import paging
 from tandem_metadata.search.sql.order import Ordering, not_null, nulls_smallest
 from tandem_metadata.search.sql.page_token import fingerprint
@@ -71,10 +71,10 @@ def event_of(field: str, event: WebhookEvent) -> Event:
     """
     entity = enums.name_of(f"{field}.entity", event.entity, ENTITIES)
     action = enums.name_of(f"{field}.action", event.action, ACTIONS)
-    if action not in HAPPENS[entity]:
+    if action not in ACTIONS_BY_ENTITY[entity]:
         raise InvalidParameter(
             f"Invalid value {action} for parameter '{field}.action': of {entity} there is "
-            f"{' and '.join(HAPPENS[entity])}."
+            f"{' and '.join(ACTIONS_BY_ENTITY[entity])}."
         )
     return entity, action
 
