@@ -1,11 +1,11 @@
 """Single statements on PostgreSQL without SQLAlchemy, whose part in one is twice the driver's."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import psycopg
-from sqlalchemy import Dialect, Engine, exc
+from sqlalchemy import Connection, Dialect, Engine, exc
 
 
 class Statements(Protocol):
@@ -58,6 +58,18 @@ def borrowed(engine: Engine) -> Iterator[Single]:
     finally:
         if not lost:
             pooled.close()
+
+
+def fetch_tuples(
+    conn: Connection, statement: str, parameters: Mapping[str, Any]
+) -> Sequence[tuple[Any, ...]]:
+    """All rows as the driver makes them, without SQLAlchemy's Row around each.
+
+    Of thousands of rows that are few columns wide, Rows take SQLite a third more time.
+    `CursorResult.cursor` is not documented; this is the one place that uses it.
+    """
+    rows: Sequence[tuple[Any, ...]] = conn.exec_driver_sql(statement, parameters).cursor.fetchall()
+    return rows
 
 
 def _told(engine: Engine, error: psycopg.Error, *, lost: bool = False) -> BaseException:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 
+from tandem_metadata.database.direct import fetch_tuples
 from tandem_metadata.database.pool import BINARY
 from tandem_metadata.store.dialect.logging_order import NEVER_UPDATED
 from tandem_metadata.store.dialect.pg_arrays import texts
@@ -184,13 +185,13 @@ def _read_sqlite(conn: Connection, run_ids: Collection[str]) -> Rows:
     # No arrays: SQLite has them as JSON only, with 15 digits of a double.
     given = json.dumps([*run_ids])
     logged: list[list[tuple[Any, ...]]] = [[], [], []]
-    for kind, *row in conn.exec_driver_sql(_SQLITE, {"ids": given}):
+    for kind, *row in fetch_tuples(conn, _SQLITE, {"ids": given}):
         logged[kind].append(tuple(row))
     ids, keys, values, timestamps, steps, nans = _columns(logged[_METRIC])
     if any(nans):
         values = [math.nan if nan else value for nan, value in zip(nans, values, strict=True)]
     return Rows(
-        [_run(row) for row in conn.exec_driver_sql(_SQLITE_RUNS, {"ids": given})],
+        [_run(row) for row in fetch_tuples(conn, _SQLITE_RUNS, {"ids": given})],
         (ids, keys, values, timestamps, steps),
         _columns(logged[_PARAM])[:3],
         _columns(logged[_TAG])[:3],

@@ -2,15 +2,16 @@
 
 import base64
 import math
-import re
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cache
 from itertools import repeat
 from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
 
+from tandem_metadata.database.direct import fetch_tuples
 from tandem_metadata.database.pool import BINARY
 from tandem_metadata.database.tables.tracking import metrics
 from tandem_metadata.messages.metrics import Metric, MetricWithRunId
@@ -73,25 +74,31 @@ def _columns(
     """Timestamps, steps and values, NaN among them; one more than asked for if there is one."""
     given: dict[str, Any] = {"run_id": run_id, "key": key}
     if after:
-        given |= {f"after_{name}": getattr(after, name) for name in after.__struct_fields__[1:]}
+        given |= {"timestamp": after.timestamp, "step": after.step}
+        given |= {"value": after.value, "is_nan": after.is_nan}
     if max_results is not None:
         given["limit"] = max_results + 1
-    statement = _PAGE.format(
-        after=_AFTER if after else "", limit="" if max_results is None else "LIMIT :limit"
-    )
+    statement = _statement(conn.dialect.name, after is not None, max_results is not None)
     if conn.dialect.name == "postgresql":
-        # Arrays: rows cost more on the way, and text more to make.
-        statement = _PARAMETER.sub(r"%(\1)s", _AS_ARRAYS.format(page=statement))
-        found = conn.exec_driver_sql(statement, given, execution_options={BINARY: True})
-        (columns,) = found.cursor.fetchall()
+        (columns,) = conn.exec_driver_sql(statement, given, execution_options={BINARY: True})
         return [column or () for column in columns]
-    rows = conn.exec_driver_sql(statement, given).cursor.fetchall()
+    rows = fetch_tuples(conn, statement, given)
     if not rows:
         return (), (), ()
     timestamps, steps, values, nans = zip(*rows, strict=True)
     if any(nans):
         values = tuple(math.nan if nan else v for v, nan in zip(values, nans, strict=True))
     return timestamps, steps, values
+
+
+@cache
+def _statement(dialect: str, after: bool, limited: bool) -> str:
+    """The statement of a page, its parameters written as the dialect's driver has them."""
+    style = "%({})s" if dialect == "postgresql" else ":{}"
+    page = _PAGE + (_AFTER if after else "") + _ORDER + (_LIMIT if limited else "")
+    page = page.format(**{name: style.format(name) for name in _PARAMETERS})
+    # Arrays: rows take longer to transfer, and text longer to make.
+    return _AS_ARRAYS.format(page=page) if dialect == "postgresql" else page
 
 
 def _json(
@@ -109,14 +116,17 @@ def _json(
 
 
 _WRITTEN = 10_000
-"""Values that are objects at a time: a long history is to be no longer in memory than its text."""
+"""Values that are Python objects at a time. All of a long history would take more than its JSON."""
 
-_PARAMETER = re.compile(r"(?<!:):(\w+)")
+_PARAMETERS = ("run_id", "key", "timestamp", "step", "value", "is_nan", "limit")
 _PAGE = """
-SELECT timestamp, step, value, is_nan FROM metrics WHERE run_uuid = :run_id AND key = :key {after}
-ORDER BY timestamp, step, value, is_nan {limit}"""
-_AFTER = """AND (timestamp, step, value, is_nan)
-  > (:after_timestamp, :after_step, :after_value, :after_is_nan)"""
+SELECT timestamp, step, value, is_nan FROM metrics WHERE run_uuid = {run_id} AND key = {key}"""
+_AFTER = """
+  AND (timestamp, step, value, is_nan) > ({timestamp}, {step}, {value}, {is_nan})"""
+_ORDER = """
+ORDER BY timestamp, step, value, is_nan"""
+_LIMIT = """
+LIMIT {limit}"""
 _AS_ARRAYS = """
 SELECT array_agg(timestamp), array_agg(step), array_agg(CASE WHEN is_nan THEN 'NaN' ELSE value END)
 FROM ({page}) page"""
