@@ -1,8 +1,8 @@
 """Conditions to SQLAlchemy Core, with the same meaning on SQLite and PostgreSQL.
 
 A condition on a metric, a param, a tag or a dataset holds where a row exists that satisfies it, so
-`tags.x != 'a'` leaves out what has no tag x. The EXISTS probes are answered by the primary keys
-(key, run_uuid) and by the index on inputs' destination.
+`tags.x != 'a'` does not match a run without a tag x. The EXISTS probes are served by the
+primary keys (key, run_uuid) and by the index on inputs' destination.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ RUN_COLUMNS: Final = {**runs.c, "run_id": runs.c.run_uuid, "run_name": runs.c.na
 """The columns of runs by the names that clients know."""
 
 MAX_LOOKUPS: Final = 60
-"""Conditions on what is logged: PostgreSQL takes seconds to plan more, MLflow on SQLite fails."""
+"""Conditions that need an EXISTS. PostgreSQL takes seconds to plan more, MLflow on SQLite fails."""
 
 EXPERIMENT_COLUMNS: Final = {
     **experiments.c,
@@ -119,11 +119,11 @@ def compare(column: ColumnElement[Any], operator: str, value: Operand, dialect: 
 def compare_mine(
     mine: Clause, column: ColumnElement[Any], operator: str, value: Operand, dialect: str
 ) -> Clause:
-    """As `compare`, for a column of a row that is another's where `mine` says so.
+    """As `compare`, for a column of another table, whose rows belong to this one's by `mine`.
 
-    A pattern may take milliseconds on a long value. Without statistics PostgreSQL expects to find
-    next to nothing by it, and tries it on every row for each row of the other table: unless
-    it can know only then whose row it is.
+    Matching a pattern may take milliseconds on a long value. Without statistics PostgreSQL expects
+    few matches, and matches all rows of the table again for each row of the other. A CASE has it
+    join the rows first.
     """
     holds = compare(column, operator, value, dialect)
     if operator in PATTERNS and dialect == "postgresql":
@@ -145,7 +145,7 @@ def _run_clause(condition: Condition, dialect: str) -> Clause:
     if entity is Entity.ATTRIBUTE and key != "run_name":
         return compare(RUN_COLUMNS[key], condition.operator, condition.value, dialect)
     if entity is Entity.ATTRIBUTE:
-        # Databases hold runs of MLflow 1.29 and before, whose names are in the tag only.
+        # Runs of MLflow 1.29 and before have their names in the tag only.
         entity, key = Entity.TAG, _RUN_NAME
     table = RUN_TABLES[entity]
     return _keyed_clause(table, table.c.run_uuid == runs.c.run_uuid, key, condition, dialect)
@@ -162,7 +162,7 @@ def _experiment_clause(condition: Condition, dialect: str) -> Clause:
 def _keyed_clause(
     table: Table, mine: Clause, key: str, condition: Condition, dialect: str
 ) -> Clause:
-    """A condition on the row of that key, which exists once or not at all."""
+    """A condition on the row of that key, of which there is at most one."""
     row = exists().where(mine, table.c.key == key)
     if condition.operator == "IS NULL":
         return ~row
@@ -171,7 +171,7 @@ def _keyed_clause(
     holds = compare_mine(mine, table.c.value, condition.operator, condition.value, dialect)
     if table is not latest_metrics:
         return row.where(holds)
-    # A NaN is stored as 0 and a mark; it differs from every number and compares with none.
+    # A NaN is stored as 0 with is_nan. It differs from every number, and no other comparison holds.
     if condition.operator == "!=":
         return row.where(or_(holds, table.c.is_nan == true()))
     return row.where(holds, table.c.is_nan == false())
@@ -197,7 +197,7 @@ def _members(value: Operand) -> tuple[object, ...]:
 
 
 def _like(column: ColumnElement[Any], pattern: str, dialect: str) -> Clause:
-    """Case counts. A backslash is a character like any other: SQLite and MLflow have it so."""
+    """LIKE, case-sensitive. A backslash is no escape character, as on SQLite and in MLflow."""
     if dialect == "sqlite":
         # SQLite's LIKE ignores case unless a pragma of the connection is set; GLOB never does.
         return column.bool_op("GLOB")(pattern.translate(_GLOB))
@@ -205,7 +205,7 @@ def _like(column: ColumnElement[Any], pattern: str, dialect: str) -> Clause:
 
 
 def _ilike(column: ColumnElement[Any], pattern: str, dialect: str) -> Clause:
-    """Case does not count; on SQLite this goes for the letters A to Z only."""
+    """LIKE, case-insensitive; on SQLite for the letters A to Z only."""
     if dialect == "sqlite":
         return func.lower(column).like(func.lower(pattern))
     return column.ilike(pattern, escape="")

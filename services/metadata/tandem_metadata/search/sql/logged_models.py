@@ -1,4 +1,4 @@
-"""What searches for logged models compile to: their conditions, and their order."""
+"""Conditions on logged models, and their order, to SQLAlchemy Core."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -20,7 +20,7 @@ from tandem_metadata.search.sql.order import MAX_CLAUSES, Ordering, Term, nulls_
 from tandem_shared.errors import InvalidParameter
 
 MAX_DATASETS: Final = 100
-"""Datasets that a search can name: every condition on a metric repeats them."""
+"""Datasets that a search can name. Every condition on a metric repeats them."""
 
 _FILTERED: Final = {
     **logged_models.c,
@@ -61,9 +61,9 @@ def logged_model_clauses(
 def order_logged_models(wanted: Sequence[SearchOrderBy]) -> Ordering:
     """The ordering of logged models: as asked, then the latest created first, then by id.
 
-    Of a metric the latest value counts, by time, then step; what has no value comes last in either
-    direction. A field that is named again changes nothing. Raises InvalidParameter for a field that
-    cannot be sorted by, and for too many of them.
+    The latest value of a metric counts, by time, then step. Models without a value come last in
+    either direction. A field that is named again changes nothing. Raises InvalidParameter for a
+    field that cannot be sorted by, and for too many of them.
     """
     if len(wanted) > MAX_CLAUSES:
         raise InvalidParameter(f"Invalid order_by: at most {MAX_CLAUSES} fields are accepted.")
@@ -106,9 +106,9 @@ def _clause(condition: Condition, metric_of: Sequence[Clause], dialect: str) -> 
 
 
 def _latest(order: SearchOrderBy) -> ColumnElement[Any]:
-    """The latest value of the metric, of the model in the row that encloses it.
+    """The latest value of the metric, of the model in the enclosing row.
 
-    The primary key answers it; MLflow ranks all values that any model has of the metric.
+    The primary key serves it. MLflow ranks all values that any model has of the metric.
     """
     columns = logged_model_metrics.c
     return (
@@ -128,7 +128,7 @@ def _latest(order: SearchOrderBy) -> ColumnElement[Any]:
 
 
 def _of(dataset_name: str | None, dataset_digest: str | None) -> Clause:
-    """Metrics of a dataset; what is not given is not asked for."""
+    """Metrics of a dataset, by name, by digest or by both; None matches any."""
     columns = logged_model_metrics.c
     return and_(
         True,

@@ -1,10 +1,10 @@
 """Conditions on registered models and model versions to SQLAlchemy Core; and what prompts are.
 
-A prompt is a registered model with a tag, its versions too. A search shows either: prompts where
-its first condition on that tag asks for them, else models, whatever it says of the tag.
+A prompt is a registered model with the tag `mlflow.prompt.is_prompt`. A search finds either:
+prompts if its first condition on that tag asks for them, else models, whatever it says of the tag.
 
-Tags are joined: the databases of newer revisions have no index that begins with a tag's key, and
-for a join, unlike for EXISTS, SQLite then makes one of its own.
+Tags are joined: newer revisions have no index that begins with a tag's key, and SQLite makes a
+temporary one for a join, but not for EXISTS.
 """
 
 from collections.abc import Mapping, Sequence
@@ -86,7 +86,7 @@ def matching(
         ]
     if for_prompts:
         return source, clauses
-    # One version that says so makes a prompt of all versions of that name, as in MLflow.
+    # A tag of one version makes a prompt of all versions of that name, as in MLflow.
     prompt = searched.tags.alias()
     says_so = and_(prompt.c.key == IS_PROMPT, prompt.c.value == "true")
     source = source.outerjoin(prompt, and_(prompt.c.name == searched.table.c.name, says_so))

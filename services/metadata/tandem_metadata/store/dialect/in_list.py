@@ -19,29 +19,29 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 
 
-def among(
+def any_of(
     conn: Connection, tested: ColumnElement[Any], values: Sequence[str] | Sequence[int]
 ) -> ColumnElement[bool]:
     """Whether the column holds one of the values.
 
-    They travel as one parameter: a list of parameters has a limit on both databases, and each
-    length would be a statement of its own.
+    The values are one parameter, an array or JSON. Both databases limit the number of parameters,
+    and a list of them would make each length a statement of its own.
     """
     if conn.dialect.name == "postgresql":
-        # A cast to VARCHAR(n)[] would cut longer values, and then find what they begin with.
+        # A cast to VARCHAR(n)[] would cut longer values, which would then match their beginning.
         kind = String() if isinstance(tested.type, String) else tested.type
         return tested == any_(bindparam(None, list(values), postgresql.ARRAY(kind)))
     each = func.json_each(json.dumps(values)).table_valued(column("value", tested.type))
     return tested.in_(select(each.c.value))
 
 
-def among_versions(
+def any_version_of(
     conn: Connection,
     name: ColumnElement[str],
     version: ColumnElement[int],
     pairs: Sequence[tuple[str, int]],
 ) -> ColumnElement[bool]:
-    """Whether the two columns hold the name and the number of one of the model versions."""
+    """Whether the two columns hold the name and the number of one of the versions in `pairs`."""
     if conn.dialect.name == "postgresql":
         names, versions = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         given = func.unnest(

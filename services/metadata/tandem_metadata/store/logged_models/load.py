@@ -20,7 +20,7 @@ from tandem_metadata.messages.logged_models import (
     LoggedModelTag,
 )
 from tandem_metadata.rules.enums import LOGGED_MODEL_STATUS
-from tandem_metadata.store.dialect.in_list import among
+from tandem_metadata.store.dialect.in_list import any_of
 from tandem_metadata.store.dialect.logging_order import first_logged
 from tandem_shared.wire.codec import json_double
 
@@ -57,7 +57,7 @@ def _of_models(
 ) -> Sequence[Row[Any]]:
     statement = (
         select(table)
-        .where(among(conn, table.c.model_id, ids))
+        .where(any_of(conn, table.c.model_id, ids))
         .order_by(*(order or table.primary_key.columns))
     )
     return conn.execute(statement).all()

@@ -23,7 +23,7 @@ from tandem_metadata.messages.logged_models import (
 from tandem_metadata.rules import artifact_locations, limits, run_names
 from tandem_metadata.rules.enums import LOGGED_MODEL_STATUS, name_of
 from tandem_metadata.store.dialect import bulk
-from tandem_metadata.store.dialect.in_list import among
+from tandem_metadata.store.dialect.in_list import any_of
 from tandem_metadata.store.logged_models import load
 from tandem_metadata.store.tracking import experiments
 from tandem_shared.clock import now_ms
@@ -140,7 +140,7 @@ def log_params(conn: Connection, model_id: str, params: Sequence[LoggedModelPara
     columns = logged_model_params.c
     found = (
         select(columns.param_key, columns.param_value)
-        .where(columns.model_id == model_id, among(conn, columns.param_key, sorted(values)))
+        .where(columns.model_id == model_id, any_of(conn, columns.param_key, sorted(values)))
         .order_by(columns.param_key)
     )
     changes = [

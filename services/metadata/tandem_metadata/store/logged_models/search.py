@@ -15,7 +15,7 @@ from tandem_metadata.search.language.parser import parse_filter
 from tandem_metadata.search.sql import paging
 from tandem_metadata.search.sql.logged_models import logged_model_clauses, order_logged_models
 from tandem_metadata.search.sql.page_token import fingerprint
-from tandem_metadata.store.dialect.in_list import among
+from tandem_metadata.store.dialect.in_list import any_of
 from tandem_metadata.store.logged_models import load
 from tandem_metadata.store.tracking.experiments import parse_id
 from tandem_shared.errors import NotFound
@@ -51,7 +51,7 @@ def search(
     clauses = logged_model_clauses(conditions, datasets, conn.dialect.name)
     ordering = order_logged_models(order_by)
     matching = select(*logged_models.c).where(
-        among(conn, logged_models.c.experiment_id, ids),
+        any_of(conn, logged_models.c.experiment_id, ids),
         logged_models.c.lifecycle_stage == "active",
         *clauses,
     )

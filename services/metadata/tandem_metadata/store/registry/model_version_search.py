@@ -15,7 +15,7 @@ from tandem_metadata.search.sql import paging
 from tandem_metadata.search.sql.page_token import fingerprint
 from tandem_metadata.search.sql.registry_compile import MODEL_VERSION_ROWS, matching
 from tandem_metadata.search.sql.registry_order import order_model_versions
-from tandem_metadata.store.dialect.in_list import among
+from tandem_metadata.store.dialect.in_list import any_of
 from tandem_metadata.store.registry import model_versions as store
 
 MAX_RESULTS: Final = 200_000
@@ -65,7 +65,7 @@ def of_runs(
         select(*model_versions.c)
         .select_from(source)
         .where(
-            among(conn, model_versions.c.run_id, run_ids),
+            any_of(conn, model_versions.c.run_id, run_ids),
             model_versions.c.current_stage != store.DELETED,
             *clauses,
         )

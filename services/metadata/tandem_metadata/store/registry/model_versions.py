@@ -14,7 +14,7 @@ from tandem_metadata.database.tables.registry import (
 )
 from tandem_metadata.messages.model_versions import ModelVersion, ModelVersionTag
 from tandem_metadata.rules import limits
-from tandem_metadata.store.dialect.in_list import among, among_versions
+from tandem_metadata.store.dialect.in_list import any_of, any_version_of
 from tandem_metadata.store.dialect.logging_order import first_logged
 from tandem_metadata.store.registry import rows as registry_rows
 from tandem_metadata.store.registry.rows import DELETED as DELETED
@@ -155,7 +155,7 @@ def latest(conn: Connection, names: Sequence[str]) -> Sequence[Row[Any]]:
     columns = model_versions.c
     highest = (
         select(columns.name, func.max(columns.version))
-        .where(among(conn, columns.name, names), columns.current_stage != DELETED)
+        .where(any_of(conn, columns.name, names), columns.current_stage != DELETED)
         .group_by(columns.name, columns.current_stage)
     )
     return conn.execute(
@@ -197,7 +197,7 @@ def _tags(
     tags: defaultdict[tuple[str, int], list[ModelVersionTag]] = defaultdict(list)
     for row in conn.execute(
         select(model_version_tags)
-        .where(among_versions(conn, columns.name, columns.version, pairs))
+        .where(any_version_of(conn, columns.name, columns.version, pairs))
         .order_by(first_logged(conn, model_version_tags, columns.key))
     ):
         tags[row.name, row.version].append(ModelVersionTag(row.key, row.value or ""))
@@ -211,7 +211,7 @@ def _aliases(
     aliases: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
     for row in conn.execute(
         select(registered_model_aliases)
-        .where(among_versions(conn, columns.name, columns.version, pairs))
+        .where(any_version_of(conn, columns.name, columns.version, pairs))
         .order_by(columns.alias)
     ):
         aliases[row.name, row.version].append(row.alias)

@@ -22,7 +22,7 @@ from tandem_metadata.messages.registered_models import (
     RegisteredModelTag,
 )
 from tandem_metadata.rules import limits
-from tandem_metadata.store.dialect.in_list import among
+from tandem_metadata.store.dialect.in_list import any_of
 from tandem_metadata.store.dialect.logging_order import first_logged
 from tandem_metadata.store.registry import model_versions, prompts
 from tandem_metadata.store.registry import rows as registry_rows
@@ -153,14 +153,14 @@ def from_rows(conn: Connection, rows: Sequence[Row[Any]]) -> list[RegisteredMode
     tags: defaultdict[str, list[RegisteredModelTag]] = defaultdict(list)
     for tag in conn.execute(
         select(registered_model_tags)
-        .where(among(conn, registered_model_tags.c.name, names))
+        .where(any_of(conn, registered_model_tags.c.name, names))
         .order_by(first_logged(conn, registered_model_tags, registered_model_tags.c.key))
     ):
         tags[tag.name].append(RegisteredModelTag(tag.key, tag.value or ""))
     aliases: defaultdict[str, list[RegisteredModelAlias]] = defaultdict(list)
     for alias in conn.execute(
         select(registered_model_aliases)
-        .where(among(conn, registered_model_aliases.c.name, names))
+        .where(any_of(conn, registered_model_aliases.c.name, names))
         .order_by(registered_model_aliases.c.alias)
     ):
         aliases[alias.name].append(RegisteredModelAlias(alias.alias, str(alias.version)))

@@ -16,7 +16,7 @@ from tandem_metadata.messages.datasets import (
 )
 from tandem_metadata.rules import limits
 from tandem_metadata.store.dialect import bulk
-from tandem_metadata.store.dialect.in_list import among
+from tandem_metadata.store.dialect.in_list import any_of
 from tandem_metadata.store.tracking import experiments, runs
 from tandem_shared.errors import InvalidParameter
 
@@ -89,7 +89,7 @@ def log_outputs(conn: Connection, run_id: str, models: Sequence[ModelOutput]) ->
         inputs.c.source_type == "RUN_OUTPUT",
         inputs.c.source_id == run_id,
         inputs.c.destination_type == "MODEL_OUTPUT",
-        among(conn, inputs.c.destination_id, sorted(steps)),
+        any_of(conn, inputs.c.destination_id, sorted(steps)),
     )
     stored = {row.destination_id: row.step for row in conn.execute(written)}
     for model in models:
@@ -129,7 +129,7 @@ def summaries(conn: Connection, experiment_ids: Sequence[str]) -> list[DatasetSu
             input_tags,
             and_(input_tags.c.input_uuid == inputs.c.input_uuid, input_tags.c.name == _CONTEXT_TAG),
         )
-        .where(among(conn, datasets.c.experiment_id, numbers))
+        .where(any_of(conn, datasets.c.experiment_id, numbers))
         .order_by(*columns)
         .limit(MAX_SUMMARIES)
     )
@@ -174,8 +174,8 @@ def _ids(
     bulk.insert(conn, datasets, rows, bulk.UNLESS_THERE)
     found = select(datasets.c.name, datasets.c.digest, datasets.c.dataset_uuid).where(
         datasets.c.experiment_id == experiment_id,
-        among(conn, datasets.c.name, sorted({name for name, _ in uses})),
-        among(conn, datasets.c.digest, sorted({digest for _, digest in uses})),
+        any_of(conn, datasets.c.name, sorted({name for name, _ in uses})),
+        any_of(conn, datasets.c.digest, sorted({digest for _, digest in uses})),
     )
     return {(name, digest): identity for name, digest, identity in conn.execute(found)}
 
@@ -206,7 +206,7 @@ def _use(
     }
     _link(conn, list(edges.values()))
     made = select(inputs.c.input_uuid).where(
-        among(conn, inputs.c.input_uuid, [edge["input_uuid"] for edge in edges.values()])
+        any_of(conn, inputs.c.input_uuid, [edge["input_uuid"] for edge in edges.values()])
     )
     new = set(conn.execute(made).scalars())
     rows = [

@@ -12,7 +12,7 @@ from tandem_metadata.database.tables.tracking import experiment_tags, experiment
 from tandem_metadata.messages.experiments import Experiment, ExperimentTag
 from tandem_metadata.rules import artifact_locations, integers, limits
 from tandem_metadata.store.dialect import bulk
-from tandem_metadata.store.dialect.in_list import among
+from tandem_metadata.store.dialect.in_list import any_of
 from tandem_metadata.store.dialect.logging_order import first_logged
 from tandem_shared.clock import now_ms
 from tandem_shared.errors import AlreadyExists, InvalidParameter, InvalidState, NotFound
@@ -82,7 +82,7 @@ def by_ids(conn: Connection, ids: Sequence[str]) -> dict[str, Experiment]:
     """Experiments by their ids, which runs have; two statements for any number."""
     numbers = [int(experiment_id) for experiment_id in ids]
     rows = conn.execute(
-        select(experiments).where(among(conn, experiments.c.experiment_id, numbers))
+        select(experiments).where(any_of(conn, experiments.c.experiment_id, numbers))
     ).all()
     return {experiment.experiment_id: experiment for experiment in from_rows(conn, rows)}
 
@@ -106,7 +106,7 @@ def from_rows(conn: Connection, rows: Sequence[Row[Any]]) -> list[Experiment]:
     tags: defaultdict[int, list[ExperimentTag]] = defaultdict(list)
     for row in conn.execute(
         select(columns.experiment_id, columns.key, columns.value)
-        .where(among(conn, columns.experiment_id, [row.experiment_id for row in rows]))
+        .where(any_of(conn, columns.experiment_id, [row.experiment_id for row in rows]))
         .order_by(first_logged(conn, experiment_tags, columns.key))
     ):
         tags[row.experiment_id].append(ExperimentTag(row.key, row.value or ""))

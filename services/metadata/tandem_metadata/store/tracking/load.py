@@ -29,7 +29,7 @@ from tandem_metadata.messages.datasets import (
 from tandem_metadata.messages.metrics import Metric
 from tandem_metadata.messages.runs import Param, Run, RunData, RunInfo, RunTag
 from tandem_metadata.store.dialect import logging_order
-from tandem_metadata.store.dialect.in_list import among
+from tandem_metadata.store.dialect.in_list import any_of
 from tandem_metadata.store.tracking import load_sql
 from tandem_shared.wire.codec import json_double
 
@@ -43,7 +43,7 @@ _info_columns = operator.itemgetter(
 
 
 def get(conn: Connection, run_ids: Collection[str]) -> dict[str, Run]:
-    """The runs that there are, be they active or deleted, by id, each with all it logged.
+    """The runs that exist, active or deleted, by id, each with all it logged.
 
     Metrics, params and tags come as they were first logged, or else by key, see `logging_order`;
     datasets by name and digest, models by id.
@@ -104,7 +104,7 @@ def _by_run(ids: Iterable[str], items: Iterable[T], *, by_key: bool = False) -> 
 
 
 def info(row: Row[Any]) -> RunInfo:
-    """What a row says of the run; it begins with the columns of the runs table."""
+    """The RunInfo of a row, which begins with the columns of the runs table."""
     return _info(*_info_columns(row))
 
 
@@ -161,9 +161,9 @@ def tags_of(conn: Connection, ids: Sequence[str], most: int | None = None) -> By
 def datasets_of(
     conn: Connection, ids: Sequence[str], most: int | None = None
 ) -> ByRun[DatasetInput]:
-    """The datasets that each run reads, by name and digest; `most` at most, or tags of theirs."""
+    """The datasets that each run reads, by name and digest; at most `most` rows of their tags."""
     columns = datasets.c
-    # A row a tag, or one for a dataset without tags.
+    # One row for each tag, and one for a dataset without tags.
     statement: Select[Any] = (
         select(
             inputs.c.destination_id,
@@ -183,7 +183,7 @@ def datasets_of(
         .where(
             inputs.c.source_type == "DATASET",
             inputs.c.destination_type == "RUN",
-            among(conn, inputs.c.destination_id, ids),
+            any_of(conn, inputs.c.destination_id, ids),
         )
         .order_by(columns.name, columns.digest, inputs.c.input_uuid, input_tags.c.name)
         .limit(most)
@@ -209,7 +209,7 @@ def models_of(
         .where(
             columns.source_type.in_(("RUN_INPUT", "RUN_OUTPUT")),
             columns.destination_type.in_(("MODEL_INPUT", "MODEL_OUTPUT")),
-            among(conn, columns.source_id, ids),
+            any_of(conn, columns.source_id, ids),
         )
         .order_by(columns.destination_id, columns.step)
         .limit(most)
@@ -230,7 +230,7 @@ def _of_runs(
     order = logging_order.first_logged(conn, table, table.c.key, updated=updated)
     statement = (
         select(table)
-        .where(among(conn, table.c.run_uuid, ids))
+        .where(any_of(conn, table.c.run_uuid, ids))
         .order_by(table.c.run_uuid, order)
         .limit(most)
     )

@@ -16,7 +16,7 @@ from tandem_metadata.database.pool import BINARY
 from tandem_metadata.database.tables.tracking import metrics
 from tandem_metadata.messages.metrics import Metric, MetricWithRunId
 from tandem_metadata.search.sql.page_token import fingerprint
-from tandem_metadata.store.dialect.in_list import among
+from tandem_metadata.store.dialect.in_list import any_of
 from tandem_shared.errors import InvalidParameter
 from tandem_shared.wire.codec import Int64, encode_json, json_double
 
@@ -151,7 +151,7 @@ def bulk(
         )
     statement: Select[Any] = (
         select(_COLUMNS.run_uuid, *_BY_TIME)
-        .where(_COLUMNS.key == key, among(conn, _COLUMNS.run_uuid, run_ids))
+        .where(_COLUMNS.key == key, any_of(conn, _COLUMNS.run_uuid, run_ids))
         .order_by(_COLUMNS.run_uuid, *_BY_TIME)
         .limit(limit)
     )
@@ -178,7 +178,7 @@ def sample(
         raise InvalidParameter(
             f"Invalid value {size} for parameter 'max_results': give 1 to {MAX_SAMPLES}."
         )
-    within = [_COLUMNS.key == key, among(conn, _COLUMNS.run_uuid, run_ids), *_between(*steps)]
+    within = [_COLUMNS.key == key, any_of(conn, _COLUMNS.run_uuid, run_ids), *_between(*steps)]
     by_run: dict[str, list[MetricWithRunId]] = defaultdict(list)
     for row in conn.execute(_samples(within, size)):
         by_run[row.run_uuid].append(_of_run(row, key))

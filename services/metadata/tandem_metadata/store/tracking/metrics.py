@@ -11,7 +11,7 @@ from tandem_metadata.database.tables.tracking import latest_metrics, metrics
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.rules import limits
 from tandem_metadata.store.dialect import bulk, logging_order
-from tandem_metadata.store.dialect.in_list import among
+from tandem_metadata.store.dialect.in_list import any_of
 from tandem_shared.errors import InvalidParameter
 
 _LARGEST = 1.7976931348623157e308
@@ -145,7 +145,7 @@ def _check_models(conn: Connection, rows: Iterable[Row]) -> None:
     named = sorted({row["model_id"] for row in rows})
     if not named:
         return
-    found = select(logged_models.c.model_id).where(among(conn, logged_models.c.model_id, named))
+    found = select(logged_models.c.model_id).where(any_of(conn, logged_models.c.model_id, named))
     if unknown := set(named).difference(conn.execute(found).scalars()):
         raise InvalidParameter(
             f"Metrics cannot be logged to the logged model {min(unknown)[:100]!r}: no model has "
@@ -162,8 +162,8 @@ def _log_to_models(conn: Connection, run_id: str, rows: Sequence[Row]) -> None:
         return
     stored = select(logged_model_metrics).where(
         columns.run_id == run_id,
-        among(conn, columns.model_id, sorted({row["model_id"] for row in rows})),
-        among(conn, columns.metric_name, sorted({row["metric_name"] for row in rows})),
+        any_of(conn, columns.model_id, sorted({row["model_id"] for row in rows})),
+        any_of(conn, columns.metric_name, sorted({row["metric_name"] for row in rows})),
     )
     by_identity = {_model_identity(found): found for found in conn.execute(stored).mappings()}
     for row in rows:

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, select
 
 from tandem_metadata.database.tables.tracking import params
 from tandem_metadata.store.dialect import bulk
-from tandem_metadata.store.dialect.in_list import among
+from tandem_metadata.store.dialect.in_list import any_of
 from tandem_shared.errors import InvalidParameter
 
 _SHOWN = 250
@@ -26,7 +26,7 @@ def log(conn: Connection, run_id: str, values: Mapping[str, str]) -> None:
     bulk.insert(conn, params, rows, bulk.UNLESS_THERE)
     found = (
         select(params.c.key, params.c.value)
-        .where(params.c.run_uuid == run_id, among(conn, params.c.key, [*values]))
+        .where(params.c.run_uuid == run_id, any_of(conn, params.c.key, [*values]))
         .order_by(params.c.key)
     )
     changes = [

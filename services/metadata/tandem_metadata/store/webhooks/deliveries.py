@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, upd
 
 from tandem_metadata.database.tables.deliveries import deliveries
 from tandem_metadata.database.tables.webhooks import webhooks
-from tandem_metadata.store.dialect.in_list import among
+from tandem_metadata.store.dialect.in_list import any_of
 
 _ALIVE = and_(webhooks.c.status == "ACTIVE", webhooks.c.deleted_timestamp.is_(None))
 
@@ -74,7 +74,7 @@ def claim(conn: Connection, delivery_ids: Sequence[str], *, now: int, until: int
     columns = deliveries.c
     due = (
         select(columns.delivery_id)
-        .where(among(conn, columns.delivery_id, delivery_ids), columns.due_at <= now)
+        .where(any_of(conn, columns.delivery_id, delivery_ids), columns.due_at <= now)
         .with_for_update(skip_locked=True)
     )
     claimed = conn.execute(
@@ -90,7 +90,7 @@ def claim(conn: Connection, delivery_ids: Sequence[str], *, now: int, until: int
         select(columns.delivery_id, columns.webhook_id, columns.body, webhooks.c.url)
         .add_columns(webhooks.c.secret)
         .join(webhooks, webhooks.c.webhook_id == columns.webhook_id)
-        .where(among(conn, columns.delivery_id, list(attempts)), _ALIVE)
+        .where(any_of(conn, columns.delivery_id, list(attempts)), _ALIVE)
     )
     return [
         Claimed(

@@ -17,7 +17,7 @@ from tandem_metadata.rules.webhook_events import ACTIONS, ACTIONS_BY_ENTITY, ENT
 from tandem_metadata.search.sql import paging
 from tandem_metadata.search.sql.order import Ordering, not_null, nulls_smallest
 from tandem_metadata.search.sql.page_token import fingerprint
-from tandem_metadata.store.dialect.in_list import among
+from tandem_metadata.store.dialect.in_list import any_of
 from tandem_metadata.store.webhooks import deliveries
 from tandem_shared.clock import now_ms
 from tandem_shared.errors import InvalidParameter, NotFound
@@ -223,7 +223,7 @@ def _from_rows(conn: Connection, rows: Sequence[Row[Any]]) -> list[Webhook]:
     events: defaultdict[str, list[WebhookEvent]] = defaultdict(list)
     for row in conn.execute(
         select(columns.webhook_id, columns.entity, columns.action)
-        .where(among(conn, columns.webhook_id, [row.webhook_id for row in rows]))
+        .where(any_of(conn, columns.webhook_id, [row.webhook_id for row in rows]))
         .order_by(columns.entity, columns.action)
     ):
         events[row.webhook_id].append(WebhookEvent(row.entity.upper(), row.action.upper()))
