@@ -1,4 +1,4 @@
-"""Searching logged models."""
+"""Searches of logged models."""
 
 import contextlib
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from tandem_shared.errors import NotFound
 
 DEFAULT_MAX_RESULTS: Final = 50
 MAX_RESULTS_OF_ZERO: Final = 100
-"""What an explicit 0 means, as in MLflow."""
+"""The page size for an explicit 0, as in MLflow."""
 MAX_EXPERIMENTS: Final = 10_000
 
 
@@ -38,11 +38,10 @@ def search(
 ) -> tuple[list[LoggedModel], str | None]:
     """One page of the logged models of some experiments, and the next page's token if any.
 
-    Deleted models are left out; those of deleted experiments are not. The conditions of the filter
-    on metrics, and the search without any, look at metrics of the datasets only, if some are given.
-    Without an order the latest created come first. A page has 50 models unless `max_results` says
-    otherwise, and 50,000 at most, whatever it says. Raises InvalidParameter for a filter, an order,
-    datasets, a token, an id or a number of results that cannot be accepted.
+    Models of deleted experiments are found, but no deleted models. If `datasets` are given, only
+    models with metrics of these are found, and filters compare only such metrics. By default the
+    latest created come first, and a page has 50 models; `max_results` is cut to 50,000. Raises
+    InvalidParameter for an invalid filter, order, dataset, token, id or page size.
     """
     wanted = DEFAULT_MAX_RESULTS if max_results is None else max_results or MAX_RESULTS_OF_ZERO
     limit = check_max_results(min(wanted, MAX_RESULTS))
@@ -63,7 +62,7 @@ def search(
 
 
 def _numbers(experiment_ids: Sequence[str]) -> list[int]:
-    """The ids as sorted, distinct numbers, without those that no experiment can have."""
+    """The ids as sorted, distinct integers, without ids that no experiment can have."""
     limits.check_count("experiment_ids", experiment_ids, MAX_EXPERIMENTS)
     numbers = set()
     for experiment_id in experiment_ids:

@@ -1,4 +1,4 @@
-"""Searching model versions; those of prompts are never among the versions of models."""
+"""Searches of model versions. They find versions of models or of prompts, never both."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from tandem_metadata.store.dialect.in_list import any_of
 from tandem_metadata.store.registry import model_versions as store
 
 MAX_RESULTS: Final = 200_000
-"""The largest page, and the page's size where none is asked for, as in MLflow."""
+"""The largest and the default page size, as in MLflow."""
 
 
 def search(
@@ -32,9 +32,9 @@ def search(
 ) -> tuple[list[ModelVersion], str | None]:
     """One page of model versions, and the token of the next page if there is one.
 
-    Deleted versions are never found; versions of prompts where the filter asks for them, and then
-    nothing else. They come without aliases, as in MLflow. Raises InvalidParameter for a filter, an
-    order_by, a token or a number of results that cannot be accepted.
+    Deleted versions are never found. Versions of prompts, and no others, are found if the filter
+    asks for prompts. Aliases are left out, as in MLflow. Raises InvalidParameter for an invalid
+    filter, order_by, token or page size.
     """
     limit = check_max_results(MAX_RESULTS if max_results is None else max_results, MAX_RESULTS)
     conditions = [MODEL_VERSIONS.condition(comparison) for comparison in parse_filter(filter)]
@@ -55,10 +55,7 @@ def search(
 def of_runs(
     conn: Connection, run_ids: Sequence[str], most: int | None = None
 ) -> defaultdict[str, list[ModelVersion]]:
-    """What a search by its id finds for each run, in two statements for any number of runs.
-
-    Of all versions `most` at most.
-    """
+    """The model versions of each run, at most `most` in all, by two statements for any runs."""
     ordering = order_model_versions(())
     source, clauses = matching(MODEL_VERSION_ROWS, (), conn.dialect.name)
     statement = (

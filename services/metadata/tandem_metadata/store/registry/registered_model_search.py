@@ -1,4 +1,4 @@
-"""Searching registered models; prompts are among them, but never among the models found."""
+"""Searches of registered models. They find models or prompts, never both."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -30,9 +30,8 @@ def search(
 ) -> tuple[list[RegisteredModel], str | None]:
     """One page of registered models, and the token of the next page if there is one.
 
-    Prompts are found where the filter asks for them, and then nothing else. A page has 100 results
-    unless `max_results` says otherwise. Raises InvalidParameter for a filter, an order_by, a token
-    or a number of results that cannot be accepted.
+    Prompts, and no models, are found if the filter asks for prompts. A page has 100 results by
+    default. Raises InvalidParameter for an invalid filter, order_by, token or page size.
     """
     limit = check_max_results(
         DEFAULT_MAX_RESULTS if max_results is None else max_results, MAX_RESULTS

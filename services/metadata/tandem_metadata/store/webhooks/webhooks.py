@@ -14,6 +14,7 @@ from tandem_metadata.database.tables.webhooks import webhook_events, webhooks
 from tandem_metadata.messages.webhooks import Webhook, WebhookEvent
 from tandem_metadata.rules import enums, limits
 from tandem_metadata.rules.webhook_events import ACTIONS, ACTIONS_BY_ENTITY, ENTITIES, STATUSES
+from tandem_metadata.search.language.limits import check_max_results
 from tandem_metadata.search.sql import paging
 from tandem_metadata.search.sql.order import Ordering, not_null, nulls_smallest
 from tandem_metadata.search.sql.page_token import fingerprint
@@ -140,14 +141,9 @@ def find(
 ) -> tuple[list[Webhook], str | None]:
     """One page of webhooks, the latest first, and the token of the next page if there is one.
 
-    Raises InvalidParameter for a token or a number of results that cannot be accepted.
+    Raises InvalidParameter for an invalid token or page size.
     """
-    limit = max_results or _DEFAULT_RESULTS
-    if not 1 <= limit <= _MAX_RESULTS:
-        raise InvalidParameter(
-            f"Invalid value {limit} for parameter 'max_results': it must be between 1 and "
-            f"{_MAX_RESULTS}."
-        )
+    limit = check_max_results(max_results or _DEFAULT_RESULTS, _MAX_RESULTS)
     ordering = Ordering(
         [
             nulls_smallest(webhooks.c.creation_timestamp, ascending=False),
