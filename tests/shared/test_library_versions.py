@@ -13,7 +13,6 @@ import pytest
 import uvicorn
 from hypercorn.asyncio import run as hypercorn_run
 from hypercorn.asyncio import tcp_server
-from hypercorn.config import Config
 from hypercorn.protocol.h11 import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -93,9 +92,15 @@ def test_hypercorn_has_the_methods_that_are_overridden_and_what_they_use() -> No
         assert inspect.iscoroutinefunction(method)
     used = {"config", "context", "idle_task", "loop", "writer"}
     assert used <= assigned(server, "__init__")
-    assert parameters(H11Protocol._check_protocol) == ["self", "event"]
-    assert {"config", "connection"} <= assigned(H11Protocol, "__init__")
-    assert hasattr(Config(), "h11_max_incomplete_size")
+    for method, parameter in (
+        (H11Protocol._check_protocol, "event"),
+        (H11Protocol._create_stream, "request"),
+        (H11Protocol._send_h11_event, "event"),
+        (H11Protocol._send_error_response, "status_code"),
+    ):
+        assert parameters(method) == ["self", parameter]
+        assert inspect.iscoroutinefunction(method)
+    assert {"config", "connection", "send"} <= assigned(H11Protocol, "__init__")
 
 
 def test_h11_lets_a_response_have_its_reason_afterwards() -> None:

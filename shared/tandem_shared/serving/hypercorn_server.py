@@ -6,8 +6,9 @@ Every use of what Hypercorn and h11 do not document is here:
   `hypercorn.asyncio.tcp_server.MAX_RECV` are replaced, as no setting can.
 - Of `TCPServer` `protocol_send`, `_close`, `_read_data` and `_idle_timeout` are overridden, and
   `config`, `context`, `idle_task`, `loop`, `writer` and `_initiate_server_close` used.
-- Of `H11Protocol` `connection` is replaced and `_check_protocol` overridden.
-- The frozen `h11.Response` is given its `reason`, and `h11.Connection.next_event` may raise.
+- Of `H11Protocol` `_check_protocol`, `_create_stream` and `_send_h11_event` are overridden, and
+  `config`, `connection`, `send` and `_send_error_response` used.
+- The frozen `h11.Response` is given its `reason`.
 """
 
 import asyncio
@@ -23,8 +24,9 @@ from hypercorn.asyncio import run as hypercorn_run
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.asyncio import tcp_server
 from hypercorn.config import Config, Sockets
-from hypercorn.events import Event, RawData, Updated
+from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.typing import H11SendableEvent
 from starlette.types import ASGIApp
 
 from tandem_shared.serving import closing
@@ -52,12 +54,12 @@ _MAX_REQUESTS = 1_000_000
 _PHRASES = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 
 
-class _Head(bytes):
+class _Head(RawData):
     """The head of an answer; the type tells it from a body that looks like one."""
 
 
-class _Connection(h11.Connection):
-    """HTTP/1 with stricter rules than h11's.
+class _H11Protocol(H11Protocol):
+    """HTTP/1 with stricter rules than Hypercorn's and h11's.
 
     - Answers have their reason phrase, which many clients show to people.
     - A request with both Content-Length and Transfer-Encoding is refused with 400 (smuggling).
@@ -65,58 +67,53 @@ class _Connection(h11.Connection):
     - An offer to upgrade is removed: the request is answered as HTTP/1.
     """
 
-    def __init__(self, config: "_Config") -> None:
-        super().__init__(h11.SERVER, max_incomplete_event_size=config.h11_max_incomplete_size)
-        self._h2c = config.h2c
-        self._refusal: h11.RemoteProtocolError | None = None
-
-    def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override]
-        if not isinstance(event, h11.Response):
-            return super().send(event)
-        # Events are frozen; h11 would check all headers of a second one again.
-        object.__setattr__(event, "reason", _PHRASES.get(event.status_code, b""))
-        return _Head(super().send(event) or b"")
-
-    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        if self._refusal:  # bytes after a refused request are never parsed
-            raise self._refusal
-        event = super().next_event()
-        return self._checked(event) if isinstance(event, h11.Request) else event
-
-    def _checked(self, request: h11.Request) -> h11.Request:
-        fields = dict(request.headers)
-        if b"transfer-encoding" in fields and b"content-length" in fields:
-            self._refuse("one end of the request is enough", HTTPStatus.BAD_REQUEST)
-        if request.http_version > b"1.1" and not self._h2c:
-            self._refuse("this is HTTP/1 only", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
-        offer = fields.get(b"upgrade", b"").strip().lower()
-        if not offer or (self._h2c and offer == b"h2c"):
-            return request
-        return h11.Request(
-            method=request.method,
-            target=request.target,
-            headers=[header for header in request.headers if header[0] != b"upgrade"],
-            http_version=request.http_version,
-        )
-
-    def _refuse(self, reason: str, status: HTTPStatus) -> None:
-        self._refusal = h11.RemoteProtocolError(reason, error_status_hint=status.value)
-        raise self._refusal
-
-
-class _H11Protocol(H11Protocol):
-    """Hypercorn's, over our connection."""
-
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        config = cast(_Config, self.config)
-        self.connection = _Connection(config)
-        self._h2c = config.h2c
+        self._h2c = cast(_Config, self.config).h2c
 
     async def _check_protocol(self, event: h11.Request) -> None:
-        # Without h2c our connection has refused or removed everything that this looks for.
+        # Without h2c, `_create_stream` refuses or removes everything that this looks for.
         if self._h2c:
             await super()._check_protocol(event)
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        fields = dict(request.headers)
+        if b"transfer-encoding" in fields and b"content-length" in fields:
+            await self._refuse(HTTPStatus.BAD_REQUEST)
+        elif request.http_version > b"1.1":
+            await self._refuse(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
+        else:
+            await super()._create_stream(
+                _without_upgrade(request) if b"upgrade" in fields else request
+            )
+
+    async def _refuse(self, status: HTTPStatus) -> None:
+        # h11 parses no request after an answer with `connection: close`.
+        await self._send_error_response(status)
+        await self.send(Closed())
+
+    async def _send_h11_event(self, event: H11SendableEvent) -> None:
+        if type(event) is not h11.Response:
+            await super()._send_h11_event(event)
+            return
+        # Events are frozen; h11 would check all headers of a second one again.
+        object.__setattr__(event, "reason", _PHRASES.get(event.status_code, b""))
+        try:
+            head = self.connection.send(event)
+        except h11.LocalProtocolError:  # as in Hypercorn's own
+            if self.connection.their_state != h11.ERROR:
+                raise
+        else:
+            await self.send(_Head(head or b""))
+
+
+def _without_upgrade(request: h11.Request) -> h11.Request:
+    return h11.Request(
+        method=request.method,
+        target=request.target,
+        headers=[header for header in request.headers if header[0] != b"upgrade"],
+        http_version=request.http_version,
+    )
 
 
 class _TCPServer(tcp_server.TCPServer):
@@ -141,7 +138,7 @@ class _TCPServer(tcp_server.TCPServer):
         self.writer.transport.abort()
 
     async def protocol_send(self, event: Event) -> None:
-        if isinstance(event, Updated):
+        if type(event) is Updated:
             if event.idle:
                 self._idle_since = self.loop.time()
                 self._connections.idle(self)
@@ -150,10 +147,10 @@ class _TCPServer(tcp_server.TCPServer):
                 self._allowed = self._keep_alive_timeout
                 self._connections.busy(self)
             return
-        if isinstance(event, RawData):
-            if isinstance(event.data, _Head):
-                self._joiner.hold(event.data)
-                return
+        if type(event) is _Head:
+            self._joiner.hold(event.data)
+            return
+        if type(event) is RawData:
             data = self._joiner.join(event.data)
             if not (data or self.writer.transport.get_write_buffer_size()):
                 return
