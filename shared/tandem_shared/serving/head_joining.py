@@ -27,7 +27,8 @@ class HeadJoiner:
 
     def hold(self, head: bytes) -> None:
         """Write `head` with what `join` gets next, or alone in the loop's next turn."""
-        self.flush()
+        if self._head:
+            self.flush()
         self._head = head
         self._call_soon(self.flush)
 

@@ -116,6 +116,7 @@ class _JoiningTransport:
         self._joiner = HeadJoiner(transport.write, loop)
         self.expects_head = True
         """Whether the next write begins an answer: a body may look like a head."""
+        self.is_closing = transport.is_closing  # of every request, so it saves a look-up
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -192,7 +193,7 @@ class _Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._unread = 0
         names = [name for name, _ in self.headers]
-        if self.parser.should_upgrade() and b"upgrade" in names:
+        if b"upgrade" in names and self.parser.should_upgrade():
             self._upgrading = True
             return
         version = self.parser.get_http_version()
