@@ -1,11 +1,11 @@
-// What Tandem does not have: hidden where the UI has no switch for it, else said when asked for.
+// Features that Tandem does not have: hidden if the UI has no switch, else explained when refused.
 (function () {
   "use strict";
   var HIDDEN = [
-    // The invitation to make demo data, and the setting that clears them.
+    // The invitation to create demo data, and the button that clears them.
     'div:has(> [data-component-id="mlflow.home.demo-banner.launch"])',
     'div:has(> div > [data-component-id="mlflow.settings.demo.clear-all-button"])',
-    // The assistant, which the UI offers at localhost whatever the server says.
+    // The assistant, which the UI offers at localhost in any case.
     '[data-assistant-ui="true"]',
     '[role="tab"][id$="-trigger-assistant"]',
   ];
@@ -48,7 +48,7 @@
     timer = setTimeout(hide, SECONDS * 1000);
   }
 
-  // The UI drops the errors of most of its buttons.
+  // The UI ignores the errors of most of its buttons.
   var fetch = window.fetch;
   window.fetch = function (resource, options) {
     var answering = fetch.apply(this, arguments);
@@ -61,7 +61,7 @@
             });
           }
         })
-        .catch(function () {}); // whoever asked is told
+        .catch(function () {}); // the caller gets the error
     }
     return answering;
   };

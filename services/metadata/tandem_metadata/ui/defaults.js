@@ -1,12 +1,12 @@
-// Some of the UI's defaults in the browser, where the user has not chosen otherwise.
+// Sets some of the UI's defaults in the browser, unless the user has chosen otherwise.
 (function () {
   "use strict";
   var defaults = {
-    // Experiments open on their table of runs; the other choice begins with traces.
+    // Experiments open on their table of runs, not on traces.
     "mlflow.workflowType_v1": '"machine_learning"',
-    // The assistant's panel stays closed until somebody opens it.
+    // The assistant's panel stays closed.
     "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true",
-    // Nothing is told to anybody here, so there is nothing to send and to warn of.
+    // Tandem drops telemetry, so the UI need not send it nor show its notice.
     "mlflow.settings.telemetry.enabled_v1": "false",
     "mlflow.telemetry.info.alert.dismissed_v1": "true",
   };
@@ -17,6 +17,6 @@
       }
     });
   } catch (error) {
-    // The browser keeps nothing for this site; the UI works with its own defaults then.
+    // No local storage: the UI uses its own defaults.
   }
 })();

@@ -1,8 +1,8 @@
-// Previews of HTML artifacts, in a page whose policy lets their scripts draw.
+// Shows previews of HTML artifacts in a page whose policy allows inline scripts.
 //
-// The UI shows an HTML artifact as a blob: in a sandboxed frame, and a blob: inherits the policy of
-// the page that made it: no inline script runs. Here such a blob: gets a page of the server for its
-// frame instead, with a policy of its own. That page asks for the artifact, and gets it.
+// The UI shows an HTML artifact as a blob: in a sandboxed frame. A blob: inherits the policy of the
+// page that made it, so no inline script would run. This script puts a page of the server, with its
+// own policy, into the frame. That page asks for the artifact by a message.
 (function () {
   "use strict";
   var script = document.currentScript.src;
@@ -11,7 +11,7 @@
 
   URL.createObjectURL = function (object) {
     var url = create.call(URL, object);
-    // The UI makes blobs of this very type for previews of HTML artifacts and for nothing else.
+    // The UI makes blobs of this type only for previews of HTML artifacts.
     return object instanceof Blob && object.type === "text/html" ? frame + "#" + url : url;
   };
 
@@ -20,7 +20,7 @@
       return;
     }
     document.querySelectorAll("iframe").forEach(function (each) {
-      // The attribute is the UI's: what the artifact does with its own address changes nothing.
+      // The src attribute is the UI's; an artifact that changes its own address cannot alter it.
       var parts = each.src.split("#");
       if (each.contentWindow === event.source && parts[0] === frame) {
         fetch(parts[1])
@@ -28,7 +28,7 @@
             return answer.text();
           })
           .then(function (html) {
-            // "*", because the frame's origin is opaque, so that no other way names it.
+            // "*", because the frame's origin is opaque and has no name.
             event.source.postMessage({ tandemHtmlArtifact: html }, "*");
           });
       }
