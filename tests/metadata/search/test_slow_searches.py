@@ -36,7 +36,6 @@ def _search(database: Database, *experiment_ids: str) -> None:
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowSearches]:
     """The notice of a process that has just started, and looks at every search."""
     monkeypatch.setattr(SlowSearches, "_LOOK_SECONDS", 0.0)
-    monkeypatch.setattr(indexes, "_SECONDS", 0.0)
     new = SlowSearches()
     monkeypatch.setattr(run_search, "_slow_searches", new)
     return new

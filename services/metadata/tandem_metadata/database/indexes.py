@@ -98,15 +98,15 @@ class SlowSearches:
     def note(self, conn: Connection, experiment_ids: Sequence[int]) -> None:
         """Note that these experiments were searched.
 
-        Counts their runs, up to `MANY_RUNS`, at most once a minute and only without the index: that
-        reads no more than the search itself has read.
+        Looks for the index at most once a minute. Only if it is missing, the runs are counted, for
+        which the database reads no more than for the search.
         """
         now = time.monotonic()
-        if now < self._next_look or seems_there(conn, STARTED):
+        if now < self._next_look:
             return
         self._next_look = now + self._LOOK_SECONDS
         given = {"ids": list(experiment_ids), "some": MANY_RUNS}
-        if conn.execute(_MORE_RUNS, given).first() is None:
+        if is_there(conn, STARTED) or conn.execute(_MORE_RUNS, given).first() is None:
             return
         self._next_look = math.inf
         _log.warning(

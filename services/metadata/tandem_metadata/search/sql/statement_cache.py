@@ -87,7 +87,7 @@ def _statement(
     # SQLAlchemy renders lists and literal parameters anew at each execution. So the limit is part
     # of the shape, and only a search of several experiments has a list.
     if of_one:
-        among = bindparam("given_ids", type_=BigInteger()) == run_experiment_id
+        among = run_experiment_id == bindparam("given_ids", type_=BigInteger())
     else:
         among = run_experiment_id.in_(bindparam("given_ids", expanding=True))
     conditions = [
