@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tandem_artifacts.drivers import disk
-from tandem_artifacts.drivers.threads import ReadAhead, Threads
+from tandem_artifacts.drivers.reading import ReadAhead
+from tandem_shared.concurrency.threads import Threads
 from tests.artifacts.conformance.content import pattern
 
 pytestmark = pytest.mark.anyio
@@ -73,8 +74,8 @@ async def test_without_memory_to_look_at_a_chunk_is_read_ahead_from_the_first_on
 async def test_chunks_are_as_large_as_the_reader_is_fast(
     threads: Threads, monkeypatch: pytest.MonkeyPatch, fast: bool
 ) -> None:
-    monkeypatch.setattr("tandem_artifacts.drivers.threads._FAST_SECONDS", 10.0 if fast else 0.0)
-    monkeypatch.setattr("tandem_artifacts.drivers.threads._SLOW_SECONDS", 20.0 if fast else 0.0)
+    monkeypatch.setattr("tandem_artifacts.drivers.reading._FAST_SECONDS", 10.0 if fast else 0.0)
+    monkeypatch.setattr("tandem_artifacts.drivers.reading._SLOW_SECONDS", 20.0 if fast else 0.0)
     sizes = []
     length = 40 * 1024 * 1024
     async for chunk in ReadAhead(threads, bytes, length):

@@ -4,8 +4,8 @@ import asyncio
 from contextlib import suppress
 
 from tandem_artifacts.drivers.disk import Temporary
-from tandem_artifacts.drivers.threads import Threads
 from tandem_shared.concurrency.cancellation import shielded
+from tandem_shared.concurrency.threads import Threads
 
 SYNC_BYTES = 32 * 1024 * 1024
 """What comes in before a part is brought to disk; the next part waits until that is done."""

@@ -63,10 +63,6 @@ class Source:
             return b""
         return self.read(size)
 
-    @property
-    def is_open(self) -> bool:
-        return self._descriptor is not None
-
     def close(self) -> None:
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None

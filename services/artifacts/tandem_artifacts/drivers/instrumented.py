@@ -86,11 +86,11 @@ class InstrumentedDriver(Driver):
         etag: str | None = None,
         room: Room = UNBOUNDED,
     ) -> AsyncIterator[Reading]:
-        with _timed("read"), _transfers(_OUT).track_inprogress():
+        with _timed("read") as timing, _transfers(_OUT).track_inprogress():
             async with self._driver.read(
                 paths.check_stored(path), start, length, etag=etag, room=room
             ) as reading:
-                yield Reading(reading.stat, _counted(reading.chunks, _OUT))
+                yield Reading(reading.stat, timing.count(reading.chunks, _OUT))
 
     async def write(
         self,
@@ -101,7 +101,7 @@ class InstrumentedDriver(Driver):
         room: Room = UNBOUNDED,
     ) -> None:
         with _timed("write") as timing, _transfers(_IN).track_inprogress():
-            counted = _counted(timing.watch(chunks), _IN)
+            counted = timing.count(chunks, _IN)
             await self._driver.write(paths.check_stored(path), counted, size=size, room=room)
 
     async def list(self, path: str) -> AsyncIterator[Entry]:
@@ -133,13 +133,6 @@ class InstrumentedDriver(Driver):
         await self._driver.close()
 
 
-async def _counted(chunks: AsyncIterator[bytes], direction: str) -> AsyncIterator[bytes]:
-    moved = _bytes(direction)
-    async for chunk in chunks:
-        moved.inc(len(chunk))
-        yield chunk
-
-
 class _Timing:
     """An operation under way."""
 
@@ -147,15 +140,17 @@ class _Timing:
         self.broken_off = False
         """Whether the caller's own bytes ended in an error: a client left in the midst of them."""
 
-    async def watch(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The same chunks; remembers that they broke off."""
+    async def count(self, chunks: AsyncIterator[bytes], direction: str) -> AsyncIterator[bytes]:
+        """The same chunks, counted; remembers when those of a client broke off."""
+        moved = _bytes(direction)
         try:
             async for chunk in chunks:
+                moved.inc(len(chunk))
                 yield chunk
         except ApiError:
             raise  # it says whose fault it is
         except Exception:
-            self.broken_off = True
+            self.broken_off = direction == _IN
             raise
 
 

@@ -5,7 +5,8 @@ import os
 import secrets
 import stat as mode_of
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -21,14 +22,10 @@ from tandem_artifacts.drivers.base import (
     Room,
     Stat,
 )
+from tandem_artifacts.drivers.reading import FIRST_BYTES, OpenObject, open_reading
 from tandem_artifacts.drivers.scandir import sorted_scandir
-from tandem_artifacts.drivers.threads import (
-    FIRST_BYTES,
-    ReadAhead,
-    Threads,
-    certainly,
-    first_bytes,
-)
+from tandem_shared.concurrency.cancellation import shielded
+from tandem_shared.concurrency.threads import Threads
 from tandem_shared.errors import InvalidParameter, NotFound, PermissionDenied, Unavailable
 
 UPLOADS = ".tandem-uploads"
@@ -75,8 +72,7 @@ class Local(Driver):
     async def stat(self, path: str) -> Stat:
         return await self._threads.run(self._stat, path)
 
-    @asynccontextmanager
-    async def read(
+    def read(
         self,
         path: str,
         start: int = 0,
@@ -84,25 +80,9 @@ class Local(Driver):
         *,
         etag: str | None = None,
         room: Room = UNBOUNDED,
-    ) -> AsyncIterator[Reading]:
-        opening = _Opening()
-        chunks: ReadAhead | None = None
-        try:
-            await self._threads.run(self._open, opening, path, start, length, etag)
-            file = opening.file
-            assert file is not None
-            chunks = ReadAhead(
-                self._threads,
-                file.read,
-                opening.size,
-                opening.first,
-                room=room,
-                read_cached=file.read_cached,
-            )
-            yield Reading(file.stat, chunks)
-        finally:
-            if opening.file is not None and opening.file.is_open:
-                await certainly(self._close(opening.file, chunks))
+    ) -> AbstractAsyncContextManager[Reading]:
+        opening = partial(self._open, path, start, length, etag)
+        return open_reading(self._threads, opening, room)
 
     async def write(
         self,
@@ -127,31 +107,31 @@ class Local(Driver):
         """Chunk by chunk, without waiting for any before the next has come."""
         # Before the other bytes are taken: a refusal comes early. What counts is the check after.
         await self._threads.run(self._target, path)
-        growing = BackgroundSyncedFile(self._temporary(), self._threads, self._sync_threads)
+        file = BackgroundSyncedFile(self._temporary(), self._threads, self._sync_threads)
         try:
-            await self._threads.run(self._begin, growing.file)
+            await self._threads.run(self._begin, file.file)
             piece, fast = FIRST_BYTES, False
             if slow:
-                await growing.append(data)
+                await file.append(data)
                 data = bytearray()
             async for chunk in chunks:
                 if len(data) >= piece:
-                    await growing.append(data)
+                    await file.append(data)
                     data, fast = bytearray(), True
                     if piece < LONG_CHUNK_BYTES and room.hold(2 * LONG_CHUNK_BYTES):
                         piece = LONG_CHUNK_BYTES
                 elif not chunk and not fast:
                     if data:
-                        await growing.append(data)
+                        await file.append(data)
                         data = bytearray()
                     piece = FIRST_BYTES
                     room.hold(self.write_bytes)
                 fast = fast and bool(chunk)
                 data += chunk
-            await growing.flush()
-            await self._threads.run(self._commit, growing.file, data, path)
+            await file.flush()
+            await self._threads.run(self._commit, file.file, data, path)
         except BaseException:
-            await certainly(growing.discard())
+            await shielded(file.discard())
             raise
 
     async def list(self, path: str) -> AsyncIterator[Entry]:
@@ -228,22 +208,20 @@ class Local(Driver):
     def _holds(self, real: str) -> bool:
         return real == self._root or real.startswith(self._below)
 
-    def _open(
-        self, opening: "_Opening", path: str, start: int, length: int | None, etag: str | None
-    ) -> None:
-        """Open a file and read its first chunk; close it again when that is all."""
+    def _open(self, path: str, start: int, length: int | None, etag: str | None) -> OpenObject:
         with self._translated(path):
-            file = opening.file = disk.Source(self._opened(path), path)
-            if etag is not None and file.stat.etag != etag:
-                raise NotFound(f"'{path}' has been replaced.")
-            left = max(file.stat.size - start, 0)
-            opening.size = left if length is None else min(left, length)
-            if opening.size and start:
-                file.seek(start)
-            if opening.size:
-                opening.first = file.read(first_bytes(opening.size))
-            if len(opening.first) == opening.size:
+            file = disk.Source(self._opened(path), path)
+            try:
+                if etag is not None and file.stat.etag != etag:
+                    raise NotFound(f"'{path}' has been replaced.")
+                left = max(file.stat.size - start, 0)
+                size = left if length is None else min(left, length)
+                if size and start:
+                    file.seek(start)
+            except BaseException:
                 file.close()
+                raise
+        return OpenObject(file.stat, size, file.read, file.close, file.read_cached)
 
     def _opened(self, path: str) -> int:
         """A descriptor of what `path` names, wherever below the root links lead."""
@@ -260,11 +238,6 @@ class Local(Driver):
             os.close(descriptor)
             raise
         return descriptor
-
-    async def _close(self, file: disk.Source, chunks: ReadAhead | None) -> None:
-        if chunks is not None:
-            await chunks.aclose()
-        await self._threads.run(file.close)
 
     def _temporary(self) -> disk.Temporary:
         return disk.Temporary(self._uploads, f"{self._seed}-{next(self._numbers)}")
@@ -372,15 +345,6 @@ class Local(Driver):
                             disk.remove(os.path.join(target, name))
             except (FileNotFoundError, NotADirectoryError):
                 self._check_root()
-
-
-class _Opening:
-    """What a thread leaves of a file that it opened, also when nobody waits for it any more."""
-
-    file: disk.Source | None = None
-    size = 0
-    """How many bytes are to be read."""
-    first = b""
 
 
 @contextmanager

@@ -23,9 +23,9 @@ from tandem_artifacts.drivers.objects import (
     BeyondEnd,
     Listed,
     ObjectStore,
-    Opened,
     Page,
 )
+from tandem_artifacts.drivers.reading import OpenObject
 from tandem_shared.errors import ApiError, Unavailable
 
 
@@ -95,7 +95,7 @@ class _Bucket(objects.Bucket):
         encoding = found.metadata.get("content-encoding", "")
         return Stat(found.size, found.etag, found.last_modified.timestamp(), encoding)
 
-    def get(self, key: str, start: int, length: int | None, etag: str | None) -> Opened:
+    def get(self, key: str, start: int, length: int | None, etag: str | None) -> OpenObject:
         headers = {} if etag is None else {"If-Match": f'"{etag}"'}
         if start or length is not None:
             end = "" if length is None else start + length - 1
@@ -119,7 +119,7 @@ class _Bucket(objects.Bucket):
             body.close()
             body.release_conn()
 
-        return Opened(stat, length, read, close)
+        return OpenObject(stat, length, read, close)
 
     def page(self, prefix: str, delimiter: str, after: str | None, limit: int) -> Page:
         query = {

@@ -3,9 +3,10 @@
 import mimetypes
 import re
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from urllib.parse import quote
 
@@ -20,8 +21,9 @@ from tandem_artifacts.drivers.base import (
     SignedDownload,
     Stat,
 )
-from tandem_artifacts.drivers.threads import ReadAhead, Threads, certainly, first_bytes
+from tandem_artifacts.drivers.reading import OpenObject, open_reading
 from tandem_artifacts.drivers.upload import MAX_PARTS, PART_BYTES, Aborts, PartStore, upload
+from tandem_shared.concurrency.threads import Threads
 from tandem_shared.errors import (
     ApiError,
     InvalidParameter,
@@ -93,16 +95,6 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """An object's bytes on their way; blocking, and `close` must be called."""
-
-    stat: Stat
-    length: int
-    read: Callable[[int], bytes]
-    close: Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
 class Answered:
     """Headers that a store is asked to answer with."""
 
@@ -122,7 +114,7 @@ class Bucket(PartStore):
         """Raises NotFound."""
 
     @abstractmethod
-    def get(self, key: str, start: int, length: int | None, etag: str | None) -> Opened:
+    def get(self, key: str, start: int, length: int | None, etag: str | None) -> OpenObject:
         """Raises NotFound, also when the object has another ETag, and BeyondEnd."""
 
     @abstractmethod
@@ -181,8 +173,7 @@ class ObjectStore(Driver):
     async def stat(self, path: str) -> Stat:
         return await self._threads.run(self._stat, path)
 
-    @asynccontextmanager
-    async def read(
+    def read(
         self,
         path: str,
         start: int = 0,
@@ -190,18 +181,9 @@ class ObjectStore(Driver):
         *,
         etag: str | None = None,
         room: Room = UNBOUNDED,
-    ) -> AsyncIterator[Reading]:
-        opening = _Opening()
-        chunks: ReadAhead | None = None
-        try:
-            await self._threads.run(self._open, opening, path, start, length, etag)
-            opened = opening.opened
-            assert opened is not None
-            chunks = ReadAhead(self._threads, opened.read, opened.length, opening.first, room=room)
-            yield Reading(opened.stat, chunks)
-        finally:
-            if opening.opened is not None and not opening.closed:
-                await certainly(self._close(opening.opened, chunks))
+    ) -> AbstractAsyncContextManager[Reading]:
+        opening = partial(self._open, path, start, length, etag)
+        return open_reading(self._threads, opening, room)
 
     async def write(
         self,
@@ -269,33 +251,20 @@ class ObjectStore(Driver):
         if self._bucket.page(self._below(path), "", None, 1).entries:
             raise InvalidParameter(f"'{path}' is a directory.")
 
-    def _open(
-        self, opening: "_Opening", path: str, start: int, length: int | None, etag: str | None
-    ) -> None:
-        """Open an object and read its first chunk; close it again when that is all."""
+    def _open(self, path: str, start: int, length: int | None, etag: str | None) -> OpenObject:
         try:
             if length == 0:
                 raise BeyondEnd
-            opened = opening.opened = self._bucket.get(self._key(path), start, length, etag)
+            return self._bucket.get(self._key(path), start, length, etag)
         except BeyondEnd:
             stat = self._bucket.head(self._key(path))
             if etag is not None and stat.etag != etag:
                 raise NotFound(f"'{path}' has been replaced.") from None
-            opened = opening.opened = Opened(stat, 0, lambda _: b"", lambda: None)
+            return OpenObject(stat, 0, lambda _: b"", lambda: None)
         except NotFound:
             if etag is None:
                 self._refuse_directory(path)
             raise
-        if opened.length:
-            opening.first = opened.read(first_bytes(opened.length))
-        if len(opening.first) == opened.length:
-            opened.close()
-            opening.closed = True
-
-    async def _close(self, opened: Opened, chunks: ReadAhead | None) -> None:
-        if chunks is not None:
-            await chunks.aclose()
-        await self._threads.run(opened.close)
 
     def _delete(self, path: str) -> None:
         if path:
@@ -332,15 +301,6 @@ class ObjectStore(Driver):
             return self._bucket.encoding_of(key, answered).lower() in ("", _IDENTITY)
         except BeyondEnd:  # nothing to undo
             return True
-
-
-@dataclass(slots=True)
-class _Opening:
-    """Where a thread leaves what it opened, also when nobody waits for its answer any more."""
-
-    opened: Opened | None = None
-    first: bytes = b""
-    closed: bool = False
 
 
 def content_type(key: str) -> str:

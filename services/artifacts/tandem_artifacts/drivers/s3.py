@@ -23,9 +23,9 @@ from tandem_artifacts.drivers.objects import (
     BeyondEnd,
     Listed,
     ObjectStore,
-    Opened,
     Page,
 )
+from tandem_artifacts.drivers.reading import OpenObject
 from tandem_shared.errors import PermissionDenied, Unavailable
 
 
@@ -104,7 +104,7 @@ class _Bucket(objects.Bucket):
             found = self._client.head_object(**self._owned, Key=key)
         return _stat(found, found["ContentLength"])
 
-    def get(self, key: str, start: int, length: int | None, etag: str | None) -> Opened:
+    def get(self, key: str, start: int, length: int | None, etag: str | None) -> OpenObject:
         arguments = dict(self._owned)
         if start or length is not None:
             end = "" if length is None else start + length - 1
@@ -121,7 +121,7 @@ class _Bucket(objects.Bucket):
                 data: bytes = body.read(size)
                 return data
 
-        return Opened(
+        return OpenObject(
             _stat(found, int(total) if total.isdigit() else length), length, read, body.close
         )
 

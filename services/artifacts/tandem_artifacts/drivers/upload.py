@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 
 from tandem_artifacts.drivers.base import UNBOUNDED, Part, Room
-from tandem_artifacts.drivers.threads import Threads, certainly
+from tandem_shared.concurrency.cancellation import shielded
+from tandem_shared.concurrency.threads import Threads
 from tandem_shared.errors import ApiError, InvalidParameter, NotFound, Unavailable
 
 PART_BYTES = 8 * 1024 * 1024
@@ -114,7 +115,7 @@ async def upload(
     try:
         await under_way.write(chunks)
     except BaseException:
-        await certainly(under_way.abandon())
+        await shielded(under_way.abandon())
         raise
 
 

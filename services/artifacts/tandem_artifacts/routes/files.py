@@ -1,6 +1,7 @@
 """List, download, upload and delete artifacts."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
+from functools import partial
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -25,24 +26,15 @@ _PAGE = 1000
 _ATTEMPTS = 3
 """How often a download begins anew because its object was replaced in between."""
 
-Handle = Callable[[Context, Request], Awaitable[Response]]
-
 
 def routes(context: Context) -> list[Route]:
     """The artifacts themselves."""
-
-    def bind(handle: Handle) -> Callable[[Request], Awaitable[Response]]:
-        async def bound(request: Request) -> Response:
-            return await handle(context, request)
-
-        return bound
-
     return [
-        *api_routes("GET", _ARTIFACTS, bind(list_directory)),
-        *api_routes("GET", _ONE, bind(download)),
-        *api_routes("HEAD", _ONE, bind(head)),
-        *api_routes("PUT", _ONE, bind(upload)),
-        *api_routes("DELETE", _ONE, bind(delete)),
+        *api_routes("GET", _ARTIFACTS, partial(list_directory, context)),
+        *api_routes("GET", _ONE, partial(download, context)),
+        *api_routes("HEAD", _ONE, partial(head, context)),
+        *api_routes("PUT", _ONE, partial(upload, context)),
+        *api_routes("DELETE", _ONE, partial(delete, context)),
         *(
             route
             for method in ("GET", "PUT", "DELETE")

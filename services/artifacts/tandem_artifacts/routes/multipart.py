@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Awaitable, Callable
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,20 +21,18 @@ from tandem_shared.errors import InvalidParameter, NotSupported
 from tandem_shared.http.router import Route, api_routes, json_response
 from tandem_shared.wire import codec
 
+_UPLOADS = "2.0/mlflow-artifacts/mpu"
 _UNSUPPORTED = "Multipart upload is not supported for the current artifact repository"
 """Clients that find this beginning of a message upload in one request instead."""
-
-Handle = Callable[[Context, Request], Awaitable[Response]]
 
 
 def routes(context: Context) -> list[Route]:
     """The three steps of an upload by parts."""
+    steps = {"create": create, "complete": complete, "abort": abort}
     return [
-        *api_routes("POST", "2.0/mlflow-artifacts/mpu/create/{path:path}", _bind(context, create)),
-        *api_routes(
-            "POST", "2.0/mlflow-artifacts/mpu/complete/{path:path}", _bind(context, complete)
-        ),
-        *api_routes("POST", "2.0/mlflow-artifacts/mpu/abort/{path:path}", _bind(context, abort)),
+        route
+        for name, step in steps.items()
+        for route in api_routes("POST", f"{_UPLOADS}/{name}/{{path:path}}", partial(step, context))
     ]
 
 
@@ -89,10 +87,3 @@ def _object_path(request: Request, local_file: str) -> str:
 def _check_supported(context: Context) -> None:
     if not context.multipart_uploads:
         raise NotSupported(f"{_UNSUPPORTED}; upload the file in one request.")
-
-
-def _bind(context: Context, handle: Handle) -> Callable[[Request], Awaitable[Response]]:
-    async def bound(request: Request) -> Response:
-        return await handle(context, request)
-
-    return bound

@@ -1,5 +1,7 @@
 """Presigned URLs, from which clients download by ranges directly from the object store."""
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,10 +14,7 @@ from tandem_shared.wire import codec
 
 def routes(context: Context) -> list[Route]:
     """`GET presigned/<path>`."""
-
-    async def handle(request: Request) -> Response:
-        return await presign(context, request)
-
+    handle = partial(presign, context)
     return api_routes("GET", "2.0/mlflow-artifacts/presigned/{path:path}", handle)
 
 

@@ -1,12 +1,20 @@
-"""Blocking calls in threads of a driver's own, so that a slow store holds up nobody else."""
+"""An object opened for reading: its first bytes by one turn of a thread, the others read ahead."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
-from tandem_artifacts.drivers.base import CHUNK_BYTES, LONG_CHUNK_BYTES, UNBOUNDED, Room
+from tandem_artifacts.drivers.base import (
+    CHUNK_BYTES,
+    LONG_CHUNK_BYTES,
+    UNBOUNDED,
+    Reading,
+    Room,
+    Stat,
+)
 from tandem_shared.concurrency.cancellation import shielded
+from tandem_shared.concurrency.threads import Threads
 from tandem_shared.errors import Unavailable
 
 FIRST_BYTES = 256 * 1024
@@ -25,43 +33,71 @@ _PROOF = 16
 _COPIES = 3
 """Pieces in memory: one on its way, what of it the server has not sent yet, and the next."""
 
-T = TypeVar("T")
-P = ParamSpec("P")
+
+@dataclass(frozen=True, slots=True)
+class OpenObject:
+    """A range of an object. The functions block; one thread at a time may call them."""
+
+    stat: Stat
+    length: int
+    """Bytes of the range."""
+    read: Callable[[int], bytes]
+    """The next bytes, at most so many; b"" when the object ends early."""
+    close: Callable[[], None]
+    """To be called once."""
+    read_cached: Callable[[int], bytes] | None = None
+    """Like `read`, but b"" where it would wait; the event loop may call it while no `read` runs."""
 
 
-class Threads:
-    """A pool of threads, started as they are needed."""
+class _OpenAttempt:
+    """Keeps what a thread opened where the event loop finds it after a cancel, to close it."""
 
-    def __init__(self, name: str, size: int) -> None:
-        self._pool = ThreadPoolExecutor(size, thread_name_prefix=f"tandem-{name}")
+    def __init__(self, open_object: Callable[[], OpenObject]) -> None:
+        self._open_object = open_object
+        self.opened: OpenObject | None = None
+        self.first = b""
+        self.is_closed = False
 
-    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call in a thread.
-
-        When the caller is cancelled, a call that runs already is waited for before CancelledError
-        goes on: afterwards nothing of it is still happening, and clean-up may begin.
-        """
-        job = self._pool.submit(call, *args, **kwargs)
-        try:
-            return await shielded(asyncio.wrap_future(job), job.cancel)
-        finally:
-            del (
-                job
-            )  # A failed call's traceback would keep its arguments alive: whole parts of bytes.
-
-    def close(self) -> None:
-        """Let the threads end once they have done what they were given; it is not waited for."""
-        self._pool.shutdown(wait=False)
+    def run(self) -> None:
+        """Open, and read the first chunk; close again when that is all. In a thread."""
+        opened = self.opened = self._open_object()
+        if opened.length:
+            whole = opened.length <= CHUNK_BYTES
+            self.first = opened.read(opened.length if whole else FIRST_BYTES)
+        if len(self.first) == opened.length:
+            self.is_closed = True
+            opened.close()
 
 
-async def certainly(work: Coroutine[Any, Any, T]) -> T:
-    """Carry a clean-up through to its end, also when the caller is cancelled meanwhile."""
-    return await shielded(asyncio.ensure_future(work))
+@asynccontextmanager
+async def open_reading(
+    threads: Threads, open_object: Callable[[], OpenObject], room: Room
+) -> AsyncIterator[Reading]:
+    """What `Driver.read` promises, over a blocking function that opens the range."""
+    attempt = _OpenAttempt(open_object)
+    chunks: ReadAhead | None = None
+    try:
+        await threads.run(attempt.run)
+        opened = attempt.opened
+        assert opened is not None
+        chunks = ReadAhead(
+            threads,
+            opened.read,
+            opened.length,
+            attempt.first,
+            room=room,
+            read_cached=opened.read_cached,
+        )
+        yield Reading(opened.stat, chunks)
+    finally:
+        if attempt.opened is not None and not attempt.is_closed:
+            await shielded(_close(threads, attempt.opened, chunks))
 
 
-def first_bytes(length: int) -> int:
-    """How much to read at once of what has that length: all of what is short."""
-    return length if length <= CHUNK_BYTES else FIRST_BYTES
+async def _close(threads: Threads, opened: OpenObject, chunks: "ReadAhead | None") -> None:
+    if chunks is not None:
+        await chunks.aclose()
+    await threads.run(opened.close)
 
 
 class ReadAhead(AsyncIterator[bytes]):
