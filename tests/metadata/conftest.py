@@ -8,6 +8,7 @@ import pytest
 
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
+from tests.metadata import in_process
 from tests.postgresql import PostgreSQL
 
 DATABASES = ("sqlite", "postgresql")
@@ -72,6 +73,13 @@ def prepared_uri(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     name = server.create(template=request.getfixturevalue("postgresql_template"))
     yield server.uri(name)
     server.drop(name)
+
+
+@pytest.fixture(autouse=True)
+def clients() -> Iterator[None]:
+    """Leaves the test's clients of the service; no thread of theirs is left then."""
+    with in_process.leaving():
+        yield
 
 
 @pytest.fixture

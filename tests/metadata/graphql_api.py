@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, event
-from starlette.testclient import TestClient
 
 from tandem_metadata.database.database import Database
 from tandem_metadata.routes import (
@@ -22,7 +21,7 @@ from tandem_metadata.routes import (
 )
 from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
-from tandem_shared.http.router import Router
+from tests.metadata import in_process
 
 _QUERIES = Path(__file__).parents[1] / "queries"
 GET_EXPERIMENT = (_QUERIES / "get_experiment.graphql").read_text()
@@ -47,7 +46,8 @@ class Api:
 
     def __init__(self, settings: Settings, database: Database) -> None:
         context = Context(settings, database)
-        self.http = TestClient(Router([*bind(context, _ENDPOINTS), *graphql.routes(context)]))
+        bound = [*bind(context, _ENDPOINTS), *graphql.routes(context)]
+        self.http = in_process.client(context, bound)
 
     def ask(self, query: str, operation: str | None = None, **variables: Any) -> Any:
         """The whole answer, whose status must be 200."""

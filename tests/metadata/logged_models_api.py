@@ -2,13 +2,11 @@
 
 from typing import Any
 
-from starlette.testclient import TestClient
-
 from tandem_metadata.database.database import Database
 from tandem_metadata.routes import datasets, experiments, logged_models, metrics, params, runs
 from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
-from tandem_shared.http.router import Router
+from tests.metadata import in_process
 
 _ENDPOINTS = [
     *datasets.ENDPOINTS,
@@ -26,7 +24,8 @@ class Api:
     """Requests with plain dicts; all but `ask` and `refused` require status 200."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        self._client = TestClient(Router(bind(Context(settings, database), _ENDPOINTS)))
+        context = Context(settings, database)
+        self._client = in_process.client(context, bind(context, _ENDPOINTS))
 
     def ask(self, method: str, path: str, body: object = None, **query: str) -> tuple[int, Any]:
         url = f"/api/2.0/mlflow/{path}"

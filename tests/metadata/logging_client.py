@@ -14,7 +14,7 @@ from tandem_metadata.database.tables import tracking
 from tandem_metadata.routes import datasets, metrics, params, runs
 from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
-from tandem_shared.http.router import Router
+from tests.metadata import in_process
 
 _ENDPOINTS = [*datasets.ENDPOINTS, *metrics.ENDPOINTS, *params.ENDPOINTS, *runs.ENDPOINTS]
 Json = dict[str, Any]
@@ -92,8 +92,8 @@ class Client:
 
 @contextmanager
 def opened(settings: Settings, database: Database) -> Iterator[Client]:
-    with TestClient(Router(bind(Context(settings, database), _ENDPOINTS))) as http:
-        yield Client(http, database)
+    context = Context(settings, database)
+    yield Client(in_process.client(context, bind(context, _ENDPOINTS)), database)
 
 
 def assert_refused(

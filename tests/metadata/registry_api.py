@@ -5,7 +5,6 @@ import uuid
 from typing import Any
 
 from sqlalchemy import insert, select, update
-from starlette.testclient import TestClient
 
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables.deliveries import deliveries
@@ -14,7 +13,7 @@ from tandem_metadata.database.tables.webhooks import webhook_events, webhooks
 from tandem_metadata.routes import experiments, model_versions, registered_models, runs
 from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
-from tandem_shared.http.router import Router
+from tests.metadata import in_process
 
 ENDPOINTS = [
     *experiments.ENDPOINTS,
@@ -48,7 +47,8 @@ class Registry:
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self.database = database
-        self._client = TestClient(Router(bind(Context(settings, database), ENDPOINTS)))
+        context = Context(settings, database)
+        self._client = in_process.client(context, bind(context, ENDPOINTS))
 
     def ask(self, path: str, method: str = "", **fields: Any) -> tuple[int, Any]:
         """The status and the body; `method` defaults to the endpoint's own."""

@@ -1,6 +1,7 @@
 """`--no-migrate`: the service leaves the tables alone, waits until it can use them, and says so."""
 
 import logging
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -276,14 +277,17 @@ def test_a_failure_that_nobody_foresaw_is_waited_out(
 def test_a_look_that_hangs_holds_up_neither_the_start_nor_the_stop(
     serve: Callable[[str], Any], prepared_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    end = threading.Event()
+
     def hang(database: Database, root: str) -> None:
-        time.sleep(30)
+        end.wait(30)
 
     monkeypatch.setattr(database_wait, "adopt", hang)
     began = time.monotonic()
     with serve(prepared_uri) as service:
         assert "not looked" in service.refusal()
     assert time.monotonic() - began < 15
+    end.set()
 
 
 @pytest.mark.parametrize(

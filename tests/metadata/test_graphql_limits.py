@@ -12,6 +12,7 @@ from graphql import get_introspection_query
 from tandem_metadata.database.database import Database
 from tandem_metadata.graphql import limits
 from tandem_metadata.settings import Settings
+from tests.metadata import in_process
 from tests.metadata.graphql_api import GET_RUN, SEARCH_RUNS, Api, statements
 
 
@@ -31,8 +32,9 @@ def database(settings: Settings) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="module")
-def api(settings: Settings, database: Database) -> Api:
-    return Api(settings, database)
+def api(settings: Settings, database: Database) -> Iterator[Api]:
+    with in_process.leaving():
+        yield Api(settings, database)
 
 
 @pytest.mark.parametrize(

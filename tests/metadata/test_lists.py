@@ -22,7 +22,7 @@ from tandem_metadata.routes import (
 )
 from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
-from tandem_shared.http.router import Router
+from tests.metadata import in_process
 from tests.metadata.logging_client import new_run
 
 Json = dict[str, Any]
@@ -118,10 +118,10 @@ class _Client:
 
 
 @pytest.fixture
-def client(settings: Settings, database: Database) -> Iterator[_Client]:
+def client(settings: Settings, database: Database) -> _Client:
     endpoints = [endpoint for module in _MODULES for endpoint in module.ENDPOINTS]
-    with TestClient(Router(bind(Context(settings, database), endpoints))) as http:
-        yield _Client(http, database)
+    context = Context(settings, database)
+    return _Client(in_process.client(context, bind(context, endpoints)), database)
 
 
 @pytest.mark.parametrize("what", _LISTS)

@@ -1,6 +1,5 @@
 """Artifact locations of model versions, and requests that are refused before one is called."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from tandem_metadata.routes.endpoint import Context
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.registry import version_artifacts
 from tandem_shared.errors import InvalidParameter, NotFound
-from tandem_shared.http.router import Router
+from tests.metadata import in_process
 from tests.metadata.conftest import ARTIFACT_ROOT
 from tests.metadata.logging_client import new_run
 
@@ -163,11 +162,9 @@ def test_version_artifacts_refuse_a_version_that_is_no_integer(
 
 
 @pytest.fixture
-def http(settings: Settings, database: Database, run_id: str) -> Iterator[TestClient]:
+def http(settings: Settings, database: Database, run_id: str) -> TestClient:
     context = Context(settings, database)
-    router = Router(model_artifacts.routes(context, ArtifactClient(settings)))
-    with TestClient(router) as client:
-        yield client
+    return in_process.client(context, model_artifacts.routes(context, ArtifactClient(settings)))
 
 
 def refused(http: TestClient, url: str, **query: str) -> tuple[int, str]:

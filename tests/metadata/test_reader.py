@@ -30,6 +30,11 @@ def _reader(database: Database) -> Reader:
     return Reader(database, Threads(2, 10), 10)
 
 
+async def _close(reader: Reader) -> None:
+    await reader.aclose()
+    await reader._threads.aclose()
+
+
 class _Noted:
     """Statements of a database; the first of them lasts until it is let go."""
 
@@ -76,7 +81,7 @@ def test_what_many_ask_for_at_once_is_read_by_one_statement(database: Database) 
             await asyncio.sleep(0)
             noted.go.set()
             outcomes = await asyncio.gather(*tasks)
-        await asyncio.to_thread(reader.close)
+        await _close(reader)
         return outcomes, noted.statements
 
     outcomes, statements = asyncio.run(main())
@@ -99,7 +104,7 @@ def test_a_run_that_is_not_there_is_said_to_be_missing_and_the_others_come(
         assert [type(outcome) for outcome in outcomes] == [NotFound, bytes, NotFound]
         with pytest.raises(NotFound, match="ffff"):
             await reader.run("f" * 32)
-        await asyncio.to_thread(reader.close)
+        await _close(reader)
 
     asyncio.run(main())
 
@@ -121,7 +126,7 @@ def test_a_page_of_many_runs_does_not_hold_up_others(database: Database) -> None
             assert not many.done()
             noted.go.set()
             assert _ids(await many) == ids
-        await asyncio.to_thread(reader.close)
+        await _close(reader)
 
     asyncio.run(main())
 
@@ -150,6 +155,6 @@ def test_many_runs_come_as_they_come_alone(database: Database, count: int) -> No
         assert {metric["key"] for metric in data[0]["metrics"]} == {"a", "b", "c"}
         assert data[3]["params"] == [{"key": k, "value": f"{k} of 1"} for k in ("z", "y")]
         assert not {"metrics", "params"} & data[1].keys()
-        await asyncio.to_thread(reader.close)
+        await _close(reader)
 
     asyncio.run(main())

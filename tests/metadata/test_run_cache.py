@@ -82,8 +82,8 @@ def _pages(database: Database) -> Iterator[tuple[Callable[[], list[bytes]], list
     event.listen(database._engines[False], "before_cursor_execute", note)
     with asyncio.Runner() as runner:
         yield lambda: runner.run(ask()), reads
+        runner.run(reader.aclose())
     event.remove(database._engines[False], "before_cursor_execute", note)
-    reader.close()
 
 
 def _stored(database: Database) -> list[bytes]:

@@ -1,6 +1,7 @@
 """Runs created by a writer that remembers where their experiments were."""
 
 import asyncio
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -32,17 +33,19 @@ def _create_in_turn(
     """The outcomes of runs created by one writer, and what changes experiment 0 in between."""
 
     async def main() -> list[Run | InvalidParameter]:
-        writer = Writer(database, Threads(settings.pool_size, 10), 10)
-        outcomes: list[Run | InvalidParameter] = []
-        for step in steps:
-            if isinstance(step, dict):
-                _change_experiment(database, **step)
-                continue
-            try:
-                outcomes.append(await writer.create(step))
-            except InvalidParameter as error:
-                outcomes.append(error)
-        await asyncio.to_thread(writer.close)
+        async with (
+            aclosing(Threads(settings.pool_size, 10)) as threads,
+            aclosing(Writer(database, threads, 10)) as writer,
+        ):
+            outcomes: list[Run | InvalidParameter] = []
+            for step in steps:
+                if isinstance(step, dict):
+                    _change_experiment(database, **step)
+                    continue
+                try:
+                    outcomes.append(await writer.create(step))
+                except InvalidParameter as error:
+                    outcomes.append(error)
         return outcomes
 
     return asyncio.run(main())

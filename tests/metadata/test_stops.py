@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import Connection
 from starlette.requests import ClientDisconnect
 
-from tandem_metadata.batching.batcher import Lane
+from tandem_metadata.batching.batcher import Batcher
 from tandem_metadata.batching.reader import Reader
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.database import stops
@@ -67,7 +67,7 @@ def _run(limit: float | None, function: Callable[..., Any], *arguments: Any) -> 
             async with asyncio.timeout(_BOUND):
                 return await threads.run(function, *arguments)
         finally:
-            threads.close()
+            await threads.aclose()
 
     return asyncio.run(main())
 
@@ -128,7 +128,7 @@ def test_a_read_whose_client_leaves_is_stopped(database: Database, queued: bool)
                 await reading
         stops.CLIENT.set(None)
         await threads.run(database.ping)
-        threads.close()
+        await threads.aclose()
 
     asyncio.run(main())
 
@@ -143,7 +143,7 @@ def test_a_read_whose_caller_is_cancelled_is_stopped(database: Database) -> None
             with pytest.raises(asyncio.CancelledError):
                 await reading
         await threads.run(database.ping)
-        threads.close()
+        await threads.aclose()
 
     asyncio.run(main())
 
@@ -189,7 +189,7 @@ def test_a_read_at_a_frozen_server_is_cut(
     database.close()
 
 
-def test_a_lane_stops_a_run_that_reads_for_too_long(database: Database) -> None:
+def test_batcher_stops_a_run_that_reads_for_too_long(database: Database) -> None:
     def work(calls: Sequence[bool]) -> Sequence[bool]:
         if calls[0]:
             _endless(database)
@@ -198,15 +198,15 @@ def test_a_lane_stops_a_run_that_reads_for_too_long(database: Database) -> None:
         return calls
 
     async def main() -> None:
-        lane = Lane[bool, bool](
-            "test", work, weigh=lambda _: 1, limit=1, timeout=_BOUND, read_timeout=0.2
+        batcher = Batcher[bool, bool](
+            "test", work, cost=lambda _: 1, limit=1, timeout=_BOUND, read_timeout=0.2
         )
         async with asyncio.timeout(_BOUND):
             for _ in range(2):
                 with pytest.raises(TooSlow):
-                    await lane.run(True)
-                assert await lane.run(False) is False
-        await asyncio.to_thread(lane.close)
+                    await batcher.run(True)
+                assert await batcher.run(False) is False
+        await batcher.aclose()
 
     asyncio.run(main())
 
@@ -227,8 +227,8 @@ def test_runs_that_are_read_together_for_too_long_are_worth_another_attempt(
                 outcomes = await asyncio.gather(alone, *together, return_exceptions=True)
         with pytest.raises(NotFound):
             await reader.run("a")
-        await asyncio.to_thread(reader.close)
-        threads.close()
+        await reader.aclose()
+        await threads.aclose()
         return outcomes
 
     assert [type(outcome) for outcome in asyncio.run(main())] == [TooSlow, Unavailable, Unavailable]

@@ -20,7 +20,8 @@ from tandem_shared.errors import Unavailable
 def test_a_request_waits_for_a_connection_no_longer_than_the_setting_says(
     settings: Settings, database: Database
 ) -> None:
-    threads = Context(replace(settings, pool_size=1, pool_timeout=0.05), database).threads
+    context = Context(replace(settings, pool_size=1, pool_timeout=0.05), database)
+    threads = context.threads
     begun, end = threading.Event(), threading.Event()
     counted = _timeouts()
 
@@ -29,13 +30,14 @@ def test_a_request_waits_for_a_connection_no_longer_than_the_setting_says(
         end.wait(5)
 
     async def ask() -> None:
-        async with anyio.create_task_group() as group:
-            group.start_soon(partial(threads.run, hold))
-            await anyio.to_thread.run_sync(begun.wait)
-            with pytest.raises(Unavailable, match="connections are in use"):
-                await threads.run(database.ping)
-            end.set()
-        await threads.run(database.ping)
+        async with context:
+            async with anyio.create_task_group() as group:
+                group.start_soon(partial(threads.run, hold))
+                await anyio.to_thread.run_sync(begun.wait)
+                with pytest.raises(Unavailable, match="connections are in use"):
+                    await threads.run(database.ping)
+                end.set()
+            await threads.run(database.ping)
 
     anyio.run(ask)
     assert _timeouts() == counted + 1
@@ -61,7 +63,7 @@ def test_a_function_sees_the_context_of_its_caller_and_raises_into_it() -> None:
         with pytest.raises(RuntimeError, match="StopIteration"):
             await threads.run(fail)
         assert await threads.run(int, "7", base=8) == 7
-        threads.close()
+        await threads.aclose()
 
     asyncio.run(main())
 
@@ -84,7 +86,7 @@ def test_functions_wait_in_the_order_in_which_they_came() -> None:
         held = [asyncio.create_task(threads.run(both.wait)) for _ in range(2)]
         await asyncio.to_thread(both.wait)
         await asyncio.gather(*held)
-        threads.close()
+        await threads.aclose()
 
     asyncio.run(main())
     assert sorted(done) == [0, 1, 2, 3, 5, 6, 7, 8]
@@ -116,7 +118,7 @@ def test_a_cancelled_caller_waits_for_its_function_and_lets_its_thread_go_then()
             await task
         assert ended
         assert await threads.run(int) == 0
-        threads.close()
+        await threads.aclose()
 
     asyncio.run(main())
 
@@ -144,6 +146,6 @@ def test_a_caller_cancelled_as_its_turn_comes_gives_it_to_the_next(
         await held
         assert first.cancelled()
         assert await asyncio.wait_for(threads.run(int), 5) == 0
-        threads.close()
+        await threads.aclose()
 
     asyncio.run(main())

@@ -19,6 +19,7 @@ from tandem_metadata.store.webhooks import deliveries as webhook_deliveries
 from tandem_metadata.webhooks.backoff import Backoff
 from tandem_metadata.webhooks.delivery import Delivery
 from tandem_metadata.webhooks.sender import Sender
+from tandem_shared.concurrency.threads import Threads
 from tandem_shared.settings import replace
 from tests.harness.processes import eventually
 from tests.metadata.deliveries import KEY, record, subscribe, waiting
@@ -62,12 +63,15 @@ async def delivering(
     database: Database, settings: Settings, **options: Any
 ) -> AsyncIterator[Delivery]:
     sender = Sender(policy(settings), settings.webhook_request_timeout)
-    delivery = Delivery(database, settings, sender, **{"backoff": QUICK, "poll": 0.05, **options})
+    threads = Threads("background", 1)
+    options = {"backoff": QUICK, "poll": 0.05, **options}
+    delivery = Delivery(database, settings, sender, threads, **options)
     await delivery.start()
     try:
         yield delivery
     finally:
         await delivery.stop()
+        threads.close()
 
 
 async def until(condition: Callable[[], bool], seconds: float = 30) -> None:

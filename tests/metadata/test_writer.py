@@ -51,7 +51,8 @@ def _together(
     """The outcomes of calls that wait for the same transaction."""
 
     async def main() -> list[Run | BaseException | None]:
-        writer = Writer(database, Threads(settings.pool_size, 10), 10)
+        threads = Threads(settings.pool_size, 10)
+        writer = Writer(database, threads, 10)
         busy, go = threading.Event(), threading.Event()
         transact = database.transact
 
@@ -75,7 +76,8 @@ def _together(
         go.set()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         await first
-        await asyncio.to_thread(writer.close)
+        await writer.aclose()
+        await threads.aclose()
         return outcomes
 
     return asyncio.run(main())

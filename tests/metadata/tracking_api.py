@@ -3,13 +3,11 @@
 import json
 from typing import Any
 
-from starlette.testclient import TestClient
-
 from tandem_metadata.database.database import Database
 from tandem_metadata.routes import experiments, runs, tags
 from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
-from tandem_shared.http.router import Router
+from tests.metadata import in_process
 
 ENDPOINTS = [*experiments.ENDPOINTS, *runs.ENDPOINTS, *tags.ENDPOINTS]
 
@@ -18,8 +16,8 @@ class Api:
     """Sends requests; `post` and `get` return the answer's body and insist on status 200."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        router = Router(bind(Context(settings, database), ENDPOINTS))
-        self._client = TestClient(router)
+        context = Context(settings, database)
+        self._client = in_process.client(context, bind(context, ENDPOINTS))
 
     def ask(self, method: str, path: str, fields: dict[str, Any]) -> tuple[int, Any]:
         url = f"/api/2.0/mlflow/{path}"

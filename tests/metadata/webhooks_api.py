@@ -4,15 +4,14 @@ import json
 from typing import Any
 
 from cryptography.fernet import Fernet
-from starlette.testclient import TestClient
 
 from tandem_metadata.database.database import Database
 from tandem_metadata.routes import webhooks as routes
 from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
 from tandem_metadata.webhooks.sender import Sender
-from tandem_shared.http.router import Router
 from tandem_shared.settings import replace
+from tests.metadata import in_process
 
 KEY = Fernet.generate_key().decode()
 EVENT = {"entity": "REGISTERED_MODEL", "action": "CREATED"}
@@ -24,8 +23,8 @@ class Api:
     def __init__(self, settings: Settings, database: Database) -> None:
         context = Context(settings, database)
         sender = Sender(routes.policy(settings), settings.webhook_request_timeout)
-        router = Router([*bind(context, routes.ENDPOINTS), *routes.routes(context, sender)])
-        self._client = TestClient(router)
+        bound = [*bind(context, routes.ENDPOINTS), *routes.routes(context, sender)]
+        self._client = in_process.client(context, bound)
 
     def ask(self, method: str, path: str = "", **fields: Any) -> tuple[int, Any]:
         url = f"/api/2.0/mlflow/webhooks{path}"

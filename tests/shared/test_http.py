@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import AsyncIterator
@@ -294,10 +295,10 @@ def test_every_error_has_a_status_of_its_code(error: type[errors.ApiError]) -> N
 def test_start_and_shutdown_are_told_before_they_count_as_complete() -> None:
     order: list[str] = []
 
-    async def begin() -> None:
+    @contextlib.asynccontextmanager
+    async def opened() -> AsyncIterator[None]:
         order.append("begun")
-
-    async def close() -> None:
+        yield
         order.append("closed")
 
     async def lifespan() -> None:
@@ -309,7 +310,7 @@ def test_start_and_shutdown_are_told_before_they_count_as_complete() -> None:
         async def send(message: dict[str, str]) -> None:
             order.append(message["type"])
 
-        await Router([], on_startup=begin, on_shutdown=close)({"type": "lifespan"}, receive, send)
+        await Router([], lifespan=opened)({"type": "lifespan"}, receive, send)
 
     anyio.run(lifespan)
     assert order == [

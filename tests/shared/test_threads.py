@@ -19,7 +19,7 @@ def _run(test: Callable[[Threads], Awaitable[None]], size: int = 1) -> None:
     """Run a test in an event loop; afterwards none of the threads is left."""
 
     async def main() -> None:
-        async with Threads("tested", size) as threads:
+        async with contextlib.aclosing(Threads("tested", size)) as threads:
             await test(threads)
         assert threads.busy == 0
 
@@ -135,10 +135,12 @@ def test_start_goes_on_without_its_waiter_and_tells_when_it_has_ended() -> None:
     async def test(threads: Threads) -> None:
         outcome = threads.start(hold, ended=lambda: told.append("ended"))
         await asyncio.to_thread(begun.wait, 5)
+        after = threads.start(lambda: told.append("called"))
+        after.cancel()
         outcome.cancel()
         with pytest.raises(asyncio.CancelledError):
             await outcome
-        assert (told, threads.busy) == ([], 1)
+        assert (told, threads.busy) == ([], 2)
         end.set()
 
     _run(test)

@@ -75,7 +75,7 @@ def test_a_read_is_stopped_through_it(pooled: tuple[str, str]) -> None:
             with pytest.raises(TooSlow):
                 await threads.run(read)
             await threads.run(database.ping)
-        threads.close()
+        await threads.aclose()
 
     asyncio.run(main())
     database.close()

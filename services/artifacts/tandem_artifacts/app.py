@@ -1,6 +1,8 @@
 """The ASGI application."""
 
+import contextlib
 import os
+from collections.abc import AsyncIterator
 
 from starlette.types import ASGIApp
 
@@ -86,8 +88,13 @@ def application(settings: Settings, driver: Driver) -> ASGIApp:
     context = Context(settings, driver, transfers_of(settings))
     ready = health.Probe(driver.check)
 
-    async def start() -> None:
+    @contextlib.asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
         ready.begin()
+        try:
+            yield
+        finally:
+            await driver.close()
 
     routes = [
         Route("GET", "/health", health.health),
@@ -104,7 +111,6 @@ def application(settings: Settings, driver: Driver) -> ASGIApp:
         routes,
         prefix=prefix,
         fallback=service.not_served_here(prefix),
-        on_startup=start,
-        on_shutdown=driver.close,
+        lifespan=lifespan,
     )
     return Observe(secure(router, settings), NAME)

@@ -1,7 +1,8 @@
 """The ASGI application."""
 
-import asyncio
+import contextlib
 import os
+from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.types import ASGIApp
@@ -34,7 +35,13 @@ from tandem_metadata.routes import (
     unsupported,
     webhooks,
 )
-from tandem_metadata.routes.endpoint import Context, Endpoint, bind
+from tandem_metadata.routes.endpoint import (
+    EXTRA_CONNECTIONS,
+    POINT_LOOKUPS,
+    Context,
+    Endpoint,
+    bind,
+)
 from tandem_metadata.settings import NAME, Settings
 from tandem_metadata.webhooks.delivery import Delivery
 from tandem_metadata.webhooks.sender import Sender
@@ -70,22 +77,23 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     """
     settings = settings or load(Settings, os.environ)
     root = settings.artifact_root()
-    # Deliveries and the reader of pages have one each; so have the writer and the reader of runs.
-    database = Database(settings, spare=2, by_key=2)
+    database = Database(settings, spare=EXTRA_CONNECTIONS, by_key=POINT_LOOKUPS)
     if settings.migrate:
         with refused(database.url):
             database.prepare(root)
     context = Context(settings, database)
     client = ArtifactClient(settings)
     sender = Sender(webhooks.policy(settings), settings.webhook_request_timeout)
-    delivery = Delivery(database, settings, sender)
+    delivery = Delivery(database, settings, sender, context.background)
+    opened = contextlib.AsyncExitStack()
 
     async def begin() -> None:
         await delivery.start()
-        await asyncio.to_thread(unserved_hosts.warn, database, client.roots)
-        await asyncio.to_thread(unshown.tell, database)
+        opened.push_async_callback(delivery.stop)
+        await context.background.run(unserved_hosts.warn, database, client.roots)
+        await context.background.run(unshown.tell, database)
 
-    wait = None if settings.migrate else DatabaseWait(database, root, begin)
+    wait = None if settings.migrate else DatabaseWait(database, root, context.background, begin)
     ready = service.probe(context, wait.check if wait else None)
     routes = [
         *bind(context, _ENDPOINTS),
@@ -104,27 +112,25 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         if wait and route not in ALWAYS_ANSWERED:
             wait.check()
 
-    async def start() -> None:
-        if wait:
-            await wait.start()
-        else:
-            await begin()
-            ready.begin()
-
-    async def close() -> None:
-        if wait:
-            await wait.stop()
-        await delivery.stop()
-        await client.close()
-        await asyncio.to_thread(context.close)
-        database.close()
+    @contextlib.asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with opened:
+            opened.callback(database.close)
+            await opened.enter_async_context(context)
+            opened.push_async_callback(client.close)
+            if wait:
+                await wait.start()
+                opened.push_async_callback(wait.stop)
+            else:
+                await begin()
+                ready.begin()
+            yield
 
     router = Router(
         routes,
         prefix=settings.static_prefix,
         fallback=unsupported.refuse(settings.static_prefix),
         gate=gate if wait else None,
-        on_startup=start,
-        on_shutdown=close,
+        lifespan=lifespan,
     )
     return Observe(secure(router, settings, framed=ui.FRAMED, reads=router.reads), NAME)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, Generic, ParamSpec, Self, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from tandem_shared.concurrency.cancellation import shielded
 
@@ -30,8 +30,7 @@ def call_in_loop(
 class Threads:
     """At most `size` daemon threads, started as they are needed, which run blocking functions.
 
-    All methods are called by the event loop, so nothing here is locked. As an async context manager
-    it ends once all functions have ended.
+    All methods are called by the event loop, so nothing here is locked.
     """
 
     def __init__(self, name: str, size: int) -> None:
@@ -42,17 +41,6 @@ class Threads:
         self._busy = 0
         self._closed = False
         self._idle = asyncio.Event()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.close()
-        while self._busy:
-            self._idle.clear()
-            await self._idle.wait()
-        for thread in self._threads:
-            thread.join()
 
     @property
     def busy(self) -> int:
@@ -79,10 +67,11 @@ class Threads:
         context: contextvars.Context | None = None,
         ended: Callable[[], None] | None = None,
     ) -> "asyncio.Future[V]":
-        """Begin to run a function; it goes on to its end whatever becomes of the future.
+        """Begin to run a function. Whoever waits for the future does not wait when cancelled.
 
-        It runs in `context`, or in a copy of the caller's. `ended` is called by the event loop once
-        the function has ended, before the future is done.
+        Then a function that has begun goes on, and another is never called. It runs in `context`,
+        or in a copy of the caller's. `ended` is called by the event loop once the function has
+        ended, before the future is done.
         """
         return self._submit(context or contextvars.copy_context(), function, ended).outcome
 
@@ -92,6 +81,15 @@ class Threads:
             self._closed = True
             for _ in self._threads:
                 self._jobs.put(None)
+
+    async def aclose(self) -> None:
+        """As `close`, and wait until the functions and the threads have ended."""
+        self.close()
+        while self._busy:
+            self._idle.clear()
+            await self._idle.wait()
+        for thread in self._threads:
+            thread.join()
 
     def _submit(
         self,
@@ -123,7 +121,7 @@ def _serve(jobs: "SimpleQueue[_Job[Any] | None]") -> None:
         result = error = None
         if call := job.take():
             try:
-                result = call()
+                result = None if job.outcome.cancelled() else call()
             except BaseException as raised:
                 error = raised
             call_in_loop(job.loop, job.settle, result, error)

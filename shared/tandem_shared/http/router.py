@@ -8,8 +8,9 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Self, TypeVar
 
 from msgspec import Struct
@@ -17,6 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from tandem_shared.concurrency.threads import Threads
 from tandem_shared.errors import (
     ApiError,
     BadRequest,
@@ -47,7 +49,7 @@ DECODED_AT_ONCE: Final = 64 * 1024
 BODIES_BYTES: Final = 128 * 1024 * 1024
 """Bytes of long bodies that a process holds at once: clients may send them slowly."""
 
-_decoding = ThreadPoolExecutor(1, thread_name_prefix="json")
+_decoding = Threads("json", 1)
 """One thread, so that only one long body at a time needs the memory of its decoding."""
 
 _PARAMETER = re.compile(r"\{(?P<name>\w+)(?P<rest>:path)?\}")
@@ -90,8 +92,7 @@ async def read_message(request: Request, of: type[T], limit: int) -> T:
         await _read(request, body, limit)
         if len(body.read) <= DECODED_AT_ONCE:
             return codec.decode_json(bytes(body.read), of)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(_decoding, codec.decode_json, body.read, of)
+        return await _decoding.start(partial(codec.decode_json, body.read, of))
 
 
 async def read_json_body(request: Request, limit: int) -> bytes:
@@ -180,19 +181,17 @@ class Router:
         prefix: str = "",
         fallback: Handler | None = None,
         gate: Callable[[str | None], None] | None = None,
-        on_startup: Callable[[], Awaitable[None]] | None = None,
-        on_shutdown: Callable[[], Awaitable[None]] | None = None,
+        lifespan: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
     ) -> None:
         """`prefix` goes before every path; `fallback` answers paths that no route has.
 
         `gate` is called with the template of each request's route, or None, before the request is
         handled, and raises ApiError when it may not be now.
 
-        `on_startup` runs before the first request comes, in the event loop that serves, and must
-        not raise. `on_shutdown` runs once no more requests come.
+        `lifespan` is entered before the first request comes, in the event loop that serves, and
+        left once no more requests come. It must not raise.
         """
-        self._on_startup = on_startup
-        self._on_shutdown = on_shutdown
+        self._lifespan = lifespan
         self._gate = gate
         self._exact: dict[str, dict[str, Route]] = {}
         self._patterns: list[tuple[re.Pattern[str], str, dict[str, Route]]] = []
@@ -217,7 +216,7 @@ class Router:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+            await self._live(receive, send)
             return
         if scope["type"] != "http":
             await send({"type": "websocket.close"})
@@ -257,18 +256,12 @@ class Router:
             failure = Internal("The server failed; its log has the reason.")
             await exchange.refuse(error_response(failure), scope)
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                if self._on_startup:
-                    await self._on_startup()
-                await send({"type": "lifespan.startup.complete"})
-            elif message["type"] == "lifespan.shutdown":
-                if self._on_shutdown:
-                    await self._on_shutdown()
-                await send({"type": "lifespan.shutdown.complete"})
-                return
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()  # lifespan.startup
+        async with self._lifespan():
+            await send({"type": "lifespan.startup.complete"})
+            await receive()  # lifespan.shutdown
+        await send({"type": "lifespan.shutdown.complete"})
 
     def _find(self, scope: Scope) -> Handler:
         path: str = scope["path"]

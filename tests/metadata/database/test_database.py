@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import Connection, exc, select, text, update
 
-from tandem_metadata.batching.batcher import Lane
+from tandem_metadata.batching.batcher import Batcher
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.database import pool, tables
 from tandem_metadata.database.database import Database, announce, parse_url
@@ -204,13 +204,13 @@ def test_a_locked_sqlite_database_is_unavailable(settings: Settings) -> None:
     database.close()
 
 
-def _ask_in_a_lane(database: Database) -> Callable[[], Awaitable[object]]:
+def _ask_a_batcher(database: Database) -> Callable[[], Awaitable[object]]:
     def write(calls: Sequence[int]) -> Sequence[int]:
         with database.write():
             return calls
 
-    lane = Lane[int, int]("writer", write, weigh=lambda _: 1, limit=1, timeout=1)
-    return lambda: lane.run(1)
+    batcher = Batcher[int, int]("test", write, cost=lambda _: 1, limit=1, timeout=1)
+    return lambda: batcher.run(1)
 
 
 def _ask_in_a_thread(database: Database, size: int) -> Callable[[], Awaitable[object]]:
@@ -226,7 +226,7 @@ def _ask_in_a_thread(database: Database, size: int) -> Callable[[], Awaitable[ob
 @pytest.mark.parametrize(
     "ways",
     [
-        _ask_in_a_lane,
+        _ask_a_batcher,
         partial(_ask_in_a_thread, size=1),
         partial(_ask_in_a_thread, size=2),
     ],

@@ -1,6 +1,5 @@
 """Filters and order_by clauses that are expensive to parse, for each search."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.routes import experiments, graphql, logged_models, registry_search, runs
 from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
-from tandem_shared.http.router import Router
+from tests.metadata import in_process
 from tests.metadata.conftest import only_sqlite
 
 pytestmark = only_sqlite
@@ -26,7 +25,7 @@ _VERSIONS = (
 
 
 @pytest.fixture
-def client(settings: Settings, database: Database) -> Iterator[TestClient]:
+def client(settings: Settings, database: Database) -> TestClient:
     context = Context(settings, database)
     endpoints = [
         *experiments.ENDPOINTS,
@@ -34,8 +33,7 @@ def client(settings: Settings, database: Database) -> Iterator[TestClient]:
         *logged_models.ENDPOINTS,
         *registry_search.ENDPOINTS,
     ]
-    yield TestClient(Router([*bind(context, endpoints), *graphql.routes(context)]))
-    context.close()
+    return in_process.client(context, [*bind(context, endpoints), *graphql.routes(context)])
 
 
 def _rest(path: str, method: str = "POST", **fields: Any) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from tandem_metadata.batching.batcher import Lane
+from tandem_metadata.batching.batcher import Batcher
 from tandem_metadata.batching.run_cache import SnapshotRunCache
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.database.database import Database
@@ -37,10 +37,10 @@ class Reader:
         self._cache = SnapshotRunCache()
         # Single runs do not wait for pages, which may be large.
         self._single, self._pages = (
-            Lane[Ids, list[bytes]](
+            Batcher[Ids, list[bytes]](
                 name,
                 partial(self._read_together, by_key=by_key),
-                weigh=len,
+                cost=len,
                 limit=_LIMIT,
                 timeout=timeout,
                 read_timeout=threads.read_timeout,
@@ -67,10 +67,10 @@ class Reader:
             return found
         return await self._pages.run(page.ids)
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """Finish what is running."""
-        self._single.close()
-        self._pages.close()
+        await self._single.aclose()
+        await self._pages.aclose()
 
     def _read_together(self, calls: Sequence[Ids], *, by_key: bool) -> Sequence[list[bytes]]:
         try:

@@ -4,13 +4,14 @@ import asyncio
 import contextvars
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 from starlette.requests import ClientDisconnect
 
 from tandem_metadata.database.database import SINCE, connections_in_use
 from tandem_metadata.database.stops import Abandoned, Watch
+from tandem_shared.concurrency import threads
 from tandem_shared.concurrency.cancellation import shielded
 
 P = ParamSpec("P")
@@ -20,8 +21,8 @@ V = TypeVar("V")
 class Threads:
     """Runs blocking functions in threads, as many at once as the pool has connections.
 
-    One more would only wait for a connection, and hold a thread meanwhile. Not anyio's threads: to
-    hand a function to one of them takes longer than a small query.
+    One more would only wait for a connection, and hold a thread meanwhile. All methods are called
+    by the event loop.
     """
 
     def __init__(self, size: int, timeout: float, read_timeout: float | None = None) -> None:
@@ -30,7 +31,7 @@ class Threads:
         """
         self._timeout = timeout
         self.read_timeout = read_timeout
-        self._executor = ThreadPoolExecutor(size, thread_name_prefix="database")
+        self._threads = threads.Threads("database", size)
         self._free = size
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -45,46 +46,29 @@ class Threads:
         loop = asyncio.get_running_loop()
         since = loop.time()
         if waits := not self._free:
-            await self._turn(loop)
+            await self._acquire(loop)
         else:
             self._free -= 1
-        outcome: asyncio.Future[V] = loop.create_future()
         context = contextvars.copy_context()
         watch = Watch(self.read_timeout, waited=waits)
         context.run(watch.set)
         context.run(SINCE.set, since)
-
-        def work() -> None:
-            try:
-                result, error = context.run(function, *args, **kwargs), None
-            except BaseException as raised:
-                result, error = None, raised
-            loop.call_soon_threadsafe(self._settle, outcome, result, error)
-
-        self._executor.submit(work)
+        call = partial(function, *args, **kwargs)
+        outcome = self._threads.start(call, context=context, ended=self._release)
         try:
             return await shielded(outcome, watch.abandon)
         except Abandoned:
             raise ClientDisconnect from None
         finally:
             watch.end()
+            del outcome, call  # A failure's traceback would keep them in memory.
 
-    def close(self) -> None:
-        """Wait for what is running, and let the threads go."""
-        self._executor.shutdown()
-
-    def _settle(
-        self, outcome: "asyncio.Future[Any]", result: object, error: BaseException | None
-    ) -> None:
-        self._release()
-        if isinstance(error, StopIteration):  # which a future refuses
-            outcome.set_exception(RuntimeError("a function in a thread raised StopIteration"))
-        elif error is not None:
-            outcome.set_exception(error)
-        else:
-            outcome.set_result(result)
+    async def aclose(self) -> None:
+        """Wait for what is running, and let the threads end."""
+        await self._threads.aclose()
 
     def _release(self) -> None:
+        """Give a thread that is free to who waits longest."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
@@ -92,7 +76,7 @@ class Threads:
                 return
         self._free += 1
 
-    async def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _acquire(self, loop: asyncio.AbstractEventLoop) -> None:
         """Wait for a free thread; nobody is overtaken."""
         turn: asyncio.Future[None] = loop.create_future()
         self._waiting.append(turn)

@@ -13,7 +13,7 @@ from typing import Final
 from prometheus_client import Histogram
 from sqlalchemy import Connection
 
-from tandem_metadata.batching.batcher import Lane
+from tandem_metadata.batching.batcher import Batcher
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.database.database import Database
 from tandem_metadata.messages.runs import Run
@@ -49,26 +49,26 @@ class Writer:
         self._threads = threads
         # Where experiments were when their last runs were created; looked at again with each run.
         self._places: dict[str, create_many.Place] = {}
-        self._lane: Lane[Call, object] = Lane(
-            "writer", self._commit, weigh=_rows, limit=_LIMIT, timeout=timeout
+        self._batcher: Batcher[Call, object] = Batcher(
+            "writer", self._commit, cost=_rows, limit=_LIMIT, timeout=timeout
         )
 
     async def log(self, entry: log_entry.Entry) -> None:
         """Log an entry to its run, all or nothing; raises as `log_entry.log` does."""
-        if log_many.groupable(entry) and await self._lane.run(entry) is _DONE:
+        if log_many.groupable(entry) and await self._batcher.run(entry) is _DONE:
             return
         await self._threads.run(self._db.transact, partial(log_entry.log, entry=entry))
 
     async def create(self, new: runs.NewRun) -> Run:
         """Create a run; raises as `runs.create` does."""
-        outcome = await self._lane.run(new)
+        outcome = await self._batcher.run(new)
         if isinstance(outcome, Run):
             return outcome
         return await self._threads.run(self._db.transact, partial(runs.create, run=new))
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """Finish what is running."""
-        self._lane.close()
+        await self._batcher.aclose()
 
     def _commit(self, calls: Sequence[Call]) -> Sequence[object]:
         """An outcome for each call: what it made, what was raised, or that it is to be tried alone.

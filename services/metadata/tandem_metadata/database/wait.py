@@ -4,12 +4,10 @@ The service listens meanwhile, and says what it waits for to whoever asks.
 """
 
 import asyncio
-import contextlib
 import logging
 import os.path
-import threading
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Final
 
 from prometheus_client import Gauge
 from sqlalchemy import exc
@@ -17,9 +15,8 @@ from sqlalchemy import exc
 from tandem_metadata.database import faults, revisions, sqlite_file
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.faults import sqlstate
+from tandem_shared.concurrency.threads import Threads
 from tandem_shared.errors import Unavailable
-
-V = TypeVar("V")
 
 POLL_SECONDS: Final = 2.0
 
@@ -41,10 +38,15 @@ class DatabaseWait:
     """
 
     def __init__(
-        self, database: Database, artifact_root: str, then: Callable[[], Awaitable[None]]
+        self,
+        database: Database,
+        artifact_root: str,
+        threads: Threads,
+        then: Callable[[], Awaitable[None]],
     ) -> None:
         self._database = database
         self._root = artifact_root
+        self._threads = threads
         self._then = then
         self._sentence: str | None = "The service has not looked at its database yet."
         self._logged = ""
@@ -68,7 +70,7 @@ class DatabaseWait:
             await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        while (sentence := await _in_thread(self._look)) is not None:
+        while (sentence := await self._threads.start(self._look)) is not None:
             self._sentence = sentence
             await asyncio.sleep(POLL_SECONDS)
         await self._then()
@@ -129,21 +131,3 @@ def adopt(database: Database, artifact_root: str) -> None:
 def _is_missing_file(database: Database) -> bool:
     path = sqlite_file.path_of(database.url)
     return database.dialect == "sqlite" and not os.path.exists(path)
-
-
-async def _in_thread(function: Callable[[], V]) -> V:
-    """The function's result. Nobody waits for its thread but this: a stop need not."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[V] = loop.create_future()
-
-    def end(result: V) -> None:
-        if not future.done():
-            future.set_result(result)
-
-    def run() -> None:
-        result = function()
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(end, result)
-
-    threading.Thread(target=run, name="database-wait", daemon=True).start()
-    return await future

@@ -1,9 +1,10 @@
 """How a plain function becomes a route: decode once, handle, encode once."""
 
+import contextlib
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Self, TypeVar
 
 from msgspec import Struct
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from tandem_metadata.batching.writer import Writer
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.stops import CLIENT
 from tandem_metadata.settings import Settings
+from tandem_shared.concurrency import threads
 from tandem_shared.http.router import Route, api_routes, json_response, read_message
 from tandem_shared.wire import codec
 
@@ -27,27 +29,38 @@ MANY_BYTES: Final = 8 * 1024 * 1024
 """A body of many values: all that a batch may hold, in characters of three bytes."""
 
 
-@dataclass(slots=True)
+EXTRA_CONNECTIONS: Final = 2
+"""Connections beside those of `Context.threads`: for `background`, and for the reader's pages."""
+
+POINT_LOOKUPS: Final = 2
+"""Connections for statements that find rows by their keys: for the writer, and for single runs."""
+
+
 class Context:
-    """What handlers work with."""
+    """What handlers work with. As an async context manager, it ends its threads on exit.
 
-    settings: Settings
-    db: Database
-    threads: Threads = field(init=False)
-    writer: Writer = field(init=False)
-    reader: Reader = field(init=False)
+    Each thread uses one connection of the database at most: `settings.pool_size` for `threads`,
+    and `EXTRA_CONNECTIONS` and `POINT_LOOKUPS` for the others.
+    """
 
-    def __post_init__(self) -> None:
-        timeout = self.settings.pool_timeout
-        self.threads = Threads(self.settings.pool_size, timeout, self.settings.read_timeout or None)
-        self.writer = Writer(self.db, self.threads, timeout)
-        self.reader = Reader(self.db, self.threads, timeout)
+    def __init__(self, settings: Settings, db: Database) -> None:
+        self.settings = settings
+        self.db = db
+        timeout = settings.pool_timeout
+        self.threads = Threads(settings.pool_size, timeout, settings.read_timeout or None)
+        self.writer = Writer(db, self.threads, timeout)
+        self.reader = Reader(db, self.threads, timeout)
+        self.background = threads.Threads("background", 1)
+        self._opened = contextlib.AsyncExitStack()
 
-    def close(self) -> None:
-        """Let go of the threads; blocks until what they do is done."""
-        self.threads.close()
-        self.writer.close()
-        self.reader.close()
+    async def __aenter__(self) -> Self:
+        self._opened.callback(self.background.close)  # it may hang, and nobody waits for it
+        for each in (self.threads, self.writer, self.reader):
+            self._opened.push_async_callback(each.aclose)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._opened.aclose()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, TypeVar
 
@@ -27,6 +26,7 @@ from tandem_metadata.webhooks import secrets, signature
 from tandem_metadata.webhooks.backoff import Backoff
 from tandem_metadata.webhooks.sender import Answer, Sender, Unreachable
 from tandem_shared.clock import now_ms
+from tandem_shared.concurrency.threads import Threads, call_in_loop
 from tandem_shared.errors import ApiError
 
 V = TypeVar("V")
@@ -77,13 +77,18 @@ class Delivery:
         db: Database,
         settings: Settings,
         sender: Sender,
+        threads: Threads,
         *,
         backoff: Backoff | None = None,
         poll: float = POLL_SECONDS,
         lease: float | None = None,
     ) -> None:
-        """`poll` and `lease` are in seconds; the default lease outlasts the longest attempt."""
+        """One of `threads`, and one connection, does all reading and writing.
+
+        `poll` and `lease` are in seconds; the default lease outlasts the longest attempt.
+        """
         self._db = db
+        self._threads = threads
         self._sender = sender
         self._key = settings.webhook_secret_encryption_key
         self._retries = settings.webhook_request_max_retries
@@ -96,26 +101,20 @@ class Delivery:
         self._wake = asyncio.Event()
         self._swept: float | None = None
         self._stopping = False
-        self._thread: ThreadPoolExecutor | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Start the task in the running event loop."""
         loop = asyncio.get_running_loop()
 
-        def wake() -> None:
-            with contextlib.suppress(RuntimeError):  # closed loop: the next start delivers
-                loop.call_soon_threadsafe(self._wake.set)
-
         self._wake = asyncio.Event()
         self._stopping = False
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="webhooks")
-        self._db.listen(RECORDED, wake)
+        self._db.listen(RECORDED, partial(call_in_loop, loop, self._wake.set))
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
         """Stop within seconds; unfinished deliveries are released for another worker."""
-        if self._task is None or self._thread is None:
+        if self._task is None:
             return
         self._stopping = True
         self._wake.set()
@@ -133,7 +132,6 @@ class Delivery:
                     await self._write(lambda conn: store.release(conn, cut, now_ms()))
             except (ApiError, TimeoutError):
                 _log.warning("deliveries that were cut are made again after their leases")
-        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self) -> None:
         while not self._stopping:
@@ -272,9 +270,7 @@ class Delivery:
             with self._db.read() as conn:
                 return function(conn)
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+        return await self._threads.start(run)
 
     async def _write(self, function: Callable[[Connection], V]) -> V:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread, self._db.transact, function
-        )
+        return await self._threads.start(partial(self._db.transact, function))

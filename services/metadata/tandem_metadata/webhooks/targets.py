@@ -10,15 +10,16 @@ import contextlib
 import ipaddress
 import re
 import socket
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import httpcore
 import httpx
 
 from tandem_metadata.webhooks.public_addresses import is_public
+from tandem_shared.concurrency.threads import Threads
 from tandem_shared.errors import InvalidParameter
 
 MAX_URL: Final = 500
@@ -110,48 +111,28 @@ async def addresses(host: str, policy: Policy) -> list[str]:
     return found
 
 
-_resolving = threading.BoundedSemaphore(_RESOLUTIONS)
+_look_ups = Threads("resolve", _RESOLUTIONS)
 
 
 async def _resolve(host: str) -> list[str]:
-    """Resolve a host in a new thread; raises Unresolved after `_RESOLVE_SECONDS`.
-
-    A slow name server can block the thread for longer, so it must not be one of the loop's pool.
-    """
+    """In a thread that nothing else needs: a name server may keep it longer than anybody waits."""
     with contextlib.suppress(ValueError):
         return [str(ipaddress.ip_address(host))]
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[list[str]] = loop.create_future()
-
-    def resolve(found: list[str], error: Unresolved | None) -> None:
-        if answer.done():
-            return
-        if error:
-            answer.set_exception(error)
-        else:
-            answer.set_result(found)
-
-    def look_up() -> None:
-        found: list[str] = []
-        error = None
-        try:
-            infos = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-            found = list(dict.fromkeys(str(info[4][0]) for info in infos))
-        except (OSError, UnicodeError):
-            error = Unresolved(f"the host {host} has no address")
-        finally:
-            _resolving.release()
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(resolve, found, error)
-
-    if not _resolving.acquire(blocking=False):
+    if _look_ups.busy == _RESOLUTIONS:
         raise Unresolved("too many hosts are being looked up")
-    threading.Thread(target=look_up, name="resolve", daemon=True).start()
     try:
         async with asyncio.timeout(_RESOLVE_SECONDS):
-            return await answer
+            return await _look_ups.start(partial(_look_up, host))
     except TimeoutError:
         raise Unresolved(f"the look-up of the host {host} took too long") from None
+
+
+def _look_up(host: str) -> list[str]:
+    try:
+        infos = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise Unresolved(f"the host {host} has no address") from None
+    return list(dict.fromkeys(str(info[4][0]) for info in infos))
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
