@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SHOWN := sed -un 's/^Collecting \([A-Za-z0-9._-]*\).*/  \1/p; s/^Obtaining file:.*\/\([a-z]*\)$$/  \1/p; s/^Installing collected packages.*/  … and installing them/p'
 DISTRIBUTIONS := -e shared -e services/metadata -e services/artifacts
 
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 4
 # Tests go to processes by groups: tests/harness/scheduling.py. ARGS choose a part, as -k does.
 PYTEST := $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS)
 
@@ -21,7 +21,7 @@ export BACKEND_STORE_URI ?= sqlite:///mlflow.db
 export ARTIFACTS_DESTINATION ?= ./mlartifacts
 export UI_DIR ?= .cache/ui/$(shell sed -n 's/^mlflow==\([^ ]*\).*/\1/p' deploy/ui.txt)
 
-.PHONY: help setup setup-dev ui run test test-faults test-browser test-cluster browser tools picture bench bench-growth load-tools check isolate clean
+.PHONY: help setup setup-dev ui run test test-faults test-browser test-cluster test-all browser tools picture bench bench-growth load-tools check isolate clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -62,7 +62,10 @@ test-browser: setup-dev browser tools ## the web UI proved in Chromium; takes mi
 	$(PYTEST) tests/browser
 
 test-cluster: setup-dev tools ## the Kubernetes manifests proved by running what they say; takes minutes
-	$(BIN)/python -m pytest $(ARGS) tests/cluster
+	$(PYTEST) tests/cluster
+
+test-all: setup-dev browser tools ## what test, test-browser and test-cluster do, in one run
+	$(PYTEST) tests
 
 browser: # Chromium for the tests of the web UI; without it they are skipped
 	@command -v chromium chromium-browser google-chrome >/dev/null \

@@ -24,10 +24,14 @@ def test_number(number):
     ("nodeid", "group"),
     [
         ("tests/shared/test_wire.py::test_a[x]", "tests/shared/test_wire.py"),
-        ("tests/system/test_a.py::test_b[sqlite-disk]", "sqlite-disk"),
-        ("tests/system/test_a.py::test_b[x-postgresql-s3-y]", "postgresql-s3"),
+        ("tests/system/test_a.py::test_b[sqlite-disk]", "tests/system/ sqlite-disk"),
+        ("tests/system/test_a.py::test_b[x-postgresql-s3-y]", "tests/system/ postgresql-s3"),
         ("tests/system/test_a.py::test_b[postgresql]", "tests/system/test_a.py"),
-        ("tests/browser/test_tab.py::test_c", "tests/browser"),
+        ("tests/browser/test_tab.py::test_c", "tests/browser/"),
+        ("tests/browser/test_tab.py::test_c[two_hosts]", "tests/browser/ two_hosts"),
+        ("tests/cluster/test_roll.py::test_d[two-hosts]", "tests/cluster/ two-hosts"),
+        ("tests/cluster/test_compose.py::test_e[two-hosts]", "tests/cluster/test_compose.py"),
+        ("tests/cluster/test_stand_in.py::test_f[x]", "tests/cluster/test_stand_in.py"),
     ],
 )
 def test_group_of_a_test_is_its_file_or_its_services(nodeid: str, group: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tests.benchmark.databases import Database
 from tests.benchmark.results import Figure
-from tests.system.services import environment
+from tests.harness.processes import environment
 
 SECONDS = 3
 WAITING, BUFFERED = 100, 20_000

@@ -13,36 +13,54 @@ from xdist.scheduler import LoadScopeScheduling
 
 _Item = TypeVar("_Item", bound=pytest.Item)
 
-_STACK = re.compile(r"\[(?:.*-)?(sqlite-disk|postgresql-s3)(?:-.*)?\]$")
-"""The pair of services that a test of tests/system shares with those of other files."""
+_SHARED = (
+    ("tests/system/", re.compile(r"\[(?:.*-)?(sqlite-disk|postgresql-s3)(?:-.*)?\]$")),
+    ("tests/browser/", re.compile(r"\[(?:.*-)?(two_hosts)(?:-.*)?\]$")),
+    ("tests/browser/", re.compile("()")),
+    ("tests/cluster/test_compose.py", re.compile("()")),
+    ("tests/cluster/", re.compile(r"\[(?:.*-)?(two-hosts|single-host)(?:-.*)?\]$")),
+)
+"""What tests of several files share, by where they are: services named in a test's parameters, or
+the browser. The first that fits counts."""
 
 LONGEST = (
-    "tests/system/peer/test_peer.py",
-    "postgresql-s3",
-    "sqlite-disk",
+    "tests/cluster/ two-hosts",
+    "tests/browser/",
+    "tests/cluster/test_compose.py",
+    "tests/cluster/ single-host",
+    "tests/system/ postgresql-s3",
     "tests/system/test_database_compatibility.py",
-    "tests/system/test_webhooks.py",
+    "tests/system/peer/test_peer.py",
+    "tests/system/ sqlite-disk",
+    "tests/browser/ two_hosts",
     "tests/system/test_operations.py",
     "tests/shared/test_serve.py",
+    "tests/system/test_webhooks.py",
     "tests/system/test_moving.py",
     "tests/system/test_migration.py",
+    "tests/artifacts/conformance/test_objects.py",
     "tests/system/test_artifact_names.py",
     "tests/artifacts/test_transfer.py",
-    "tests/artifacts/conformance/test_objects.py",
-    "tests/shared/test_asgi_servers.py",
     "tests/metadata/database/test_mlflow_revisions.py",
-    "tests/kubernetes/test_scrape.py",
+    "tests/shared/test_asgi_servers.py",
+    "tests/metadata/test_webhook_delivery.py",
+    "tests/metadata/database/test_optimization.py",
+    "tests/kubernetes/test_images.py",
+    "tests/artifacts/conformance/test_buckets.py",
+    "tests/metadata/test_datasets.py",
+    "tests/shared/test_idle_connections.py",
+    "tests/kubernetes/test_chart_matrix.py",
 )
-"""Groups that take more than half a minute, in the order in which they are begun."""
+"""Groups that take half a minute or more, in the order in which they are begun."""
 
 
 def group_of(nodeid: str) -> str:
-    """The group of a test: its file, or the pair of services that it uses, or the browser."""
+    """The group of a test: its file, or what it shares with tests of other files."""
     path = nodeid.partition("::")[0]
-    if path.startswith("tests/browser/"):
-        return "tests/browser"
-    shared = path.startswith("tests/system/") and _STACK.search(nodeid)
-    return shared[1] if shared else path
+    for place, pattern in _SHARED:
+        if path.startswith(place) and (found := pattern.search(nodeid)):
+            return f"{place} {found[1]}".rstrip()
+    return path
 
 
 def longest_first(items: Iterable[_Item]) -> list[_Item]:
