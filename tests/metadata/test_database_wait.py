@@ -25,6 +25,7 @@ from tandem_metadata.database.tables.tracking import experiments
 from tandem_metadata.settings import Settings
 from tandem_metadata.webhooks.delivery import Delivery
 from tandem_shared.settings import SettingsError
+from tests.harness.processes import eventually
 from tests.metadata.conftest import ARTIFACT_ROOT
 from tests.postgresql import PostgreSQL
 
@@ -34,6 +35,7 @@ EXPERIMENT = "/api/2.0/mlflow/experiments/get?experiment_id=0"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database_wait, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(database_wait, "_FIRST_SECONDS", 0.02)
 
 
 @dataclass
@@ -48,8 +50,13 @@ class Service:
         ready = self.http.get("/ready").status_code == 200
         return ready and REGISTRY.get_sample_value("tandem_db_migration_pending") == 0
 
-    def refusal(self) -> str:
-        """The sentence that every request gets but those about the process itself."""
+    def refusal(self, *, looked: bool = True) -> str:
+        """The sentence that every request gets but those about the process itself.
+
+        It is that of the first look, unless the service has not `looked`.
+        """
+        if looked:
+            eventually(lambda: "not looked" not in self.http.get("/ready").text)
         answer = self.http.get("/ready")
         assert answer.status_code == 503
         assert REGISTRY.get_sample_value("tandem_db_migration_pending") == 1
@@ -74,16 +81,9 @@ class Service:
 
     def wait(self) -> None:
         """Until it is ready, and serves."""
-        _eventually(self.is_ready)
+        eventually(self.is_ready)
         assert self.http.get(EXPERIMENT).status_code == 200
         assert len(self.deliveries) == 1
-
-
-def _eventually(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -196,8 +196,12 @@ def test_tandems_own_table_is_waited_for(serve: Callable[[str], Any], database: 
 
 
 def test_a_database_that_is_ready_is_served_at_once(
-    serve: Callable[[str], Any], prepared_uri: str, caplog: pytest.LogCaptureFixture
+    serve: Callable[[str], Any],
+    prepared_uri: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(database_wait, "_FIRST_SECONDS", 20)  # A start waits for a first look.
     with serve(prepared_uri) as service:
         assert service.http.get(EXPERIMENT).status_code == 200
         assert service.is_ready()
@@ -226,7 +230,7 @@ def test_a_database_that_is_not_there_is_waited_for_and_logged_once_a_change(
         assert service.refusal().startswith("The database does not answer")
         time.sleep(0.2)
         postgresql.execute(f"CREATE DATABASE {name}")
-        _eventually(lambda: "no tables yet" in service.http.get("/ready").text)
+        eventually(lambda: "no tables yet" in service.http.get("/ready").text)
         time.sleep(0.2)
         _upgrade(uri)
         service.wait()
@@ -285,7 +289,7 @@ def test_a_look_that_hangs_holds_up_neither_the_start_nor_the_stop(
     monkeypatch.setattr(database_wait, "adopt", hang)
     began = time.monotonic()
     with serve(prepared_uri) as service:
-        assert "not looked" in service.refusal()
+        assert "not looked" in service.refusal(looked=False)
     assert time.monotonic() - began < 15
     end.set()
 

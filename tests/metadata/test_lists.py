@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 from starlette.testclient import TestClient
 
 from tandem_metadata.database.database import Database
@@ -108,7 +108,7 @@ class _Client:
         """For each statement within, whether it was sent once per row (executemany)."""
         noted: list[bool] = []
         listener = (
-            self._database._engines[False],
+            Engine,
             "before_cursor_execute",
             lambda *given: noted.append(given[-1]),
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import Engine, event, insert
 
 from tandem_metadata.batching.reader import Reader
 from tandem_metadata.batching.thread_pool import Threads
@@ -56,7 +56,7 @@ class _Noted:
 @contextmanager
 def _noted(database: Database) -> Iterator[_Noted]:
     noted = _Noted()
-    listener = (database._engines[False], "before_cursor_execute", noted.note)
+    listener = (Engine, "before_cursor_execute", noted.note)
     event.listen(*listener)
     yield noted
     event.remove(*listener)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, func, select, update
+from sqlalchemy import Connection, Engine, event, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tandem_metadata.batching.thread_pool import Threads
@@ -87,14 +87,13 @@ def _together(
 def _commits(database: Database) -> Iterator[list[int]]:
     """How many transactions were committed within."""
     counted: list[int] = []
-    engine = database._engines[True]
 
     def count(_: object) -> None:
         counted.append(1)
 
-    event.listen(engine, "commit", count)
+    event.listen(Engine, "commit", count)
     yield counted
-    event.remove(engine, "commit", count)
+    event.remove(Engine, "commit", count)
 
 
 def _run(database: Database, run_id: str) -> Run:
@@ -181,7 +180,7 @@ def test_metrics_alone_are_logged_by_one_statement_on_postgresql(
         return log_many.log_metrics(given, entries)
 
     listener = (
-        database._engines[True],
+        Engine,
         "before_cursor_execute",
         lambda *a: statements.append(a[2]),
     )

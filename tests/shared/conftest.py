@@ -1,17 +1,18 @@
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import hypothesis
 import pytest
+
+from tests.harness import processes
+from tests.harness.processes import eventually
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
@@ -21,11 +22,8 @@ hypothesis.settings.register_profile("tandem", deadline=None, database=None)
 hypothesis.settings.load_profile("tandem")
 
 
-def eventually(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, f"never: {what}"
-        time.sleep(0.01)
+# Reading the authorities' certificates for each request would take longer than the request.
+_TLS = httpx.create_ssl_context()
 
 
 @dataclass
@@ -41,7 +39,7 @@ class Process:
         return int(self.url.rsplit(":", 1)[1])
 
     def get(self, path: str, **options: object) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=PATIENCE, **options)  # type: ignore[arg-type]
+        return httpx.get(self.url + path, timeout=PATIENCE, verify=_TLS, **options)  # type: ignore[arg-type]
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         self.popen.send_signal(number)
@@ -118,6 +116,4 @@ def start(request: pytest.FixtureRequest, starter: Starter) -> Starter:
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return processes.free_port()

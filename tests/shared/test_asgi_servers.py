@@ -7,7 +7,8 @@ import socket
 import httpx
 import pytest
 
-from tests.shared.conftest import Process, Starter, eventually
+from tests.harness.processes import eventually
+from tests.shared.conftest import Process, Starter
 from tests.shared.test_serve import metrics
 
 UVICORN = ("-m", "uvicorn", "--factory", "tests.shared.tiny_app:create_app", "--port=0")

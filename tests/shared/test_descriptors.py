@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.shared.conftest import Process, Starter, eventually
+from tests.harness.processes import eventually
+from tests.shared.conftest import Process, Starter
 from tests.shared.test_asgi_servers import HOST, statuses
 from tests.shared.test_serve import children
 

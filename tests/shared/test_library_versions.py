@@ -19,7 +19,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from tandem_shared.serving import hypercorn_server, uvicorn_server
 from tandem_shared.serving.options import require_version
 from tandem_shared.settings import SettingsError
-from tests.shared.conftest import ROOT, Starter, eventually
+from tests.harness.processes import eventually
+from tests.shared.conftest import ROOT, Starter
 
 SUPPORTED = [*hypercorn_server.SUPPORTED, *uvicorn_server.SUPPORTED]
 

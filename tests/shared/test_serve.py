@@ -6,13 +6,15 @@ import socket
 import subprocess
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tandem_shared import __version__
-from tests.shared.conftest import Process, Starter, eventually
+from tests.harness.processes import eventually
+from tests.shared.conftest import Process, Starter
 
 WORKERS = pytest.mark.parametrize("workers", ["--workers=1", "--workers=2"])
 HANG = "60"
@@ -126,18 +128,20 @@ def test_a_stop_that_ends_in_an_error_while_starting_still_stops(start: Starter)
 @WORKERS
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_fails_readiness_first_and_lets_requests_finish(
-    start: Starter, workers: str, number: signal.Signals
+    start: Starter, workers: str, number: signal.Signals, tmp_path: Path
 ) -> None:
     process = start(workers, "--port=0", "--shutdown_delay=2")
-    with request_in_flight(process, "/slow?seconds=4") as slow:
+    go = tmp_path / "go"
+    with request_in_flight(process, f"/held?until={go}") as held:
         process.stop(number)
         eventually(lambda: process.get("/ready").status_code == 503, "it is not ready")
         assert process.get("/ready").text == "draining"
         assert process.get("/greet").status_code == 200
         eventually(lambda: refuses(process), "new connections are refused")
         assert process.popen.poll() is None
-        assert not slow.done()
-        assert slow.result().status_code == 200
+        assert not held.done()
+        go.touch()
+        assert held.result().status_code == 200
     assert process.wait() == 0
     assert "Traceback" not in process.log()
 
@@ -164,7 +168,9 @@ def test_a_kept_connection_ends_with_its_next_answer_after_the_stop(
 def test_a_request_that_hangs_is_cut_after_the_graceful_timeout(
     start: Starter, workers: str, path: str
 ) -> None:
-    process = start(workers, "--port=0", "--graceful_timeout=0.2")
+    # A thread that sleeps ends with the process only, after the time for cleaning up.
+    environ = {"TINY_CLEAN_UP_SECONDS": "1"}
+    process = start(workers, "--port=0", "--graceful_timeout=0.2", environ=environ)
     with request_in_flight(process, f"{path}?seconds={HANG}") as hanging:
         process.stop()
         assert process.wait() == 0

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from tandem_shared.serving.signals import SignalQueue
-from tests.shared.conftest import Starter, eventually
+from tests.harness.processes import eventually
+from tests.shared.conftest import Starter
 from tests.shared.test_serve import children
 
 

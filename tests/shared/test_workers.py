@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.shared.conftest import Starter, eventually
+from tests.harness.processes import eventually
+from tests.shared.conftest import Starter
 from tests.shared.test_serve import children, request_in_flight
 
 

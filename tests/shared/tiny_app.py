@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
@@ -18,10 +19,19 @@ from tandem_shared.http.router import Route, Router, json_response, read_json_bo
 from tandem_shared.observability import metrics
 from tandem_shared.observability.instrumentation import Observe
 from tandem_shared.security import hosts_and_origins
+from tandem_shared.serving import run
 from tandem_shared.settings import SettingsError, load
 from tandem_shared.wire import codec
 from tests.shared.tiny import SERVICE, Settings
 from tests.undelayed import is_undelayed
+
+# Tests of requests that cannot be cut need not wait as long as users would.
+run._CLEAN_UP_SECONDS = float(os.environ.get("TINY_CLEAN_UP_SECONDS", run._CLEAN_UP_SECONDS))
+
+
+def wait_for(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.02)
 
 
 class StopsWhenFinalized:
@@ -72,6 +82,10 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         await asyncio.sleep(float(request.query_params["seconds"]))
         return json_response(b"{}")
 
+    async def held(request: Request) -> Response:
+        await anyio.to_thread.run_sync(wait_for, Path(request.query_params["until"]))
+        return json_response(b"{}")
+
     async def block(request: Request) -> Response:
         await anyio.to_thread.run_sync(time.sleep, float(request.query_params["seconds"]))
         return json_response(b"{}")
@@ -107,6 +121,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         Route("GET", "/greet", greet),
         Route("GET", "/greet/{name}", greet),
         Route("GET", "/slow", slow),
+        Route("GET", "/held", held),
         Route("GET", "/block", block),
         Route("POST", "/echo", echo),
         Route("GET", "/large", large),
