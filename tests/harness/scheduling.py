@@ -43,11 +43,11 @@ LONGEST = (
     "tests/artifacts/test_transfer.py",
     "tests/metadata/database/test_mlflow_revisions.py",
     "tests/shared/test_asgi_servers.py",
-    "tests/metadata/test_webhook_delivery.py",
+    "tests/metadata/webhooks/test_webhook_delivery.py",
     "tests/metadata/database/test_optimization.py",
     "tests/kubernetes/test_images.py",
     "tests/artifacts/conformance/test_buckets.py",
-    "tests/metadata/test_datasets.py",
+    "tests/metadata/store/tracking/test_datasets.py",
     "tests/shared/test_idle_connections.py",
     "tests/kubernetes/test_chart_matrix.py",
 )

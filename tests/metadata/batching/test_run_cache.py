@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, Engine, event, text
 
 from tandem_metadata.batching import run_cache
 from tandem_metadata.batching.reader import Reader
@@ -79,11 +79,11 @@ def _pages(database: Database) -> Iterator[tuple[Callable[[], list[bytes]], list
             page = run_search.find_ids(conn, experiment_ids=["0"])
         return await reader.page(page)
 
-    event.listen(database._engines[False], "before_cursor_execute", note)
+    event.listen(Engine, "before_cursor_execute", note)
     with asyncio.Runner() as runner:
         yield lambda: runner.run(ask()), reads
         runner.run(reader.aclose())
-    event.remove(database._engines[False], "before_cursor_execute", note)
+    event.remove(Engine, "before_cursor_execute", note)
 
 
 def _stored(database: Database) -> list[bytes]:
