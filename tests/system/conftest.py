@@ -44,18 +44,6 @@ def stack(
     postgresql.drop(name)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of an empty database, on SQLite and then on PostgreSQL."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'mlflow.db'}"
-        return
-    server: PostgreSQL = request.getfixturevalue("postgresql")
-    name = server.create()
-    yield server.uri(name)
-    server.drop(name)
-
-
 @pytest.fixture
 def client(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowClient]:
     """The stock client; the fluent API is pointed at the services too."""
