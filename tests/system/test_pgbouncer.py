@@ -18,6 +18,7 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.database.stops import TooSlow
 from tandem_metadata.settings import Settings
 from tests import pgbouncer
+from tests.harness.processes import answers, eventually
 from tests.postgresql import PostgreSQL
 from tests.system import services
 
@@ -46,6 +47,8 @@ def test_transactions_that_change_connections_all_succeed(
     assert command.returncode == 0, said
     options = ("--no-db-prepared-statements", "--no-migrate", "--workers", "2")
     with services.metadata_service(tmp_path, uri, ROOT, *options) as service:
+        # One worker is ready before the other: several connections reach both.
+        eventually(lambda: all(answers(f"{service.url}/ready") for _ in range(20)))
         assert _failures(service.url) == []
         assert 1 < len(_serving(direct)) <= POOL
         errors = [line for line in service.log_lines() if line["level"] in ("WARNING", "ERROR")]
