@@ -2,6 +2,8 @@
 
 import asyncio
 import contextvars
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from typing import Generic, TypeVar
 from tandem_metadata.database import stops
 from tandem_metadata.database.database import SINCE, connections_in_use
 from tandem_metadata.database.stops import Reason, Stop
-from tandem_shared.concurrency.threads import Threads
+from tandem_shared.concurrency.threads import Threads, call_in_loop
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -26,21 +28,14 @@ class _Waiting(Generic[C, R]):
     since: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Run(Generic[R]):
-    outcomes: "asyncio.Future[Sequence[R | BaseException]]"
-    stop: Stop
-    until: float | None
-    """When it is stopped, by the event loop's clock; None: never."""
-
-
 class Batcher(Generic[C, R]):
     """Hands calls, in the order they come, to a function that takes several at once.
 
     A call that comes while the function runs waits with the others for the next run: under load
     they share its cost, and without load nothing waits. One run at a time.
 
-    The event loop owns all of it, so nothing is locked: only `work` runs in the batcher's thread.
+    The batcher's thread takes the calls of its next run itself. Taken by the event loop they would
+    wait for its turn, in which the database does nothing.
     """
 
     def __init__(
@@ -65,9 +60,16 @@ class Batcher(Generic[C, R]):
         self._timeout = timeout
         self._read_timeout = read_timeout
         self._threads = Threads(name, 1)
-        self._calls: deque[_Waiting[C, R]] = deque()
-        self._run: _Run[R] | None = None
         self._sweeping = False
+        self._drained: asyncio.Future[None] | None = None
+        """The end of the thread's last stretch of runs. Used by the event loop."""
+        self._reading: tuple[float, Stop] | None = None
+        """When the run is stopped, by `time.monotonic()`, and what stops it. Set by the thread."""
+        self._lock = threading.Lock()
+        self._calls: deque[_Waiting[C, R]] = deque()
+        """Calls that no run has taken. Guarded by the lock."""
+        self._running = False
+        """Whether the thread will look at the calls again. Guarded by the lock."""
 
     async def run(self, call: C) -> R:
         """The outcome of the call. Called by the event loop.
@@ -76,9 +78,13 @@ class Batcher(Generic[C, R]):
         """
         loop = asyncio.get_running_loop()
         waiting: _Waiting[C, R] = _Waiting(call, loop.create_future(), loop.time())
-        self._calls.append(waiting)
-        if not self._run:
-            self._begin()
+        with self._lock:
+            self._calls.append(waiting)
+            start, self._running = not self._running, True
+        if start:
+            # A context of its own: a run works for many requests, and logs the id of none.
+            drain = partial(self._drain, loop)
+            self._drained = self._threads.start(drain, context=contextvars.Context())
         if not self._sweeping:
             self._sweeping = True
             loop.call_later(_SWEEP_SECONDS, self._sweep, loop)
@@ -86,73 +92,64 @@ class Batcher(Generic[C, R]):
 
     async def aclose(self) -> None:
         """Let all calls have their outcomes, and the thread end. Called by the event loop."""
-        while self._run:
-            await asyncio.wait([self._run.outcomes])
+        while self._drained and not self._drained.done():
+            await asyncio.wait([self._drained])
         await self._threads.aclose()
 
-    def _begin(self) -> None:
-        """Begin the next run, if calls wait for one. Called by the event loop."""
-        calls = self._take()
-        if not calls:
-            self._run = None
-            return
-        stop = Stop(self._read_timeout)
-        until = None
-        if self._read_timeout is not None:
-            until = asyncio.get_running_loop().time() + self._read_timeout
-        # A context of its own: it works for many requests, and logs the id of none.
-        context = contextvars.Context()
-        outcomes = self._threads.start(partial(self._outcomes, calls, stop), context=context)
-        self._run = _Run(outcomes, stop, until)
-        outcomes.add_done_callback(partial(self._end, calls))
+    def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run until no call waits. Called by the batcher's thread."""
+        while calls := self._take():
+            SINCE.set(calls[0].since)
+            if self._read_timeout is not None:
+                stop = Stop(self._read_timeout)
+                stops.use(stop)
+                self._reading = time.monotonic() + self._read_timeout, stop
+            outcomes: Sequence[R | BaseException]
+            try:
+                outcomes = self._work([waiting.call for waiting in calls])
+            except BaseException as error:
+                outcomes = [error] * len(calls)
+            self._reading = None
+            call_in_loop(loop, _settle, calls, outcomes)
 
     def _take(self) -> list[_Waiting[C, R]]:
-        """The calls of the next run. Called by the event loop."""
+        """The calls of the next run. Called by the batcher's thread."""
         taken: list[_Waiting[C, R]] = []
         cost = 0
-        while self._calls and cost < self._limit:
-            waiting = self._calls.popleft()
-            taken.append(waiting)
-            cost += self._cost(waiting.call)
+        with self._lock:
+            while self._calls and cost < self._limit:
+                waiting = self._calls.popleft()
+                taken.append(waiting)
+                cost += self._cost(waiting.call)
+            self._running = bool(taken)
         return taken
-
-    def _outcomes(self, calls: Sequence[_Waiting[C, R]], stop: Stop) -> Sequence[R | BaseException]:
-        """Called by the batcher's thread."""
-        SINCE.set(calls[0].since)
-        if self._read_timeout is not None:
-            stops.use(stop)
-        try:
-            return self._work([waiting.call for waiting in calls])
-        except BaseException as error:
-            return [error] * len(calls)
-
-    def _end(
-        self,
-        calls: Sequence[_Waiting[C, R]],
-        run: "asyncio.Future[Sequence[R | BaseException]]",
-    ) -> None:
-        """Begin the next run, and hand out the outcomes of this one. Called by the event loop."""
-        self._begin()
-        for waiting, outcome in zip(calls, run.result(), strict=True):
-            if waiting.future.done():
-                continue
-            if isinstance(outcome, BaseException):
-                waiting.future.set_exception(outcome)
-            else:
-                waiting.future.set_result(outcome)
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         """Fail calls that have waited too long, and stop a run that reads for too long.
 
         Looks again while there are any. Called by the event loop.
         """
-        if self._run and self._run.until is not None and self._run.until <= loop.time():
-            self._run.stop.now(Reason.SLOW)
+        if (reading := self._reading) and reading[0] <= loop.time():
+            reading[1].now(Reason.SLOW)
         late = loop.time() - self._timeout
-        while self._calls and self._calls[0].since <= late:
-            waiting = self._calls.popleft()
+        overdue = []
+        with self._lock:
+            while self._calls and self._calls[0].since <= late:
+                overdue.append(self._calls.popleft())
+            self._sweeping = self._running
+        for waiting in overdue:
             if not waiting.future.done():
                 waiting.future.set_exception(connections_in_use())
-        self._sweeping = self._run is not None
         if self._sweeping:
             loop.call_later(_SWEEP_SECONDS, self._sweep, loop)
+
+
+def _settle(calls: "Sequence[_Waiting[C, R]]", outcomes: "Sequence[R | BaseException]") -> None:
+    """Hand out the outcomes of a run. Called by the event loop."""
+    for waiting, outcome in zip(calls, outcomes, strict=True):
+        if waiting.future.done():
+            continue
+        if isinstance(outcome, BaseException):
+            waiting.future.set_exception(outcome)
+        else:
+            waiting.future.set_result(outcome)
