@@ -2,6 +2,9 @@
 
 import asyncio
 import contextlib
+import errno
+import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -178,15 +181,75 @@ def test_the_pool_size_is_shown_while_the_database_is_open(settings: Settings) -
 
 
 @only_sqlite
-def test_sqlite_keeps_what_it_acknowledged_and_lets_readers_read(database: Database) -> None:
+def test_sqlite_connections_sync_their_log_by_the_journal_mode(
+    settings: Settings, tmp_path: Path
+) -> None:
+    database = Database(replace(settings, backend_store_uri=f"sqlite:///{tmp_path / 'new.db'}"))
+    names = "journal_mode", "synchronous", "foreign_keys"
+    full, normal = 2, 1
+
+    def found() -> list[object]:
+        with database.read() as conn:
+            return [conn.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
+
+    assert found() == ["delete", full, 1]
     database.prepare("unused")
-    full = 2
-    with database.read() as conn:
-        found = [
-            conn.exec_driver_sql(f"PRAGMA {name}").scalar()
-            for name in ("journal_mode", "synchronous", "foreign_keys")
-        ]
-    assert found == ["wal", full, 1]
+    assert found() == ["wal", normal, 1]
+    database.close()
+
+
+@only_sqlite
+def test_sqlite_sync_of_the_log_follows_each_commit_and_lets_others_write(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the disk has after the sync, as a power cut leaves it, holds what was acknowledged."""
+    database.prepare("unused")
+    path = Path(str(database.url.database))
+    synced: list[str] = []
+
+    def sync(descriptor: int) -> None:
+        log = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        assert log == path.with_name(path.name + "-wal").resolve()
+        copy = tmp_path / f"copy-{len(synced)}.db"
+        shutil.copy(path, copy)
+        shutil.copy(log, copy.with_name(copy.name + "-wal"))
+        with contextlib.closing(sqlite3.connect(copy)) as conn:
+            names = conn.execute("SELECT name FROM experiments WHERE name LIKE 'it-%'").fetchall()
+            synced.append(" ".join(name for (name,) in names))
+        with contextlib.closing(sqlite3.connect(path, timeout=0)) as other:
+            other.execute("BEGIN IMMEDIATE")
+        fdatasync(descriptor)
+
+    fdatasync = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", sync)
+    insert = "INSERT INTO experiments (name, lifecycle_stage) VALUES ('it-1', 'active')"
+    with database.write() as conn:
+        conn.exec_driver_sql(insert)
+        assert synced == []
+    assert synced == ["it-1"]
+    database.transact(lambda conn: conn.exec_driver_sql(insert.replace("it-1", "it-2")))
+    assert synced == ["it-1", "it-1 it-2"]
+    with pytest.raises(exc.IntegrityError), database.write() as conn:
+        conn.exec_driver_sql(insert)
+    assert len(synced) == 2
+
+
+@only_sqlite
+def test_sqlite_log_that_cannot_be_synced_is_no_success(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    database.prepare("unused")
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with pytest.raises(Unavailable, match="disk fails"), database.write() as conn:
+        conn.exec_driver_sql("DELETE FROM runs")
+    assert "Input/output error" in caplog.text
+    monkeypatch.undo()
+    with database.write() as conn:  # nothing is left locked
+        conn.exec_driver_sql("DELETE FROM runs")
 
 
 @only_sqlite

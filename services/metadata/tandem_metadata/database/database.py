@@ -21,10 +21,18 @@ from sqlalchemy import Connection, Engine, event, exc
 
 from tandem_metadata.database import faults, revisions, sqlite_file, stops
 from tandem_metadata.database.direct import Refused, Single, borrowed
-from tandem_metadata.database.faults import FULL, READ_ONLY, is_busy, is_interrupted, sqlstate
+from tandem_metadata.database.faults import (
+    DISK_FAILS,
+    FULL,
+    READ_ONLY,
+    is_busy,
+    is_interrupted,
+    sqlstate,
+)
 from tandem_metadata.database.pool import (
     OTHER_LEVELS,
     POOL_SIZE,
+    WAL,
     DatabaseSettings,
     Dialect,
     interrupt,
@@ -320,13 +328,19 @@ class Database:
     def _committed(self, by_key: bool) -> Iterator[Connection]:
         engine = self._transacting[by_key]
         until = (SINCE.get() or time.monotonic()) + self._timeout
-        with self._turn(until), self._connect(engine) as conn, conn.begin() as transaction:
+        with contextlib.ExitStack() as held:
+            held.enter_context(self._turn(until))
+            conn = held.enter_context(self._connect(engine))
+            transaction = held.enter_context(conn.begin())
             conn.info.pop(_ANNOUNCED, None)  # of a transaction that was rolled back
             if self.dialect == "sqlite":
                 self._begin_alone(conn, until)
             yield conn
             with COMMIT.time():
                 transaction.commit()
+                if log := conn.info.get(WAL):
+                    held.close()  # others write while this waits for the disk
+                    _sync(log)
 
     def _begin_alone(self, conn: Connection, until: float) -> None:
         """Begin SQLite's only writing transaction, as soon as other processes let it."""
@@ -379,7 +393,18 @@ class Database:
                         raise
                     time.sleep(_BACKOFF)
                 else:
+                    if WAL not in conn.info:
+                        conn.invalidate()  # opened without a log, it would sync too much
                     return
+
+
+def _sync(log: str) -> None:
+    try:
+        sqlite_file.sync(log)
+    except OSError as error:
+        reason = f"SQLite's log cannot be synced: {error.strerror}"
+        _log.warning("database unavailable: %s", reason)
+        raise Unavailable(DISK_FAILS, reason=reason) from error
 
 
 def _at_level(engines: Mapping[bool, Engine], level: str | None) -> dict[bool, Engine]:

@@ -16,6 +16,7 @@ from tandem_shared.errors import ApiError, InvalidParameter, Unavailable
 from tandem_shared.settings import SettingsError
 
 FULL: Final = "The database's disk is full: nothing was stored. Try again when it has room."
+DISK_FAILS: Final = "The database's disk fails; the service's log says how."
 READ_ONLY: Final = "The database takes no writes: it is read-only for this service."
 
 _SILENT: Final = "The database does not answer; try again later."
@@ -26,7 +27,7 @@ _SQLITE: Final = {
     sqlite3.SQLITE_LOCKED: _LOCKED,
     sqlite3.SQLITE_READONLY: READ_ONLY,
     sqlite3.SQLITE_FULL: FULL,
-    sqlite3.SQLITE_IOERR: "The database's disk fails; the service's log says how.",
+    sqlite3.SQLITE_IOERR: DISK_FAILS,
     sqlite3.SQLITE_CANTOPEN: "The database cannot be opened; the service's log says why.",
     sqlite3.SQLITE_CORRUPT: _BROKEN,
     sqlite3.SQLITE_NOTADB: _BROKEN,

@@ -148,6 +148,10 @@ def _sqlite_url(url: URL) -> URL:
     return url
 
 
+WAL: Final = "tandem_wal"
+"""What a connection's `info` calls the path of SQLite's write-ahead log; absent without one."""
+
+
 def open_engine(
     url: URL, dialect: Dialect, settings: DatabaseSettings, size: int, *, by_key: bool = False
 ) -> Engine:
@@ -193,10 +197,16 @@ def open_engine(
     return engine
 
 
-def _configure_sqlite(connection: sqlite3.Connection, _: object) -> None:
+def _configure_sqlite(connection: sqlite3.Connection, record: Any) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
-    # A commit is on the disk before it is acknowledged, also in WAL mode.
-    connection.execute("PRAGMA synchronous = FULL")
+    # With FULL, a commit waits for the disk while it keeps others from writing. With NORMAL,
+    # `Database` syncs the write-ahead log itself after the commit, while others write.
+    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    level = "FULL"
+    if mode == "wal":
+        record.info[WAL] = connection.execute("PRAGMA database_list").fetchone()[2] + "-wal"
+        level = "NORMAL"
+    connection.execute(f"PRAGMA synchronous = {level}")
     # LIKE then tells upper from lower case, as on PostgreSQL; searches rely on it.
     connection.execute("PRAGMA case_sensitive_like = ON")
 
