@@ -1,18 +1,28 @@
-"""`minio://host:port/bucket/prefix` by way of the minio SDK."""
+"""`minio://host:port/bucket/prefix` by way of the minio SDK.
+
+The SDK has public calls for whole objects only, none for single parts, or for single pages of a
+listing. Undocumented parts that this module uses, and no other does:
+
+- `Minio._execute(method, bucket, key, body, headers, query_params)`: one signed request, which is
+  retried, and whose failure is raised as `S3Error`, `ServerError` or `InvalidResponseError`;
+- `InvalidResponseError._code`: the status of an answer that is no XML.
+
+`put_object` is public, but copies the object, beyond the memory that its upload is granted.
+`tests/artifacts/test_library_versions.py` fails where a new version lacks these.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
-from xml.etree.ElementTree import ParseError
+from typing import Any, Final
+from xml.etree import ElementTree
 
 import certifi
 import urllib3
 from minio import Minio as Client
 from minio.credentials.providers import Provider, StaticProvider
-from minio.datatypes import Part as SdkPart
-from minio.datatypes import parse_list_objects
+from minio.datatypes import CompleteMultipartUploadResult, parse_list_objects
 from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 
@@ -27,6 +37,12 @@ from tandem_artifacts.drivers.objects import (
 )
 from tandem_artifacts.drivers.reading import OpenObject
 from tandem_shared.errors import ApiError, Unavailable
+
+SUPPORTED: Final = ("minio", "7.2.")
+"""The SDK and the beginning of the versions that have the undocumented parts above."""
+
+_NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
+"""Of the XML that S3 takes."""
 
 
 class Minio(ObjectStore):
@@ -67,7 +83,7 @@ class Minio(ObjectStore):
             endpoint, credentials=credentials, secure=secure, region=region, http_client=pool
         )
         super().__init__(
-            _Bucket(client, pool, bucket),
+            _Bucket(client, pool, endpoint, bucket),
             prefix,
             download_url_seconds=download_url_seconds,
             part_url_seconds=part_url_seconds,
@@ -75,19 +91,16 @@ class Minio(ObjectStore):
 
 
 class _Bucket(objects.Bucket):
-    """The SDK has no public calls for single parts and pages, so those go through its private ones.
+    """The calls of a bucket, for the threads of `ObjectStore`: the SDK's client is thread-safe."""
 
-    They have been the same in every 7.x; the conformance suite says when they change.
-    """
-
-    def __init__(self, client: Client, pool: urllib3.PoolManager, name: str) -> None:
+    def __init__(self, client: Client, pool: urllib3.PoolManager, host: str, name: str) -> None:
         self._client: Any = client
         self._pool = pool
+        self._host = host
         self._name = name
 
     def host(self) -> str:
-        host: str = self._client._base_url.host
-        return host
+        return self._host
 
     def head(self, key: str) -> Stat:
         with _translated():
@@ -132,8 +145,7 @@ class _Bucket(objects.Bucket):
         if after is not None:
             query["continuation-token"] = after
         with _translated():
-            response = self._client._execute("GET", self._name, query_params=query)
-            found, more, following, _ = parse_list_objects(response)
+            found, more, following, _ = parse_list_objects(self._request("GET", None, query))
         entries = [
             Listed(each.object_name or "", None if each.last_modified is None else each.size or 0)
             for each in found
@@ -141,32 +153,42 @@ class _Bucket(objects.Bucket):
         return Page(entries, following if more else None)
 
     def put(self, key: str, data: bytes | bytearray) -> None:
-        headers = {"Content-Type": objects.content_type(key)}
         with _translated():
-            self._client._put_object(self._name, key, data, headers)
+            self._request("PUT", key, {}, data, _kind(key))
 
     def begin(self, key: str) -> str:
-        headers = {"Content-Type": objects.content_type(key)}
         with _translated():
-            upload_id: str = self._client._create_multipart_upload(self._name, key, headers)
+            begun = self._request("POST", key, {"uploads": ""}, headers=_kind(key))
+            upload_id = ElementTree.fromstring(begun.data).findtext("{*}UploadId")
+        if not upload_id:
+            raise Unavailable("The artifact store began an upload without an id; try again.")
         return upload_id
 
     def put_part(self, key: str, upload_id: str, number: int, data: bytes | bytearray) -> str:
+        query = {"partNumber": str(number), "uploadId": upload_id}
         with _translated():
-            etag: str = self._client._upload_part(self._name, key, data, None, upload_id, number)
-        return etag
+            etag: str = self._request("PUT", key, query, data).headers.get("etag", "")
+        return etag.strip('"')
 
     def complete(self, key: str, upload_id: str, parts: Sequence[Part]) -> None:
-        listed = [SdkPart(part.number, part.etag.strip('"')) for part in parts]
+        root = ElementTree.Element("CompleteMultipartUpload", xmlns=_NAMESPACE)
+        for part in parts:
+            element = ElementTree.SubElement(root, "Part")
+            ElementTree.SubElement(element, "PartNumber").text = str(part.number)
+            ElementTree.SubElement(element, "ETag").text = '"{}"'.format(part.etag.strip('"'))
+        headers = {"Content-Type": "application/xml"}
         with _translated():
-            done = self._client._complete_multipart_upload(self._name, key, upload_id, listed)
+            done = self._request(
+                "POST", key, {"uploadId": upload_id}, ElementTree.tostring(root), headers
+            )
+            etag = CompleteMultipartUploadResult(done).etag
         # S3 may answer 200 and then fail: the body is an error, in which the SDK finds no ETag.
-        if not done.etag:
+        if not etag:
             raise Unavailable("The artifact store could not put the parts together; try again.")
 
     def abort(self, key: str, upload_id: str) -> None:
         with _translated():
-            self._client._abort_multipart_upload(self._name, key, upload_id)
+            self._request("DELETE", key, {"uploadId": upload_id})
 
     def delete(self, keys: Sequence[str]) -> None:
         with _translated():
@@ -212,6 +234,24 @@ class _Bucket(objects.Bucket):
     def close(self) -> None:
         self._pool.clear()
 
+    def _request(
+        self,
+        method: str,
+        key: str | None,
+        query: dict[str, str],
+        body: bytes | bytearray | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> urllib3.BaseHTTPResponse:
+        """The answer to one signed request, read whole; without a key to the bucket itself."""
+        answer: urllib3.BaseHTTPResponse = self._client._execute(
+            method, self._name, key, body=body, headers=headers, query_params=query
+        )
+        return answer
+
+
+def _kind(key: str) -> dict[str, str]:
+    return {"Content-Type": objects.content_type(key)}
+
 
 def _asked(answered: Answered) -> dict[str, str]:
     asked = {"response-content-disposition": answered.disposition}
@@ -240,7 +280,7 @@ def _translated() -> Iterator[None]:
         urllib3.exceptions.HTTPError,
         OSError,
         ValueError,
-        ParseError,
+        ElementTree.ParseError,
     ) as failure:
         raise Unavailable("The artifact store does not answer; try again.") from failure
 

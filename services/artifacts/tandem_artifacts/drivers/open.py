@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 from tandem_artifacts.drivers.base import Driver
 from tandem_artifacts.drivers.instrumented import InstrumentedDriver
 from tandem_shared.errors import PermissionDenied
+from tandem_shared.serving.options import require_version
 from tandem_shared.settings import SettingsError, without_credentials
 
 _STARTS: Final = {"s3": "s3://", "minio": "minio://", "file": "file:///"}
@@ -130,8 +131,9 @@ def _s3(uri: SplitResult, expiry: dict[str, int]) -> Driver:
 
 
 def _minio(uri: SplitResult, expiry: dict[str, int]) -> Driver:
-    from tandem_artifacts.drivers.minio import Minio
+    from tandem_artifacts.drivers.minio import SUPPORTED, Minio
 
+    require_version(*SUPPORTED)
     bucket, _, prefix = uri.path.lstrip("/").partition("/")
     options = parse_qs(uri.query, strict_parsing=True) if uri.query else {}
     if "@" in uri.netloc:

@@ -6,14 +6,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+import botocore
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     NoCredentialsError,
+    ParamValidationError,
     PartialCredentialsError,
 )
-from botocore.validate import ParamValidator
 from urllib3.exceptions import HTTPError
 
 from tandem_artifacts.drivers import objects
@@ -67,7 +68,8 @@ class S3(ObjectStore):
         client = boto3.session.Session().client(
             "s3", endpoint_url=endpoint_url, verify=None if verify_tls else False, config=config
         )
-        _check(client, dict(upload_arguments or {}))
+        if upload_arguments:
+            _check(upload_arguments)
         super().__init__(
             _Bucket(client, bucket, bucket_owner, upload_arguments or {}),
             prefix,
@@ -76,13 +78,19 @@ class S3(ObjectStore):
         )
 
 
-def _check(client: Any, upload_arguments: dict[str, Any]) -> None:
-    """Or every upload would fail, one by one."""
+def _check(upload_arguments: Mapping[str, Any]) -> None:
+    """Raise ValueError for arguments that S3 does not know: every upload would fail by them."""
+    # To sign a URL checks the arguments without a request; unsigned, it needs no credentials.
+    unsigned = Config(signature_version=botocore.UNSIGNED)
+    client = boto3.session.Session().client("s3", region_name="us-east-1", config=unsigned)
     given = {"Bucket": "bucket", "Key": "key", **upload_arguments}
-    for operation in ("PutObject", "CreateMultipartUpload"):
-        shape = client.meta.service_model.operation_model(operation).input_shape
-        if report := ParamValidator().validate(given, shape).generate_report():
-            raise ValueError(f"MLFLOW_S3_UPLOAD_EXTRA_ARGS: {report}")
+    try:
+        for operation in ("put_object", "create_multipart_upload"):
+            client.generate_presigned_url(operation, Params=given)
+    except ParamValidationError as failure:
+        raise ValueError(f"MLFLOW_S3_UPLOAD_EXTRA_ARGS: {failure}") from failure
+    finally:
+        client.close()
 
 
 class _Bucket(objects.Bucket):
