@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 from tandem_metadata.artifacts import unserved_hosts
 from tandem_metadata.artifacts.client import ArtifactClient
-from tandem_metadata.database import unshown
+from tandem_metadata.database import hidden_traces
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.faults import refused
 from tandem_metadata.database.wait import DatabaseWait
@@ -77,7 +77,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     """
     settings = settings or load(Settings, os.environ)
     root = settings.artifact_root()
-    database = Database(settings, spare=EXTRA_CONNECTIONS, by_key=POINT_LOOKUPS)
+    database = Database(settings, extra_connections=EXTRA_CONNECTIONS, point_lookups=POINT_LOOKUPS)
     if settings.migrate:
         with refused(database.url):
             database.prepare(root)
@@ -91,7 +91,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         await delivery.start()
         opened.push_async_callback(delivery.stop)
         await context.background.run(unserved_hosts.warn, database, client.roots)
-        await context.background.run(unshown.tell, database)
+        await context.background.run(hidden_traces.warn, database)
 
     wait = None if settings.migrate else DatabaseWait(database, root, context.background, begin)
     ready = service.probe(context, wait.check if wait else None)

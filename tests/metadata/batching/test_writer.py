@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.batching.writer import Writer
 from tandem_metadata.database.database import Database
-from tandem_metadata.database.direct import Single, Statements
+from tandem_metadata.database.direct import DirectConnection, Statements
 from tandem_metadata.database.tables import tracking
 from tandem_metadata.messages.batch import LogBatch, LoggedEntry
 from tandem_metadata.messages.metrics import LoggedMetric
@@ -54,14 +54,14 @@ def _together(
         threads = Threads(settings.pool_size, 10)
         writer = Writer(database, threads, 10)
         busy, go = threading.Event(), threading.Event()
-        transact = database.transact
+        transact = database.run_in_transaction
 
-        def wait_first(function: Callable[[Connection], Any], *, by_key: bool = False) -> Any:
+        def wait_first(function: Callable[[Connection], Any], *, point_lookup: bool = False) -> Any:
             busy.set()
             assert go.wait(10)
-            return transact(function, by_key=by_key)
+            return transact(function, point_lookup=point_lookup)
 
-        database.transact = wait_first  # type: ignore[method-assign]
+        database.run_in_transaction = wait_first  # type: ignore[method-assign]
         tag = log_entry.tag(new_run(database), RunTag("first", "x"), truncate=True)
         first = asyncio.create_task(writer.log(tag))
         assert await asyncio.to_thread(busy.wait, 10)
@@ -72,7 +72,7 @@ def _together(
             for call in calls
         ]
         await asyncio.sleep(0)
-        database.transact = transact  # type: ignore[method-assign]
+        database.run_in_transaction = transact  # type: ignore[method-assign]
         go.set()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         await first
@@ -175,7 +175,7 @@ def test_metrics_alone_are_logged_by_one_statement_on_postgresql(
             statements.append(statement)
             return self._conn.exec_driver_sql(statement, parameters)
 
-    def log(conn: Connection | Single) -> set[int]:
+    def log(conn: Connection | DirectConnection) -> set[int]:
         given = Noting(conn) if database.dialect == "postgresql" else conn
         return log_many.log_metrics(given, entries)
 
@@ -185,7 +185,7 @@ def test_metrics_alone_are_logged_by_one_statement_on_postgresql(
         lambda *a: statements.append(a[2]),
     )
     event.listen(*listener)
-    assert database.at_once(log) == {1, 2}
+    assert database.execute_autocommit(log) == {1, 2}
     event.remove(*listener)
     assert len(statements) == (1 if database.dialect == "postgresql" else 4)
     assert [metric.step for metric in _run(database, good).data.metrics] == [1, 0]
@@ -259,14 +259,14 @@ def test_a_database_that_ceases_to_answer_is_tried_no_further_for_a_group(
         conn.exec_driver_sql(_REFUSED[database.dialect])
     calls: list[Call] = [_many(new_run(database), p="1") for _ in range(8)]
     calls[5] = _many(new_run(database), refused="1")
-    transact, tries = database.transact, itertools.count(1)
+    transact, tries = database.run_in_transaction, itertools.count(1)
 
-    def cease(function: Callable[[Connection], Any], *, by_key: bool = False) -> Any:
+    def cease(function: Callable[[Connection], Any], *, point_lookup: bool = False) -> Any:
         if next(tries) > 2:  # after the first call, and after all the others together
             raise Unavailable("gone")
-        return transact(function, by_key=by_key)
+        return transact(function, point_lookup=point_lookup)
 
-    database.transact = cease  # type: ignore[method-assign]
+    database.run_in_transaction = cease  # type: ignore[method-assign]
     outcomes = _together(database, settings, calls)
     assert [type(outcome) for outcome in outcomes] == [Unavailable] * 8
     assert next(tries) == 4
@@ -316,7 +316,7 @@ def _by_group(database: Database, entries: Sequence[log_entry.Entry]) -> None:
 
 def _at_once(database: Database, entries: Sequence[log_entry.Entry]) -> None:
     assert log_many.only_metrics(entries)
-    assert database.at_once(lambda conn: log_many.log_metrics(conn, entries)) == set()
+    assert database.execute_autocommit(lambda conn: log_many.log_metrics(conn, entries)) == set()
 
 
 def _one_by_one(database: Database, entries: Sequence[log_entry.Entry]) -> None:

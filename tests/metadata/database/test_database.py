@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -267,22 +267,29 @@ def test_a_locked_sqlite_database_is_unavailable(settings: Settings) -> None:
     database.close()
 
 
-def _ask_a_batcher(database: Database) -> Callable[[], Awaitable[object]]:
+Ask = Callable[[], Awaitable[object]]
+
+
+@contextlib.asynccontextmanager
+async def _ask_a_batcher(database: Database) -> AsyncIterator[Ask]:
     def write(calls: Sequence[int]) -> Sequence[int]:
         with database.write():
             return calls
 
     batcher = Batcher[int, int]("test", write, cost=lambda _: 1, limit=1, timeout=1)
-    return lambda: batcher.run(1)
+    yield lambda: batcher.run(1)
+    await batcher.aclose()
 
 
-def _ask_in_a_thread(database: Database, size: int) -> Callable[[], Awaitable[object]]:
+@contextlib.asynccontextmanager
+async def _ask_in_a_thread(database: Database, size: int) -> AsyncIterator[Ask]:
     def write() -> None:
         with database.write():
             pass
 
     threads = Threads(size, 1)
-    return lambda: threads.run(write)
+    yield lambda: threads.run(write)
+    await threads.aclose()
 
 
 @only_sqlite
@@ -295,23 +302,23 @@ def _ask_in_a_thread(database: Database, size: int) -> Callable[[], Awaitable[ob
     ],
 )
 def test_what_waits_for_several_things_at_a_locked_sqlite_waits_no_longer_than_for_one(
-    settings: Settings, ways: Callable[[Database], Callable[[], Awaitable[object]]]
+    settings: Settings, ways: Callable[[Database], contextlib.AbstractAsyncContextManager[Ask]]
 ) -> None:
     database = Database(replace(settings, pool_timeout=1.0))
     other = sqlite3.connect(str(database.url.database))
     other.execute("BEGIN IMMEDIATE")
 
     async def main() -> list[float]:
-        ask = ways(database)
+        async with ways(database) as ask:
 
-        async def timed(delay: float) -> float:
-            await asyncio.sleep(delay)
-            began = time.monotonic()
-            with pytest.raises(Unavailable):
-                await ask()
-            return time.monotonic() - began
+            async def timed(delay: float) -> float:
+                await asyncio.sleep(delay)
+                began = time.monotonic()
+                with pytest.raises(Unavailable):
+                    await ask()
+                return time.monotonic() - began
 
-        return await asyncio.gather(timed(0), timed(0.1))
+            return await asyncio.gather(timed(0), timed(0.1))
 
     took = asyncio.run(main())
     other.close()
@@ -438,7 +445,7 @@ def test_a_deadlock_is_tried_again(database: Database) -> None:
                 both_hold_one.wait()
             conn.execute(_touch(second))
 
-        return lambda: database.transact(move)
+        return lambda: database.run_in_transaction(move)
 
     _in_threads([cross(0, 1), cross(1, 0)])
     assert len(attempts) > 2
@@ -454,7 +461,7 @@ def test_a_transaction_run_as_a_function_returns_its_result(database: Database) 
         _add(conn, "added")
         return "done"
 
-    assert database.transact(add) == "done"
+    assert database.run_in_transaction(add) == "done"
     assert _count(database) == 2
 
 
@@ -466,7 +473,7 @@ def test_a_transaction_that_fails_for_good_is_not_tried_again(database: Database
         _add(conn, "Default")
 
     with pytest.raises(exc.IntegrityError):
-        database.transact(add)
+        database.run_in_transaction(add)
     assert len(attempts) == 1
 
 

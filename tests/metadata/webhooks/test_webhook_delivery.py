@@ -48,7 +48,7 @@ def settings(settings: Settings) -> Settings:
 
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
-    opened = Database(settings, spare=1)
+    opened = Database(settings, extra_connections=1)
     yield opened
     opened.close()
 
@@ -295,7 +295,7 @@ def test_delivery_by_two_workers_happens_once(
     for path in "abc":
         subscribe(database, f"{receiver.url}/{path}")
     record(database, *map(str, range(20)))
-    other = Database(settings, spare=1)
+    other = Database(settings, extra_connections=1)
 
     async def test() -> None:
         async with delivering(database, settings), delivering(other, settings):

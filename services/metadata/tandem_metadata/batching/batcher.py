@@ -11,7 +11,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from tandem_metadata.database import stops
-from tandem_metadata.database.database import SINCE, connections_in_use
+from tandem_metadata.database.database import WAITING_SINCE, connections_in_use
 from tandem_metadata.database.stops import Reason, Stop
 from tandem_shared.concurrency.threads import Threads, call_in_loop
 
@@ -99,7 +99,7 @@ class Batcher(Generic[C, R]):
     def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run until no call waits. Called by the batcher's thread."""
         while calls := self._take():
-            SINCE.set(calls[0].since)
+            WAITING_SINCE.set(calls[0].since)
             if self._read_timeout is not None:
                 stop = Stop(self._read_timeout)
                 stops.use(stop)

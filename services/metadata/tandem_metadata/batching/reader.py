@@ -39,13 +39,13 @@ class Reader:
         self._single, self._pages = (
             Batcher[Ids, list[bytes]](
                 name,
-                partial(self._read_together, by_key=by_key),
+                partial(self._read_together, point_lookup=point_lookup),
                 cost=len,
                 limit=_LIMIT,
                 timeout=timeout,
                 read_timeout=threads.read_timeout,
             )
-            for name, by_key in (("run", True), ("pages", False))
+            for name, point_lookup in (("run", True), ("pages", False))
         )
 
     async def run(self, run_id: str) -> bytes:
@@ -63,7 +63,7 @@ class Reader:
         if cached is not None:
             return cached
         if len(page.ids) > _LIMIT:
-            (found,) = await self._threads.run(self._read, [page.ids], by_key=False)
+            (found,) = await self._threads.run(self._read, [page.ids], point_lookup=False)
             return found
         return await self._pages.run(page.ids)
 
@@ -72,18 +72,18 @@ class Reader:
         await self._single.aclose()
         await self._pages.aclose()
 
-    def _read_together(self, calls: Sequence[Ids], *, by_key: bool) -> Sequence[list[bytes]]:
+    def _read_together(self, calls: Sequence[Ids], *, point_lookup: bool) -> Sequence[list[bytes]]:
         try:
-            return self._read(calls, by_key=by_key)
+            return self._read(calls, point_lookup=point_lookup)
         except TooSlow:
             if len(calls) == 1:
                 raise
             # One call may be to blame for the others: a 5xx lets each client ask again.
             raise Unavailable("The database is slow to answer; try again later.") from None
 
-    def _read(self, calls: Sequence[Ids], *, by_key: bool) -> Sequence[list[bytes]]:
+    def _read(self, calls: Sequence[Ids], *, point_lookup: bool) -> Sequence[list[bytes]]:
         written: dict[str, bytes] = {}
-        with self._db.read(by_key=by_key) as conn:
+        with self._db.read(point_lookup=point_lookup) as conn:
             for part in load.parts(conn, {run_id for ids in calls for run_id in ids}):
                 encoded = {run_id: codec.encode_json(run) for run_id, run in part.runs.items()}
                 self._cache.put(part.snapshot, encoded)

@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 
 from starlette.requests import ClientDisconnect
 
-from tandem_metadata.database.database import SINCE, connections_in_use
+from tandem_metadata.database.database import WAITING_SINCE, connections_in_use
 from tandem_metadata.database.stops import Abandoned, Watch
 from tandem_shared.concurrency import threads
 from tandem_shared.concurrency.cancellation import shielded
@@ -52,7 +52,7 @@ class Threads:
         context = contextvars.copy_context()
         watch = Watch(self.read_timeout, waited=waits)
         context.run(watch.set)
-        context.run(SINCE.set, since)
+        context.run(WAITING_SINCE.set, since)
         call = partial(function, *args, **kwargs)
         outcome = self._threads.start(call, context=context, ended=self._release)
         try:

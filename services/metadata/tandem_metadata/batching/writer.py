@@ -57,14 +57,14 @@ class Writer:
         """Log an entry to its run, all or nothing; raises as `log_entry.log` does."""
         if log_many.groupable(entry) and await self._batcher.run(entry) is _DONE:
             return
-        await self._threads.run(self._db.transact, partial(log_entry.log, entry=entry))
+        await self._threads.run(self._db.run_in_transaction, partial(log_entry.log, entry=entry))
 
     async def create(self, new: runs.NewRun) -> Run:
         """Create a run; raises as `runs.create` does."""
         outcome = await self._batcher.run(new)
         if isinstance(outcome, Run):
             return outcome
-        return await self._threads.run(self._db.transact, partial(runs.create, run=new))
+        return await self._threads.run(self._db.run_in_transaction, partial(runs.create, run=new))
 
     async def aclose(self) -> None:
         """Finish what is running."""
@@ -101,11 +101,13 @@ class Writer:
         entries = [call for call in calls if isinstance(call, log_entry.Entry)]
         new = [call for call in calls if isinstance(call, runs.NewRun)]
         if not new and log_many.only_metrics(entries):
-            left = self._db.at_once(partial(log_many.log_metrics, entries=entries), by_key=True)
+            left = self._db.execute_autocommit(
+                partial(log_many.log_metrics, entries=entries), point_lookup=True
+            )
             return [_ALONE if index in left else _DONE for index in range(len(calls))]
         if not entries and self._db.dialect == "postgresql" and self._know(new):
             create = partial(create_many.create_at_once, new=new, places=self._places)
-            created = self._db.at_once(create, by_key=True)
+            created = self._db.execute_autocommit(create, point_lookup=True)
             for run, made in zip(new, created, strict=True):
                 if made is None:
                     self._places.pop(run.experiment_id, None)
@@ -113,7 +115,7 @@ class Writer:
         if len(self._places) > _PLACES:
             self._places.clear()
         write = partial(_write, calls=calls, places=self._places)
-        return self._db.transact(write, by_key=True)
+        return self._db.run_in_transaction(write, point_lookup=True)
 
     def _know(self, new: Sequence[runs.NewRun]) -> bool:
         return all(run.experiment_id in self._places for run in new)

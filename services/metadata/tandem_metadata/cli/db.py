@@ -79,7 +79,7 @@ def optimize(settings: Settings, *, drop: bool = False) -> int:
     process does the same.
     """
     with _opened(
-        settings, spare=1, must_exist=True
+        settings, extra_connections=1, must_exist=True
     ) as database:  # one holds a lock while another builds
         (optimization.drop if drop else optimization.add)(database, _say)
     return 0
@@ -108,8 +108,10 @@ def _wait(database: Database, seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def _opened(settings: Settings, *, spare: int = 0, must_exist: bool = False) -> Iterator[Database]:
-    database = Database(settings, spare=spare, quiet=True)
+def _opened(
+    settings: Settings, *, extra_connections: int = 0, must_exist: bool = False
+) -> Iterator[Database]:
+    database = Database(settings, extra_connections=extra_connections, quiet=True)
     try:
         path = sqlite_file.path_of(database.url)
         if must_exist and database.dialect == "sqlite" and not os.path.exists(path):

@@ -20,7 +20,7 @@ from prometheus_client import Counter, Histogram
 from sqlalchemy import Connection, Engine, event, exc
 
 from tandem_metadata.database import faults, revisions, sqlite_file, stops
-from tandem_metadata.database.direct import Refused, Single, borrowed
+from tandem_metadata.database.direct import DirectConnection, StatementFailed, checkout
 from tandem_metadata.database.faults import (
     DISK_FAILS,
     FULL,
@@ -30,7 +30,7 @@ from tandem_metadata.database.faults import (
     sqlstate,
 )
 from tandem_metadata.database.pool import (
-    OTHER_LEVELS,
+    ISOLATION_LEVELS,
     POOL_SIZE,
     WAL,
     DatabaseSettings,
@@ -75,7 +75,7 @@ COMMIT = Histogram(
 )
 _log = logging.getLogger("tandem.db")
 
-SINCE: ContextVar[float | None] = ContextVar("since", default=None)
+WAITING_SINCE: ContextVar[float | None] = ContextVar("since", default=None)
 """When what this thread works for began to wait, by `time.monotonic`; None if it did not.
 
 It waits for several things in turn, and all in all no longer than for one.
@@ -94,14 +94,15 @@ class Database:
         self,
         settings: DatabaseSettings,
         *,
-        spare: int = 0,
-        by_key: int = 0,
+        extra_connections: int = 0,
+        point_lookups: int = 0,
         quiet: bool = False,
     ) -> None:
-        """`spare` connections come on top of the settings' for what is not one request's.
+        """`extra_connections` come on top of the pool's size, for background work.
 
-        So do those `by_key`; without any, what asks for one gets one of the others. With `quiet`,
-        the log never says why the database does not answer: whoever opened it does.
+        So do `point_lookups`, which on PostgreSQL form a second pool; with 0, lookups use the main
+        one. With `quiet`, the log never says why the database does not answer: whoever opened it
+        does.
         """
         self._quiet = quiet
         self.url = parse_url(settings.backend_store_uri)
@@ -109,19 +110,19 @@ class Database:
         self._timeout = settings.pool_timeout
         # SQLite has one writer at a time and lets the others poll. Writers of this process queue
         # here instead, before they take a connection that a reader could use.
-        self._writer = threading.Lock() if self.dialect == "sqlite" else None
-        self._size = settings.pool_size + spare + by_key
-        apart = by_key if self.dialect == "postgresql" else 0
+        self._writer_lock = threading.Lock() if self.dialect == "sqlite" else None
+        self._size = settings.pool_size + extra_connections + point_lookups
+        apart = point_lookups if self.dialect == "postgresql" else 0
         engine = open_engine(self.url, self.dialect, settings, self._size - apart)
-        keyed = engine
+        lookups = engine
         if apart:
-            keyed = open_engine(self.url, self.dialect, settings, apart, by_key=True)
+            lookups = open_engine(self.url, self.dialect, settings, apart, point_lookup=True)
             # A database that closed connections of one pool has closed those of the other.
-            event.listen(engine, "invalidate", lambda *_: keyed.dispose())
-            event.listen(keyed, "invalidate", lambda *_: engine.dispose())
-        self._engines = {False: engine, True: keyed}
-        statements, transactions = OTHER_LEVELS[self.dialect]
-        self._single = _at_level(self._engines, statements)
+            event.listen(engine, "invalidate", lambda *_: lookups.dispose())
+            event.listen(lookups, "invalidate", lambda *_: engine.dispose())
+        self._engines = {False: engine, True: lookups}
+        statements, transactions = ISOLATION_LEVELS[self.dialect]
+        self._autocommit = _at_level(self._engines, statements)
         self._transacting = _at_level(self._engines, transactions)
         POOL_SIZE.inc(self._size)
         self._listeners: dict[str, Callable[[], None]] = {}
@@ -210,12 +211,12 @@ class Database:
             raise Unavailable(sentence, reason=reason) from error
 
     @contextlib.contextmanager
-    def read(self, *, quiet: bool = False, by_key: bool = False) -> Iterator[Connection]:
+    def read(self, *, quiet: bool = False, point_lookup: bool = False) -> Iterator[Connection]:
         """A connection whose statements are each their own transaction.
 
         With `quiet`, the log does not say why the database does not answer: the caller does.
-        `by_key` is for statements that find all rows by indexed keys: they stay as fast as they
-        are while a new database grows.
+        `point_lookup` is for statements that find all rows by indexed keys: their plans stay good
+        while a new database grows.
 
         A call of `Threads` that is to stop is interrupted here: then this raises what the call is
         to raise. Raises TooSlow for a statement that the database stopped by itself.
@@ -223,7 +224,7 @@ class Database:
         stop = stops.current()
         with (
             self._translated(quiet=quiet),
-            self._connect(self._single[by_key]) as conn,
+            self._connect(self._autocommit[point_lookup]) as conn,
             _stopped(conn, stop) if stop else contextlib.nullcontext(),
         ):
             yield conn
@@ -238,41 +239,45 @@ class Database:
         with self._translated(), self._transaction() as conn:
             yield conn
 
-    def transact(self, function: Callable[[Connection], T], *, by_key: bool = False) -> T:
+    def run_in_transaction(
+        self, function: Callable[[Connection], T], *, point_lookup: bool = False
+    ) -> T:
         """Run `function` in one transaction as `write` does, and again when it deadlocked.
 
-        `function` may run several times and must have no effect but on its connection. `by_key` is
-        that of `read`.
+        `function` may run several times and must have no effect but on its connection.
+        `point_lookup` is that of `read`.
         """
-        return self._retried(self._transaction, function, by_key)
+        return self._retried(self._transaction, function, point_lookup)
 
-    def at_once(self, function: Callable[[Connection | Single], T], *, by_key: bool = False) -> T:
+    def execute_autocommit(
+        self, function: Callable[[Connection | DirectConnection], T], *, point_lookup: bool = False
+    ) -> T:
         """Run `function` as `transact` does, when it executes one statement that returns rows.
 
         On PostgreSQL that is a transaction by itself, and three messages less.
         """
         if self.dialect == "sqlite":
-            return self.transact(function, by_key=by_key)
+            return self.run_in_transaction(function, point_lookup=point_lookup)
         try:
-            with self._translated(), self._direct(by_key) as single:
-                return function(single)
-        except Refused:  # SQLAlchemy tells why, and what is worth another attempt
-            return self._retried(self._statement, function, by_key)
+            with self._translated(), self._direct(point_lookup) as conn:
+                return function(conn)
+        except StatementFailed:  # SQLAlchemy tells why, and what is worth another attempt
+            return self._retried(self._statement, function, point_lookup)
 
     @contextlib.contextmanager
-    def _direct(self, by_key: bool) -> Iterator[Single]:
+    def _direct(self, point_lookup: bool) -> Iterator[DirectConnection]:
         began = time.perf_counter()
         try:
-            with borrowed(self._single[by_key]) as single:
+            with checkout(self._autocommit[point_lookup]) as conn:
                 POOL_WAIT.observe(time.perf_counter() - began)
                 with COMMIT.time():
-                    yield single
+                    yield conn
         except exc.TimeoutError:
             raise connections_in_use() from None
 
     @contextlib.contextmanager
-    def _statement(self, by_key: bool) -> Iterator[Connection]:
-        with self._connect(self._single[by_key]) as conn, COMMIT.time():
+    def _statement(self, point_lookup: bool) -> Iterator[Connection]:
+        with self._connect(self._autocommit[point_lookup]) as conn, COMMIT.time():
             yield conn
 
     @contextlib.contextmanager
@@ -294,18 +299,18 @@ class Database:
         self,
         opened: Callable[[bool], contextlib.AbstractContextManager[Connection]],
         function: Callable[[Connection], T],
-        by_key: bool,
+        point_lookup: bool,
     ) -> T:
         with self._translated():
             for attempt in range(1, _ATTEMPTS):
                 try:
-                    with opened(by_key) as conn:
+                    with opened(point_lookup) as conn:
                         return function(conn)
                 except exc.DBAPIError as error:
                     if sqlstate(error) not in (_SERIALIZATION_FAILURE, _DEADLOCK_DETECTED):
                         raise
                 time.sleep(_BACKOFF * 2**attempt * random.random())
-            with opened(by_key) as conn:
+            with opened(point_lookup) as conn:
                 return function(conn)
 
     def listen(self, subject: str, listener: Callable[[], None]) -> None:
@@ -316,8 +321,8 @@ class Database:
         self._listeners[subject] = listener
 
     @contextlib.contextmanager
-    def _transaction(self, by_key: bool = False) -> Iterator[Connection]:
-        with self._committed(by_key) as conn:
+    def _transaction(self, point_lookup: bool = False) -> Iterator[Connection]:
+        with self._committed(point_lookup) as conn:
             yield conn
             announced = conn.info.pop(_ANNOUNCED, ())
         for subject in announced:
@@ -325,11 +330,11 @@ class Database:
                 listener()
 
     @contextlib.contextmanager
-    def _committed(self, by_key: bool) -> Iterator[Connection]:
-        engine = self._transacting[by_key]
-        until = (SINCE.get() or time.monotonic()) + self._timeout
+    def _committed(self, point_lookup: bool) -> Iterator[Connection]:
+        engine = self._transacting[point_lookup]
+        until = (WAITING_SINCE.get() or time.monotonic()) + self._timeout
         with contextlib.ExitStack() as held:
-            held.enter_context(self._turn(until))
+            held.enter_context(self._hold_writer_lock(until))
             conn = held.enter_context(self._connect(engine))
             transaction = held.enter_context(conn.begin())
             conn.info.pop(_ANNOUNCED, None)  # of a transaction that was rolled back
@@ -357,16 +362,16 @@ class Database:
                 set_busy_timeout(conn, self._timeout)
 
     @contextlib.contextmanager
-    def _turn(self, until: float) -> Iterator[None]:
-        if self._writer is None:
+    def _hold_writer_lock(self, until: float) -> Iterator[None]:
+        if self._writer_lock is None:
             yield
             return
-        if not self._writer.acquire(timeout=max(0.0, until - time.monotonic())):
+        if not self._writer_lock.acquire(timeout=max(0.0, until - time.monotonic())):
             raise Unavailable("The database is busy with other writes; try again later.")
         try:
             yield
         finally:
-            self._writer.release()
+            self._writer_lock.release()
 
     @contextlib.contextmanager
     def _connect(self, engine: Engine) -> Iterator[Connection]:

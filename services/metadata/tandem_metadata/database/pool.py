@@ -29,7 +29,7 @@ _USER = re.compile(r"[^:/]*(:[^@]*)?@")
 BINARY = "tandem_binary"
 """Execution option of a statement whose rows PostgreSQL is to send as they are, not as text."""
 
-OTHER_LEVELS: Final[Mapping[Dialect, tuple[str | None, str | None]]] = {
+ISOLATION_LEVELS: Final[Mapping[Dialect, tuple[str | None, str | None]]] = {
     "sqlite": ("AUTOCOMMIT", None),
     "postgresql": (None, "READ COMMITTED"),
 }
@@ -153,11 +153,11 @@ WAL: Final = "tandem_wal"
 
 
 def open_engine(
-    url: URL, dialect: Dialect, settings: DatabaseSettings, size: int, *, by_key: bool = False
+    url: URL, dialect: Dialect, settings: DatabaseSettings, size: int, *, point_lookup: bool = False
 ) -> Engine:
     """A pool of at most `size` connections, which connects to nothing yet.
 
-    With `by_key` they are for statements that find rows by indexed keys and by nothing else.
+    With `point_lookup` they are for statements that find rows by indexed keys and by nothing else.
     """
     options: dict[str, Any] = {}
     if dialect == "sqlite":
@@ -190,8 +190,8 @@ def open_engine(
         event.listen(engine, "checkout", _check_idle)
         event.listen(engine, "before_cursor_execute", _choose_format)
         # Without prepared statements, a connection of PgBouncer's serves others in between.
-        if by_key and settings.db_prepared_statements:
-            event.listen(engine, "connect", _plan_by_key)
+        if point_lookup and settings.db_prepared_statements:
+            event.listen(engine, "connect", _prefer_indexes)
     event.listen(engine, "checkout", _count_checkout)
     event.listen(engine, "checkin", _count_checkin)
     return engine
@@ -217,7 +217,7 @@ def set_busy_timeout(conn: Connection, seconds: float) -> None:
     connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}").close()
 
 
-def _plan_by_key(connection: psycopg.Connection[Any], _: object) -> None:
+def _prefer_indexes(connection: psycopg.Connection[Any], _: object) -> None:
     """Have plans go by indexes, however small the tables are.
 
     PostgreSQL keeps the plans of prepared statements, and of a foreign key's check, as long as the

@@ -16,13 +16,17 @@ from tandem_metadata.store.tracking import datasets
 def log_inputs(context: Context, request: LogInputs) -> Empty:
     """Log what a run reads."""
     used, models = request.datasets or [], request.models or []
-    context.db.transact(lambda conn: datasets.log_inputs(conn, request.run_id, used, models))
+    context.db.run_in_transaction(
+        lambda conn: datasets.log_inputs(conn, request.run_id, used, models)
+    )
     return Empty()
 
 
 def log_outputs(context: Context, request: LogOutputs) -> Empty:
     """Log the models that a run wrote."""
-    context.db.transact(lambda conn: datasets.log_outputs(conn, request.run_id, request.models))
+    context.db.run_in_transaction(
+        lambda conn: datasets.log_outputs(conn, request.run_id, request.models)
+    )
     return Empty()
 
 

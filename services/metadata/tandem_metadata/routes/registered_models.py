@@ -37,7 +37,7 @@ def rename(
     context: Context, request: messages.RenameRegisteredModel
 ) -> messages.RegisteredModelResponse:
     """Rename a registered model."""
-    model = context.db.transact(
+    model = context.db.run_in_transaction(
         lambda conn: registered_models.rename(conn, request.name, request.new_name)
     )
     return messages.RegisteredModelResponse(model)

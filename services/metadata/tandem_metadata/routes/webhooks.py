@@ -49,7 +49,7 @@ def find(context: Context, request: messages.ListWebhooks) -> messages.ListWebho
 
 def delete(context: Context, request: messages.OneWebhook) -> Empty:
     """Delete a webhook."""
-    context.db.transact(lambda conn: webhooks.delete(conn, request.webhook_id))
+    context.db.run_in_transaction(lambda conn: webhooks.delete(conn, request.webhook_id))
     return Empty()
 
 
@@ -74,7 +74,7 @@ def routes(context: Context, sender: Sender) -> list[Route]:
     limit = min(context.settings.max_body_bytes, _BODY_BYTES)
 
     async def write(function: Callable[[Any], V]) -> V:
-        return await context.threads.run(context.db.transact, function)
+        return await context.threads.run(context.db.run_in_transaction, function)
 
     async def create(request: Request) -> Response:
         wanted = await decode(request, messages.CreateWebhook, limit)

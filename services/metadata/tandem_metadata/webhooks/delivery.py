@@ -273,4 +273,4 @@ class Delivery:
         return await self._threads.start(run)
 
     async def _write(self, function: Callable[[Connection], V]) -> V:
-        return await self._threads.start(partial(self._db.transact, function))
+        return await self._threads.start(partial(self._db.run_in_transaction, function))

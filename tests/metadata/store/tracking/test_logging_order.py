@@ -160,7 +160,9 @@ def test_params_that_requests_log_at_once_in_other_orders_are_all_logged(
 
     def log(run_id: str, order: dict[str, str]) -> set[int]:
         together.wait(10)
-        return patient.transact(lambda conn: log_many.log(conn, [Entry(run_id, params=order)]))
+        return patient.run_in_transaction(
+            lambda conn: log_many.log(conn, [Entry(run_id, params=order)])
+        )
 
     with ThreadPoolExecutor(2) as threads:
         for _ in range(20):

@@ -23,12 +23,12 @@ _GROUPS, _GROUP = 30, 10
 @pytest.fixture
 def keyed(settings: Settings) -> Iterator[Database]:
     """A prepared database with one connection of each kind."""
-    opened = Database(replace(settings, pool_size=1), by_key=1)
+    opened = Database(replace(settings, pool_size=1), point_lookups=1)
     yield opened
     opened.close()
 
 
-def _create_many(database: Database, *, by_key: bool) -> None:
+def _create_many(database: Database, *, point_lookup: bool) -> None:
     """Runs with a tag each, whose foreign key looks for its run."""
     with database.read() as conn:
         location = conn.execute(text("SELECT artifact_location FROM experiments")).scalar_one()
@@ -36,7 +36,7 @@ def _create_many(database: Database, *, by_key: bool) -> None:
     for _ in range(_GROUPS):
         new = [runs.new(request, truncate=True) for _ in range(_GROUP)]
         create = partial(create_many.create_at_once, new=new, places={"0": (0, location)})
-        assert None not in database.at_once(create, by_key=by_key)
+        assert None not in database.execute_autocommit(create, point_lookup=point_lookup)
 
 
 def _read_as_a_whole(database: Database) -> int:
@@ -47,29 +47,29 @@ def _read_as_a_whole(database: Database) -> int:
     return int(read) if added >= _GROUPS * _GROUP else -1
 
 
-@pytest.mark.parametrize("by_key", [True, False])
+@pytest.mark.parametrize("point_lookup", [True, False])
 def test_creating_runs_reads_no_others_however_many_were_there_at_first(
-    keyed: Database, by_key: bool
+    keyed: Database, point_lookup: bool
 ) -> None:
     new_run(keyed)
     with keyed.read() as conn:
         conn.execute(text("ANALYZE runs"))
-    _create_many(keyed, by_key=by_key)
+    _create_many(keyed, point_lookup=point_lookup)
     keyed.close()  # what a connection read is counted at its end
     eventually(lambda: _read_as_a_whole(keyed) >= 0)
     # Each new tag's run was looked for: else among half of them on average.
-    assert (_read_as_a_whole(keyed) < _GROUPS * _GROUP) is by_key
+    assert (_read_as_a_whole(keyed) < _GROUPS * _GROUP) is point_lookup
 
 
 @pytest.mark.parametrize("prepared", [True, False])
 def test_no_setting_stays_on_connections_that_a_pooler_gives_to_others(
     settings: Settings, prepared: bool
 ) -> None:
-    database = Database(replace(settings, db_prepared_statements=prepared), by_key=1)
+    database = Database(replace(settings, db_prepared_statements=prepared), point_lookups=1)
     shown = {}
-    for by_key in (True, False):
-        with database.read(by_key=by_key) as conn:
-            shown[by_key] = [
+    for point_lookup in (True, False):
+        with database.read(point_lookup=point_lookup) as conn:
+            shown[point_lookup] = [
                 conn.execute(text(f"SHOW {setting}")).scalar()
                 for setting in ("enable_seqscan", "jit")
             ]
@@ -82,12 +82,12 @@ def test_no_setting_stays_on_connections_that_a_pooler_gives_to_others(
 def test_a_database_that_came_back_costs_one_failure_not_one_of_each_kind(
     database: Database, keyed: Database, first: bool
 ) -> None:
-    for by_key in (True, False):
-        with keyed.read(by_key=by_key) as conn:
+    for point_lookup in (True, False):
+        with keyed.read(point_lookup=point_lookup) as conn:
             conn.execute(text("SELECT 1"))
     terminate_others(database)
-    with pytest.raises(Unavailable), keyed.read(by_key=first) as conn:
+    with pytest.raises(Unavailable), keyed.read(point_lookup=first) as conn:
         conn.execute(text("SELECT 1"))
-    for by_key in (not first, first):
-        with keyed.read(by_key=by_key) as conn:
+    for point_lookup in (not first, first):
+        with keyed.read(point_lookup=point_lookup) as conn:
             assert conn.execute(text("SELECT 1")).scalar() == 1

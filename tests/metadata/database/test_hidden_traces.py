@@ -7,7 +7,7 @@ from sqlalchemy import insert
 from starlette.testclient import TestClient
 
 from tandem_metadata.app import create_app
-from tandem_metadata.database import unshown
+from tandem_metadata.database import hidden_traces
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables.traces import trace_info
 
@@ -47,7 +47,7 @@ def test_the_start_says_how_many_traces_are_not_shown(
     migrate: str,
 ) -> None:
     monkeypatch.setenv("TANDEM_MIGRATE", migrate)
-    monkeypatch.setattr(unshown, "_COUNTED", 4)
+    monkeypatch.setattr(hidden_traces, "_COUNTED", 4)
     start()
     assert said(caplog) == []
     add_traces(database, 0, 4)

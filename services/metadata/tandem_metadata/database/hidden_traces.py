@@ -15,7 +15,7 @@ _COUNTED: Final = 10_000
 _log = logging.getLogger("tandem.db")
 
 
-def tell(database: Database) -> None:
+def warn(database: Database) -> None:
     """Log how many traces the database holds, if it holds any."""
     some = select(trace_info.c.request_id).limit(_COUNTED + 1).subquery()
     try:

@@ -7,7 +7,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import Connection, exc
 
 from tandem_metadata.database.database import Database
-from tandem_metadata.database.direct import Single
+from tandem_metadata.database.direct import DirectConnection
 from tandem_metadata.settings import Settings
 from tandem_shared.errors import InvalidParameter, Unavailable
 from tandem_shared.settings import replace
@@ -15,7 +15,7 @@ from tests.metadata.conftest import only_postgresql, terminate_others
 
 pytestmark = only_postgresql
 
-Conn = Connection | Single
+Conn = Connection | DirectConnection
 _ADD = "INSERT INTO experiments (name) VALUES (%s) RETURNING name"
 
 
@@ -34,7 +34,9 @@ def _sample(name: str) -> float:
 def _names(database: Database) -> set[str]:
     return {
         row[0]
-        for row in database.at_once(lambda c: c.exec_driver_sql("SELECT name FROM experiments"))
+        for row in database.execute_autocommit(
+            lambda c: c.exec_driver_sql("SELECT name FROM experiments")
+        )
     }
 
 
@@ -47,7 +49,7 @@ def test_it_is_committed_when_it_returns(single: Database, database: Database) -
         return [row[0] for row in conn.exec_driver_sql(_ADD, ("a",))]
 
     used = _sample("tandem_db_pool_connections_in_use")
-    assert single.at_once(add) == ["a"]
+    assert single.execute_autocommit(add) == ["a"]
     assert _sample("tandem_db_pool_connections_in_use") == used
     assert _sample("tandem_db_commit_duration_seconds_count") == commits + 1
     assert _sample("tandem_db_pool_wait_seconds_count") == waits + 1
@@ -61,10 +63,12 @@ def test_the_same_connection_serves_transactions_before_and_after(single: Databa
         raise ZeroDivisionError
 
     for name in ("a", "b"):
-        single.at_once(lambda conn, name=name: conn.exec_driver_sql(_ADD, (name,)))
+        single.execute_autocommit(lambda conn, name=name: conn.exec_driver_sql(_ADD, (name,)))
         with pytest.raises(ZeroDivisionError):
-            single.transact(fail)
-        single.transact(lambda conn, name=name: conn.exec_driver_sql(_ADD, (name + name,)))
+            single.run_in_transaction(fail)
+        single.run_in_transaction(
+            lambda conn, name=name: conn.exec_driver_sql(_ADD, (name + name,))
+        )
     assert _names(single) == {"Default", "a", "aa", "b", "bb"}
 
 
@@ -75,7 +79,7 @@ def test_what_is_refused_is_told_as_of_any_statement(
     single: Database, name: str, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        single.at_once(lambda conn: conn.exec_driver_sql(_ADD, (name,)))
+        single.execute_autocommit(lambda conn: conn.exec_driver_sql(_ADD, (name,)))
     assert _names(single) == {"Default"}
 
 
@@ -88,7 +92,7 @@ def test_a_deadlock_is_tried_again(single: Database) -> None:
             conn.exec_driver_sql("DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$")
         return [row[0] for row in conn.exec_driver_sql(_ADD, ("a",))]
 
-    assert single.at_once(write) == ["a"]
+    assert single.execute_autocommit(write) == ["a"]
     assert len(attempts) == 3
 
 
@@ -103,7 +107,7 @@ def test_a_connection_that_is_lost_meanwhile_is_not_tried_again_but_replaced(
         conn.exec_driver_sql(_ADD, ("never",))
 
     with pytest.raises(Unavailable, match="does not answer"):
-        single.at_once(write)
+        single.execute_autocommit(write)
     assert len(attempts) == 1
     assert _names(single) == {"Default"}
 
@@ -111,7 +115,7 @@ def test_a_connection_that_is_lost_meanwhile_is_not_tried_again_but_replaced(
 def test_a_full_pool_is_unavailable_and_counted(single: Database) -> None:
     before = _sample("tandem_db_pool_timeouts_total")
     with single.read(), pytest.raises(Unavailable, match="connections are in use"):
-        single.at_once(lambda conn: conn.exec_driver_sql("SELECT 1"))
+        single.execute_autocommit(lambda conn: conn.exec_driver_sql("SELECT 1"))
     assert _sample("tandem_db_pool_timeouts_total") == before + 1
     assert _names(single) == {"Default"}
 
@@ -120,7 +124,7 @@ def test_a_database_that_is_not_there_is_unavailable(settings: Settings) -> None
     attempts: list[Conn] = []
     gone = Database(replace(settings, backend_store_uri="postgresql://u:secret@127.0.0.1:1/d"))
     with pytest.raises(Unavailable, match="does not answer") as told:
-        gone.at_once(attempts.append)
+        gone.execute_autocommit(attempts.append)
     assert "secret" not in str(told.value)
     assert not attempts
     gone.close()
@@ -132,5 +136,5 @@ def test_what_the_function_itself_raises_leaves_the_connection_in_order(single: 
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        single.at_once(fail)
+        single.execute_autocommit(fail)
     assert _names(single) == {"Default", "done"}
