@@ -1,0 +1,55 @@
+"""A stop while a part of an upload is on its way to an object store that is slow."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tandem_artifacts.drivers.upload import PART_BYTES
+from tests.artifacts.conformance.conftest import Bucket, Store
+from tests.artifacts.service import ARTIFACTS, process
+from tests.faults.gate import Gate
+from tests.harness.processes import eventually
+from tests.seaweedfs import S3Server
+
+
+@pytest.fixture
+def gate(s3_server: S3Server) -> Iterator[Gate]:
+    at = urlsplit(s3_server.endpoint)
+    opened = Gate(at.hostname or "", at.port or 0)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("kind", ["s3", "minio"])
+def test_stop_while_a_part_is_on_its_way_leaves_no_multipart_upload(
+    kind: str, make_store: Callable[[str], Store], gate: Gate, tmp_path: Path
+) -> None:
+    store = make_store(kind)
+    assert isinstance(store, Bucket)
+    host = store.server.endpoint.removeprefix("http://")
+    slow = f"127.0.0.1:{gate.port}"
+    with process(
+        tmp_path,
+        *("--artifacts-destination", store.destination.replace(host, slow)),
+        *("--graceful-timeout", "0.2"),
+        environ={"MLFLOW_S3_ENDPOINT_URL": f"http://{slow}"},
+    ) as service:
+        assert httpx.put(f"{service.url}{ARTIFACTS}/whole", content=b"x").status_code == 200
+        with service.connect() as upload:
+            head = f"PUT {ARTIFACTS}/cut HTTP/1.1\r\nHost: localhost\r\n"
+            upload.sendall(f"{head}Content-Length: {9 * PART_BYTES}\r\n\r\n".encode())
+            upload.sendall(bytes(PART_BYTES + 1))
+            eventually(lambda: store.leftovers() != [], "the first part leaves")
+            with gate.frozen():
+                upload.sendall(bytes(PART_BYTES))
+                service.terminate()
+                threading.Event().wait(1)  # past the graceful timeout: the request is cancelled
+                assert service.popen.poll() is None
+            assert service.popen.wait(20) == 0
+    assert store.keys() == ["whole"]
+    assert store.leftovers() == []
+    assert "abandoned" not in service.log.read_text()
