@@ -54,12 +54,12 @@ def _together(
         threads = Threads(settings.pool_size, 10)
         writer = Writer(database, threads, 10)
         busy, go = threading.Event(), threading.Event()
-        transact = database.run_in_transaction
+        run_in_transaction = database.run_in_transaction
 
         def wait_first(function: Callable[[Connection], Any], *, point_lookup: bool = False) -> Any:
             busy.set()
             assert go.wait(10)
-            return transact(function, point_lookup=point_lookup)
+            return run_in_transaction(function, point_lookup=point_lookup)
 
         database.run_in_transaction = wait_first  # type: ignore[method-assign]
         tag = log_entry.tag(new_run(database), RunTag("first", "x"), truncate=True)
@@ -72,7 +72,7 @@ def _together(
             for call in calls
         ]
         await asyncio.sleep(0)
-        database.run_in_transaction = transact  # type: ignore[method-assign]
+        database.run_in_transaction = run_in_transaction  # type: ignore[method-assign]
         go.set()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         await first
@@ -259,12 +259,12 @@ def test_a_database_that_ceases_to_answer_is_tried_no_further_for_a_group(
         conn.exec_driver_sql(_REFUSED[database.dialect])
     calls: list[Call] = [_many(new_run(database), p="1") for _ in range(8)]
     calls[5] = _many(new_run(database), refused="1")
-    transact, tries = database.run_in_transaction, itertools.count(1)
+    run_in_transaction, tries = database.run_in_transaction, itertools.count(1)
 
     def cease(function: Callable[[Connection], Any], *, point_lookup: bool = False) -> Any:
         if next(tries) > 2:  # after the first call, and after all the others together
             raise Unavailable("gone")
-        return transact(function, point_lookup=point_lookup)
+        return run_in_transaction(function, point_lookup=point_lookup)
 
     database.run_in_transaction = cease  # type: ignore[method-assign]
     outcomes = _together(database, settings, calls)

@@ -227,7 +227,7 @@ def test_sqlite_sync_of_the_log_follows_each_commit_and_lets_others_write(
         conn.exec_driver_sql(insert)
         assert synced == []
     assert synced == ["it-1"]
-    database.transact(lambda conn: conn.exec_driver_sql(insert.replace("it-1", "it-2")))
+    database.run_in_transaction(lambda conn: conn.exec_driver_sql(insert.replace("it-1", "it-2")))
     assert synced == ["it-1", "it-1 it-2"]
     with pytest.raises(exc.IntegrityError), database.write() as conn:
         conn.exec_driver_sql(insert)

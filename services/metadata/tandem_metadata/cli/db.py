@@ -78,9 +78,8 @@ def optimize(settings: Settings, *, drop: bool = False) -> int:
     there or not of a supported revision, for a role that does not own the tables, and while another
     process does the same.
     """
-    with _opened(
-        settings, extra_connections=1, must_exist=True
-    ) as database:  # one holds a lock while another builds
+    # One connection holds a lock while another builds.
+    with _opened(settings, extra_connections=1, must_exist=True) as database:
         (optimization.drop if drop else optimization.add)(database, _say)
     return 0
 
