@@ -252,7 +252,7 @@ class Database:
     def execute_autocommit(
         self, function: Callable[[Connection | DirectConnection], T], *, point_lookup: bool = False
     ) -> T:
-        """Run `function` as `run_in_transaction` does, when it executes one statement that returns rows.
+        """Run `function`, which executes one statement that returns rows, in one transaction.
 
         On PostgreSQL that is a transaction by itself, and three messages less.
         """
