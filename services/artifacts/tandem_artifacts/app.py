@@ -22,8 +22,9 @@ from tandem_shared.settings import load
 
 _MIB = 1024 * 1024
 _WORKER_BYTES = 80 * _MIB
-"""What a worker has of memory besides transfers."""
+"""Memory of a worker besides transfers."""
 _PLACES_PER_WORKER = 500
+"""Most transfers of a worker at a time, unless a setting says otherwise."""
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
@@ -43,7 +44,7 @@ def driver_of(settings: Settings) -> Driver:
 
 
 def transfers_of(settings: Settings) -> Transfers:
-    """The places and the memory for transfers that one worker has."""
+    """One worker's places and memory for transfers."""
     room = settings.transfer_memory or _default_memory(settings.workers)
     places = settings.max_transfers or min(room // _MIB, _PLACES_PER_WORKER * settings.workers)
     return Transfers(
@@ -54,19 +55,18 @@ def transfers_of(settings: Settings) -> Transfers:
 
 
 def _default_memory(workers: int) -> int:
-    """Half of what the workers themselves leave.
+    """Half of the memory that the workers leave.
 
-    The other half is for what nobody counts: the kernel's buffers of connections, and what the
-    allocator keeps.
+    The other half is for uncounted memory: the kernel's socket buffers, and the allocator's own.
     """
     left = memory.limit() - workers * _WORKER_BYTES
     return max(left // 2, workers * LEAST_MEMORY)
 
 
 def sent_elsewhere(settings: Settings, driver: Driver) -> str | None:
-    """For what clients are sent to the store itself, and what to do where they cannot reach it.
+    """A sentence on the transfers for which clients are sent to the store; None if there are none.
 
-    They would wait for minutes, and nothing of it would be seen here.
+    A client that cannot reach the store waits for minutes, of which this service sees nothing.
     """
     context = Context(settings, driver, transfers_of(settings))
     ways = {

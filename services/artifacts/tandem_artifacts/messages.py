@@ -47,7 +47,7 @@ class MultipartUploadPart(Struct):
     part_number: PartNumber
     etag: Required
     url: str = ""
-    """Where the client put the part; nobody reads it, but all clients send it."""
+    """The part's presigned URL. All clients send it; the service does not read it."""
 
 
 class CompleteMultipartUpload(Struct):
@@ -68,7 +68,7 @@ class GetPresignedDownloadUrlResponse(Struct, omit_defaults=True):
 
 
 class ServerInfo(Struct):
-    """What clients ask before they choose how to transfer."""
+    """The features by which clients choose how to transfer."""
 
     store_type: str | None
     workspaces_enabled: bool

@@ -30,10 +30,10 @@ ACCEPTED_SWITCHES = ("--artifacts-only", "--serve-artifacts", "--disable-workspa
 """Switches of MLflow's server that are the nature of this service."""
 
 LEAST_MEMORY = 32 * 1024 * 1024
-"""What a worker needs for transfers: an upload of a part and some others."""
+"""Least memory of a worker for transfers: an upload by parts and a few others."""
 
 _LONGEST_TTL = 7 * 24 * 3600
-"""S3 refuses presigned URLs that live longer, and only when they are used."""
+"""S3 refuses presigned URLs of longer lives, but only when they are used."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A long upload to a disk: what has come is written, and what is written is synced, meanwhile."""
+"""A long upload to a disk: threads write and sync it while the next bytes come in."""
 
 import asyncio
 from contextlib import suppress
@@ -8,18 +8,18 @@ from tandem_shared.concurrency.cancellation import shielded
 from tandem_shared.concurrency.threads import Threads
 
 SYNC_BYTES = 32 * 1024 * 1024
-"""What comes in before a part is brought to disk; the next part waits until that is done."""
+"""Bytes between two syncs; a sync begins only after the one before has ended."""
 
 
 class BackgroundSyncedFile:
-    """A file that is written while the next bytes come in, and synced while it is written.
+    """A file that threads write and sync while the next bytes come in.
 
-    A disk has a cache of its own, so that a sync takes long at the end of a file even when the
-    system wrote all of it before.
+    One sync at the end would take long even after the kernel's write-back: a disk has a cache of
+    its own. The event loop calls all methods.
     """
 
     def __init__(self, file: Temporary, writes: Threads, syncs: Threads) -> None:
-        """`syncs` are threads apart, which a slow disk may keep without holding up others."""
+        """`syncs` are threads of their own, so that a slow sync holds up no reads and writes."""
         self.file = file
         self._writes = writes
         self._syncs = syncs
@@ -28,11 +28,11 @@ class BackgroundSyncedFile:
         self._unsynced = 0
 
     async def append(self, data: bytearray) -> None:
-        """Begin to write; returns when all before is written. Raises what that came to."""
+        """Begin to write, once the data before is written; raises the failure of that."""
         if self._writing is not None:
             await shielded(self._writing)
         if self._syncing is not None and self._syncing.done():
-            # A disk's failure is told once to each open file: the last sync would not see it.
+            # The kernel reports a failed write-back once per open file, so not to the last sync.
             self._syncing.result()
             self._syncing = None
         if self._syncing is None and self._unsynced >= SYNC_BYTES:
@@ -42,13 +42,13 @@ class BackgroundSyncedFile:
         self._writing = asyncio.ensure_future(self._writes.run(self.file.write, data))
 
     async def flush(self) -> None:
-        """Returns when nothing is under way any more. Raises what that came to."""
+        """Wait for the write and the sync under way; raises their failures."""
         for pending in (self._writing, self._syncing):
             if pending is not None:
                 await shielded(pending)
 
     async def discard(self) -> None:
-        """Remove the file, once nothing is under way any more."""
+        """Remove the file, after the write and the sync under way."""
         for pending in (self._writing, self._syncing):
             if pending is not None:
                 with suppress(Exception):

@@ -1,9 +1,9 @@
 """The contract of an object store; `tests/artifacts/conformance` holds every driver to it.
 
 Paths are keys relative to the driver's root, `/`-separated, and checked by `InstrumentedDriver`;
-"" is the root itself. All methods are for the event loop, from any number of tasks at once; a
-driver moves blocking work to threads. Failures are `tandem_shared.errors`: a library's own errors
-never leave its driver.
+"" is the root itself. The event loop calls all methods, from any number of tasks at once; drivers
+run blocking work in threads. Failures are `tandem_shared.errors`: a library's own errors never
+leave its driver.
 """
 
 # ruff: noqa: ARG002 - the methods that a store may lack refuse whatever they are given.
@@ -19,11 +19,13 @@ from tandem_shared.errors import NotSupported
 _NOT_HERE = "This artifact destination has no multipart uploads and no presigned URLs."
 
 CHUNK_BYTES = 1024 * 1024
-"""The size of the pieces in which bytes travel; what is no longer is stored and read at once."""
+"""Size of chunks. An object up to this size is stored, and read, by one call in a thread."""
 
 LONG_CHUNK_BYTES = 4 * 1024 * 1024
-"""The most that pieces of what is long grow to, as far as the client keeps up: each costs a turn of
-a thread."""
+"""Largest chunk of a long transfer.
+
+Chunks grow while the client keeps up, since each costs a hand-over to a thread.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Stat:
     modified: float
     """Seconds since the epoch."""
     encoding: str = ""
-    """The Content-Encoding that the store keeps of it, which HTTP clients undo unasked."""
+    """Content-Encoding that the store keeps with it; HTTP clients decode such an answer unasked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Room(Protocol):
     """The memory that a transfer may use."""
 
     def hold(self, size: int) -> bool:
-        """Say that it holds so many bytes from now on; whether it may: less is always granted."""
+        """Ask to hold `size` bytes from now on; returns whether granted, as less always is."""
         ...
 
 
@@ -85,7 +87,7 @@ class SignedDownload:
     size: int
     """Bytes of the object."""
     as_stored: bool
-    """Whether HTTP clients get the very bytes from there: the store says of no encoding."""
+    """Whether the store answers without a Content-Encoding, so that clients decode nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +118,11 @@ class Driver(ABC):
     presigned: bool = False
     """Whether `presign_download` works."""
     host: str | None = None
-    """Where signed URLs lead; None where there are none."""
+    """`host:port` of signed URLs; None without them."""
     write_bytes: int = CHUNK_BYTES
-    """Memory that an upload needs at least; with more it is faster."""
+    """Least memory of an upload, in bytes; with more it is faster."""
     read_bytes: int = CHUNK_BYTES
-    """Memory that a download needs at least."""
+    """Least memory of a download, in bytes."""
 
     @abstractmethod
     async def check(self) -> None:
@@ -143,10 +145,9 @@ class Driver(ABC):
         """Open `length` bytes from `start` (to the end without a length) for reading.
 
         A range ends where the object ends, so one that begins there or beyond yields nothing.
-        With `etag` the bytes come from the very object that has it, else NotFound is raised.
-        Raises as `stat` does; `chunks` raises Unavailable when the store fails half-way. Chunks
-        are as large as the caller is fast and `room` has place for. Leaving the context closes what
-        is open, also half-way.
+        With `etag`, raises NotFound unless the object still has it. Raises as `stat` does;
+        `chunks` raises Unavailable when the store fails half-way. Chunks grow with the caller's
+        speed, as far as `room` grants. Leaving the context closes the object, also half-way.
         """
 
     @abstractmethod
@@ -160,8 +161,8 @@ class Driver(ABC):
     ) -> None:
         """Store what `chunks` yields as the object, all of it or nothing.
 
-        `size` is how many bytes are announced, if any are. An empty chunk says that the others
-        come slowly: what is there is put away as far as the store takes it.
+        `size` is the announced number of bytes, if there is one. An empty chunk means that the
+        next ones come slowly; the driver may then store the bytes that it holds in memory.
 
         A reader sees the old object or the new one, never a part. When `chunks` raises, or the
         call is cancelled, nothing is left behind: no object, no partial file, no multipart upload;

@@ -1,4 +1,4 @@
-"""Files and directories on a disk, as a driver needs them; every call blocks."""
+"""Files and directories on a disk. Every call blocks, so threads make it."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ from tandem_artifacts.drivers.base import Stat
 from tandem_shared.errors import InvalidParameter, NotFound, PermissionDenied, Unavailable
 
 _NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
-"""Linux alone has it."""
+"""Flag to read from the page cache only; Linux alone has it."""
 READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -26,7 +26,7 @@ class Source:
     """A file being read, one call at a time."""
 
     def __init__(self, descriptor: int, path: str) -> None:
-        """Takes the descriptor over. Raises, and closes it, when it is no regular file's."""
+        """Takes `descriptor` over. Closes it and raises if it is no regular file's."""
         self._path = path
         self._descriptor: int | None = descriptor
         try:
@@ -45,10 +45,10 @@ class Source:
             return os.read(self._descriptor, size)
 
     def read_cached(self, size: int) -> bytes:
-        """As `read`, but nothing where the disk may have to be waited for, and at the end.
+        """Like `read`, but b"" where that may wait for the disk. Called by the event loop.
 
-        The system says whether it has the first and the last byte in memory; it reads files on in
-        one piece, so that what is in between is there as well.
+        RWF_NOWAIT tells whether the first and the last byte are in the page cache. The kernel reads
+        ahead in one piece, so the bytes between them are there as well.
         """
         assert self._descriptor is not None
         start = os.lseek(self._descriptor, 0, os.SEEK_CUR)
@@ -59,7 +59,7 @@ class Source:
             for at in (start, start + size - 1):
                 if not os.preadv(self._descriptor, [byte], at, _NOWAIT):
                     return b""
-        except OSError:  # it is not in memory, or the file system cannot tell
+        except OSError:  # Not in the page cache, or the file system cannot tell.
             return b""
         return self.read(size)
 
@@ -70,14 +70,14 @@ class Source:
 
 
 class Temporary:
-    """An upload that grows, one call at a time."""
+    """The temporary file of an upload."""
 
     def __init__(self, directory: str, name: str) -> None:
-        """Nothing has the name, in a directory that is made if need be."""
+        """`name` must be unused in the directory, which `open` makes if need be."""
         self._directory = directory
         self._name = name
         self._path: str | None = None
-        """Where it is, once it was made."""
+        """None before `open`, and after `move`."""
         self._descriptor: int | None = None
 
     def open(self) -> None:
@@ -86,7 +86,7 @@ class Temporary:
             try:
                 self._descriptor = os.open(path, _WRITE_FLAGS, 0o666)
             except FileNotFoundError:
-                # Not what is above it: the root may be a disk that is gone.
+                # None of its parents: the root may be a mount that is gone.
                 with suppress(FileExistsError):
                     os.mkdir(self._directory)
                 self._descriptor = os.open(path, _WRITE_FLAGS, 0o666)
@@ -100,15 +100,15 @@ class Temporary:
                 done += os.write(self._descriptor, rest[done:])
 
     def sync(self) -> None:
-        """Bring to disk what was written before; more may be written meanwhile."""
+        """Sync the bytes written so far; another thread may write more meanwhile."""
         assert self._descriptor is not None
         with translated(""):
             _sync_data(self._descriptor)
 
     def seal(self) -> None:
-        """Bring the bytes to disk. The time is set because the file system's own clock is coarse.
+        """Set the time of change, sync and close.
 
-        Two replacements within one of its ticks could otherwise have the same ETag.
+        The file system's own clock is coarse: two replacements within a tick could have one ETag.
         """
         assert self._descriptor is not None
         with translated(""):
@@ -118,7 +118,7 @@ class Temporary:
             self._close()
 
     def move(self, target: str, directory: int | None = None) -> None:
-        """To a path, or to a name in an open directory; replaces a file that is there."""
+        """Rename to a path, or to a name in an open directory; replaces a file there."""
         assert self._path is not None
         os.replace(self._path, target, dst_dir_fd=directory)
         self._path = None
@@ -126,7 +126,7 @@ class Temporary:
     def discard(self) -> None:
         self._close()
         if self._path is not None:
-            with suppress(OSError):  # gone, or not to be removed now; the next start tries again
+            with suppress(OSError):  # Gone, or not removable now: a start a day later tries again.
                 os.unlink(self._path)
 
     def _close(self) -> None:
@@ -177,7 +177,7 @@ def stat_of(found: os.stat_result, path: str) -> Stat:
 def remove(target: str) -> None:
     """Delete a file, a link, or a directory with all below it. Raises FileNotFoundError."""
     while os.path.isdir(target) and not os.path.islink(target):
-        # It gives up when somebody else deletes something below at this moment; the rest stays.
+        # rmtree gives up when another request deletes a file below; then the rest is tried again.
         with suppress(FileNotFoundError):
             shutil.rmtree(target)
             return

@@ -1,4 +1,4 @@
-"""What goes around any driver: checks of paths, and metrics."""
+"""Checks of paths, metrics and logs around any driver."""
 
 import asyncio
 import functools
@@ -44,7 +44,7 @@ TRANSFERS = Gauge(
 )
 
 _IN, _OUT = "in", "out"
-# Finding a metric's child costs more than counting; label values are from fixed sets.
+# To look a metric's child up costs more than to count. Label values come from fixed sets.
 _duration = functools.cache(DURATION.labels)
 _bytes = functools.cache(BYTES.labels)
 _transfers = functools.cache(TRANSFERS.labels)
@@ -57,7 +57,7 @@ class InstrumentedDriver(Driver):
     Every path goes through `tandem_shared.paths`, which raises InvalidParameter, before the driver
     sees it. Metrics tell operations apart and four outcomes: `ok`, `refused` (an error that is the
     request's), `failed`, and `cancelled` (by the caller, or because the body it sends broke off).
-    What failed is logged with its reason, which clients are not told.
+    Failures are logged with their reason, which clients are not told.
     """
 
     def __init__(self, driver: Driver) -> None:
@@ -148,7 +148,7 @@ class _Timing:
                 moved.inc(len(chunk))
                 yield chunk
         except ApiError:
-            raise  # it says whose fault it is
+            raise  # An ApiError says itself whose fault it is.
         except Exception:
             self.broken_off = direction == _IN
             raise
@@ -166,7 +166,7 @@ def _timed(operation: str) -> Iterator[_Timing]:
         # A store refuses the service, never the client, whom it does not know.
         if error.status < 500 and not isinstance(error, PermissionDenied):
             outcome = "refused"
-        elif operation != "check":  # whoever checks tells
+        elif operation != "check":  # The probe logs failed checks.
             cause = without_credentials(str(error.__cause__ or error.message))
             _log.warning("%s failed: %s", operation, cause)
         raise

@@ -29,14 +29,14 @@ from tandem_shared.concurrency.threads import Threads
 from tandem_shared.errors import InvalidParameter, NotFound, PermissionDenied, Unavailable
 
 UPLOADS = ".tandem-uploads"
-"""The directory below the root where uploads grow until they are whole; not part of any listing."""
+"""The directory of temporary files below the root; no listing shows it."""
 
 _THREADS = 32
 _SYNC_THREADS = 8
 _PAGE_ENTRIES = 1000
 _GONE = "The artifact directory is missing, or the service may not use it."
 _RACES = 50
-"""How often an upload is put in its place anew, when others change the way there meanwhile."""
+"""Attempts to rename an upload into place while others change its directories."""
 
 
 class Local(Driver):
@@ -47,7 +47,7 @@ class Local(Driver):
     """
 
     def __init__(self, root: Path) -> None:
-        """Makes the directory if need be, and removes what a crash left of uploads a day ago.
+        """Makes the directory if need be, and removes temporary files that are older than a day.
 
         Raises OSError when the directory cannot be made, and PermissionDenied when the service may
         not use it.
@@ -62,7 +62,7 @@ class Local(Driver):
         self._numbers = itertools.count()
         self._threads = Threads("local", _THREADS)
         self._sync_threads = Threads("sync", _SYNC_THREADS)
-        # Transfers may take all the others for long, and the disk is well all the same.
+        # A thread of its own: transfers may occupy the others for long while the disk is well.
         self._check_thread = Threads("check", 1)
         disk.remove_abandoned(self._uploads)
 
@@ -89,7 +89,7 @@ class Local(Driver):
         path: str,
         chunks: AsyncIterator[bytes],
         *,
-        size: int | None = None,  # noqa: ARG002 - parts have no number here
+        size: int | None = None,  # noqa: ARG002 - a file grows to any size
         room: Room = UNBOUNDED,
     ) -> None:
         data = bytearray()
@@ -104,8 +104,8 @@ class Local(Driver):
     async def _write_long(
         self, path: str, data: bytearray, chunks: AsyncIterator[bytes], room: Room, slow: bool
     ) -> None:
-        """Chunk by chunk, without waiting for any before the next has come."""
-        # Before the other bytes are taken: a refusal comes early. What counts is the check after.
+        """Write chunk by chunk: a thread writes one while the next comes in."""
+        # An early check, so that a refusal comes before the other bytes. `_commit` checks again.
         await self._threads.run(self._target, path)
         file = BackgroundSyncedFile(self._temporary(), self._threads, self._sync_threads)
         try:
@@ -148,6 +148,8 @@ class Local(Driver):
         self._sync_threads.close()
         self._check_thread.close()
 
+    # The methods below block; threads call them.
+
     def _check(self) -> None:
         if trouble := disk.trouble(self._root):
             raise Unavailable(_GONE, reason=trouble)
@@ -156,7 +158,7 @@ class Local(Driver):
 
     @contextmanager
     def _translated(self, path: str) -> Iterator[None]:
-        """As `disk.translated`; raises Unavailable where the root is gone with all in it."""
+        """Like `disk.translated`, but raises Unavailable if the root itself is gone."""
         try:
             with disk.translated(path):
                 yield
@@ -169,7 +171,7 @@ class Local(Driver):
             raise Unavailable(_GONE, reason=f"{self._root} is gone")
 
     def _inside(self, path: str) -> str:
-        """The real path of what `path` names, which need not exist."""
+        """The real path of `path`, which need not exist; raises InvalidParameter if outside."""
         self._refuse_reserved(path)
         real = os.path.realpath(os.path.join(self._root, path))
         if not self._holds(real):
@@ -181,13 +183,13 @@ class Local(Driver):
             raise InvalidParameter(f"'{UPLOADS}' is a name that the service keeps for itself.")
 
     def _named(self, path: str) -> str:
-        """Like `_inside`, but a link in the last place is itself meant, not where it leads."""
+        """Like `_inside`, but a link in the last place is not followed."""
         self._inside(path)
         parent, _, name = path.rpartition("/")
         return os.path.join(self._inside(parent), name) if path else self._root
 
     def _target(self, path: str) -> str:
-        """Where to put the object, when nothing of another kind is in the way."""
+        """The path to store at; raises InvalidParameter if another kind of file is in the way."""
         with disk.translated(path):
             target = self._named(path)
             if os.path.isdir(target):
@@ -196,7 +198,7 @@ class Local(Driver):
                 raise InvalidParameter(f"'{path}' is not a regular file.")
             above = os.path.dirname(target)
             while not os.path.isdir(above):
-                if os.path.lexists(above) and not os.path.isdir(above):  # not deleted in between
+                if os.path.lexists(above) and not os.path.isdir(above):  # Not deleted meanwhile.
                     raise InvalidParameter(f"'{path}' lies below a file, not a directory.")
                 above = os.path.dirname(above)
             return target
@@ -224,12 +226,12 @@ class Local(Driver):
         return OpenObject(file.stat, size, file.read, file.close, file.read_cached)
 
     def _opened(self, path: str) -> int:
-        """A descriptor of what `path` names, wherever below the root links lead."""
+        """A descriptor of a file or directory; links are followed below the root."""
         self._refuse_reserved(path)
         try:
             descriptor = os.open(f"{self._root}/{path}", disk.READ_FLAGS)
         except OSError:
-            self._inside(path)  # Whether something is there is nobody's business outside.
+            self._inside(path)  # Outside the root, no error tells what exists.
             raise
         try:
             if not self._holds(disk.real_path(descriptor)):
@@ -260,16 +262,16 @@ class Local(Driver):
         file.write(data)
         file.seal()
         for _ in range(_RACES):
-            # Somebody deletes the directory at this moment, or puts a file in its place.
+            # Another request may delete the directory now, or put a file in its place.
             with suppress(FileNotFoundError, NotADirectoryError):
                 if not self._move(file, path):
                     self._move_into_new(file, path)
                 return
-        self._target(path)  # says what is in the way, if anything is
+        self._target(path)  # Raises if another kind of file is in the way.
         raise Unavailable(f"'{path}' is being deleted at the same time; try again.")
 
     def _move(self, file: disk.Temporary, path: str) -> bool:
-        """Put an upload into a directory that is there; whether that was possible.
+        """Rename an upload into an existing directory; returns whether that was possible.
 
         Raises FileNotFoundError or NotADirectoryError when the directory goes meanwhile.
         """
@@ -286,9 +288,10 @@ class Local(Driver):
         return True
 
     def _move_into_new(self, file: disk.Temporary, path: str) -> None:
-        """Make the directories that are missing, as well; says what is in the way, if anything is.
+        """Make the missing directories, then rename.
 
-        Raises FileNotFoundError or NotADirectoryError when a directory goes meanwhile.
+        Raises FileNotFoundError or NotADirectoryError when a directory goes meanwhile, and
+        InvalidParameter if another kind of file is in the way.
         """
         target = self._target(path)
         with _but_missing(path):
@@ -303,7 +306,7 @@ class Local(Driver):
                 disk.sync_directory(directory)
 
     def _names(self, path: str) -> Iterator[str]:
-        """Names that may be artifacts', in their order; none where no directory is."""
+        """Sorted names that may be artifacts; none where there is no directory."""
         directory = self._inside(path)
         with suppress(NotFound, InvalidParameter), self._translated(path):
             yield from (name for name in sorted_scandir(directory) if path or name != UPLOADS)
@@ -318,9 +321,9 @@ class Local(Driver):
         return []
 
     def _entry(self, path: str, name: str, directory: int | None) -> Entry | None:
-        """None for what is no artifact: a link that leads out, a pipe, a name gone meanwhile.
+        """None if the name is no artifact: a link that leads out, a pipe, a name gone meanwhile.
 
-        What is in an open directory is inside as that is, unless it is a link.
+        An entry of an open directory needs no check of its real path, unless it is a link.
         """
         try:
             found = os.lstat(name, dir_fd=directory) if directory is not None else None
@@ -349,7 +352,7 @@ class Local(Driver):
 
 @contextmanager
 def _but_missing(path: str) -> Iterator[None]:
-    """As `disk.translated`, but for what a caller waits for: no directory on the way is left."""
+    """Like `disk.translated`, but passes on the errors of a directory that has gone."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError):

@@ -74,7 +74,7 @@ class Minio(ObjectStore):
                 total=objects.ATTEMPTS - 1,
                 backoff_factor=0.2,
                 status_forcelist=(500, 502, 503, 504),
-                # The last answer itself, so that its error code can be read.
+                # The last answer is returned, so that its error code can be read.
                 raise_on_status=False,
             ),
         )
@@ -124,7 +124,7 @@ class _Bucket(objects.Bucket):
 
         def read(size: int) -> bytes:
             with _translated():
-                # As it is stored: urllib3 would unpack what has a Content-Encoding.
+                # As stored: urllib3 would decode a body that has a Content-Encoding.
                 data: bytes = body.read(size, decode_content=False)
                 return data
 
@@ -182,7 +182,7 @@ class _Bucket(objects.Bucket):
                 "POST", key, {"uploadId": upload_id}, ElementTree.tostring(root), headers
             )
             etag = CompleteMultipartUploadResult(done).etag
-        # S3 may answer 200 and then fail: the body is an error, in which the SDK finds no ETag.
+        # S3 may answer 200 with an error as its body, in which the SDK finds no ETag.
         if not etag:
             raise Unavailable("The artifact store could not put the parts together; try again.")
 
@@ -286,6 +286,6 @@ def _translated() -> Iterator[None]:
 
 
 def _without_body(failure: ServerError | InvalidResponseError) -> ApiError:
-    """An answer that carries no S3 error document, so only its status speaks."""
+    """The error for an answer without an S3 error document, by its status alone."""
     status = failure.status_code if isinstance(failure, ServerError) else failure._code
     return objects.error("", status)

@@ -1,4 +1,4 @@
-"""What S3 and MinIO have in common: a driver over the blocking calls of a bucket."""
+"""The driver that S3 and MinIO share, over the blocking calls of a bucket."""
 
 import mimetypes
 import re
@@ -36,20 +36,20 @@ CONCURRENCY = 64
 """Requests to the store that a driver makes at a time."""
 
 CONNECTIONS = CONCURRENCY + 32
-"""Connections kept for further use; a download holds one between its requests for bytes."""
+"""Connections kept open; a download holds one between its reads."""
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 60
 """How long a store may stay silent before a request counts as failed."""
 
 ATTEMPTS = 3
-"""How often a request is sent, when the store fails or does not answer."""
+"""Sends of one request in all, while the store fails or does not answer."""
 
 PAGE_ENTRIES = 1000
 """S3's limit, for a page of a listing and for one deletion of many objects."""
 
 _IDENTITY: Final = "identity"
-"""No encoding, as HTTP spells it: stores refuse an empty one, and clients leave the bytes alone."""
+"""HTTP's word for no encoding. Stores refuse an empty one; clients decode nothing for this."""
 
 _ABSENT: Final = frozenset({"NoSuchKey", "NoSuchUpload", "NotFound", "404"})
 _REFUSED: Final = frozenset(
@@ -71,7 +71,7 @@ _BAD_PARTS: Final = frozenset(
 
 
 class Refused(Unavailable):
-    """The store takes the request for a bad one, and for none that is known to be otherwise."""
+    """The store calls the request bad, by a code that stands for no other error here."""
 
 
 class BeyondEnd(Exception):
@@ -88,10 +88,11 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a listing, and the token of what follows, if anything does."""
+    """A part of a listing."""
 
     entries: Sequence[Listed]
     next: str | None
+    """The token of the next page; None at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class Answered:
 
 
 class Bucket(PartStore):
-    """The blocking calls of a bucket; failures are `tandem_shared.errors`."""
+    """The blocking calls of a bucket, which threads make; failures are `tandem_shared.errors`."""
 
     @abstractmethod
     def host(self) -> str:
@@ -163,7 +164,7 @@ class ObjectStore(Driver):
         self._part_url_seconds = part_url_seconds
         self._threads = Threads("objects", CONCURRENCY)
         self._aborts = Aborts(bucket, self._threads)
-        # Transfers may take all the others for long, and the store is well all the same.
+        # A thread of its own: transfers may occupy the others for long while the store is well.
         self._check_thread = Threads("check", 1)
 
     async def check(self) -> None:
@@ -240,6 +241,8 @@ class ObjectStore(Driver):
     def _below(self, path: str) -> str:
         return f"{self._prefix}{path}/" if path else self._prefix
 
+    # The methods below block; threads call them.
+
     def _stat(self, path: str) -> Stat:
         try:
             return self._bucket.head(self._key(path))
@@ -294,18 +297,18 @@ class ObjectStore(Driver):
         return SignedDownload(url, stat.size, self._is_as_stored(key, stat, answered))
 
     def _is_as_stored(self, key: str, stat: Stat, answered: "Answered") -> bool:
-        """Whether the store, asked so, says of no encoding; some do not listen."""
+        """Whether the store omits the encoding when asked to; some ignore that."""
         if stat.encoding.lower() in ("", _IDENTITY):
             return True
         try:
             return self._bucket.encoding_of(key, answered).lower() in ("", _IDENTITY)
-        except BeyondEnd:  # nothing to undo
+        except BeyondEnd:  # An empty object has nothing to decode.
             return True
 
 
 def content_type(key: str) -> str:
     """The media type to store with an object, by its name."""
-    # Of a whole key, one that begins with `data:` would be taken for a URL that says its type.
+    # The last name alone: guess_type takes a key that begins with `data:` for a URL.
     guessed, encoding = mimetypes.guess_type(key.rpartition("/")[2])
     return guessed if guessed and not encoding else "application/octet-stream"
 
@@ -334,10 +337,9 @@ def error(code: str, status: int | None) -> ApiError:
 
 @contextmanager
 def _known(upload_id: str) -> Iterator[None]:
-    """Raises NotFound for what no store takes for the id of an upload.
+    """Raises NotFound for an id that no store gives to an upload.
 
-    One with a line end, say, is none of the query's parameters to some stores, which then delete
-    the object.
+    Some stores ignore an id with a line end, and would take the abort for the object's deletion.
     """
     try:
         if not _UPLOAD_ID.fullmatch(upload_id):
@@ -351,7 +353,7 @@ def _entries(page: Page, prefix: str) -> "list[Entry]":
     entries = []
     for listed in page.entries:
         name = listed.key.removeprefix(prefix).removesuffix("/")
-        # A key that ends in "/" marks an empty directory for some tools; it is nobody's artifact.
+        # A key that ends in "/" is no artifact: some tools mark empty directories so.
         if name and (listed.size is None or not listed.key.endswith("/")):
             entries.append(Entry(name, listed.size is None, listed.size))
     return entries

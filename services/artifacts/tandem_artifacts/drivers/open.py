@@ -22,7 +22,7 @@ _BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}")
 def open_driver(
     destination: str, *, download_url_seconds: int = 300, part_url_seconds: int = 3600
 ) -> Driver:
-    """The guarded driver of a destination.
+    """The driver of a destination, instrumented.
 
     - a path (`./mlartifacts`, `/srv/artifacts`) or `file:///srv/artifacts`: a directory, made if
       need be;
@@ -30,9 +30,9 @@ def open_driver(
     - `minio://host:port/bucket/prefix`: MinIO through its SDK, by HTTPS; `?secure=false` means
       plain HTTP, `?region=` names a region.
 
-    Signed URLs are valid for as many seconds as said. Raises SettingsError with a sentence when
-    the scheme is unknown or the destination cannot be used; object stores are not asked yet, that
-    is what `check` is for.
+    `download_url_seconds` and `part_url_seconds` are the lifetimes of signed URLs. Raises
+    SettingsError when the scheme is unknown or the destination cannot be used. An object store
+    gets no request before `check`.
     """
     for seconds in (download_url_seconds, part_url_seconds):
         if not 1 <= seconds <= 7 * 24 * 3600:
@@ -104,7 +104,7 @@ def _s3(uri: SplitResult, expiry: dict[str, int]) -> Driver:
         )
     _check_bucket(uri.netloc)
     _check_certificates("AWS_CA_BUNDLE")
-    # boto3 knows the last two by itself, but the way of addressing depends on them too.
+    # boto3 reads the last two itself, but the addressing style depends on them too.
     endpoint = (
         os.environ.get("MLFLOW_S3_ENDPOINT_URL")
         or os.environ.get("AWS_ENDPOINT_URL_S3")
@@ -176,7 +176,7 @@ def _check_bucket(name: str) -> None:
 
 
 def _check_certificates(variable: str) -> None:
-    """A file that is not there would be missed with the first request to the store only."""
+    """Raise SettingsError for a missing file, which would fail the first request to the store."""
     path = os.environ.get(variable)
     if path and not os.access(path, os.R_OK):
         raise SettingsError(f"{variable} names {path}, which is not there or may not be read.")

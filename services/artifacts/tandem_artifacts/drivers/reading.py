@@ -1,4 +1,4 @@
-"""An object opened for reading: its first bytes by one turn of a thread, the others read ahead."""
+"""Reads objects: the first chunk by the thread that opens them, the others ahead."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -18,20 +18,20 @@ from tandem_shared.concurrency.threads import Threads
 from tandem_shared.errors import Unavailable
 
 FIRST_BYTES = 256 * 1024
-"""The first piece of what is long: nobody knows yet how fast the client is."""
+"""First chunk of a long object, before the client's speed is known."""
 
 _LEAST_BYTES = 64 * 1024
 _CACHED_BYTES = 2 * CHUNK_BYTES
-"""What is copied in one go while nothing else goes on, in a fraction of a millisecond."""
+"""Most that the event loop copies from the page cache at once, in a fraction of a millisecond."""
 
 _FAST_SECONDS = 0.1
+"""Chunks grow after one that the client took in within this time."""
 _SLOW_SECONDS = 1.0
-"""Pieces that clients take in faster are followed by larger ones, those that take longer by
-smaller."""
+"""Chunks shrink after one that the client took longer for."""
 _PROOF = 16
-"""Pieces of a size that must have left before larger ones do."""
+"""Chunks of one size to be sent before the size grows."""
 _COPIES = 3
-"""Pieces in memory: one on its way, what of it the server has not sent yet, and the next."""
+"""Chunks in memory: one being sent, its unsent copy in the server's buffer, and the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,11 @@ class OpenObject:
     close: Callable[[], None]
     """To be called once."""
     read_cached: Callable[[int], bytes] | None = None
-    """Like `read`, but b"" where it would wait; the event loop may call it while no `read` runs."""
+    """Like `read`, but b"" instead of waiting. The event loop calls it, while no `read` runs."""
 
 
 class _OpenAttempt:
-    """Keeps what a thread opened where the event loop finds it after a cancel, to close it."""
+    """Holds the object that a thread opened, for the event loop to close after a cancel."""
 
     def __init__(self, open_object: Callable[[], OpenObject]) -> None:
         self._open_object = open_object
@@ -59,7 +59,7 @@ class _OpenAttempt:
         self.is_closed = False
 
     def run(self) -> None:
-        """Open, and read the first chunk; close again when that is all. In a thread."""
+        """Open, read the first chunk, and close if that is all. Called in a thread."""
         opened = self.opened = self._open_object()
         if opened.length:
             whole = opened.length <= CHUNK_BYTES
@@ -73,7 +73,7 @@ class _OpenAttempt:
 async def open_reading(
     threads: Threads, open_object: Callable[[], OpenObject], room: Room
 ) -> AsyncIterator[Reading]:
-    """What `Driver.read` promises, over a blocking function that opens the range."""
+    """`Driver.read`, over a blocking function that opens the range."""
     attempt = _OpenAttempt(open_object)
     chunks: ReadAhead | None = None
     try:
@@ -101,14 +101,16 @@ async def _close(threads: Threads, opened: OpenObject, chunks: "ReadAhead | None
 
 
 class ReadAhead(AsyncIterator[bytes]):
-    """What a blocking `read(size)` yields, `length` bytes in all, always one chunk ahead.
+    """Chunks of a blocking `read(size)`, `length` bytes in all; a thread reads one chunk ahead.
 
-    Chunks become as large as the caller takes in within a moment, `LONG_CHUNK_BYTES` at most and as
-    far as there is room; two are held at most. `first` has been read already, and counts. Raises
-    Unavailable when `read` comes to an end early.
+    Chunks grow with the caller's speed, up to `LONG_CHUNK_BYTES` and as far as `room` grants. At
+    most two are held. `first` has been read already, and counts in `length`. Raises Unavailable
+    when `read` ends early.
 
-    `read_cached(size)` is what `read` would give, if that takes no waiting, or nothing. Until it
-    gives nothing there is no reading ahead: memory is read faster than a thread hands it over.
+    `read_cached(size)` is `read` without waiting; b"" if that is impossible. Until then nothing is
+    read ahead: to copy from memory takes less time than a hand-over to a thread.
+
+    The event loop calls all methods.
     """
 
     def __init__(
@@ -140,7 +142,7 @@ class ReadAhead(AsyncIterator[bytes]):
         if self._first:
             chunk, self._first = self._first, b""
         elif self._read_cached and (cached := self._read_cached(self._piece(_CACHED_BYTES))):
-            await asyncio.sleep(0)  # the others' turn: a fast client would leave them none
+            await asyncio.sleep(0)  # Lets other tasks run: a fast client would not.
             chunk = cached
         else:
             self._read_cached = None
@@ -158,7 +160,7 @@ class ReadAhead(AsyncIterator[bytes]):
         return chunk
 
     async def aclose(self) -> None:
-        """Wait for the read that is under way; afterwards its source may be closed."""
+        """Wait for the read under way; afterwards its object may be closed."""
         if self._next is not None:
             pending, self._next = self._next, None
             await asyncio.wait([pending])
@@ -170,9 +172,9 @@ class ReadAhead(AsyncIterator[bytes]):
         return min(self._size, most, self._left)
 
     def _adapt(self, seconds: float) -> None:
-        """Choose the size of the next pieces by how long the caller was busy with the last one.
+        """Choose the next chunks' size by the seconds that the caller took for the last one.
 
-        The first ones say little: buffers on the way take in megabytes at once.
+        The first chunks prove little: socket buffers take in megabytes at once.
         """
         size = self._size
         if seconds < _FAST_SECONDS:

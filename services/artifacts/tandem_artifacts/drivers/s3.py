@@ -60,8 +60,8 @@ class S3(ObjectStore):
             connect_timeout=objects.CONNECT_SECONDS,
             read_timeout=objects.READ_SECONDS,
             retries={"mode": "standard", "total_max_attempts": objects.ATTEMPTS},
-            # Newer botocore adds trailing checksums unasked, which many S3-compatible servers
-            # refuse. The signature covers a hash of the payload already.
+            # By default botocore (1.36 and later) adds trailing checksums, which many S3-compatible
+            # servers refuse. The signature covers a hash of the payload already.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
@@ -94,6 +94,8 @@ def _check(upload_arguments: Mapping[str, Any]) -> None:
 
 
 class _Bucket(objects.Bucket):
+    """The calls of a bucket, for the threads of `ObjectStore`: boto3's clients are thread-safe."""
+
     def __init__(
         self, client: Any, name: str, owner: str | None, upload_arguments: Mapping[str, Any]
     ) -> None:
@@ -181,7 +183,7 @@ class _Bucket(objects.Bucket):
             raise objects.error(errors[0].get("Code", ""), None)
 
     def presign_get(self, key: str, answered: Answered, seconds: int) -> str:
-        # Without the owner: that is a header, which a browser that follows the URL cannot send.
+        # Without the expected owner: a browser that follows the URL sends no such header.
         arguments = self._bucket | {"Key": key} | _asked(answered)
         return self._presign("get_object", arguments, seconds)
 

@@ -1,22 +1,22 @@
-"""A directory's names in sorted order, in bounded memory; every call blocks."""
+"""A directory's names in sorted order, in bounded memory. Every call blocks: threads make it."""
 
 import os
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
 HELD = 10_000
-"""Names kept at a time, of twice as many in memory: some 2 MiB."""
+"""Names kept per pass; twice as many are in memory while sorted, some 2 MiB."""
 
 _PASSES = 20
-"""About how often a directory is read at most: of a larger one more names are held."""
+"""Most passes over a directory, about; more names are kept per pass of a larger one."""
 
 
 def sorted_scandir(directory: str, held: int = HELD) -> Iterator[str]:
     """Each name that is UTF-8, once, in the order of code points.
 
-    A directory of more than `held` names is read again for each next `held`; of a very large one a
-    twentieth is held. A name that comes or goes meanwhile may be missing or not. Raises OSError
-    when the directory cannot be read at first; one that goes later has no more names.
+    A pass over the directory yields `held` names, or a twentieth of a very large directory. A name
+    that comes or goes meanwhile may be missing or not. Raises OSError when the directory cannot be
+    read at first; one that goes later has no more names.
     """
     names, total = _first_after("", directory, held)
     while names:
@@ -24,7 +24,7 @@ def sorted_scandir(directory: str, held: int = HELD) -> Iterator[str]:
         if len(names) < held:
             return
         last, held = names[-1], max(held, total // _PASSES)
-        del names  # before others take as much
+        del names  # Freed before the next names take as much.
         try:
             names, total = _first_after(last, directory, held)
         except OSError:

@@ -34,7 +34,7 @@ def part_bytes(number: int, size: int | None = None) -> int:
 
 
 class PartStore(ABC):
-    """The blocking calls of a store that an upload needs; failures are `tandem_shared.errors`."""
+    """The blocking calls of an upload, which threads make; failures are `tandem_shared.errors`."""
 
     @abstractmethod
     def put(self, key: str, data: bytes | bytearray) -> None:
@@ -58,7 +58,10 @@ class PartStore(ABC):
 
 
 class Aborts:
-    """Multipart uploads that are to be dropped; until then they take room in the bucket."""
+    """Drops multipart uploads, which take up space in the bucket until then.
+
+    The event loop calls all methods.
+    """
 
     def __init__(self, store: PartStore, threads: Threads) -> None:
         self._store = store
@@ -74,7 +77,7 @@ class Aborts:
             retry.add_done_callback(self._retries.discard)
 
     def close(self) -> None:
-        """Give up what is still to be tried."""
+        """Give up the retries."""
         for retry in self._retries:
             retry.cancel()
 
@@ -88,7 +91,7 @@ class Aborts:
         _log.error("a multipart upload of %s is left in the bucket: %s", key, reason)
 
     async def _try(self, key: str, upload_id: str) -> str:
-        """Why the store failed, or nothing."""
+        """The store's failure; "" once the upload is gone."""
         try:
             await self._threads.run(self._store.abort, key, upload_id)
         except NotFound:
@@ -109,7 +112,7 @@ async def upload(
 ) -> None:
     """Store what `chunks` yields, all or nothing; at most two parts are under way at a time.
 
-    While there is no room for them, one part leaves before the bytes of the next are taken in.
+    Without room for two, a part is sent before the bytes of the next are received.
     """
     under_way = _Upload(store, threads, aborts, key, size, room)
     try:
@@ -120,6 +123,8 @@ async def upload(
 
 
 class _Upload:
+    """One upload; the event loop calls all methods but `_begin`."""
+
     def __init__(
         self,
         store: PartStore,
@@ -146,7 +151,7 @@ class _Upload:
         async for chunk in chunks:
             rest = memoryview(chunk)
             while rest:
-                # A full part leaves only when bytes follow: an object of one part is one request.
+                # A full part waits for further bytes: an object of one part is one request.
                 if len(data) == size:
                     await self._send(data)
                     data = bytearray()
@@ -163,7 +168,7 @@ class _Upload:
         await self._complete()
 
     async def abandon(self) -> None:
-        # S3 may keep a part that arrives after the abort, so the parts under way come first.
+        # Parts under way come first: S3 may keep a part that arrives after the abort.
         if self._flying:
             await asyncio.wait(self._flying)
             for task in self._flying:
@@ -188,7 +193,8 @@ class _Upload:
             self._room.hold(size)
 
     def _begin(self) -> None:
-        # In the thread, so that a cancelled caller still knows what to abort.
+        """Begin the multipart upload. Called in a thread."""
+        # The thread keeps the id, so that a cancelled caller can abort the upload.
         self._id = self._store.begin(self._key)
 
     async def _put_part(self, number: int, data: bytearray) -> None:

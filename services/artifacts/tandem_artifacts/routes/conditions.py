@@ -15,7 +15,7 @@ _HEADERS = ("range", "if-match", "if-unmodified-since", "if-none-match", "if-mod
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What of an object the answer carries."""
+    """The part of an object that the answer carries."""
 
     status: int
     """200 all of it, 206 a part, 304 nothing new, 412 not the object meant, 416 no such part."""
@@ -25,14 +25,14 @@ class Selection:
 
 
 def any_given(headers: Headers) -> bool:
-    """Whether the answer depends on what the object is before it is opened."""
+    """Whether a precondition or a range needs the object's `stat` first."""
     return any(name in headers for name in _HEADERS)
 
 
 def select(headers: Headers, stat: Stat, *, ranges: bool = True) -> Selection:
     """Decide what to answer about an object as it is now; `ranges` is false for HEAD.
 
-    A malformed header counts as absent. So do several ranges at once: a server may answer those
+    Malformed headers and several ranges at once count as absent: RFC 9110 lets a server answer
     with the whole.
     """
     if not _expected(headers, stat):
@@ -80,7 +80,7 @@ def _known(headers: Headers, stat: Stat) -> bool:
 
 
 def _same_as_before(headers: Headers, stat: Stat) -> bool:
-    """A date never counts as the same: an object may be replaced twice within its second."""
+    """Whether If-Range, if given, names this object. A date has no say: seconds are too coarse."""
     return headers.get("if-range", f'"{stat.etag}"') == f'"{stat.etag}"'
 
 

@@ -26,8 +26,8 @@ _TYPES.add_type("application/geo+json", ".geojson")
 def headers(path: str, stat: Stat) -> dict[str, str]:
     """The headers of a whole artifact, for GET and HEAD alike.
 
-    It is always an attachment, and whatever a browser would still show of it is sandboxed: an
-    uploaded page must not act in the name of this origin.
+    An artifact is always an attachment, and sandboxed if a browser shows it all the same: an
+    uploaded page must not act in this origin's name.
     """
     return {
         "Content-Type": content_type(path),
@@ -50,7 +50,7 @@ def validators(stat: Stat) -> dict[str, str]:
 
 
 def content_type(path: str) -> str:
-    """The type that the name says, without a charset: nobody knows it."""
+    """The media type by the name, without a charset, which is unknown."""
     return _content_type(path.rpartition("/")[2])
 
 

@@ -1,4 +1,4 @@
-"""What the routes work with, and how they read paths and JSON bodies."""
+"""The context of all routes, and how they read paths and JSON bodies."""
 
 import re
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from tandem_shared.http.transfers import Transfers
 T = TypeVar("T", bound=Struct)
 
 PARTS_BYTES = 32 * 1024 * 1024
-"""Room for ten thousand parts, whose presigned URLs clients send back."""
+"""Largest body that completes an upload: 10,000 parts with their presigned URLs."""
 
 _BODY_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What handlers work with."""
+    """The settings, the driver and the transfers of one worker."""
 
     settings: Settings
     driver: Driver
@@ -32,7 +32,7 @@ class Context:
 
     @property
     def multipart_uploads(self) -> bool:
-        """Whether clients may upload by parts; not with a limit: nobody would count the bytes."""
+        """Whether clients may upload by parts; not with a size limit, which stores do not keep."""
         return (
             self.driver.multipart
             and self.settings.enable_proxy_multipart_upload
@@ -46,24 +46,24 @@ class Context:
 
 
 def given_path(request: Request) -> str:
-    """The path that the URL names, which is not checked yet."""
+    """The path in the URL, unchecked."""
     path: str = request.path_params["path"]
     if "//" in path and b"//" not in request.scope["raw_path"]:
-        # Slashes of a name that holds %2f; MLflow's server takes such two for one as well.
+        # Slashes beside a %2f: MLflow's server takes several for one as well.
         return re.sub("/{2,}", "/", path)
     return path
 
 
 def new_path(request: Request) -> str:
-    """Where an artifact that the URL names is stored; raises InvalidParameter if it is not safe."""
+    """The path to store the URL's artifact at; raises InvalidParameter for an unsafe one."""
     return paths.canonical(given_path(request))
 
 
 async def stored_path(driver: Driver, path: str) -> str:
-    """Where the artifact or directory is that a client calls so; raises InvalidParameter if unsafe.
+    """The path at which an artifact or directory is stored that a client asks for.
 
-    That is its canonical path. Only what other programs put there, or MLflow's server by parts, may
-    have the very name that was asked for, and none under the canonical one.
+    It is the canonical path, unless only the given one exists: other programs, and MLflow's uploads
+    by parts, store names as they are given. Raises InvalidParameter for an unsafe path.
     """
     name = paths.canonical(path)
     if name == path or paths.holds_control(path) or await _is_there(driver, name):

@@ -24,11 +24,11 @@ _ONE = f"{_ARTIFACTS}/{{path:path}}"
 _PAGE = 1000
 """Entries of a listing that are sent together."""
 _ATTEMPTS = 3
-"""How often a download begins anew because its object was replaced in between."""
+"""Attempts of a download whose object is replaced between `stat` and `read`."""
 
 
 def routes(context: Context) -> list[Route]:
-    """The artifacts themselves."""
+    """List, download, upload and delete."""
     return [
         *api_routes("GET", _ARTIFACTS, partial(list_directory, context)),
         *api_routes("GET", _ONE, partial(download, context)),
@@ -67,7 +67,7 @@ async def download(context: Context, request: Request) -> Response:
 
 
 async def head(context: Context, request: Request) -> Response:
-    """What `download` would say about the artifact, without it."""
+    """The head of the answer that `download` would send."""
     path = await stored_path(context.driver, given_path(request))
     stat = await context.driver.stat(path)
     selection = conditions.select(request.headers, stat, ranges=False)
@@ -101,12 +101,12 @@ async def delete(context: Context, request: Request) -> Response:
 
 
 async def refuse_root(_: Request) -> Response:
-    """The root is listed without the last `/`, and is neither file nor to be deleted."""
+    """Refuse `artifacts/`: the root is listed without the slash, and is no artifact."""
     raise InvalidParameter("Invalid path: it is empty; name an artifact below the root.")
 
 
 class _Download(Response):
-    """Opens the artifact only when it is sent, so that it is closed however sending ends."""
+    """Opens the artifact when it is sent, so that it is closed however sending ends."""
 
     def __init__(self, context: Context, path: str, headers: Headers) -> None:
         super().__init__()
@@ -167,7 +167,7 @@ class _Download(Response):
 
 
 class _Replaced(NotFound):
-    """The object that was looked at is no longer there."""
+    """The object was replaced between `stat` and `read`."""
 
 
 def _bodiless(selection: conditions.Selection, stat: Stat) -> Response:

@@ -23,7 +23,7 @@ from tandem_shared.wire import codec
 
 _UPLOADS = "2.0/mlflow-artifacts/mpu"
 _UNSUPPORTED = "Multipart upload is not supported for the current artifact repository"
-"""Clients that find this beginning of a message upload in one request instead."""
+"""Clients upload in one request instead when a message begins like this."""
 
 
 def routes(context: Context) -> list[Route]:

@@ -21,8 +21,8 @@ def routes(context: Context) -> list[Route]:
 async def presign(context: Context, request: Request) -> Response:
     """A URL for one artifact, with its size.
 
-    Without the size, which clients need for it, they download through this service: what the store
-    sends would be unpacked on the way.
+    The size is left out if the store answers with a Content-Encoding, which clients would decode.
+    Without a size they download through this service.
     """
     path = await stored_path(context.driver, given_path(request))
     if not context.multipart_downloads:

@@ -1,4 +1,4 @@
-"""What the service says about itself, and what it answers in place of a tracking server."""
+"""The root, server-info, and the answer to calls that a tracking server would take."""
 
 import re
 
@@ -17,7 +17,7 @@ _TRACKING = re.compile(
     r"|/v1/traces",
     re.DOTALL,
 )
-"""Every path that a tracking or registry API has, or had: clients of any age are told the same."""
+"""Paths of tracking and registry APIs, old and new: clients of any version get one answer."""
 
 _TRACKING_LABEL = "/{tracking API}"
 
@@ -25,7 +25,7 @@ _DISABLED = (
     "Endpoint: {path} disabled due to the mlflow server running in `--artifacts-only` mode. "
     "To enable tracking server functionality, run `mlflow server` without `--artifacts-only`"
 )
-"""MLflow's own words: clients and people look for them."""
+"""MLflow's own words, which clients and people look for."""
 
 
 def routes(context: Context) -> list[Route]:
@@ -49,7 +49,7 @@ async def root(_: Request) -> Response:
 
 
 def describe(context: Context) -> ServerInfo:
-    """What this service can do now; current clients choose their way of transfer by it."""
+    """The features that the settings and the driver allow."""
     return ServerInfo(
         store_type=None,
         workspaces_enabled=False,

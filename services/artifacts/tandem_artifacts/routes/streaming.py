@@ -1,4 +1,4 @@
-"""Bytes in and out in constant memory, all or nothing."""
+"""Request bodies in and artifacts out, in constant memory. The event loop runs all of it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -12,17 +12,17 @@ from tandem_shared.errors import BadRequest, Unavailable
 from tandem_shared.http.transfers import TooSlow, Transfer
 
 MAX_DIGITS = 18
-"""More digits than any length has."""
+"""Most digits of a Content-Length; no real length has more."""
 
 
 _PUT_AWAY_SECONDS: Final = 0.25
-"""How long bytes that come slowly may wait in memory for more."""
+"""Longest time that slow bytes wait in memory before the driver may store them."""
 
 
 async def request_body(
     request: Request, transfer: Transfer, *, limit: int | None
 ) -> AsyncIterator[bytes]:
-    """The request's body as it comes in; an empty chunk four times a second while it does.
+    """The request's body as it comes in; an empty chunk lets the driver store what it holds.
 
     Ends only after all of it has come: raises ClientDisconnect when the client leaves, BadRequest
     when the body is not as long as its Content-Length (400) or longer than `limit` (413), and
@@ -55,7 +55,7 @@ async def request_body(
 
 
 class _Pace:
-    """How fast a body comes in, by the time that was spent on waiting for it alone."""
+    """The rate of a body, by the time spent on waiting for it alone."""
 
     def __init__(self, transfer: Transfer) -> None:
         self._transfer = transfer
@@ -130,7 +130,7 @@ async def send_out(
     is not whole.
     """
     left = int(headers["Content-Length"]) if "Content-Length" in headers else None
-    first = [await anext(chunks, b"")]  # so that whoever sends it can let go of it
+    first = [await anext(chunks, b"")]  # A list, so that the sender can drop the chunk.
     await send(
         {
             "type": "http.response.start",
