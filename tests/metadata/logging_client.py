@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 from starlette.testclient import TestClient
 
 from tandem_metadata.database.database import Database
@@ -14,6 +14,8 @@ from tandem_metadata.database.tables import tracking
 from tandem_metadata.routes import datasets, metrics, params, runs
 from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
+from tandem_metadata.store.tracking import log_many
+from tandem_metadata.store.tracking.log_entry import LogEntry
 from tests.metadata import in_process
 
 _ENDPOINTS = [*datasets.ENDPOINTS, *metrics.ENDPOINTS, *params.ENDPOINTS, *runs.ENDPOINTS]
@@ -37,6 +39,17 @@ def new_run(database: Database) -> str:
             )
         )
     return run_id
+
+
+def log_to_run(conn: Connection, *entries: LogEntry) -> None:
+    """Log entries in the caller's transaction; raises the first error of one."""
+    try:
+        errors = log_many.log(conn, entries)
+    except log_many.LogConflict as conflict:
+        errors = [*conflict.errors.values()]
+    for error in errors:
+        if error:
+            raise error
 
 
 class Client:

@@ -18,7 +18,7 @@ from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.store.tracking import log_entry
 from tandem_metadata.store.tracking.run_search import Page
 from tandem_shared.errors import NotFound
-from tests.metadata.logging_client import new_run
+from tests.metadata.logging_client import log_to_run, new_run
 
 
 def _ids(outcome: object) -> list[str]:
@@ -69,7 +69,7 @@ def _page(ids: Sequence[str]) -> Page:
 def test_what_many_ask_for_at_once_is_read_by_one_statement(database: Database) -> None:
     a, b, c = (new_run(database) for _ in range(3))
     with database.write() as conn:
-        log_entry.log(conn, log_entry.metric(b, LoggedMetric("m", float("nan"), 1)))
+        log_to_run(conn, log_entry.metric(b, LoggedMetric("m", float("nan"), 1)))
 
     async def main() -> tuple[list[list[bytes]], list[str]]:
         reader = _reader(database)
@@ -145,7 +145,7 @@ def test_many_runs_come_as_they_come_alone(database: Database, count: int) -> No
         entries = [LoggedEntry(key, f"{key} of {number}") for key in ("z", "y")]
         request = LogBatch(run_id, metrics=metrics, params=entries, tags=entries)
         with database.write() as conn:
-            log_entry.log(conn, log_entry.many(request, truncate=True))
+            log_to_run(conn, log_entry.many(request, truncate=True))
 
     async def main() -> None:
         reader = _reader(database)

@@ -19,7 +19,7 @@ from tandem_metadata.messages.runs import UpdateRun
 from tandem_metadata.store.tracking import load, log_entry, run_search, runs
 from tandem_shared.wire import codec
 from tests.metadata.conftest import only_postgresql
-from tests.metadata.logging_client import new_run
+from tests.metadata.logging_client import log_to_run, new_run
 
 _RUNS = 20
 
@@ -115,10 +115,8 @@ def test_a_cached_page_is_read_once_while_nothing_is_written(database: Database)
 
 
 _WRITES: dict[str, Callable[[Connection, str], object]] = {
-    "metric": lambda conn, run: log_entry.log(
-        conn, log_entry.metric(run, LoggedMetric("m", 2.0, 1))
-    ),
-    "tag": lambda conn, run: runs.put_tags(conn, run, {"t": "new"}),
+    "metric": lambda conn, run: log_to_run(conn, log_entry.metric(run, LoggedMetric("m", 2.0, 1))),
+    "tag": lambda conn, run: runs.put_tags(conn, {(run, "t"): "new"}),
     "name": lambda conn, run: runs.modify(conn, run, UpdateRun(run_name="renamed")),
     "deletion": runs.delete,
     "rows": lambda conn, run: conn.execute(
@@ -134,8 +132,8 @@ def test_what_was_written_is_on_the_next_page_despite_the_cache(
 ) -> None:
     first, *_ = [new_run(database) for _ in range(_RUNS)]
     with database.write() as conn:
-        runs.put_tags(conn, first, {"t": "old"})
-        log_entry.log(conn, log_entry.metric(first, LoggedMetric("m", 1.0, 1)))
+        runs.put_tags(conn, {(first, "t"): "old"})
+        log_to_run(conn, log_entry.metric(first, LoggedMetric("m", 1.0, 1)))
     with _pages(database) as (ask, reads):
         before = ask()
         assert _is_cached(ask, reads)
@@ -163,7 +161,7 @@ def test_cached_pages_are_as_stored_whatever_transactions_do(database: Database)
             elif choose.random() < 0.5:
                 conn = database._engines[True].connect()
                 uncommitted[run_id] = conn, conn.begin()
-                runs.put_tags(conn, run_id, {"t": str(step)})
+                runs.put_tags(conn, {(run_id, "t"): str(step)})
             assert ask() == _stored(database)
         assert len(reads) < 2 * 150  # those of `_stored` are among them
     for conn, _ in uncommitted.values():

@@ -8,30 +8,32 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event, func, select, update
+from prometheus_client import REGISTRY
+from sqlalchemy import Connection, Engine, event, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.batching.writer import Writer
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.direct import DirectConnection, Statements
 from tandem_metadata.database.tables import tracking
+from tandem_metadata.database.tables.logged_models import logged_model_metrics, logged_models
 from tandem_metadata.messages.batch import LogBatch, LoggedEntry
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.messages.runs import CreateRun, Run, RunTag
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.tracking import load, log_entry, log_many, runs
-from tandem_shared.errors import InvalidParameter, NotFound, Unavailable
-from tests.metadata.logging_client import new_run
+from tandem_metadata.store.tracking.log_entry import LogEntry
+from tandem_shared.errors import ApiError, InvalidParameter, NotFound, Unavailable
+from tests.metadata.logging_client import log_to_run, new_run
 
-Call = log_entry.Entry | runs.NewRun
+Call = LogEntry | runs.NewRun
 
 
-def _metric(run_id: str, key: str = "a", value: float = 1.0, step: int = 0) -> log_entry.Entry:
+def _metric(run_id: str, key: str = "a", value: float = 1.0, step: int = 0) -> LogEntry:
     return log_entry.metric(run_id, LoggedMetric(key, value, 1, step))
 
 
-def _many(run_id: str, **params: str) -> log_entry.Entry:
+def _many(run_id: str, **params: str) -> LogEntry:
     request = LogBatch(
         run_id,
         metrics=[LoggedMetric("m", 1.0, 1)],
@@ -51,8 +53,7 @@ def _together(
     """The outcomes of calls that wait for the same transaction."""
 
     async def main() -> list[Run | BaseException | None]:
-        threads = Threads(settings.pool_size, 10)
-        writer = Writer(database, threads, 10)
+        writer = Writer(database, 10)
         busy, go = threading.Event(), threading.Event()
         run_in_transaction = database.run_in_transaction
 
@@ -77,7 +78,6 @@ def _together(
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         await first
         await writer.aclose()
-        await threads.aclose()
         return outcomes
 
     return asyncio.run(main())
@@ -123,7 +123,7 @@ def test_calls_that_wait_are_committed_together(database: Database, settings: Se
 def test_each_call_that_fails_fails_alone(database: Database, settings: Settings) -> None:
     good, deleted = new_run(database), new_run(database)
     with database.write() as conn:
-        log_entry.log(conn, _many(good, p="old"))
+        log_to_run(conn, _many(good, p="old"))
         where = tracking.runs.c.run_uuid == deleted
         conn.execute(update(tracking.runs).where(where).values(lifecycle_stage="deleted"))
     outcomes = _together(
@@ -175,7 +175,7 @@ def test_metrics_alone_are_logged_by_one_statement_on_postgresql(
             statements.append(statement)
             return self._conn.exec_driver_sql(statement, parameters)
 
-    def log(conn: Connection | DirectConnection) -> set[int]:
+    def log(conn: Connection | DirectConnection) -> list[ApiError | None]:
         given = Noting(conn) if database.dialect == "postgresql" else conn
         return log_many.log_metrics(given, entries)
 
@@ -185,7 +185,8 @@ def test_metrics_alone_are_logged_by_one_statement_on_postgresql(
         lambda *a: statements.append(a[2]),
     )
     event.listen(*listener)
-    assert database.execute_autocommit(log) == {1, 2}
+    errors = database.execute_autocommit(log)
+    assert [type(error) for error in errors] == [type(None), InvalidParameter, NotFound, type(None)]
     event.remove(*listener)
     assert len(statements) == (1 if database.dialect == "postgresql" else 4)
     assert [metric.step for metric in _run(database, good).data.metrics] == [1, 0]
@@ -208,6 +209,119 @@ def test_of_two_values_of_a_param_in_one_group_the_first_wins(
     assert [type(outcome) for outcome in outcomes] == [type(None), InvalidParameter, type(None)]
     params = {param.key: param.value for param in _run(database, run_id).data.params}
     assert params == {"p": "1"}
+
+
+def _model(database: Database, model_id: str) -> str:
+    with database.write() as conn:
+        conn.execute(
+            insert(logged_models).values(
+                model_id=model_id,
+                experiment_id=0,
+                name=model_id,
+                artifact_location="mlflow-artifacts:/0",
+                creation_timestamp_ms=1,
+                last_updated_timestamp_ms=1,
+                status=2,
+                lifecycle_stage="active",
+            )
+        )
+    return model_id
+
+
+def _of_model(run_id: str, model_id: str, value: float = 1.0, **params: str) -> LogEntry:
+    metric = LoggedMetric("m", value, 1, 0, model_id=model_id)
+    return LogEntry(run_id, metrics=[metric], params=params)
+
+
+def _grouped() -> tuple[float, float]:
+    """How many groups this process has committed, and how many calls in them."""
+    names = ("tandem_db_group_calls_count", "tandem_db_group_calls_sum")
+    count, calls = (REGISTRY.get_sample_value(name) or 0 for name in names)
+    return count, calls
+
+
+def test_writer_groups_renames_and_metrics_of_models_with_other_calls(
+    database: Database, settings: Settings
+) -> None:
+    ids = [new_run(database) for _ in range(3)]
+    model = _model(database, "m-1")
+    names = [
+        log_entry.tag(run_id, RunTag("mlflow.runName", f"new {run_id}"), truncate=True)
+        for run_id in ids
+    ]
+    models = [_of_model(run_id, model, float(place)) for place, run_id in enumerate(ids)]
+    calls: list[Call] = [*names, *models, _metric(ids[0]), _many(ids[1], p="1"), _new()]
+    before = _grouped()
+    outcomes = _together(database, settings, calls)
+    assert [outcome for outcome in outcomes if isinstance(outcome, BaseException)] == []
+    groups, grouped = (now - then for now, then in zip(_grouped(), before, strict=True))
+    assert (groups, grouped) == (2, 1 + len(calls))  # the first call alone, and all others
+    assert [_run(database, run_id).info.run_name for run_id in ids] == [f"new {i}" for i in ids]
+    columns = logged_model_metrics.c
+    with database.read() as conn:
+        found = conn.execute(select(columns.run_id, columns.metric_value, columns.experiment_id))
+        assert {tuple(row) for row in found} == {(i, float(p), 0) for p, i in enumerate(ids)}
+
+
+def test_writer_tells_each_entry_what_its_model_refuses_and_logs_nothing_of_it(
+    database: Database, settings: Settings
+) -> None:
+    stored, run_id = new_run(database), new_run(database)
+    model = _model(database, "m-1")
+    with database.write() as conn:
+        log_to_run(conn, _of_model(stored, model))
+    twice = [LoggedMetric("m", value, 1, 0, model_id=model) for value in (1.0, 2.0)]
+    refused = {
+        1: (_of_model(run_id, "m-2", unknown="1"), "m-2"),
+        3: (_of_model(run_id, model, 2.0, contradicts_another="1"), "another value"),
+        4: (_of_model(stored, model, 2.0, contradicts_stored="1"), "another value"),
+        6: (LogEntry(new_run(database), metrics=twice), "another value"),
+    }
+    good: list[Call] = [
+        _metric(run_id, "before"),
+        _of_model(run_id, model, a="1"),
+        _of_model(stored, model, b="1"),
+        _many(run_id, c="1"),
+    ]
+    calls = [refused[place][0] if place in refused else good.pop(0) for place in range(8)]
+    outcomes = _together(database, settings, calls)
+    assert [place for place, outcome in enumerate(outcomes) if outcome] == [*refused]
+    for place, (_, said) in refused.items():
+        assert isinstance(outcomes[place], InvalidParameter)
+        assert said in str(outcomes[place])
+    with database.read() as conn:
+        params = conn.execute(select(tracking.params.c.key)).scalars()
+        assert sorted(params) == ["a", "b", "c"]
+        of_runs = conn.execute(select(tracking.metrics.c.run_uuid, tracking.metrics.c.key))
+        assert {tuple(row) for row in of_runs} == {(stored, "m"), (run_id, "m"), (run_id, "before")}
+
+
+def test_writer_says_the_same_of_a_param_that_changes_in_a_group_and_in_the_database(
+    database: Database, settings: Settings
+) -> None:
+    run_id = new_run(database)
+    changed = _many(run_id, a="new", z="new", b="new")
+    calls: list[Call] = [_many(run_id, z="old", a="x" * 300), changed]
+    in_group = _together(database, settings, calls)[1]
+    (stored,) = _together(database, settings, [changed])
+    said = (
+        f"Changing param values is not allowed. Already logged to run '{run_id}': 'a' is "
+        f"'{'x' * 250}...', not 'new'; 'z' is 'old', not 'new'. Log to another key or another run."
+    )
+    assert [str(error) for error in (in_group, stored)] == [said, said]
+
+
+def test_writer_takes_a_value_whose_contradiction_in_the_group_is_refused(
+    database: Database, settings: Settings
+) -> None:
+    run_id = new_run(database)
+    with database.write() as conn:
+        log_to_run(conn, _many(run_id, stored="1"))
+    calls: list[Call] = [_many(run_id, stored="2", p="of the refused"), _many(run_id, p="1")]
+    outcomes = _together(database, settings, calls)
+    assert [type(outcome) for outcome in outcomes] == [InvalidParameter, type(None)]
+    params = {param.key: param.value for param in _run(database, run_id).data.params}
+    assert params == {"stored": "1", "p": "1"}
 
 
 @pytest.mark.parametrize("prepared_uri", ["postgresql"], indirect=True)  # SQLite refuses no length
@@ -304,32 +418,34 @@ def test_a_group_leaves_what_single_calls_leave(database: Database, order: tuple
     left = []
     for log in (_by_group, _at_once, _one_by_one):
         run_id = new_run(database)
-        log(database, [log_entry.Entry(run_id, metrics=entry.metrics) for entry in entries])
+        log(database, [LogEntry(run_id, metrics=entry.metrics) for entry in entries])
         left.append(_run(database, run_id).data)
     assert left[0] == left[1] == left[2]
 
 
-def _by_group(database: Database, entries: Sequence[log_entry.Entry]) -> None:
+def _by_group(database: Database, entries: Sequence[LogEntry]) -> None:
     with database.write() as conn:
-        assert log_many.log(conn, entries) == set()
+        assert log_many.log(conn, entries) == [None] * len(entries)
 
 
-def _at_once(database: Database, entries: Sequence[log_entry.Entry]) -> None:
+def _at_once(database: Database, entries: Sequence[LogEntry]) -> None:
     assert log_many.only_metrics(entries)
-    assert database.execute_autocommit(lambda conn: log_many.log_metrics(conn, entries)) == set()
+    assert database.execute_autocommit(lambda conn: log_many.log_metrics(conn, entries)) == [
+        None
+    ] * len(entries)
 
 
-def _one_by_one(database: Database, entries: Sequence[log_entry.Entry]) -> None:
+def _one_by_one(database: Database, entries: Sequence[LogEntry]) -> None:
     for entry in entries:
         with database.write() as conn:
-            log_entry.log(conn, entry)
+            log_to_run(conn, entry)
 
 
 def test_a_group_stores_every_value_and_text_exactly(database: Database) -> None:
     run_id = new_run(database)
     values = {f"v{index}": value for index, value in enumerate(_VALUES)}
     texts = {f"t{index}": text for index, text in enumerate(_TEXTS)}
-    entry = log_entry.Entry(
+    entry = LogEntry(
         run_id,
         metrics=[LoggedMetric(key, value, 2**62, -(2**62)) for key, value in values.items()],
         params=texts,

@@ -11,7 +11,7 @@ from tandem_metadata.messages.runs import Param, RunTag
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.tracking import log_entry
 from tests.metadata.conftest import only_postgresql
-from tests.metadata.logging_client import new_run
+from tests.metadata.logging_client import log_to_run, new_run
 
 pytestmark = only_postgresql
 _RUNS, _KEYS = 40, 20
@@ -33,7 +33,7 @@ def _log(database: Database) -> None:
     for _ in range(_RUNS):
         run_id = new_run(database)
         with database.write() as conn:
-            log_entry.log(
+            log_to_run(
                 conn, log_entry.many(LogBatch(run_id, params=params, tags=tags), truncate=True)
             )
 

@@ -32,11 +32,14 @@ def _create_many(database: Database, *, point_lookup: bool) -> None:
     """Runs with a tag each, whose foreign key looks for its run."""
     with database.read() as conn:
         location = conn.execute(text("SELECT artifact_location FROM experiments")).scalar_one()
+    known = {"0": create_many.ExperimentRef(0, location)}
     request = CreateRun("0", tags=[RunTag("key", "value")])
     for _ in range(_GROUPS):
         new = [runs.new(request, truncate=True) for _ in range(_GROUP)]
-        create = partial(create_many.create_at_once, new=new, places={"0": (0, location)})
-        assert None not in database.execute_autocommit(create, point_lookup=point_lookup)
+        create = partial(create_many.create_by_one_statement, new=new, known_experiments=known)
+        created = database.execute_autocommit(create, point_lookup=point_lookup)
+        assert created is not None
+        assert len(created) == _GROUP
 
 
 def _read_as_a_whole(database: Database) -> int:

@@ -9,13 +9,13 @@ from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.messages.runs import UpdateRun
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.tracking import log_entry, runs
-from tests.metadata.logging_client import new_run
+from tests.metadata.logging_client import log_to_run, new_run
 from tests.postgresql import PostgreSQL
 
 
 def _log_many(conn: Connection, run_id: str, step: int) -> None:
     metrics = [LoggedMetric(f"metric {number}", 1.0, 1, step) for number in range(500)]
-    log_entry.log(conn, log_entry.many(LogBatch(run_id, metrics=metrics), truncate=True))
+    log_to_run(conn, log_entry.many(LogBatch(run_id, metrics=metrics), truncate=True))
 
 
 def _updated(conn: Connection, table: str) -> tuple[int, int]:

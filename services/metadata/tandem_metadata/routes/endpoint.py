@@ -48,7 +48,7 @@ class Context:
         self.db = db
         timeout = settings.pool_timeout
         self.threads = Threads(settings.pool_size, timeout, settings.read_timeout or None)
-        self.writer = Writer(db, self.threads, timeout)
+        self.writer = Writer(db, timeout)
         self.reader = Reader(db, self.threads, timeout)
         self.background = threads.Threads("background", 1)
         self._opened = contextlib.AsyncExitStack()

@@ -36,7 +36,7 @@ def modify(context: Context, request: messages.UpdateRun) -> messages.UpdateRunR
     """Change a run's status, end time or name."""
     run_id = named(request.run_id, request.run_uuid)
     with context.db.write() as conn:
-        return messages.UpdateRunResponse(runs.modify(conn, run_id, request))
+        return messages.UpdateRunResponse(runs.update(conn, run_id, request))
 
 
 def delete(context: Context, request: messages.DeleteRun) -> Empty:

@@ -10,7 +10,7 @@ from tandem_metadata.messages.batch import LogBatch, LoggedEntry
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.tracking import log_entry
-from tests.metadata.logging_client import Client, Json, assert_refused, opened
+from tests.metadata.logging_client import Client, Json, assert_refused, log_to_run, opened
 
 PATH = "runs/log-batch"
 
@@ -169,7 +169,7 @@ def test_batches_in_any_order_at_once_neither_deadlock_nor_lose_anything(client:
             [LoggedEntry(key, str(step)) for key in ["mlflow.runName", *order]],
         )
         with client.database.write() as conn:  # which would not try again after a deadlock
-            log_entry.log(conn, log_entry.many(request, truncate=True))
+            log_to_run(conn, log_entry.many(request, truncate=True))
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(log, range(24)))

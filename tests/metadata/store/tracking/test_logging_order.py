@@ -12,7 +12,8 @@ from tandem_metadata.app import create_app
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.tracking import load, log_many
-from tandem_metadata.store.tracking.log_entry import Entry
+from tandem_metadata.store.tracking.log_entry import LogEntry
+from tandem_shared.errors import ApiError
 from tests.metadata.conftest import ARTIFACT_ROOT, only_postgresql
 from tests.metadata.logging_client import new_run
 
@@ -158,16 +159,16 @@ def test_params_that_requests_log_at_once_in_other_orders_are_all_logged(
     orders = [params, dict(reversed(params.items()))]
     together = threading.Barrier(2)
 
-    def log(run_id: str, order: dict[str, str]) -> set[int]:
+    def log(run_id: str, order: dict[str, str]) -> list[ApiError | None]:
         together.wait(10)
         return patient.run_in_transaction(
-            lambda conn: log_many.log(conn, [Entry(run_id, params=order)])
+            lambda conn: log_many.log(conn, [LogEntry(run_id, params=order)])
         )
 
     with ThreadPoolExecutor(2) as threads:
         for _ in range(20):
             run_id = new_run(patient)
-            assert list(threads.map(log, [run_id] * 2, orders)) == [set(), set()]
+            assert list(threads.map(log, [run_id] * 2, orders)) == [[None], [None]]
             with patient.read() as conn:
                 found = [param.key for param in load.get(conn, [run_id])[run_id].data.params]
             assert found in [list(order) for order in orders]

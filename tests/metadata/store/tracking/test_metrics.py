@@ -12,7 +12,7 @@ from tandem_metadata.database.tables import tracking
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.tracking import log_entry
-from tests.metadata.logging_client import Client, assert_refused, new_run, opened
+from tests.metadata.logging_client import Client, assert_refused, log_to_run, new_run, opened
 
 LARGEST = 1.7976931348623157e308
 
@@ -85,7 +85,7 @@ def test_the_latest_metric_is_the_greatest_by_step_then_time_then_value(
     for index in order:
         value, timestamp, step = logged[index]
         with database.write() as conn:
-            log_entry.log(conn, log_entry.metric(run_id, LoggedMetric("a", value, timestamp, step)))
+            log_to_run(conn, log_entry.metric(run_id, LoggedMetric("a", value, timestamp, step)))
     columns = tracking.latest_metrics.c
     with database.read() as conn:
         row = conn.execute(select(columns.value, columns.timestamp, columns.step)).one()
@@ -105,7 +105,7 @@ def test_clients_that_log_one_metric_at_once_leave_the_greatest_step_as_latest(
 ) -> None:
     def log(step: int) -> None:
         with client.database.write() as conn:
-            log_entry.log(
+            log_to_run(
                 conn, log_entry.metric(client.run_id, LoggedMetric("a", float(step), 1, step))
             )
 

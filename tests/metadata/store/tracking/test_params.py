@@ -11,7 +11,7 @@ from tandem_metadata.messages.batch import LogParam
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.tracking import log_entry
 from tandem_shared.errors import InvalidParameter
-from tests.metadata.logging_client import Client, assert_refused, opened
+from tests.metadata.logging_client import Client, assert_refused, log_to_run, opened
 
 PATH = "runs/log-parameter"
 
@@ -69,7 +69,7 @@ def test_of_clients_that_log_different_values_at_once_one_wins(client: Client) -
     def log(value: int) -> bool:
         try:
             with client.database.write() as conn:
-                log_entry.log(
+                log_to_run(
                     conn, log_entry.param(client.run_id, LogParam("a", str(value)), truncate=True)
                 )
         except InvalidParameter:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.batching.writer import Writer
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables import tracking
@@ -33,10 +32,7 @@ def _create_in_turn(
     """The outcomes of runs created by one writer, and what changes experiment 0 in between."""
 
     async def main() -> list[Run | InvalidParameter]:
-        async with (
-            aclosing(Threads(settings.pool_size, 10)) as threads,
-            aclosing(Writer(database, threads, 10)) as writer,
-        ):
+        async with aclosing(Writer(database, 10)) as writer:
             outcomes: list[Run | InvalidParameter] = []
             for step in steps:
                 if isinstance(step, dict):

@@ -11,7 +11,7 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables import tracking
 from tandem_metadata.rules import run_names
 from tandem_metadata.settings import Settings
-from tandem_metadata.store.tracking import load, tags
+from tandem_metadata.store.tracking import load, runs
 from tests.metadata.tracking_api import Api
 
 INVALID = (400, "INVALID_PARAMETER_VALUE")
@@ -279,7 +279,7 @@ def test_tags_set_at_once_in_any_order_never_wait_for_each_other(
         try:
             for turn in range(10):
                 with database.write() as conn:
-                    tags.put(conn, run_id, {key: str(turn) for key in order})
+                    runs.put_tags(conn, {(run_id, key): str(turn) for key in order})
         except Exception as error:
             failures.append(error)
 

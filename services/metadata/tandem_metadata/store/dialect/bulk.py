@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, Boolean, Connection, Float, Integer, Table
 
-from tandem_metadata.store.dialect.pg_arrays import is_postgresql
+from tandem_metadata.store.dialect.pg_arrays import is_postgresql, text_columns
 
 UNLESS_THERE: Final = "ON CONFLICT DO NOTHING"
-"""For `insert`: what is there already stays as it is."""
+"""For `insert`: rows that are there already stay as they are."""
 
 _TYPES: Final = ((BigInteger, "bigint"), (Integer, "int"), (Float, "float8"), (Boolean, "bool"))
 
@@ -17,21 +17,36 @@ _TYPES: Final = ((BigInteger, "bigint"), (Integer, "int"), (Float, "float8"), (B
 def insert(
     conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]], conflict: str = ""
 ) -> int:
-    """Insert rows, all of the same columns, in their order; returns how many were written.
+    """Insert rows in their order; returns how many were written. All have the same columns.
 
-    `conflict` is the clause of that name in SQL, which both databases understand.
+    `conflict` is an ON CONFLICT clause, in which `old` names the stored row.
     """
     if not rows:
         return 0
     columns = tuple(rows[0])
     if is_postgresql(conn):
-        # A statement a row takes the server, and the way there, several times as long.
+        # One statement for each row takes the server and the network several times as long.
         statement = _of_arrays(table, columns, conflict)
         given: Any = tuple([row[name] for row in rows] for name in columns)
     else:
         statement = _of_values(table, columns, conflict)
         given = [tuple(row[name] for name in columns) for row in rows]
     return conn.exec_driver_sql(statement, given).rowcount
+
+
+def insert_texts(
+    conn: Connection, into: str, rows: Sequence[tuple[str, str, str]], conflict: str
+) -> int:
+    """As `insert`, for three columns of texts, on the paths where the time for a row counts.
+
+    `into` names the table and its columns.
+    """
+    if is_postgresql(conn):
+        arrays = "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[])"
+        statement, given = f"INSERT INTO {into} {arrays} {conflict}", text_columns(rows)
+        return conn.exec_driver_sql(statement, given).rowcount
+    statement = f"INSERT INTO {into} VALUES (?, ?, ?) {conflict}"
+    return conn.exec_driver_sql(statement, [*rows]).rowcount
 
 
 @lru_cache

@@ -1,115 +1,139 @@
-"""Runs of many requests created in as many statements as one takes."""
+"""Creates the runs of many requests in as many statements as one run takes."""
 
 import json
-from collections.abc import Collection, Mapping, MutableMapping, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Sequence
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DataError
 
 from tandem_metadata.database.direct import Statements
 from tandem_metadata.messages.runs import Run
 from tandem_metadata.store.dialect.pg_arrays import is_postgresql, text_columns, texts
-from tandem_metadata.store.tracking import experiments, log_many, runs
-from tandem_shared.errors import ApiError
+from tandem_metadata.store.tracking import experiments, runs
+from tandem_shared.errors import ApiError, InvalidParameter
 
-Place = tuple[int, str | None]
-"""An experiment's number and artifact location."""
+
+class ExperimentRef(NamedTuple):
+    """An experiment's number and artifact location."""
+
+    number: int
+    location: str | None
+
+
+KnownExperiments = dict[str, ExperimentRef]
+"""Active experiments by their ids."""
 
 
 def create(
-    conn: Connection, new: Sequence[runs.NewRun], places: MutableMapping[str, Place]
-) -> list[Run | None]:
-    """Create runs in active experiments, as `runs.create` does; None for each that is left out.
+    conn: Connection,
+    new: Sequence[runs.NewRun],
+    known_experiments: KnownExperiments,
+) -> list[Run | ApiError]:
+    """Create runs in active experiments; returns for each the run, or the error of its experiment.
 
-    Left out is a run whose experiment is unknown or deleted. The places of the other experiments
-    are put into `places`.
+    The error is NotFound, or InvalidParameter for an id that is none and for a deleted experiment.
+    Raises InvalidParameter when a run's artifact location is too long for the database. Puts the
+    active experiments into `known_experiments`.
     """
-    known = _active_experiments(conn, {each.experiment_id for each in new})
-    places.update(known)
-    taken = [run for run in new if run.experiment_id in known]
-    if not taken:
-        created = []
-    elif is_postgresql(conn):
-        created = create_at_once(conn, taken, known)
-    else:
-        created = _create_sqlite(conn, taken, known)
-    made = {run.run_id: answer for run, answer in zip(taken, created, strict=True)}
-    return [made.get(run.run_id) for run in new]
+    errors = _look_up(conn, {each.experiment_id for each in new}, known_experiments)
+    taken = [run for run in new if run.experiment_id not in errors]
+    created: list[Run] | None = []
+    if taken and is_postgresql(conn):
+        created = create_by_one_statement(conn, taken, known_experiments)
+    elif taken:
+        rows, tags = _rows(taken, known_experiments)
+        conn.exec_driver_sql(_SQLITE_RUNS, rows)
+        runs.put_tags(conn, {(run_id, key): value for run_id, key, value in tags})
+        created = _created(taken, rows)
+    answers = iter(created or [])  # never None: `_look_up` has locked the experiments
+    return [errors.get(run.experiment_id) or next(answers) for run in new]
 
 
-def create_at_once(
-    conn: Statements, new: Sequence[runs.NewRun], places: Mapping[str, Place]
-) -> list[Run | None]:
-    """As `create`, by one statement, for PostgreSQL and where `places` has all experiments.
+def create_by_one_statement(
+    conn: Statements,
+    new: Sequence[runs.NewRun],
+    known_experiments: KnownExperiments,
+) -> list[Run] | None:
+    """Create runs whose experiments are all known, on PostgreSQL.
 
-    Left out are runs of an experiment that is at another place now, too.
+    Returns None, having created nothing, when an experiment is not active or has another artifact
+    location than `known_experiments` says. Raises InvalidParameter as `create` does.
     """
-    rows, tags = _rows(new, places)
+    rows, tags = _rows(new, known_experiments)
     *columns, times, numbers = zip(*rows, strict=True)
-    expected = {places[run.experiment_id] for run in new}
+    expected = {known_experiments[run.experiment_id] for run in new}
     given = (
-        [number for number, _ in expected],
-        texts([location or "" for _, location in expected]),
+        [each.number for each in expected],
+        texts([each.location or "" for each in expected]),
         *map(texts, columns),
         [*times],
         [*numbers],
+        len(expected),
         *text_columns(tags),
     )
-    found = conn.exec_driver_sql(_POSTGRESQL_CREATE, given)
-    made = {row[0] for row in found}
-    return [
-        run.created(row[-1], row[3]) if run.run_id in made else None
-        for run, row in zip(new, rows, strict=True)
-    ]
+    try:
+        found = [*conn.exec_driver_sql(_POSTGRESQL_CREATE, given)]
+    except DataError:  # Experiments that MLflow made may have longer locations than limits allow.
+        raise InvalidParameter(
+            "The experiment's artifact location is too long for this database to hold those of "
+            "its runs; use an experiment with a shorter one."
+        ) from None
+    return _created(new, rows) if found else None
 
 
-def _create_sqlite(
-    conn: Connection, new: Sequence[runs.NewRun], places: Mapping[str, Place]
-) -> list[Run | None]:
-    rows, tags = _rows(new, places)
-    conn.exec_driver_sql(_SQLITE_RUNS, rows)
-    log_many.put_tags(conn, {(run_id, key): value for run_id, key, value in tags})
+def _created(new: Sequence[runs.NewRun], rows: Sequence[tuple[Any, ...]]) -> list[Run]:
     return [run.created(row[-1], row[3]) for run, row in zip(new, rows, strict=True)]
 
 
 def _rows(
-    new: Sequence[runs.NewRun], places: Mapping[str, Place]
+    new: Sequence[runs.NewRun], known_experiments: KnownExperiments
 ) -> tuple[list[tuple[Any, ...]], list[tuple[str, str, str]]]:
-    """Rows of runs, in the order of `_RUN_COLUMNS`, and of their tags."""
+    """Rows of `runs`, with the columns of `_RUN_COLUMNS`, and of `tags`."""
     rows, tags = [], []
     for run in new:
-        number, location = places[run.experiment_id]
+        number, location = known_experiments[run.experiment_id]
         uri = runs.artifact_uri_in(location, run.run_id)
         rows.append((run.run_id, run.name, run.user_id, uri, run.start_time, number))
         tags += [(run.run_id, key, value) for key, value in run.tags.items()]
     return rows, tags
 
 
-def _active_experiments(conn: Connection, experiment_ids: Collection[str]) -> dict[str, Place]:
-    """Number and artifact location of the experiments that are active, and stay so."""
+def _look_up(
+    conn: Connection,
+    experiment_ids: Collection[str],
+    known_experiments: KnownExperiments,
+) -> dict[str, ApiError]:
+    """The errors of those experiments that are not active; puts the others into the mapping.
+
+    The others stay active until the transaction ends.
+    """
+    errors: dict[str, ApiError] = {}
     numbers: dict[str, int] = {}
     for experiment_id in experiment_ids:
         try:
             numbers[experiment_id] = experiments.parse_id(experiment_id)
-        except ApiError:
-            continue  # `runs.create` says what is wrong with it
-    wanted = sorted(set(numbers.values()))
-    given: Any = wanted
+        except ApiError as error:
+            errors[experiment_id] = error
+    given: Any = sorted(set(numbers.values()))
     if is_postgresql(conn):
         chosen = "= ANY(%s::int[]) ORDER BY experiment_id FOR SHARE"
     else:
-        chosen, given = "IN (SELECT value FROM json_each(?))", json.dumps(wanted)
+        chosen, given = "IN (SELECT value FROM json_each(?))", json.dumps(given)
     found = conn.exec_driver_sql(
-        "SELECT experiment_id, artifact_location FROM experiments "
-        f"WHERE lifecycle_stage = 'active' AND experiment_id {chosen}",
+        "SELECT experiment_id, lifecycle_stage, artifact_location FROM experiments "
+        f"WHERE experiment_id {chosen}",
         (given,),
     )
-    locations = {row[0]: row[1] for row in found}
-    return {
-        experiment_id: (number, locations[number])
-        for experiment_id, number in numbers.items()
-        if number in locations
-    }
+    rows = {row[0]: row for row in found}
+    for experiment_id, number in numbers.items():
+        _, stage, location = rows.get(number, (number, None, None))
+        if refused := experiments.refusal(experiment_id, stage):
+            errors[experiment_id] = refused
+            known_experiments.pop(experiment_id, None)
+        else:
+            known_experiments[experiment_id] = ExperimentRef(number, location)
+    return errors
 
 
 _CONSTANT_COLUMNS: Final = ", ".join(runs.CONSTANT)
@@ -127,7 +151,7 @@ made AS (
   FROM unnest((SELECT %s::text[]), (SELECT %s::text[]), (SELECT %s::text[]), (SELECT %s::text[]),
     (SELECT %s::bigint[]), (SELECT %s::int[]))
     AS g (run_uuid, name, user_id, artifact_uri, start_time, experiment_id)
-  WHERE g.experiment_id IN (SELECT experiment_id FROM active)
+  WHERE (SELECT count(*) FROM active) = %s
   RETURNING run_uuid),
 tagged AS (
   INSERT INTO tags (run_uuid, key, value)

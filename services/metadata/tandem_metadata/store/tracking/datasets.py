@@ -38,10 +38,10 @@ _MODEL_ID = 36
 def log_inputs(
     conn: Connection, run_id: str, used: Sequence[DatasetInput], models: Sequence[ModelInput]
 ) -> None:
-    """Add datasets and models to what an active run reads.
+    """Add datasets and models to the inputs of an active run.
 
-    A dataset is one by experiment, name and digest, and is stored as it came first; a run uses it
-    once, with the tags that came with its first use. Raises NotFound for an unknown run, and
+    Experiment, name and digest identify a dataset; its other fields stay as they first came. A run
+    uses a dataset once, with the tags of the first use. Raises NotFound for an unknown run, and
     InvalidParameter for a deleted one or for what cannot be stored.
     """
     limits.check_count("datasets", used)
@@ -66,7 +66,7 @@ def log_inputs(
 
 
 def log_outputs(conn: Connection, run_id: str, models: Sequence[ModelOutput]) -> None:
-    """Add models to what an active run wrote; the same model at the same step may come again.
+    """Add models to the outputs of an active run; the same model at the same step may come again.
 
     Raises NotFound for an unknown run, and InvalidParameter for a deleted one, for a model id that
     cannot be stored, and for a model that the run wrote at another step.
@@ -169,7 +169,7 @@ def _check_models(models: Sequence[ModelInput | ModelOutput]) -> None:
 def _ids(
     conn: Connection, experiment_id: int, uses: dict[tuple[str, str], DatasetInput]
 ) -> dict[tuple[str, str], str]:
-    """The ids of datasets by name and digest; those that are new are added."""
+    """The ids of datasets by name and digest; adds new ones."""
     rows = [_row(experiment_id, uses[name].dataset) for name in sorted(uses)]
     bulk.insert(conn, datasets, rows, bulk.UNLESS_THERE)
     found = select(datasets.c.name, datasets.c.digest, datasets.c.dataset_uuid).where(
@@ -199,7 +199,7 @@ def _use(
     ids: dict[tuple[str, str], str],
     uses: dict[tuple[str, str], DatasetInput],
 ) -> None:
-    """Link datasets to the run; only links that are new get their tags."""
+    """Link datasets to the run; only new links get tags."""
     edges = {
         name: _edge(("DATASET", ids[name]), ("RUN", run_id))
         for name in sorted(uses, key=lambda name: ids[name])

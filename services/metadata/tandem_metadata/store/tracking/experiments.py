@@ -15,7 +15,7 @@ from tandem_metadata.store.dialect import bulk
 from tandem_metadata.store.dialect.in_list import any_of
 from tandem_metadata.store.dialect.logging_order import first_logged
 from tandem_shared.clock import now_ms
-from tandem_shared.errors import AlreadyExists, InvalidParameter, InvalidState, NotFound
+from tandem_shared.errors import AlreadyExists, ApiError, InvalidParameter, InvalidState, NotFound
 
 _WORKSPACE = "default"
 
@@ -170,9 +170,21 @@ def check_active(conn: Connection, experiment_id: str, *, lock: bool = False) ->
     for a deleted experiment.
     """
     row = _row(conn, experiment_id, for_update=lock, for_share=not lock)
-    if row.lifecycle_stage != "active":
-        raise InvalidParameter(f"Experiment {experiment_id} is deleted; restore it first.")
+    if error := refusal(experiment_id, row.lifecycle_stage):
+        raise error
     return row
+
+
+def refusal(experiment_id: str, stage: str | None) -> ApiError | None:
+    """The error of changing an experiment of that lifecycle stage; None if it is active.
+
+    A stage of None means that there is no such experiment.
+    """
+    if stage == "active":
+        return None
+    if stage is None:
+        return _not_found(experiment_id)
+    return InvalidParameter(f"Experiment {experiment_id} is deleted; restore it first.")
 
 
 def newest_locations(conn: Connection, limit: int) -> list[str]:

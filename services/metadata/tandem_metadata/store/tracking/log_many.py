@@ -1,242 +1,120 @@
-"""What many requests log, in as many statements as one request takes.
+"""Logs the entries of many requests in as many statements as one entry takes.
 
-The statements are each database's own: what one row costs counts here. SQLite gets the rows of a
-table as they were logged. PostgreSQL gets them in an order that all transactions share, so that
-none waits for one that waits for it; but params of a run come as they were logged there too.
+All logging to runs comes here, also single entries. Each entry is logged whole or not at all, and
+has an outcome of its own.
+
+All transactions lock in one order, so that they do not deadlock: runs that are renamed, then rows
+of params, metrics, models' metrics and tags. PostgreSQL gets the rows of each table sorted; SQLite,
+which has one writer, gets them as they were logged.
 """
 
-import json
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
 from tandem_metadata.database.direct import Statements
-from tandem_metadata.store.dialect.logging_order import is_kept
-from tandem_metadata.store.dialect.pg_arrays import (
-    UNNESTED_TEXTS,
-    is_postgresql,
-    text_columns,
-    texts,
-)
-from tandem_metadata.store.tracking import metrics, runs
-from tandem_metadata.store.tracking.log_entry import Entry
-
-MetricRow = tuple[str, str, int, int, float, bool]
-"""Run, key, step, timestamp, value as stored, whether it is NaN."""
-
-_METRIC_COLUMNS: Final = "run_uuid, key, step, timestamp, value, is_nan"
-_AMONG: Final = "= ANY(ARRAY(SELECT unnest(%s::text[])))"
-"""One plan for any number, which PostgreSQL then keeps: making it takes longer than the reading."""
+from tandem_metadata.messages.runs import UpdateRun
+from tandem_metadata.store.dialect.pg_arrays import is_postgresql
+from tandem_metadata.store.tracking import metrics, model_metrics, params, runs
+from tandem_metadata.store.tracking.log_entry import LogEntry
+from tandem_shared.errors import ApiError
 
 
-class Contradicted(Exception):
-    """Params of some entries have another value already; the transaction must be rolled back."""
+class LogConflict(Exception):
+    """Entries contradict what is stored; the transaction must be rolled back.
 
-    def __init__(self, indexes: Collection[int]) -> None:
-        self.indexes = indexes
+    `errors` holds the outcome of each such entry, by its index. The others can be logged again.
+    """
 
-
-def groupable(entry: Entry) -> bool:
-    """Whether `log` takes the entry: metrics of logged models and renames stand alone."""
-    return not entry.renames and not any(metric.model_id for metric in entry.metrics)
+    def __init__(self, errors: Mapping[int, ApiError]) -> None:
+        self.errors = errors
 
 
-def only_metrics(entries: Sequence[Entry]) -> bool:
-    """Whether `log_metrics` takes the entries."""
-    return not any(entry.params or entry.tags for entry in entries)
+def only_metrics(entries: Sequence[LogEntry]) -> bool:
+    """Whether `log_metrics` takes the entries: they hold metrics of runs and nothing else."""
+    return not any(entry.params or entry.tags or entry.names_models for entry in entries)
 
 
-def log_metrics(conn: Statements, entries: Sequence[Entry]) -> set[int]:
-    """As `log`, for entries of nothing but metrics; on PostgreSQL it is one statement."""
+def log_metrics(conn: Statements, entries: Sequence[LogEntry]) -> list[ApiError | None]:
+    """As `log`, for entries of which `only_metrics` holds; one statement on PostgreSQL."""
     if isinstance(conn, Connection) and not is_postgresql(conn):
         return log(conn, entries)
+    rows = [metrics.row(entry.run_id, each) for entry in entries for each in entry.metrics]
     run_ids = {entry.run_id for entry in entries}
-    rows, latest = _metric_rows(entries, as_logged=False)
-    if not rows:
-        active = _active(conn, run_ids)
-    else:
-        given = (texts([*run_ids]), *_columns(rows), *_columns(latest))
-        active = {row[0] for row in conn.exec_driver_sql(_POSTGRESQL_AT_ONCE, given)}
-    return {index for index, entry in enumerate(entries) if entry.run_id not in active}
-
-
-def log(conn: Connection, entries: Sequence[Entry]) -> set[int]:
-    """Add entries to active runs, as `log_entry.log` does; returns the indexes of those left out.
-
-    Left out is an entry whose run is unknown or deleted, and one that gives a param another value
-    than an earlier one. Raises Contradicted for values that the database has already.
-    """
-    active = _active(conn, {entry.run_id for entry in entries})
-    left = {index for index, entry in enumerate(entries) if entry.run_id not in active}
-    params: dict[tuple[str, str], str] = {}
-    for index, entry in enumerate(entries):
-        if index not in left and entry.params:
-            given = {(entry.run_id, key): value for key, value in entry.params.items()}
-            if any(params.get(place, value) != value for place, value in given.items()):
-                left.add(index)
-            else:
-                params |= given
-    taken = [entry for index, entry in enumerate(entries) if index not in left]
-    if params:
-        _log_params(conn, params, entries)
-    rows, latest = _metric_rows(taken, as_logged=is_kept(conn))
     if rows:
-        _log_metrics(conn, rows, latest)
-    if tags := {(e.run_id, key): value for e in taken for key, value in e.tags.items()}:
-        put_tags(conn, {place: tags[place] for place in tags if place[1] != runs.NAME_TAG})
-    return left
-
-
-def _active(conn: Statements, run_ids: Collection[str]) -> set[str]:
-    if is_postgresql(conn):
-        chosen, given = _AMONG, texts([*run_ids])
+        stages = metrics.add_by_one_statement(conn, run_ids, rows)
     else:
-        chosen, given = "IN (SELECT value FROM json_each(?))", json.dumps([*run_ids])
-    found = conn.exec_driver_sql(
-        f"SELECT run_uuid FROM runs WHERE lifecycle_stage = 'active' AND run_uuid {chosen}",
-        (given,),
-    )
-    return {row[0] for row in found}
+        stages = runs.stages(conn, run_ids)
+    return [runs.refusal(entry.run_id, stages.get(entry.run_id)) for entry in entries]
 
 
-def _metric_row(run_id: str, logged: Any) -> MetricRow:
-    value, is_nan = metrics.stored_value(logged.value)
-    return run_id, logged.key, logged.step or 0, logged.timestamp, value, is_nan
+def log(conn: Connection, entries: Sequence[LogEntry]) -> list[ApiError | None]:
+    """Log entries to their runs; returns for each None, or the error for which it was left out.
 
-
-def _metric_rows(
-    entries: Sequence[Entry], *, as_logged: bool
-) -> tuple[list[MetricRow], list[MetricRow]]:
-    """The metrics of entries, and the latest of each key of each run."""
-    rows = [_metric_row(entry.run_id, each) for entry in entries for each in entry.metrics]
-    latest: dict[tuple[str, str], MetricRow] = {}
-    for row in rows:
-        before = latest.get(row[:2])
-        if before is None or row[2:5] > before[2:5]:
-            latest[row[:2]] = row
-    newest = [*latest.values()]
-    if not as_logged:
-        rows.sort(key=lambda row: row[:5])  # of equal ones the first given stays first
-        newest.sort(key=lambda row: row[:2])
-    return rows, newest
-
-
-def _log_metrics(conn: Connection, rows: Sequence[MetricRow], latest: Sequence[MetricRow]) -> None:
-    if is_postgresql(conn):
-        conn.exec_driver_sql(_POSTGRESQL_METRICS, (*_columns(rows), *_columns(latest)))
-    else:
-        conn.exec_driver_sql(_SQLITE_METRICS, rows)
-        conn.exec_driver_sql(_SQLITE_LATEST, latest)
-
-
-_UNNESTED_METRICS: Final = (
-    "SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::float8[], "
-    "%s::bool[])"
-)
-_POSTGRESQL_METRICS: Final = f"""
-WITH logged AS (
-  INSERT INTO metrics ({_METRIC_COLUMNS}) {_UNNESTED_METRICS} ON CONFLICT DO NOTHING)
-INSERT INTO latest_metrics AS old ({_METRIC_COLUMNS}) {_UNNESTED_METRICS} {metrics.IF_NEWER}"""
-_GIVEN: Final = (
-    f"SELECT {_METRIC_COLUMNS} FROM unnest((SELECT %s::text[]), (SELECT %s::text[]), "
-    "(SELECT %s::bigint[]), (SELECT %s::bigint[]), (SELECT %s::float8[]), (SELECT %s::bool[])) "
-    f"WITH ORDINALITY AS g ({_METRIC_COLUMNS}, place) "
-    "WHERE run_uuid IN (SELECT run_uuid FROM active) ORDER BY place"
-)
-_POSTGRESQL_AT_ONCE: Final = f"""
-WITH active AS (
-  SELECT run_uuid FROM runs WHERE run_uuid {_AMONG} AND lifecycle_stage = 'active'),
-logged AS (
-  INSERT INTO metrics ({_METRIC_COLUMNS}) {_GIVEN} ON CONFLICT DO NOTHING),
-latest AS (
-  INSERT INTO latest_metrics AS old ({_METRIC_COLUMNS}) {_GIVEN} {metrics.IF_NEWER})
-SELECT run_uuid FROM active"""
-_SQLITE_METRICS: Final = (
-    f"INSERT INTO metrics ({_METRIC_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-)
-_SQLITE_LATEST: Final = (
-    f"INSERT INTO latest_metrics AS old ({_METRIC_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) "
-    f"{metrics.IF_NEWER}"
-)
-
-
-def _columns(rows: Sequence[MetricRow]) -> tuple[str, ...]:
-    """Metrics as arrays in PostgreSQL's notation: the driver takes ten times as long to write it.
-
-    Python writes the shortest text that reads back as the same double.
+    NotFound is the error of an unknown run. InvalidParameter is that of a deleted run, of an
+    unknown logged model, and of an entry that contradicts an earlier one: it gives a param another
+    value, or a model's metric at the same step and time. Raises LogConflict when entries contradict
+    what is stored.
     """
-    run_ids, keys, steps, timestamps, values, nans = zip(*rows, strict=True)
-    return (
-        texts(run_ids),
-        texts(keys),
-        f"{{{','.join(map(str, steps))}}}",
-        f"{{{','.join(map(str, timestamps))}}}",
-        f"{{{','.join(map(repr, values))}}}",
-        f"{{{','.join(map(str, nans))}}}",
-    )
-
-
-def _log_params(
-    conn: Connection, params: Mapping[tuple[str, str], str], entries: Sequence[Entry]
-) -> None:
-    """Add params; raises Contradicted.
-
-    Written first and compared afterwards: an insert waits for a request that logs the same key.
-    """
-    # By runs only: two requests that log new params to one run at once, each in an order of its
-    # own, might wait for each other. That is rare, and tried again.
-    places = [*params] if is_kept(conn) else sorted(params, key=lambda place: place[0])
-    rows = [(*place, params[place]) for place in places]
-    if is_postgresql(conn):
-        added = conn.exec_driver_sql(_POSTGRESQL_PARAMS, text_columns(rows)).rowcount
-    else:
-        added = conn.exec_driver_sql(_SQLITE_PARAMS, rows).rowcount
-    if added == len(rows):
-        return
-    if is_postgresql(conn):
-        found = conn.exec_driver_sql(_POSTGRESQL_FIND_PARAMS, text_columns(places))
-    else:
-        found = conn.exec_driver_sql(_SQLITE_FIND_PARAMS, (json.dumps(places),))
-    stored = {(run_id, key): value for run_id, key, value in found}
-    contradicted = [
-        index
-        for index, entry in enumerate(entries)
-        if any(
-            stored.get((entry.run_id, key), value) != value for key, value in entry.params.items()
+    stages = runs.stages(conn, {entry.run_id for entry in entries})
+    outcomes = [runs.refusal(entry.run_id, stages.get(entry.run_id)) for entry in entries]
+    new_params: dict[params.ParamKey, str] = {}
+    model_rows = _model_rows(conn, entries, outcomes)
+    new_model_rows: dict[model_metrics.RowKey, model_metrics.Row] = {}
+    for index, entry in enumerate(entries):
+        if outcomes[index]:
+            continue
+        of_models = model_rows.get(index, ())
+        outcomes[index] = params.conflict(
+            entry.run_id, entry.params, new_params
+        ) or model_metrics.conflict(of_models, new_model_rows)
+        if outcomes[index] is None:
+            new_params |= {(entry.run_id, key): value for key, value in entry.params.items()}
+            for row in of_models:
+                new_model_rows.setdefault(model_metrics.key_of(row), row)
+    taken = {index: entry for index, entry in enumerate(entries) if outcomes[index] is None}
+    _rename(conn, taken.values())
+    if new_params:
+        stored = params.add(conn, new_params)
+        _raise_conflicts({i: params.conflict(e.run_id, e.params, stored) for i, e in taken.items()})
+    if rows := [metrics.row(e.run_id, each) for e in taken.values() for each in e.metrics]:
+        metrics.add(conn, rows)
+    if new_model_rows:
+        stored_rows = model_metrics.add(conn, new_model_rows)
+        _raise_conflicts(
+            {
+                index: model_metrics.conflict(model_rows.get(index, ()), stored_rows)
+                for index in taken
+            }
         )
-    ]
-    if contradicted:
-        raise Contradicted(contradicted)
+    tags = {(e.run_id, key): value for e in taken.values() for key, value in e.tags.items()}
+    runs.put_tags(conn, {key: value for key, value in tags.items() if key[1] != runs.NAME_TAG})
+    return outcomes
 
 
-_POSTGRESQL_PARAMS: Final = (
-    f"INSERT INTO params (run_uuid, key, value) {UNNESTED_TEXTS} ON CONFLICT DO NOTHING"
-)
-_SQLITE_PARAMS: Final = (
-    "INSERT INTO params (run_uuid, key, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-)
-_POSTGRESQL_FIND_PARAMS: Final = (
-    "SELECT p.run_uuid, p.key, p.value FROM unnest(%s::text[], %s::text[]) AS g (run_uuid, key) "
-    "JOIN params p ON p.run_uuid = g.run_uuid AND p.key = g.key"
-)
-_SQLITE_FIND_PARAMS: Final = (
-    "SELECT p.run_uuid, p.key, p.value FROM json_each(?) AS g "
-    "JOIN params p ON p.run_uuid = g.value ->> 0 AND p.key = g.value ->> 1"
-)
+def _model_rows(
+    conn: Connection, entries: Sequence[LogEntry], outcomes: list[ApiError | None]
+) -> dict[int, list[model_metrics.Row]]:
+    """The rows of logged models by the index of their entry; puts errors into `outcomes`."""
+    rows = {
+        index: model_metrics.rows(entry.run_id, entry.metrics)
+        for index, entry in enumerate(entries)
+        if outcomes[index] is None and entry.names_models
+    }
+    if rows:
+        named = {row["model_id"] for of_entry in rows.values() for row in of_entry}
+        existing = model_metrics.existing_models(conn, named)
+        for index, of_entry in rows.items():
+            outcomes[index] = model_metrics.unknown_model(of_entry, existing)
+    return rows
 
 
-def put_tags(conn: Connection, tags: Mapping[tuple[str, str], str]) -> None:
-    """Set tags, given by run and key, over what they were before; none is checked."""
-    rows = [(*place, tags[place]) for place in (tags if is_kept(conn) else sorted(tags))]
-    if not rows:
-        return
-    if is_postgresql(conn):
-        conn.exec_driver_sql(_POSTGRESQL_TAGS, text_columns(rows))
-    else:
-        conn.exec_driver_sql(_SQLITE_TAGS, rows)
+def _rename(conn: Connection, entries: Iterable[LogEntry]) -> None:
+    names = {entry.run_id: name for entry in entries if (name := entry.tags.get(runs.NAME_TAG))}
+    for run_id in sorted(names):
+        runs.update(conn, run_id, UpdateRun(run_name=names[run_id]))
 
 
-_REPLACE: Final = "ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value"
-_POSTGRESQL_TAGS: Final = f"INSERT INTO tags (run_uuid, key, value) {UNNESTED_TEXTS} {_REPLACE}"
-_SQLITE_TAGS: Final = f"INSERT INTO tags (run_uuid, key, value) VALUES (?, ?, ?) {_REPLACE}"
+def _raise_conflicts(outcomes: Mapping[int, ApiError | None]) -> None:
+    if errors := {index: error for index, error in outcomes.items() if error}:
+        raise LogConflict(errors)

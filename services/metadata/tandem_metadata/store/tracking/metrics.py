@@ -1,38 +1,23 @@
-"""Metrics that runs log: every value once, and the latest of each key."""
+"""Metrics of runs: every value once, and the latest of each key."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection
 
-from tandem_metadata.database.tables.logged_models import logged_model_metrics, logged_models
-from tandem_metadata.database.tables.tracking import latest_metrics, metrics
+from tandem_metadata.database.direct import Statements
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.rules import limits
-from tandem_metadata.store.dialect import bulk, logging_order
-from tandem_metadata.store.dialect.in_list import any_of
+from tandem_metadata.store.dialect.pg_arrays import ANY_OF_TEXTS, is_postgresql, texts
 from tandem_shared.errors import InvalidParameter
 
-_LARGEST = 1.7976931348623157e308
-_DATASET_NAME = 500
-_DATASET_DIGEST = 36
-_TOLD_APART = ("metric_value", "dataset_name", "dataset_digest")
-"""What a metric of a model holds beside its key."""
+_LARGEST: Final = 1.7976931348623157e308
+_DATASET_NAME: Final = 500
+_DATASET_DIGEST: Final = 36
 
-IF_NEWER: Final = """
-ON CONFLICT (key, run_uuid) DO UPDATE SET
-  step = excluded.step, timestamp = excluded.timestamp,
-  value = excluded.value, is_nan = excluded.is_nan
-WHERE excluded.step > old.step OR (excluded.step = old.step AND (
-  old.timestamp IS NULL OR excluded.timestamp > old.timestamp
-  OR (excluded.timestamp = old.timestamp AND excluded.value > old.value)))"""
-"""The clause by which a row of `latest_metrics`, there called `old`, gives way to a newer one.
-
-An older database may hold a latest metric without a timestamp.
-"""
-
-Row = dict[str, Any]
+MetricRow = tuple[str, str, int, int, float, bool]
+"""Run id, key, step, timestamp in milliseconds, value as stored, whether the value is NaN."""
 
 
 def check(logged: LoggedMetric, path: str = "") -> None:
@@ -53,27 +38,6 @@ def check(logged: LoggedMetric, path: str = "") -> None:
         )
 
 
-def log(conn: Connection, run_id: str, experiment_id: int, logged: Sequence[LoggedMetric]) -> None:
-    """Add metrics to an active run, and to the logged models that they name.
-
-    What is there already stays once. The latest metric of a key is the greatest by step, then
-    timestamp, then value as stored. PostgreSQL gets the rows in an order of their own: two requests
-    that lock rows of one run do so in the same one and cannot deadlock.
-
-    A model has one value of a metric for each run, time and step, be it logged with a dataset or
-    without. Raises InvalidParameter for another one, and for a model that does not exist; the
-    transaction must then be rolled back.
-    """
-    if not logged:
-        return
-    rows = [_row(run_id, each) for each in logged]
-    model_rows = _model_rows(run_id, experiment_id, logged)
-    _check_models(conn, model_rows)
-    bulk.insert(conn, metrics, sorted(rows, key=_identity), bulk.UNLESS_THERE)
-    _keep_latest(conn, rows)
-    _log_to_models(conn, run_id, model_rows)
-
-
 def stored_value(value: float) -> tuple[float, bool]:
     """A value as MLflow's tables hold it, and whether it is NaN.
 
@@ -84,101 +48,113 @@ def stored_value(value: float) -> tuple[float, bool]:
     return max(-_LARGEST, min(_LARGEST, value)), False
 
 
-def _row(run_id: str, logged: LoggedMetric) -> Row:
+def row(run_id: str, logged: LoggedMetric) -> MetricRow:
+    """The row of a metric."""
     value, is_nan = stored_value(logged.value)
-    return {
-        "run_uuid": run_id,
-        "key": logged.key,
-        "value": value,
-        "timestamp": logged.timestamp,
-        "step": logged.step or 0,
-        "is_nan": is_nan,
-    }
+    return run_id, logged.key, logged.step or 0, logged.timestamp, value, is_nan
 
 
-def _identity(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return row["key"], *_rank(row), row["is_nan"]
+def add(conn: Connection, rows: Sequence[MetricRow]) -> None:
+    """Add metrics of active runs; a row that is there already stays once.
+
+    The latest metric of a key is the greatest by step, then timestamp, then value as stored.
+    """
+    latest = _latest(rows)
+    if is_postgresql(conn):
+        given = (*_columns(_sorted(rows)), *_columns(_sorted(latest)))
+        conn.exec_driver_sql(_POSTGRESQL_INSERT, given)
+    else:
+        conn.exec_driver_sql(_SQLITE_INSERT, rows)
+        conn.exec_driver_sql(_SQLITE_LATEST, latest)
 
 
-def _rank(row: Mapping[str, Any]) -> tuple[int, int, float]:
-    return row["step"], row["timestamp"], row["value"]
+def add_by_one_statement(
+    conn: Statements, run_ids: Collection[str], rows: Sequence[MetricRow]
+) -> dict[str, str]:
+    """Add those metrics whose runs are active and among `run_ids`, as `add` does, on PostgreSQL.
+
+    Returns the lifecycle stages of those of the runs that exist, by run id.
+    """
+    given = (texts([*run_ids]), *_columns(_sorted(rows)), *_columns(_sorted(_latest(rows))))
+    found = conn.exec_driver_sql(_POSTGRESQL_INSERT_IF_ACTIVE, given)
+    return {row[0]: row[1] for row in found}
 
 
-def _keep_latest(conn: Connection, rows: Iterable[Row]) -> None:
-    latest: dict[str, Row] = {}
-    for row in rows:
-        before = latest.get(row["key"])
-        if before is None or _rank(row) > _rank(before):
-            latest[row["key"]] = row
-    newest = [*latest.values()]
-    if not logging_order.is_kept(conn):
-        newest.sort(key=_identity)
-    # The comparison belongs to the statement that holds the row's lock: read before, it could be
-    # with a row that another request has replaced since.
-    bulk.insert(conn, latest_metrics, newest, IF_NEWER)
+def _latest(rows: Iterable[MetricRow]) -> list[MetricRow]:
+    """The greatest row of each key of each run, in the order of the keys' first rows."""
+    latest: dict[tuple[str, str], MetricRow] = {}
+    for each in rows:
+        before = latest.get(each[:2])
+        if before is None or each[2:5] > before[2:5]:
+            latest[each[:2]] = each
+    return [*latest.values()]
 
 
-def _model_rows(run_id: str, experiment_id: int, logged: Iterable[LoggedMetric]) -> list[Row]:
-    """The rows of metrics that name a model, each once."""
-    rows: dict[tuple[Any, ...], Row] = {}
-    for each in logged:
-        if not each.model_id:
-            continue
-        row = {
-            "model_id": each.model_id,
-            "metric_name": each.key,
-            "metric_timestamp_ms": each.timestamp,
-            "metric_step": each.step or 0,
-            "metric_value": stored_value(each.value)[0],
-            "experiment_id": experiment_id,
-            "run_id": run_id,
-            "dataset_name": each.dataset_name or None,
-            "dataset_digest": each.dataset_digest or None,
-        }
-        if rows.setdefault(_model_identity(row), row) != row:
-            raise _contradiction(row)
-    return [*rows.values()]
+def _sorted(rows: Iterable[MetricRow]) -> list[MetricRow]:
+    """Rows in the order in which all transactions lock them, so that none deadlock.
+
+    The sort is stable: of NaN and 0, which are stored as equal values, the first given stays first.
+    """
+    return sorted(rows, key=lambda each: each[:5])
 
 
-def _check_models(conn: Connection, rows: Iterable[Row]) -> None:
-    """Raise InvalidParameter unless all the models exist, be they active or deleted."""
-    named = sorted({row["model_id"] for row in rows})
-    if not named:
-        return
-    found = select(logged_models.c.model_id).where(any_of(conn, logged_models.c.model_id, named))
-    if unknown := set(named).difference(conn.execute(found).scalars()):
-        raise InvalidParameter(
-            f"Metrics cannot be logged to the logged model {min(unknown)[:100]!r}: no model has "
-            "that ID. Create it first, or log them without a model_id."
-        )
+_COLUMNS: Final = "run_uuid, key, step, timestamp, value, is_nan"
+_IF_NEWER: Final = """
+ON CONFLICT (key, run_uuid) DO UPDATE SET
+  step = excluded.step, timestamp = excluded.timestamp,
+  value = excluded.value, is_nan = excluded.is_nan
+WHERE excluded.step > old.step OR (excluded.step = old.step AND (
+  old.timestamp IS NULL OR excluded.timestamp > old.timestamp
+  OR (excluded.timestamp = old.timestamp AND excluded.value > old.value)))"""
+"""Replaces a row of `latest_metrics` (`old`) by a newer one.
+
+The statement that locks the row compares: a value read before could have been replaced since.
+Older databases may hold a latest metric without a timestamp.
+"""
+
+_UNNESTED: Final = (
+    "SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::float8[], "
+    "%s::bool[])"
+)
+_POSTGRESQL_INSERT: Final = f"""
+WITH logged AS (
+  INSERT INTO metrics ({_COLUMNS}) {_UNNESTED} ON CONFLICT DO NOTHING)
+INSERT INTO latest_metrics AS old ({_COLUMNS}) {_UNNESTED} {_IF_NEWER}"""
+_GIVEN: Final = (
+    f"SELECT {_COLUMNS} FROM unnest((SELECT %s::text[]), (SELECT %s::text[]), "
+    "(SELECT %s::bigint[]), (SELECT %s::bigint[]), (SELECT %s::float8[]), (SELECT %s::bool[])) "
+    f"WITH ORDINALITY AS g ({_COLUMNS}, place) "
+    "WHERE run_uuid IN (SELECT run_uuid FROM found WHERE lifecycle_stage = 'active') "
+    "ORDER BY place"
+)
+_POSTGRESQL_INSERT_IF_ACTIVE: Final = f"""
+WITH found AS (
+  SELECT run_uuid, lifecycle_stage FROM runs WHERE run_uuid {ANY_OF_TEXTS}),
+logged AS (
+  INSERT INTO metrics ({_COLUMNS}) {_GIVEN} ON CONFLICT DO NOTHING),
+latest AS (
+  INSERT INTO latest_metrics AS old ({_COLUMNS}) {_GIVEN} {_IF_NEWER})
+SELECT run_uuid, lifecycle_stage FROM found"""
+_SQLITE_INSERT: Final = (
+    f"INSERT INTO metrics ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+_SQLITE_LATEST: Final = (
+    f"INSERT INTO latest_metrics AS old ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) {_IF_NEWER}"
+)
 
 
-def _log_to_models(conn: Connection, run_id: str, rows: Sequence[Row]) -> None:
-    if not rows:
-        return
-    columns = logged_model_metrics.c
-    given = rows if logging_order.is_kept(conn) else sorted(rows, key=_model_identity)
-    if bulk.insert(conn, logged_model_metrics, given, bulk.UNLESS_THERE) == len(rows):
-        return
-    stored = select(logged_model_metrics).where(
-        columns.run_id == run_id,
-        any_of(conn, columns.model_id, sorted({row["model_id"] for row in rows})),
-        any_of(conn, columns.metric_name, sorted({row["metric_name"] for row in rows})),
-    )
-    by_identity = {_model_identity(found): found for found in conn.execute(stored).mappings()}
-    for row in rows:
-        found = by_identity[_model_identity(row)]
-        if any(found[name] != row[name] for name in _TOLD_APART):
-            raise _contradiction(row)
+def _columns(rows: Sequence[MetricRow]) -> tuple[str, ...]:
+    """The columns of metrics as arrays in PostgreSQL's notation.
 
-
-def _model_identity(row: Row | RowMapping) -> tuple[Any, ...]:
-    return row["model_id"], row["metric_name"], row["metric_timestamp_ms"], row["metric_step"]
-
-
-def _contradiction(row: Row) -> InvalidParameter:
-    return InvalidParameter(
-        f"Metric {row['metric_name']!r} of logged model '{row['model_id']}' has another value or "
-        f"dataset at the time {row['metric_timestamp_ms']} and step {row['metric_step']} already; "
-        "log it at another step or time."
+    Formatting them here takes a tenth of the driver's time. `repr` gives the shortest text that
+    reads back as the same double.
+    """
+    run_ids, keys, steps, timestamps, values, nans = zip(*rows, strict=True)
+    return (
+        texts(run_ids),
+        texts(keys),
+        f"{{{','.join(map(str, steps))}}}",
+        f"{{{','.join(map(str, timestamps))}}}",
+        f"{{{','.join(map(repr, values))}}}",
+        f"{{{','.join(map(str, nans))}}}",
     )

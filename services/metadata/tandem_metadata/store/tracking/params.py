@@ -1,44 +1,67 @@
 """Params of runs, which never change once they are logged."""
 
+import json
 from collections.abc import Mapping
+from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from tandem_metadata.database.tables.tracking import params
 from tandem_metadata.store.dialect import bulk
-from tandem_metadata.store.dialect.in_list import any_of
+from tandem_metadata.store.dialect.logging_order import is_kept
+from tandem_metadata.store.dialect.pg_arrays import is_postgresql, text_columns
 from tandem_shared.errors import InvalidParameter
 
-_SHOWN = 250
+_SHOWN: Final = 250
+
+ParamKey = tuple[str, str]
+"""A run's id and the key of one of its params."""
 
 
-def log(conn: Connection, run_id: str, values: Mapping[str, str]) -> None:
-    """Add params to an active run; logging the same value again changes nothing.
-
-    Raises InvalidParameter when a param has another value already. The transaction must then be
-    rolled back: other params of the request are in it.
-    """
-    if not values:
-        return
-    rows = [{"run_uuid": run_id, "key": key, "value": value} for key, value in values.items()]
-    # Written first and read afterwards: a request that logs the same key at the same time is
-    # waited for by the insert, and its value is then there to be compared.
-    bulk.insert(conn, params, rows, bulk.UNLESS_THERE)
-    found = (
-        select(params.c.key, params.c.value)
-        .where(params.c.run_uuid == run_id, any_of(conn, params.c.key, [*values]))
-        .order_by(params.c.key)
-    )
+def conflict(
+    run_id: str, given: Mapping[str, str], known: Mapping[ParamKey, str]
+) -> InvalidParameter | None:
+    """The error of an entry that gives `known` params of its run another value, if it does."""
+    changed = [key for key, value in given.items() if known.get((run_id, key), value) != value]
+    if not changed:
+        return None
     changes = [
-        f"'{key}' is {_shown(old)}, not {_shown(values[key])}"
-        for key, old in conn.execute(found)
-        if old != values[key]
+        f"'{key}' is {_shown(known[run_id, key])}, not {_shown(given[key])}"
+        for key in sorted(changed)
     ]
-    if changes:
-        raise InvalidParameter(
-            f"Changing param values is not allowed. Already logged to run '{run_id}': "
-            f"{'; '.join(changes)}. Log to another key or another run."
-        )
+    return InvalidParameter(
+        f"Changing param values is not allowed. Already logged to run '{run_id}': "
+        f"{'; '.join(changes)}. Log to another key or another run."
+    )
+
+
+def add(conn: Connection, given: Mapping[ParamKey, str]) -> Mapping[ParamKey, str]:
+    """Add the params that are not there yet; returns the stored values if some were, else nothing.
+
+    The inserts come before the comparison: an insert waits for a transaction that inserts the same
+    key, and the comparison then sees its value.
+    """
+    # Sorted by run only: params of a run keep their order. Two transactions that log the same new
+    # params of a run in different orders can deadlock; the database then retries one of them.
+    keys = [*given] if is_kept(conn) else sorted(given, key=lambda key: key[0])
+    rows = [(*key, given[key]) for key in keys]
+    if bulk.insert_texts(conn, _PARAMS, rows, bulk.UNLESS_THERE) == len(rows):
+        return {}
+    if is_postgresql(conn):
+        found = conn.exec_driver_sql(_POSTGRESQL_FIND, text_columns(keys))
+    else:
+        found = conn.exec_driver_sql(_SQLITE_FIND, (json.dumps(keys),))
+    return {(run_id, key): value for run_id, key, value in found}
+
+
+_PARAMS: Final = "params (run_uuid, key, value)"
+_POSTGRESQL_FIND: Final = (
+    "SELECT p.run_uuid, p.key, p.value FROM unnest(%s::text[], %s::text[]) AS g (run_uuid, key) "
+    "JOIN params p ON p.run_uuid = g.run_uuid AND p.key = g.key"
+)
+_SQLITE_FIND: Final = (
+    "SELECT p.run_uuid, p.key, p.value FROM json_each(?) AS g "
+    "JOIN params p ON p.run_uuid = g.value ->> 0 AND p.key = g.value ->> 1"
+)
 
 
 def _shown(value: str) -> str:

@@ -1,23 +1,25 @@
 """Runs: creating, reading, updating, deleting and restoring them."""
 
+import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select, update
-from sqlalchemy.exc import DataError
+import sqlalchemy
+from sqlalchemy import Connection, Row, select
 
-from tandem_metadata.database import tables
-from tandem_metadata.database.tables.tracking import runs, tags
+from tandem_metadata.database.direct import Statements
+from tandem_metadata.database.tables.tracking import runs
 from tandem_metadata.messages.datasets import RunInputs
 from tandem_metadata.messages.runs import CreateRun, Run, RunData, RunInfo, RunTag, UpdateRun
 from tandem_metadata.rules import artifact_locations, limits, run_names
 from tandem_metadata.rules.enums import RUN_STATUS, name_of
 from tandem_metadata.store.dialect import bulk, logging_order
-from tandem_metadata.store.tracking import experiments, load
+from tandem_metadata.store.dialect.pg_arrays import ANY_OF_TEXTS, is_postgresql, texts
+from tandem_metadata.store.tracking import load
 from tandem_shared.clock import now_ms
-from tandem_shared.errors import InvalidParameter, NotFound
+from tandem_shared.errors import ApiError, InvalidParameter, NotFound
 
 NAME_TAG = "mlflow.runName"
 """The tag that repeats a run's name."""
@@ -35,7 +37,7 @@ CONSTANT: Final = {
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run to be created; all of it is checked, but for its experiment."""
+    """A run to be created, checked as far as can be without the database."""
 
     run_id: str
     experiment_id: str
@@ -43,10 +45,10 @@ class NewRun:
     user_id: str
     start_time: int
     tags: Mapping[str, str]
-    """The run's name is among them."""
+    """Among them `mlflow.runName`, the run's name."""
 
     def created(self, experiment_id: int, artifact_uri: str) -> Run:
-        """What an answer says of the run, now that it is there."""
+        """The run as an answer has it, once it is stored."""
         first_tags = [RunTag(key, value) for key, value in self.tags.items()]
         new = RunInfo(
             run_id=self.run_id,
@@ -65,8 +67,8 @@ class NewRun:
 def new(request: CreateRun, *, truncate: bool) -> NewRun:
     """The run that a request asks for.
 
-    It is named by `run_name`, else by its `mlflow.runName` tag, else by a generated name; the tag
-    is set in any case. Over-long tag values are cut if `truncate`. Raises InvalidParameter for two
+    Its name is `run_name`, else the tag `mlflow.runName`, else a generated one; the tag is set in
+    any case. With `truncate`, over-long tag values are cut. Raises InvalidParameter for two
     different names, and for names or tags that cannot be stored.
     """
     first_tags = _first_tags(request.tags, truncate=truncate)
@@ -83,36 +85,8 @@ def new(request: CreateRun, *, truncate: bool) -> NewRun:
     )
 
 
-def create(conn: Connection, run: NewRun) -> Run:
-    """Create a run in an active experiment.
-
-    Raises NotFound for an unknown experiment, and InvalidParameter for a deleted one, and for one
-    whose artifact location is too long for that of a run to be stored.
-    """
-    experiment = experiments.check_active(conn, run.experiment_id)
-    uri = artifact_uri_in(experiment.artifact_location, run.run_id)
-    row = {
-        **CONSTANT,
-        "run_uuid": run.run_id,
-        "name": run.name,
-        "user_id": run.user_id,
-        "start_time": run.start_time,
-        "artifact_uri": uri,
-        "experiment_id": experiment.experiment_id,
-    }
-    try:
-        conn.execute(tables.insert(conn, runs).values(row))
-    except DataError:  # Experiments that MLflow made may have longer locations than limits allow.
-        raise InvalidParameter(
-            "The experiment's artifact location is too long for this database to hold those of "
-            "its runs; use an experiment with a shorter one."
-        ) from None
-    put_tags(conn, run.run_id, run.tags)
-    return run.created(experiment.experiment_id, uri)
-
-
 def artifact_uri_in(experiment_location: str | None, run_id: str) -> str:
-    """Where a run of an experiment of that location keeps its artifacts."""
+    """The artifact location of a run, below that of its experiment."""
     return artifact_locations.below(experiment_location or "", run_id, "artifacts")
 
 
@@ -135,20 +109,20 @@ def artifact_uri(conn: Connection, run_id: str) -> str:
 
 
 def check_active(conn: Connection, run_id: str, *, lock: bool = False) -> Row[Any]:
-    """The row of an active run; with `lock` no one else changes it until the transaction ends.
+    """The row of an active run; with `lock` nobody else changes it until the transaction ends.
 
     Raises NotFound, or InvalidParameter for a deleted run.
     """
     row = _row(conn, run_id, lock=lock)
-    if row.lifecycle_stage != "active":
-        raise InvalidParameter(f"Run {run_id} is deleted; restore it first.")
+    if error := refusal(run_id, row.lifecycle_stage):
+        raise error
     return row
 
 
-def modify(conn: Connection, run_id: str, request: UpdateRun) -> RunInfo:
-    """Change what the request gives of status, end time and name; an empty name changes nothing.
+def update(conn: Connection, run_id: str, request: UpdateRun) -> RunInfo:
+    """Change the status, end time and name that the request gives; an empty name changes nothing.
 
-    Raises NotFound, and InvalidParameter for a deleted run, a status that is none, or a name that
+    Raises NotFound, and InvalidParameter for a deleted run, an unknown status, or a name that
     cannot be stored.
     """
     values: dict[str, object] = {}
@@ -163,10 +137,10 @@ def modify(conn: Connection, run_id: str, request: UpdateRun) -> RunInfo:
     if not values:
         return load.info(row)
     changed = conn.execute(
-        update(runs).where(runs.c.run_uuid == run_id).values(**values).returning(runs)
+        sqlalchemy.update(runs).where(runs.c.run_uuid == run_id).values(**values).returning(runs)
     ).one()
     if request.run_name:
-        put_tags(conn, run_id, {NAME_TAG: request.run_name})
+        put_tags(conn, {(run_id, NAME_TAG): request.run_name})
     return load.info(changed)
 
 
@@ -180,22 +154,46 @@ def restore(conn: Connection, run_id: str) -> None:
     _move(conn, run_id, "active", None)
 
 
-def put_tags(conn: Connection, run_id: str, values: Mapping[str, str]) -> None:
-    """Set tags, over what they were before; neither the run nor the values are checked.
-
-    PostgreSQL gets the rows in the order of their keys: two requests never wait for each other.
-    """
-    keys = values if logging_order.is_kept(conn) else sorted(values)
-    rows = [{"run_uuid": run_id, "key": key, "value": values[key]} for key in keys]
-    bulk.insert(
-        conn, tags, rows, "ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value"
+def stages(conn: Statements, run_ids: Collection[str]) -> dict[str, str]:
+    """The lifecycle stages of those runs that exist, by run id."""
+    if is_postgresql(conn):
+        chosen, given = ANY_OF_TEXTS, texts([*run_ids])
+    else:
+        chosen, given = "IN (SELECT value FROM json_each(?))", json.dumps([*run_ids])
+    found = conn.exec_driver_sql(
+        f"SELECT run_uuid, lifecycle_stage FROM runs WHERE run_uuid {chosen}", (given,)
     )
+    return {row[0]: row[1] for row in found}
+
+
+def refusal(run_id: str, stage: str | None) -> ApiError | None:
+    """The error of changing a run of that lifecycle stage (None: no run); None if it is active."""
+    if stage == "active":
+        return None
+    if stage is None:
+        return not_found(run_id)
+    return InvalidParameter(f"Run {run_id} is deleted; restore it first.")
+
+
+def put_tags(conn: Connection, given: Mapping[tuple[str, str], str]) -> None:
+    """Set tags, by run id and key, over what they were before. Nothing is checked.
+
+    PostgreSQL gets the rows sorted, so that no two transactions deadlock.
+    """
+    rows = [(*key, given[key]) for key in (given if logging_order.is_kept(conn) else sorted(given))]
+    if rows:
+        bulk.insert_texts(conn, "tags (run_uuid, key, value)", rows, _REPLACE)
+
+
+_REPLACE: Final = "ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value"
 
 
 def _row(conn: Connection, run_id: str, *, lock: bool = False) -> Row[Any]:
     statement = select(runs).where(runs.c.run_uuid == run_id)
     if lock:
-        statement = statement.with_for_update()
+        # FOR NO KEY UPDATE: foreign keys that refer to the run do not wait for it, so that this
+        # lock deadlocks with no transaction that logs to the run.
+        statement = statement.with_for_update(key_share=True)
     row = conn.execute(statement).first()
     if row is None:
         raise not_found(run_id)
@@ -204,7 +202,7 @@ def _row(conn: Connection, run_id: str, *, lock: bool = False) -> Row[Any]:
 
 def _move(conn: Connection, run_id: str, stage: str, deleted_time: int | None) -> None:
     moved = conn.execute(
-        update(runs)
+        sqlalchemy.update(runs)
         .where(runs.c.run_uuid == run_id)
         .values(lifecycle_stage=stage, deleted_time=deleted_time)
     )

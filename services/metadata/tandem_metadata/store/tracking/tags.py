@@ -1,4 +1,4 @@
-"""Tags of runs and of experiments, and the models that old clients record in a run's tag."""
+"""Checks of runs' tags, tags of experiments, and models that old clients record in a run's tag."""
 
 import datetime
 import json
@@ -10,14 +10,14 @@ from sqlalchemy.exc import DataError
 
 from tandem_metadata.database import tables
 from tandem_metadata.database.tables.tracking import experiment_tags, tags
-from tandem_metadata.messages.runs import RunTag, UpdateRun
+from tandem_metadata.messages.runs import RunTag
 from tandem_metadata.rules import limits
 from tandem_metadata.store.tracking import experiments, runs
 from tandem_shared.errors import InvalidParameter, NotFound
 from tandem_shared.wire import json_values
 
 MODEL_VALUES = 50_000
-"""Values in an `MLmodel` file; a signature's columns are one string."""
+"""Most values in an `MLmodel` file; a signature's columns are one string."""
 
 _MODELS_TAG = "mlflow.log-model.history"
 _MODEL_FIELDS = ("artifact_path", "flavors", "run_id", "utc_time_created")
@@ -25,9 +25,9 @@ _RECORDED = ("run_id", "artifact_path", "utc_time_created", "model_uuid")
 
 
 def check(given: Sequence[RunTag], *, truncate: bool) -> list[RunTag]:
-    """Tags as they are stored: over-long values cut if `truncate`.
+    """Tags as they are stored: with `truncate`, over-long values are cut.
 
-    Raises InvalidParameter, naming the place in `tags`, for one that cannot be stored.
+    Raises InvalidParameter, which names the place in `tags`, for a tag that cannot be stored.
     """
     return [
         RunTag(*_checked(f"tags[{index}].key", f"tags[{index}].value", tag, truncate=truncate))
@@ -36,16 +36,8 @@ def check(given: Sequence[RunTag], *, truncate: bool) -> list[RunTag]:
 
 
 def check_one(given: RunTag, *, truncate: bool) -> RunTag:
-    """A tag as `check` has it; raises InvalidParameter."""
+    """A tag as it is stored, as `check` has it. Raises InvalidParameter."""
     return RunTag(*_checked("key", "value", given, truncate=truncate))
-
-
-def put(conn: Connection, run_id: str, checked: Mapping[str, str]) -> None:
-    """Set checked tags of an active run; `mlflow.runName` renames it, unless it is empty."""
-    values = dict(checked)
-    if name := values.pop(runs.NAME_TAG, ""):
-        runs.modify(conn, run_id, UpdateRun(run_name=name))
-    runs.put_tags(conn, run_id, values)
 
 
 def delete_from_run(conn: Connection, run_id: str, key: str) -> None:
@@ -67,7 +59,7 @@ def set_on_experiment(conn: Connection, experiment_id: str, key: str, value: str
     limits.check_key("key", key)
     limits.check_tag_value("value", key, value, limits.EXPERIMENT_TAG_VALUE)
     is_view = limits.is_custom_view(key)
-    # Views are counted: two requests at once must not both find room for the last one.
+    # Views are counted under a lock, so that two requests do not both find room for the last one.
     number = experiments.check_active(conn, experiment_id, lock=is_view).experiment_id
     if is_view:
         limits.check_custom_views(_other_custom_views(conn, number, key) + 1)
@@ -101,9 +93,9 @@ def delete_from_experiment(conn: Connection, experiment_id: str, key: str) -> No
 
 
 def recorded(model_json: str) -> dict[str, Any]:
-    """What is recorded of a model: where it came from, and its flavors without their config.
+    """The record of a model: its origin, and its flavors without their config.
 
-    Raises InvalidParameter for what is no `MLmodel` file as JSON.
+    Raises InvalidParameter for text that is no `MLmodel` file as JSON.
     """
     if json_values.more_than(model_json.encode(), MODEL_VALUES):
         raise InvalidParameter(
@@ -123,7 +115,7 @@ def recorded(model_json: str) -> dict[str, Any]:
     flavors = {} if given["flavors"] is None else given["flavors"]
     if not isinstance(flavors, dict):
         raise InvalidParameter("Field 'flavors' of parameter 'model_json' must be an object.")
-    # What MLflow records for a model that leaves them out.
+    # MLflow records the same for a model that leaves these fields out.
     given.setdefault("model_uuid", None)
     given["utc_time_created"] = given["utc_time_created"] or str(
         datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
@@ -150,7 +142,7 @@ def record_model(conn: Connection, run_id: str, model: Mapping[str, Any]) -> Non
             f"The run's tag '{_MODELS_TAG}' has no room for one more model: it holds at most "
             f"{limits.TAG_VALUE} characters."
         )
-    runs.put_tags(conn, run_id, {_MODELS_TAG: history})
+    runs.put_tags(conn, {(run_id, _MODELS_TAG): history})
 
 
 def _checked(key_field: str, value_field: str, tag: RunTag, *, truncate: bool) -> tuple[str, str]:
