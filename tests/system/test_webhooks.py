@@ -18,7 +18,7 @@ from mlflow.entities.webhook import WebhookEvent
 from mlflow.exceptions import MlflowException
 from sqlalchemy import create_engine, update
 
-from tandem_metadata.database.pool import parse_url
+from tandem_metadata.database.address import parse_url
 from tandem_metadata.database.tables.deliveries import deliveries
 from tests.harness.processes import environment, eventually
 from tests.receiver import Receiver, receiving

@@ -11,7 +11,7 @@ from tandem_metadata.artifacts import unserved_hosts
 from tandem_metadata.artifacts.client import ArtifactClient
 from tandem_metadata.database import hidden_traces
 from tandem_metadata.database.database import Database
-from tandem_metadata.database.faults import refused
+from tandem_metadata.database.faults import as_settings_error
 from tandem_metadata.database.wait import DatabaseWait
 from tandem_metadata.routes import (
     artifact_proxy,
@@ -73,13 +73,13 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
 
     Creates the tables of an empty database, and raises SettingsError when the database does not
     answer, or is of a revision that this version cannot use; with `migrate` off, requests are
-    refused until it can be used. Raises SettingsError when a setting is missing.
+    as_settings_error until it can be used. Raises SettingsError when a setting is missing.
     """
     settings = settings or load(Settings, os.environ)
     root = settings.artifact_root()
     database = Database(settings, extra_connections=EXTRA_CONNECTIONS, point_lookups=POINT_LOOKUPS)
     if settings.migrate:
-        with refused(database.url):
+        with as_settings_error(database.url):
             database.prepare(root)
     context = Context(settings, database)
     client = ArtifactClient(settings)

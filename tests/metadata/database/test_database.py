@@ -20,7 +20,8 @@ from sqlalchemy import Connection, exc, select, text, update
 from tandem_metadata.batching.batcher import Batcher
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.database import pool, tables
-from tandem_metadata.database.database import Database, announce, parse_url
+from tandem_metadata.database.address import parse_url
+from tandem_metadata.database.database import Database, on_commit
 from tandem_metadata.database.tables.tracking import experiments
 from tandem_metadata.settings import Settings
 from tandem_shared.errors import InvalidParameter, Unavailable
@@ -485,26 +486,31 @@ def test_a_refused_connection_is_unavailable_and_tells_no_secret() -> None:
     database.close()
 
 
-def test_what_a_transaction_announces_is_told_after_its_commit_only(database: Database) -> None:
-    told: list[int] = []
-    database.listen("subject", lambda: told.append(_count(database)))
+def test_on_commit_is_called_once_by_the_thread_after_its_commit_only(database: Database) -> None:
+    told: list[tuple[int, int]] = []
+
+    def tell() -> None:
+        told.append((_count(database), threading.get_ident()))
 
     def fail() -> None:
         with database.write() as conn:
-            announce(conn, "subject")
+            on_commit(conn, tell)
             raise KeyError("undone")
 
     with pytest.raises(KeyError):
         fail()
     with database.write() as conn:
-        _add(conn, "unannounced")
+        _add(conn, "without")
     assert told == []
     with database.write() as conn:
-        _add(conn, "announced")
-        announce(conn, "subject")
-        announce(conn, "subject that nobody listens to")
+        _add(conn, "with")
+        on_commit(conn, tell)
+        on_commit(conn, tell)
         assert told == []
-    assert told == [3]
+    assert told == [(3, threading.get_ident())]
+    with database.write() as conn:
+        _add(conn, "without again")
+    assert len(told) == 1
 
 
 def _in_threads(functions: list[Any]) -> None:

@@ -11,9 +11,9 @@ import pytest
 from tandem_metadata.cli import db as database_command
 from tandem_metadata.database import database as db
 from tandem_metadata.database import revisions
+from tandem_metadata.database.address import parse_url
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.faults import FULL, READ_ONLY
-from tandem_metadata.database.pool import parse_url
 from tandem_metadata.settings import Settings
 from tandem_shared.errors import Unavailable
 from tandem_shared.settings import SettingsError

@@ -1,5 +1,6 @@
 """Statements that are a transaction by themselves, past SQLAlchemy, and what they may meet."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -109,6 +110,22 @@ def test_a_connection_that_is_lost_meanwhile_is_not_tried_again_but_replaced(
     with pytest.raises(Unavailable, match="does not answer"):
         single.execute_autocommit(write)
     assert len(attempts) == 1
+    assert _names(single) == {"Default"}
+
+
+def test_a_connection_that_ends_by_another_error_than_operational_is_lost_too(
+    single: Database,
+) -> None:
+    """PostgreSQL ends it by an error of class 25, which psycopg takes for an internal one."""
+
+    def write(conn: Conn) -> None:
+        set_timeout = "SELECT set_config('idle_in_transaction_session_timeout', '50ms', true)"
+        conn.exec_driver_sql(f"BEGIN; {set_timeout}")
+        time.sleep(0.5)
+        conn.exec_driver_sql(_ADD, ("never",))
+
+    with pytest.raises(Unavailable, match="does not answer"):
+        single.execute_autocommit(write)
     assert _names(single) == {"Default"}
 
 

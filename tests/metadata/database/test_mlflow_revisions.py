@@ -13,7 +13,7 @@ from sqlalchemy import create_engine
 from starlette.testclient import TestClient
 
 from tandem_metadata.app import create_app
-from tandem_metadata.database.pool import parse_url
+from tandem_metadata.database.address import parse_url
 from tandem_metadata.database.revisions import SUPPORTED
 from tests.metadata.conftest import ARTIFACT_ROOT
 from tests.metadata.database import catalog, mlflow_tables

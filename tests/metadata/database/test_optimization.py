@@ -14,8 +14,8 @@ from sqlalchemy import Connection, create_engine, insert, text
 
 from tandem_metadata.cli import db
 from tandem_metadata.database import indexes, optimize
+from tandem_metadata.database.address import parse_url
 from tandem_metadata.database.database import Database
-from tandem_metadata.database.pool import parse_url
 from tandem_metadata.database.revisions import SUPPORTED
 from tandem_metadata.database.tables.tracking import runs
 from tandem_metadata.settings import Settings

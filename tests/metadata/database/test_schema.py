@@ -7,9 +7,9 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine
 
+from tandem_metadata.database.address import parse_url
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.indexes import STARTED
-from tandem_metadata.database.pool import parse_url
 from tandem_metadata.settings import Settings
 from tests.metadata.conftest import ARTIFACT_ROOT
 from tests.metadata.database import catalog, mlflow_tables

@@ -85,9 +85,13 @@ def test_event_that_is_rolled_back_is_not_recorded(database: Database) -> None:
     assert _recorded(database) == []
 
 
-def test_event_is_announced_only_with_deliveries(database: Database) -> None:
+def test_event_tells_listeners_of_deliveries_only(database: Database) -> None:
     told: list[int] = []
-    database.listen(webhook_events.RECORDED, lambda: told.append(1))
+
+    def listener() -> None:
+        told.append(1)
+
+    webhook_events.add_listener(listener)
     with database.write() as conn:
         webhook_events.record(conn, *CREATED, {})
     assert told == []
@@ -96,7 +100,11 @@ def test_event_is_announced_only_with_deliveries(database: Database) -> None:
         webhook_events.record(conn, *CREATED, {})
         webhook_events.record(conn, *CREATED, {})
     assert told == [1]
-    assert len(_recorded(database)) == 2
+    webhook_events.remove_listener(listener)
+    with database.write() as conn:
+        webhook_events.record(conn, *CREATED, {})
+    assert told == [1]
+    assert len(_recorded(database)) == 3
 
 
 def test_event_takes_one_statement_without_and_two_with_subscribers(

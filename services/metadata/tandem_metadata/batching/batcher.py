@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
-from tandem_metadata.database import stops
-from tandem_metadata.database.database import WAITING_SINCE, connections_in_use
-from tandem_metadata.database.stops import Reason, Stop
+from tandem_metadata.database import read_cancellation
+from tandem_metadata.database.pool import WAITING_SINCE, connections_in_use
+from tandem_metadata.database.read_cancellation import CancelToken, Reason
 from tandem_shared.concurrency.threads import Threads, call_in_loop
 
 C = TypeVar("C")
@@ -52,7 +52,7 @@ class Batcher(Generic[C, R]):
 
         What it raises itself goes for all its calls. A run takes calls until they cost `limit`; a
         call that no run has taken after `timeout` seconds fails with Unavailable, and is dropped.
-        A run that reads for longer than `read_timeout` is stopped, within a second, with TooSlow.
+        A run that reads for longer than `read_timeout` is cancelled within a second: ReadTimeout.
         """
         self._work = work
         self._cost = cost
@@ -63,8 +63,8 @@ class Batcher(Generic[C, R]):
         self._sweeping = False
         self._drained: asyncio.Future[None] | None = None
         """The end of the thread's last stretch of runs. Used by the event loop."""
-        self._reading: tuple[float, Stop] | None = None
-        """When the run is stopped, by `time.monotonic()`, and what stops it. Set by the thread."""
+        self._reading: tuple[float, CancelToken] | None = None
+        """When the run is cancelled, by `time.monotonic()`, and its token. Set by the thread."""
         self._lock = threading.Lock()
         self._calls: deque[_Waiting[C, R]] = deque()
         """Calls that no run has taken. Guarded by the lock."""
@@ -101,9 +101,9 @@ class Batcher(Generic[C, R]):
         while calls := self._take():
             WAITING_SINCE.set(calls[0].since)
             if self._read_timeout is not None:
-                stop = Stop(self._read_timeout)
-                stops.use(stop)
-                self._reading = time.monotonic() + self._read_timeout, stop
+                token = CancelToken(self._read_timeout)
+                read_cancellation.set_token(token)
+                self._reading = time.monotonic() + self._read_timeout, token
             outcomes: Sequence[R | BaseException]
             try:
                 outcomes = self._work([waiting.call for waiting in calls])
@@ -125,12 +125,12 @@ class Batcher(Generic[C, R]):
         return taken
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Fail calls that have waited too long, and stop a run that reads for too long.
+        """Fail calls that have waited too long, and cancel a run that reads for too long.
 
         Looks again while there are any. Called by the event loop.
         """
         if (reading := self._reading) and reading[0] <= loop.time():
-            reading[1].now(Reason.SLOW)
+            reading[1].cancel(Reason.TIMEOUT)
         late = loop.time() - self._timeout
         overdue = []
         with self._lock:

@@ -12,7 +12,7 @@ from tandem_metadata.batching.batcher import Batcher
 from tandem_metadata.batching.run_cache import SnapshotRunCache
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.database.database import Database
-from tandem_metadata.database.stops import TooSlow
+from tandem_metadata.database.read_cancellation import ReadTimeout
 from tandem_metadata.store.tracking import load, runs
 from tandem_metadata.store.tracking.run_search import Page
 from tandem_shared.errors import Unavailable
@@ -75,7 +75,7 @@ class Reader:
     def _read_together(self, calls: Sequence[Ids], *, point_lookup: bool) -> Sequence[list[bytes]]:
         try:
             return self._read(calls, point_lookup=point_lookup)
-        except TooSlow:
+        except ReadTimeout:
             if len(calls) == 1:
                 raise
             # One call may be to blame for the others: a 5xx lets each client ask again.

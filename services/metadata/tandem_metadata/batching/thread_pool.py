@@ -9,8 +9,8 @@ from typing import ParamSpec, TypeVar
 
 from starlette.requests import ClientDisconnect
 
-from tandem_metadata.database.database import WAITING_SINCE, connections_in_use
-from tandem_metadata.database.stops import Abandoned, Watch
+from tandem_metadata.database.pool import WAITING_SINCE, connections_in_use
+from tandem_metadata.database.read_cancellation import Abandoned, Watchdog
 from tandem_shared.concurrency import threads
 from tandem_shared.concurrency.cancellation import shielded
 
@@ -39,9 +39,9 @@ class Threads:
         """The function's result, or what it raises; it sees the caller's context.
 
         A caller that is cancelled goes on once the function has ended. Raises Unavailable when no
-        thread, and so no connection, was free for `timeout` seconds. What the function reads is
-        stopped when it takes too long, which raises TooSlow, when the client leaves, which raises
-        ClientDisconnect, and when the caller is cancelled; what it writes goes on.
+        thread, and so no connection, was free for `timeout` seconds. The function's reads are
+        cancelled with the caller, when they take too long (ReadTimeout), and when the client leaves
+        (ClientDisconnect). Its writes go on.
         """
         loop = asyncio.get_running_loop()
         since = loop.time()
@@ -50,17 +50,17 @@ class Threads:
         else:
             self._free -= 1
         context = contextvars.copy_context()
-        watch = Watch(self.read_timeout, waited=waits)
-        context.run(watch.set)
+        watchdog = Watchdog(self.read_timeout, waited=waits)
+        context.run(watchdog.install)
         context.run(WAITING_SINCE.set, since)
         call = partial(function, *args, **kwargs)
         outcome = self._threads.start(call, context=context, ended=self._release)
         try:
-            return await shielded(outcome, watch.abandon)
+            return await shielded(outcome, watchdog.abandon)
         except Abandoned:
             raise ClientDisconnect from None
         finally:
-            watch.end()
+            watchdog.close()
             del outcome, call  # A failure's traceback would keep them in memory.
 
     async def aclose(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from tandem_metadata.database import optimize as optimization
 from tandem_metadata.database import revisions, sqlite_file, widening
 from tandem_metadata.database.database import Database
-from tandem_metadata.database.faults import refused
+from tandem_metadata.database.faults import as_settings_error
 from tandem_metadata.settings import Settings
 from tandem_shared.errors import Unavailable
 from tandem_shared.settings import SettingsError
@@ -115,9 +115,9 @@ def _opened(
         path = sqlite_file.path_of(database.url)
         if must_exist and database.dialect == "sqlite" and not os.path.exists(path):
             # Opening it would make it.
-            why = sqlite_file.trouble(path) or f"there is no SQLite database at {path}"
+            why = sqlite_file.why_unusable(path) or f"there is no SQLite database at {path}"
             raise SettingsError(f"--backend-store-uri: {why}.")
-        with refused(database.url):
+        with as_settings_error(database.url):
             yield database
     finally:
         database.close()

@@ -1,93 +1,69 @@
-"""The database: its address, its connections and its transactions.
+"""The database: its connections, and its transactions.
 
 SQLite and PostgreSQL differ here and hardly anywhere else.
 """
 
 import contextlib
-import errno
 import logging
 import random
-import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextvars import ContextVar
-from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import psycopg
-from prometheus_client import Counter, Histogram
+from prometheus_client import Histogram
 from sqlalchemy import Connection, Engine, event, exc
 
-from tandem_metadata.database import faults, revisions, sqlite_file, stops
+from tandem_metadata.database import checks, faults, read_cancellation, revisions, sqlite_writer
+from tandem_metadata.database.address import parse_url
 from tandem_metadata.database.direct import DirectConnection, StatementFailed, checkout
-from tandem_metadata.database.faults import (
-    DISK_FAILS,
-    FULL,
-    READ_ONLY,
-    is_busy,
-    is_interrupted,
-    sqlstate,
-)
+from tandem_metadata.database.faults import FULL, READ_ONLY, sqlstate
 from tandem_metadata.database.pool import (
+    BUCKETS,
     ISOLATION_LEVELS,
     POOL_SIZE,
+    POOL_WAIT,
+    WAITING_SINCE,
     WAL,
     DatabaseSettings,
     Dialect,
-    interrupt,
+    connections_in_use,
     open_engine,
-    parse_url,
-    replace,
-    set_busy_timeout,
 )
-from tandem_metadata.database.stops import Stop, TooSlow
+from tandem_metadata.database.sqlite_writer import WriterLock
 from tandem_shared.errors import Unavailable
 
 T = TypeVar("T")
 
-_ATTEMPTS = 5
-_BACKOFF = 0.01  # seconds, doubled at each attempt
-_SERIALIZATION_FAILURE = "40001"
-_DEADLOCK_DETECTED = "40P01"
-_FULL_SECONDS = 30.0
+_ATTEMPTS: Final = 5
+_BACKOFF: Final = 0.01  # seconds, doubled at each attempt
+_RETRIED: Final = ("40001", "40P01")  # serialization_failure, deadlock_detected
+
+_FULL_SECONDS: Final = 30.0
 """How long PostgreSQL counts as full after a write that found it so.
 
-Only writes tell, and a service that is not ready gets none that could say that it is over.
+Only writes find it out, and a service that is not ready gets none that could find room again.
 """
-_ANNOUNCED = "tandem_announced"
-_MOST = 0.9
-"""The part of its time-out that a write has left when it has not waited yet."""
-_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
-POOL_WAIT = Histogram(
-    "tandem_db_pool_wait_seconds",
-    "Seconds until a connection came from the pool.",
-    buckets=_BUCKETS,
-)
-POOL_TIMEOUTS = Counter(
-    "tandem_db_pool_timeouts", "Requests that got no connection from the pool in time."
-)
+_ON_COMMIT: Final = "tandem_on_commit"
+
 COMMIT = Histogram(
     "tandem_db_commit_duration_seconds",
     "Seconds that a commit took.",
-    buckets=_BUCKETS,
+    buckets=BUCKETS,
 )
 _log = logging.getLogger("tandem.db")
 
-WAITING_SINCE: ContextVar[float | None] = ContextVar("since", default=None)
-"""When what this thread works for began to wait, by `time.monotonic`; None if it did not.
-
-It waits for several things in turn, and all in all no longer than for one.
-"""
-
 
 class Database:
-    """A pool of connections to the database of `backend_store_uri`.
+    """The pools of connections to the database of `backend_store_uri`.
 
     Opening it connects to nothing. Raises SettingsError when the address cannot be used. Its
     methods raise Unavailable when the database does not answer, answers "locked" for
     `pool_timeout` seconds, or has no connection free for as long; no message holds the address.
+
+    All methods block, and may be called by several threads at once. The engines lock their pools
+    themselves. `_full_until` is set without a lock: a race costs one answer of `check`.
     """
 
     def __init__(
@@ -108,16 +84,14 @@ class Database:
         self.url = parse_url(settings.backend_store_uri)
         self.dialect: Dialect = "sqlite" if self.url.drivername == "sqlite" else "postgresql"
         self._timeout = settings.pool_timeout
-        # SQLite has one writer at a time and lets the others poll. Writers of this process queue
-        # here instead, before they take a connection that a reader could use.
-        self._writer_lock = threading.Lock() if self.dialect == "sqlite" else None
+        self._writer_lock = WriterLock(self._timeout) if self.dialect == "sqlite" else None
         self._size = settings.pool_size + extra_connections + point_lookups
         apart = point_lookups if self.dialect == "postgresql" else 0
         engine = open_engine(self.url, self.dialect, settings, self._size - apart)
         lookups = engine
         if apart:
             lookups = open_engine(self.url, self.dialect, settings, apart, point_lookup=True)
-            # A database that closed connections of one pool has closed those of the other.
+            # A server that closed connections of one pool has closed the other pool's too.
             event.listen(engine, "invalidate", lambda *_: lookups.dispose())
             event.listen(lookups, "invalidate", lambda *_: engine.dispose())
         self._engines = {False: engine, True: lookups}
@@ -125,7 +99,6 @@ class Database:
         self._autocommit = _at_level(self._engines, statements)
         self._transacting = _at_level(self._engines, transactions)
         POOL_SIZE.inc(self._size)
-        self._listeners: dict[str, Callable[[], None]] = {}
         self._full_until = 0.0
 
     def prepare(self, artifact_root: str) -> None:
@@ -168,7 +141,7 @@ class Database:
         """
         if self.dialect == "sqlite":
             self.ping(quiet=True)
-            self._check_file()
+            checks.check_file(self.url)
         else:
             self._check_writable()
         if self._full_until > time.monotonic():
@@ -176,39 +149,24 @@ class Database:
 
     def _check_writable(self) -> None:
         with self.read(quiet=True) as conn:
-            setting = "SELECT current_setting('transaction_read_only')"
-            if conn.exec_driver_sql(setting).scalar() != "on":
+            if not checks.is_read_only(conn):
                 return
         for engine in self._engines.values():
-            engine.dispose()  # new connections may lead to what has become the primary
+            engine.dispose()  # new connections may reach the new primary
         raise Unavailable(READ_ONLY, reason="PostgreSQL has transaction_read_only on")
 
     def check_access(self) -> None:
-        """Raise Unavailable, with a reason, if SQLite's file is seen to be closed to the service.
+        """Raise Unavailable, with a reason, if the service's user cannot use SQLite's file.
 
-        Connects to nothing, so it is nothing to PostgreSQL.
+        Connects to nothing. Checks nothing of PostgreSQL.
         """
-        if self.dialect == "sqlite" and (
-            trouble := sqlite_file.trouble(sqlite_file.path_of(self.url))
-        ):
-            raise Unavailable(READ_ONLY, reason=trouble)
+        if self.dialect == "sqlite":
+            checks.check_access(self.url)
 
-    def _check_file(self) -> None:
-        self.check_access()
-        path = sqlite_file.path_of(self.url)
-        if self.url.query.get("mode") == "ro" or "immutable" in self.url.query:
-            raise Unavailable(READ_ONLY, reason="the address opens the file read-only")
-        try:
-            sqlite_file.take_room(path.parent)
-        except OSError as error:
-            if error.errno in sqlite_file.FULL:
-                sentence = FULL
-            elif error.errno == errno.EROFS:
-                sentence = READ_ONLY
-            else:  # such as a folder that is closed, in which SQLite has what it needs
-                return
-            reason = f"the folder {path.parent} takes no more: {error.strerror}"
-            raise Unavailable(sentence, reason=reason) from error
+    def use_wal(self) -> None:
+        """Have SQLite let readers and the writer work at once; the file remembers it."""
+        with self.read() as conn:
+            sqlite_writer.use_wal(conn, self._timeout)
 
     @contextlib.contextmanager
     def read(self, *, quiet: bool = False, point_lookup: bool = False) -> Iterator[Connection]:
@@ -218,14 +176,14 @@ class Database:
         `point_lookup` is for statements that find all rows by indexed keys: their plans stay good
         while a new database grows.
 
-        A call of `Threads` that is to stop is interrupted here: then this raises what the call is
-        to raise. Raises TooSlow for a statement that the database stopped by itself.
+        A read whose CancelToken is cancelled is interrupted, and raises the token's error. Raises
+        ReadTimeout for a statement that the database stopped by itself.
         """
-        stop = stops.current()
+        token = read_cancellation.current_token()
         with (
             self._translated(quiet=quiet),
             self._connect(self._autocommit[point_lookup]) as conn,
-            _stopped(conn, stop) if stop else contextlib.nullcontext(),
+            read_cancellation.cancellable(conn, token) if token else contextlib.nullcontext(),
         ):
             yield conn
 
@@ -254,14 +212,14 @@ class Database:
     ) -> T:
         """Run `function`, which executes one statement that returns rows, in one transaction.
 
-        On PostgreSQL that is a transaction by itself, and three messages less.
+        On PostgreSQL the statement is autocommitted, which takes three messages less.
         """
         if self.dialect == "sqlite":
             return self.run_in_transaction(function, point_lookup=point_lookup)
         try:
             with self._translated(), self._direct(point_lookup) as conn:
                 return function(conn)
-        except StatementFailed:  # SQLAlchemy tells why, and what is worth another attempt
+        except StatementFailed:  # repeated by SQLAlchemy, whose errors tell why
             return self._retried(self._statement, function, point_lookup)
 
     @contextlib.contextmanager
@@ -282,11 +240,11 @@ class Database:
 
     @contextlib.contextmanager
     def _translated(self, *, quiet: bool = False) -> Iterator[None]:
-        """Turn what the driver says about the database's state into an answer for the client."""
+        """Turn errors that tell of the database's state into errors for the client."""
         try:
             yield
-        except exc.DBAPIError as error:
-            answer = faults.answer(error, self.url)
+        except (exc.DBAPIError, psycopg.Error) as error:
+            answer = faults.api_error(error, self.url)
             if answer is None:
                 raise
             if answer.message == FULL and self.dialect == "postgresql":
@@ -307,71 +265,32 @@ class Database:
                     with opened(point_lookup) as conn:
                         return function(conn)
                 except exc.DBAPIError as error:
-                    if sqlstate(error) not in (_SERIALIZATION_FAILURE, _DEADLOCK_DETECTED):
+                    if sqlstate(error) not in _RETRIED:
                         raise
                 time.sleep(_BACKOFF * 2**attempt * random.random())
             with opened(point_lookup) as conn:
                 return function(conn)
 
-    def listen(self, subject: str, listener: Callable[[], None]) -> None:
-        """Call `listener` after each commit of a transaction that announced `subject`.
-
-        It is called in the thread that commits, must not block and must not raise.
-        """
-        self._listeners[subject] = listener
-
     @contextlib.contextmanager
     def _transaction(self, point_lookup: bool = False) -> Iterator[Connection]:
-        with self._committed(point_lookup) as conn:
-            yield conn
-            announced = conn.info.pop(_ANNOUNCED, ())
-        for subject in announced:
-            if listener := self._listeners.get(subject):
-                listener()
-
-    @contextlib.contextmanager
-    def _committed(self, point_lookup: bool) -> Iterator[Connection]:
-        engine = self._transacting[point_lookup]
         until = (WAITING_SINCE.get() or time.monotonic()) + self._timeout
         with contextlib.ExitStack() as held:
-            held.enter_context(self._hold_writer_lock(until))
-            conn = held.enter_context(self._connect(engine))
+            if self._writer_lock:
+                held.enter_context(self._writer_lock.hold(until))
+            conn = held.enter_context(self._connect(self._transacting[point_lookup]))
             transaction = held.enter_context(conn.begin())
-            conn.info.pop(_ANNOUNCED, None)  # of a transaction that was rolled back
-            if self.dialect == "sqlite":
-                self._begin_alone(conn, until)
+            committed: dict[Callable[[], None], None] = {}
+            conn.info[_ON_COMMIT] = committed  # in place of a transaction's that was rolled back
+            if self._writer_lock:
+                self._writer_lock.begin(conn, until)
             yield conn
             with COMMIT.time():
                 transaction.commit()
                 if log := conn.info.get(WAL):
                     held.close()  # others write while this waits for the disk
-                    _sync(log)
-
-    def _begin_alone(self, conn: Connection, until: float) -> None:
-        """Begin SQLite's only writing transaction, as soon as other processes let it."""
-        left = max(0.0, until - time.monotonic())
-        waited = left < _MOST * self._timeout
-        if waited:
-            set_busy_timeout(conn, left)
-        try:
-            # The driver begins nothing by itself before the first change, and then a deferred
-            # transaction, which cannot wait for a lock once it has read.
-            conn.exec_driver_sql("BEGIN IMMEDIATE")
-        finally:
-            if waited:
-                set_busy_timeout(conn, self._timeout)
-
-    @contextlib.contextmanager
-    def _hold_writer_lock(self, until: float) -> Iterator[None]:
-        if self._writer_lock is None:
-            yield
-            return
-        if not self._writer_lock.acquire(timeout=max(0.0, until - time.monotonic())):
-            raise Unavailable("The database is busy with other writes; try again later.")
-        try:
-            yield
-        finally:
-            self._writer_lock.release()
+                    sqlite_writer.sync(log)
+        for function in committed:
+            function()
 
     @contextlib.contextmanager
     def _connect(self, engine: Engine) -> Iterator[Connection]:
@@ -383,34 +302,6 @@ class Database:
         with conn:
             yield conn
 
-    def use_wal(self) -> None:
-        """Let readers and the writer work at once; the file remembers it.
-
-        SQLite does not wait for locks here, and another process may be doing the same.
-        """
-        with self.read() as conn:
-            deadline = time.monotonic() + self._timeout
-            while True:
-                try:
-                    conn.exec_driver_sql("PRAGMA journal_mode = WAL").scalar()
-                except exc.OperationalError as error:
-                    if not is_busy(error) or time.monotonic() > deadline:
-                        raise
-                    time.sleep(_BACKOFF)
-                else:
-                    if WAL not in conn.info:
-                        conn.invalidate()  # opened without a log, it would sync too much
-                    return
-
-
-def _sync(log: str) -> None:
-    try:
-        sqlite_file.sync(log)
-    except OSError as error:
-        reason = f"SQLite's log cannot be synced: {error.strerror}"
-        _log.warning("database unavailable: %s", reason)
-        raise Unavailable(DISK_FAILS, reason=reason) from error
-
 
 def _at_level(engines: Mapping[bool, Engine], level: str | None) -> dict[bool, Engine]:
     if level is None:
@@ -418,28 +309,10 @@ def _at_level(engines: Mapping[bool, Engine], level: str | None) -> dict[bool, E
     return {name: each.execution_options(isolation_level=level) for name, each in engines.items()}
 
 
-def announce(conn: Connection, subject: str) -> None:
-    """Have the database's listener of `subject` called once the transaction is committed."""
-    conn.info.setdefault(_ANNOUNCED, set()).add(subject)
+def on_commit(conn: Connection, function: Callable[[], None]) -> None:
+    """Call `function` once the transaction of `conn`, from `write`, has been committed.
 
-
-def connections_in_use() -> Unavailable:
-    """The error for a request that got no connection in time; counts it."""
-    POOL_TIMEOUTS.inc()
-    return Unavailable("All database connections are in use; try again later.")
-
-
-@contextlib.contextmanager
-def _stopped(conn: Connection, stop: Stop) -> Iterator[None]:
-    """Within, `stop` interrupts what the connection reads."""
-    stop.begin(partial(interrupt, conn.connection.driver_connection))
-    try:
-        yield
-    except (exc.DBAPIError, sqlite3.Error, psycopg.Error) as error:
-        if not is_interrupted(error):
-            raise
-        raise stop.error or TooSlow() from error
-    finally:
-        stop.end()
-        if stop.error:
-            replace(conn)
+    It is called by the thread that committed, after the connection went back to the pool, and once
+    however often it was given. It must not block or raise. A rollback forgets it.
+    """
+    conn.info[_ON_COMMIT][function] = None

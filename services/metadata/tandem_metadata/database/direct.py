@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import psycopg
-from sqlalchemy import Connection, Dialect, Engine, exc
+from sqlalchemy import Connection, Dialect, Engine
 
 
 class Statements(Protocol):
@@ -40,13 +40,10 @@ class DirectConnection:
 def checkout(engine: Engine) -> Iterator[DirectConnection]:
     """A connection of the engine's pool, whose connections commit each statement by themselves.
 
-    Raises StatementFailed. Raises a DBAPIError when the database does not answer, or ceases to; the
-    pool's connections are then replaced. Raises what the pool raises when it has none.
+    Raises StatementFailed. Raises psycopg's OperationalError when the database does not answer, or
+    ceases to; the pool's connections are then replaced. Raises the pool's error when it has none.
     """
-    try:
-        pooled = engine.raw_connection()
-    except psycopg.Error as error:
-        raise as_dbapi_error(engine, error) from error
+    pooled = engine.raw_connection()
     connection: psycopg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]
     lost = False
     try:
@@ -57,7 +54,9 @@ def checkout(engine: Engine) -> Iterator[DirectConnection]:
             raise StatementFailed from error
         pooled.invalidate(error)
         engine.dispose()
-        raise as_dbapi_error(engine, error, lost=True) from error
+        if isinstance(error, psycopg.OperationalError):
+            raise
+        raise psycopg.OperationalError(str(error)) from error
     finally:
         if not lost:
             pooled.close()
@@ -73,16 +72,3 @@ def fetch_tuples(
     """
     rows: Sequence[tuple[Any, ...]] = conn.exec_driver_sql(statement, parameters).cursor.fetchall()
     return rows
-
-
-def as_dbapi_error(engine: Engine, error: psycopg.Error, *, lost: bool = False) -> BaseException:
-    """As SQLAlchemy tells of an error."""
-    return exc.DBAPIError.instance(
-        None,
-        None,
-        error,
-        psycopg.Error,
-        hide_parameters=True,
-        connection_invalidated=lost,
-        dialect=engine.dialect,
-    )

@@ -1,6 +1,6 @@
-"""What the database's refusals mean: to clients, who learn what kind it is, and to the operator.
+"""What errors of the database mean: a sentence for the client, a reason for the operator.
 
-The operator's reason holds what the driver says, paths and addresses; no password is in it.
+The reason repeats the driver's message, with paths and addresses, but no password.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ _SQLITE: Final = {
 _OF_THE_FILE: Final = frozenset(
     {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 )
-"""Codes whose cause may be seen by looking at the file."""
+"""Codes of errors whose cause may be visible in the file's mode, owner or folder."""
 
 _READ_ONLY_TRANSACTION: Final = "25006"  # the primary has become a replica
 _DISK_FULL: Final = "53100"
@@ -51,12 +51,16 @@ _HINTS: Final = {
         "may create tables"
     ),
 }
-"""What helps against errors that PostgreSQL tells apart by words alone."""
+"""Advice by phrases: PostgreSQL gives these errors no codes of their own."""
 
 
-def answer(error: exc.DBAPIError, url: URL) -> ApiError | None:
+DatabaseError = exc.DBAPIError | psycopg.Error
+"""An error of the database's driver, as SQLAlchemy wraps it or as psycopg raises it."""
+
+
+def api_error(error: DatabaseError, url: URL) -> ApiError | None:
     """What the client is told, with the operator's reason; None for a fault of the service."""
-    if isinstance(error, exc.DataError):
+    if isinstance(_of_driver(error), (psycopg.DataError, sqlite3.DataError)):
         return InvalidParameter(
             "A value is too long, out of range, or not text that can be stored."
         )
@@ -64,13 +68,15 @@ def answer(error: exc.DBAPIError, url: URL) -> ApiError | None:
     return Unavailable(sentence, reason=reason(error, url)) if sentence else None
 
 
-def _sentence(error: exc.DBAPIError) -> str | None:
-    if isinstance(error.orig, sqlite3.Error):
-        return _SQLITE.get(_sqlite_code(error.orig))
+def _sentence(error: DatabaseError) -> str | None:
+    source = _of_driver(error)
+    if isinstance(source, sqlite3.Error):
+        return _SQLITE.get(_sqlite_code(source))
     state = sqlstate(error) or ""
     if state == _READ_ONLY_TRANSACTION:
         return READ_ONLY
-    if not (isinstance(error, exc.OperationalError) or error.connection_invalidated):
+    lost = isinstance(error, exc.DBAPIError) and error.connection_invalidated
+    if not (lost or isinstance(source, psycopg.OperationalError)):
         return None
     if state == _DISK_FULL:
         return FULL
@@ -79,31 +85,33 @@ def _sentence(error: exc.DBAPIError) -> str | None:
     return _SILENT
 
 
-def reason(error: exc.DBAPIError, url: URL) -> str:
+def reason(error: DatabaseError, url: URL) -> str:
     """Why the database cannot be used, for the operator: one line without a full stop."""
-    if isinstance(error.orig, sqlite3.Error):
+    source = _of_driver(error)
+    message = driver_message(error)
+    if isinstance(source, sqlite3.Error):
         path = sqlite_file.path_of(url)
-        code = _sqlite_code(error.orig)
-        if code in _OF_THE_FILE and (trouble := sqlite_file.trouble(path)):
-            return trouble
-        return f"SQLite says of {path}: {_words(error)}"
-    words = _words(error)
-    hints = [f". {hint}" for phrase, hint in _HINTS.items() if phrase in words]
-    return f"PostgreSQL says: {words}{''.join(hints)}"
+        code = _sqlite_code(source)
+        if code in _OF_THE_FILE and (why := sqlite_file.why_unusable(path)):
+            return why
+        return f"SQLite says of {path}: {message}"
+    hints = [f". {hint}" for phrase, hint in _HINTS.items() if phrase in message]
+    return f"PostgreSQL says: {message}{''.join(hints)}"
 
 
-def _words(error: exc.DBAPIError) -> str:
-    """What the driver says: its first line, behind which come advice and the statement."""
-    diagnosis = getattr(error.orig, "diag", None)
-    said = getattr(diagnosis, "message_primary", None) or str(error.orig)
-    return " ".join(said.strip().partition("\n")[0].split()).rstrip(".")
+def driver_message(error: DatabaseError) -> str:
+    """The first line of the driver's message; advice and the statement follow in others."""
+    source = _of_driver(error)
+    diagnosis = getattr(source, "diag", None)
+    message = getattr(diagnosis, "message_primary", None) or str(source)
+    return " ".join(message.strip().partition("\n")[0].split()).rstrip(".")
 
 
 @contextlib.contextmanager
-def refused(url: URL) -> Iterator[None]:
-    """Make a database that cannot be used now an error of `--backend-store-uri`, with its reason.
+def as_settings_error(url: URL) -> Iterator[None]:
+    """Raise SettingsError about `--backend-store-uri`, with the reason, if the database fails.
 
-    Raises SettingsError; for what has to be done before anybody is served.
+    For what has to be done before anybody is served.
     """
     try:
         yield
@@ -118,22 +126,25 @@ def refused(url: URL) -> Iterator[None]:
 
 def is_busy(error: exc.DBAPIError) -> bool:
     """Whether SQLite waited in vain for other writers."""
-    return isinstance(error.orig, sqlite3.Error) and _SQLITE.get(_sqlite_code(error.orig)) == (
-        _LOCKED
-    )
+    source = error.orig
+    return isinstance(source, sqlite3.Error) and _SQLITE.get(_sqlite_code(source)) == _LOCKED
 
 
-def is_interrupted(error: Exception) -> bool:
+def is_interrupted(error: DatabaseError | sqlite3.Error) -> bool:
     """Whether the database stopped a statement because it was asked to."""
-    source = error.orig if isinstance(error, exc.DBAPIError) else error
+    source = _of_driver(error)
     if isinstance(source, sqlite3.OperationalError):
         return _sqlite_code(source) == sqlite3.SQLITE_INTERRUPT
     return isinstance(source, psycopg.errors.QueryCanceled)
 
 
-def sqlstate(error: exc.DBAPIError) -> str | None:
-    """PostgreSQL's code for what went wrong; None if it was something else that did."""
-    return getattr(error.orig, "sqlstate", None)
+def sqlstate(error: DatabaseError) -> str | None:
+    """PostgreSQL's code of the error; None if it is not PostgreSQL's."""
+    return getattr(_of_driver(error), "sqlstate", None)
+
+
+def _of_driver(error: DatabaseError | sqlite3.Error) -> BaseException | None:
+    return error.orig if isinstance(error, exc.DBAPIError) else error
 
 
 def _sqlite_code(error: sqlite3.Error) -> int:

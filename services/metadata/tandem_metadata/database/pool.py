@@ -1,30 +1,22 @@
-"""The database's address, and the pool of connections to it."""
+"""The pools of connections: what they are opened with, and their metrics."""
 
-import contextlib
-import os.path
-import re
-import socket
 import sqlite3
 import time
 from collections.abc import Mapping
-from pathlib import Path
+from contextvars import ContextVar
 from typing import Any, Final, Literal, Protocol
 
 import psycopg
-from prometheus_client import Gauge
-from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
+from prometheus_client import Counter, Gauge, Histogram
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import PoolProxiedConnection
 
-from tandem_shared.settings import SettingsError
+from tandem_shared.errors import Unavailable
 
 Dialect = Literal["sqlite", "postgresql"]
 
 _CONNECT_TIMEOUT = 10  # seconds
-_CANCEL_TIMEOUT = 1.0
 _IDLE_SECONDS = 1.0
-
-_USER = re.compile(r"[^:/]*(:[^@]*)?@")
-"""User and password before a host, as SQLAlchemy sees them."""
 
 BINARY = "tandem_binary"
 """Execution option of a statement whose rows PostgreSQL is to send as they are, not as text."""
@@ -33,11 +25,15 @@ ISOLATION_LEVELS: Final[Mapping[Dialect, tuple[str | None, str | None]]] = {
     "sqlite": ("AUTOCOMMIT", None),
     "postgresql": (None, "READ COMMITTED"),
 }
-"""What connections of the pool are set to for single statements, and for transactions.
+"""Isolation levels for autocommitted statements and for transactions; None: the pool's default.
 
-None leaves them as they are opened. Another level, and back, costs as much as the driver's part of
-a small statement; PostgreSQL gets more of single ones.
+To change the level and back costs as much as a small statement does in the driver. PostgreSQL's
+default is AUTOCOMMIT, the commoner case.
 """
+
+BUCKETS: Final = (
+    *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
 
 POOL_SIZE = Gauge(
     "tandem_db_pool_size",
@@ -49,6 +45,29 @@ IN_USE = Gauge(
     "Database connections in use now.",
     multiprocess_mode="livesum",
 )
+
+
+POOL_WAIT = Histogram(
+    "tandem_db_pool_wait_seconds",
+    "Seconds until a connection came from the pool.",
+    buckets=BUCKETS,
+)
+POOL_TIMEOUTS = Counter(
+    "tandem_db_pool_timeouts", "Requests that got no connection from the pool in time."
+)
+
+WAITING_SINCE: ContextVar[float | None] = ContextVar("waiting_since", default=None)
+"""When the call that this thread works for began to wait, by `time.monotonic`; None if it did not.
+
+A call may wait for a thread, a lock and SQLite's file in turn. All in all it waits no longer than
+`pool_timeout`.
+"""
+
+
+def connections_in_use() -> Unavailable:
+    """The error for a request that got no connection in time; counts it."""
+    POOL_TIMEOUTS.inc()
+    return Unavailable("All database connections are in use; try again later.")
 
 
 class DatabaseSettings(Protocol):
@@ -64,88 +83,6 @@ class DatabaseSettings(Protocol):
     def pool_recycle(self) -> int: ...
     @property
     def db_prepared_statements(self) -> bool: ...
-
-
-def parse_url(text: str) -> URL:
-    """The address in SQLAlchemy's form, with the driver that Tandem uses.
-
-    Raises SettingsError, without repeating the address, if it is not a usable one.
-    """
-    try:
-        text.encode()
-        url = make_url(text)
-        (url.host or "").encode("idna")
-    except (exc.ArgumentError, ValueError):
-        raise SettingsError(
-            "--backend-store-uri is not a database URL; write sqlite:///path or "
-            "postgresql://user:password@host/name, with special characters percent-encoded."
-        ) from None
-    name = url.drivername.partition("+")[0]
-    if name in ("postgresql", "postgres"):
-        _check_escapes(text, url)
-        url = url.set(drivername="postgresql+psycopg")
-        _check_parameters(url)
-        return url
-    if name != "sqlite":
-        raise SettingsError(
-            "--backend-store-uri must begin with sqlite:/// or postgresql://; "
-            f"'{name}' is not supported."
-        )
-    return _sqlite_url(url.set(drivername="sqlite"))
-
-
-def _check_escapes(text: str, url: URL) -> None:
-    """A part of a password behind an `@` would be taken for the host, and be told as one."""
-    given = text.partition("://")[2]
-    authority = _USER.match(given)
-    address, _, query = given[authority.end() if authority else 0 :].partition("?")
-    names = [pair.partition("=")[0] for pair in query.split("&")]
-    if "@" in address or "@" in (query if url.password else "".join(names)):
-        raise SettingsError(
-            "--backend-store-uri has an '@' too many: percent-encode special characters of user, "
-            "password and name, '@' as %40, '/' as %2F, ':' as %3A, '?' as %3F, '%' as %25."
-        )
-
-
-def _check_parameters(url: URL) -> None:
-    """The driver would find these out only when it connects, which may be much later."""
-    try:
-        psycopg.conninfo.make_conninfo(**dict.fromkeys(url.query, ""))
-        int(str(url.query.get("connect_timeout", 0)))
-        _dialect(url).create_connect_args(url)
-    except (psycopg.ProgrammingError, exc.ArgumentError, ValueError) as error:
-        raise SettingsError(
-            "--backend-store-uri has a parameter that PostgreSQL's library does not take: "
-            f"{str(error).strip().rstrip('.')}."
-        ) from None
-
-
-def _dialect(url: URL) -> Any:
-    """What makes the driver's arguments of an address, and refuses some."""
-    return url.get_dialect()()
-
-
-def _sqlite_url(url: URL) -> URL:
-    if url.host:
-        raise SettingsError(
-            "--backend-store-uri: write sqlite:///relative/path or sqlite:////absolute/path."
-        )
-    path = url.database or ":memory:"
-    if ":memory:" in path or url.query.get("mode") == "memory":
-        raise SettingsError(
-            "--backend-store-uri: an SQLite database in memory would be empty for every worker "
-            "and at every start; write sqlite:///path."
-        )
-    if not path.startswith("file:") and not os.path.isdir(Path(path).parent):
-        raise SettingsError(
-            f"--backend-store-uri: the directory of the SQLite database, {Path(path).parent}, "
-            "does not exist, or the service's user may not look into it; create it."
-        )
-    try:
-        _dialect(url).create_connect_args(url)
-    except (exc.ArgumentError, ValueError) as error:
-        raise SettingsError(f"--backend-store-uri has a parameter that fails: {error}.") from None
-    return url
 
 
 WAL: Final = "tandem_wal"
@@ -211,12 +148,6 @@ def _configure_sqlite(connection: sqlite3.Connection, record: Any) -> None:
     connection.execute("PRAGMA case_sensitive_like = ON")
 
 
-def set_busy_timeout(conn: Connection, seconds: float) -> None:
-    """Have SQLite wait so long for a lock."""
-    connection: Any = conn.connection.driver_connection
-    connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}").close()
-
-
 def _prefer_indexes(connection: psycopg.Connection[Any], _: object) -> None:
     """Have plans go by indexes, however small the tables are.
 
@@ -256,33 +187,10 @@ def _choose_format(
         cursor.format = psycopg.pq.Format.BINARY
 
 
-def interrupt(connection: Any, cut: bool) -> None:
-    """Have the database stop the statement that a driver's connection executes, if any.
-
-    It fails in the thread that executes it. With `cut`, the connection to a server that does not
-    listen is cut.
-    """
-    if isinstance(connection, sqlite3.Connection):
-        connection.interrupt()
-        return
-    with contextlib.suppress(psycopg.Error, OSError):
-        if cut:
-            # The driver may wait on it in another thread; only the kernel can be told.
-            with socket.socket(fileno=os.dup(connection.pgconn.socket)) as line:
-                line.shutdown(socket.SHUT_RDWR)
-        else:
-            connection.cancel_safe(timeout=_CANCEL_TIMEOUT)
-
-
-def replace(conn: Connection) -> None:
-    """Close a connection of PostgreSQL's at its end, so that the pool opens another.
-
-    An interruption may be on its way still, and would meet somebody else's statement.
-    """
-    if conn.dialect.name == "postgresql" and not (conn.closed or conn.invalidated):
-        if conn.info.pop("tandem_in_use", False):
-            IN_USE.dec()
-        conn.detach()
+def forget(conn: Connection) -> None:
+    """Count a connection as no longer in use, for one that leaves the pool."""
+    if conn.info.pop("tandem_in_use", False):
+        IN_USE.dec()
 
 
 def _count_checkout(_: object, record: Any, __: PoolProxiedConnection) -> None:

@@ -9,10 +9,10 @@ from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import URL
 
-_ROOM: Final = 256 * 1024
-"""Bytes that must be free beside a database: one batch may make its log longer by as much."""
+_SPACE: Final = 256 * 1024
+"""Bytes that must be free beside a database: one batch may lengthen its log by as many."""
 
-FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def path_of(url: URL) -> Path:
@@ -21,10 +21,10 @@ def path_of(url: URL) -> Path:
     return Path(unquote(urlsplit(path).path) if path.startswith("file:") else path)
 
 
-def trouble(path: Path) -> str | None:
+def why_unusable(path: Path) -> str | None:
     """Why the service's user cannot read and write a database there; None if nothing is known.
 
-    Only looks: a file that could be made is no trouble.
+    Looks at modes and owners only. A file that is missing, but could be made, is no obstacle.
     """
     folder = path.parent
     user = f"the service's user (id {os.geteuid()})"
@@ -63,11 +63,11 @@ def sync(log: str) -> None:
         os.close(descriptor)
 
 
-def take_room(folder: Path) -> None:
-    """Raise OSError unless the folder's file system takes more bytes; nothing of them stays.
+def check_space(folder: Path) -> None:
+    """Raise OSError unless the folder's file system takes more bytes.
 
-    Only writing them tells of a quota.
+    Writes a file that has no name: only a write finds a quota exceeded.
     """
     with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(bytes(_ROOM))
+        file.write(bytes(_SPACE))
         file.flush()

@@ -111,8 +111,8 @@ def adopt(database: Database, artifact_root: str) -> None:
     database.check_access()
     try:
         with database.read(quiet=True) as conn:
-            if lack := revisions.why_unusable(conn):
-                raise Unavailable(f"The service waits for its database to be migrated. {lack}")
+            if why := revisions.why_unusable(conn):
+                raise Unavailable(f"The service waits for its database to be migrated. {why}")
             is_complete = revisions.has_default(conn)
         if database.dialect == "sqlite":
             database.use_wal()

@@ -10,6 +10,8 @@ from typing import Final
 
 from sqlalchemy import Connection, exc
 
+from tandem_metadata.database.faults import driver_message
+
 _NARROW: Final = """
 SELECT EXISTS (
   SELECT FROM pg_class
@@ -51,7 +53,7 @@ def widen(conn: Connection) -> bool:
         _log.warning(
             "tags of experiments keep to 5000 characters: their column could not be widened (%s); "
             "run `tandem-metadata db upgrade` with the role that owns the tables",
-            str(error.orig).strip().partition("\n")[0],
+            driver_message(error),
         )
         return False
     return True

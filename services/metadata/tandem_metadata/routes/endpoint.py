@@ -14,7 +14,7 @@ from tandem_metadata.batching.reader import Reader
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.batching.writer import Writer
 from tandem_metadata.database.database import Database
-from tandem_metadata.database.stops import CLIENT
+from tandem_metadata.database.read_cancellation import CLIENT_RECEIVE
 from tandem_metadata.settings import Settings
 from tandem_shared.concurrency import threads
 from tandem_shared.http.router import Route, api_routes, json_response, read_message
@@ -119,7 +119,7 @@ async def decode(request: Request, of: type[R], limit: int) -> R:
     From here on, what `Threads` reads for the request is stopped when its client leaves. Raises as
     `codec.decode_query` and `read_message` do.
     """
-    CLIENT.set(request.receive)
+    CLIENT_RECEIVE.set(request.receive)
     if request.method in ("GET", "HEAD"):
         parameters = [*request.path_params.items(), *request.query_params.multi_items()]
         return codec.decode_query(parameters, of)

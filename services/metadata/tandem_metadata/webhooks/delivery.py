@@ -21,7 +21,7 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.webhooks import deliveries as store
 from tandem_metadata.store.webhooks.deliveries import Claimed, Waiting
-from tandem_metadata.store.webhooks.events import RECORDED
+from tandem_metadata.store.webhooks.events import add_listener, remove_listener
 from tandem_metadata.webhooks import secrets, signature
 from tandem_metadata.webhooks.backoff import Backoff
 from tandem_metadata.webhooks.sender import Answer, Sender, Unreachable
@@ -105,11 +105,10 @@ class Delivery:
 
     async def start(self) -> None:
         """Start the task in the running event loop."""
-        loop = asyncio.get_running_loop()
-
         self._wake = asyncio.Event()
         self._stopping = False
-        self._db.listen(RECORDED, partial(call_in_loop, loop, self._wake.set))
+        self._on_recorded = partial(call_in_loop, asyncio.get_running_loop(), self._wake.set)
+        add_listener(self._on_recorded)
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -117,6 +116,7 @@ class Delivery:
         if self._task is None:
             return
         self._stopping = True
+        remove_listener(self._on_recorded)
         self._wake.set()
         # Not cancelled at once: a claim that is being made must be released below.
         await asyncio.wait([self._task, *self._attempts], timeout=_STOP_SECONDS)

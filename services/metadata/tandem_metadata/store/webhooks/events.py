@@ -6,19 +6,31 @@ change that is rolled back is never delivered.
 
 import datetime
 import uuid
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
 
 from sqlalchemy import Connection, insert, select
 
-from tandem_metadata.database.database import announce
+from tandem_metadata.database.database import on_commit
 from tandem_metadata.database.tables.deliveries import deliveries
 from tandem_metadata.database.tables.webhooks import webhook_events, webhooks
 from tandem_shared.clock import now_ms
 from tandem_shared.wire import codec
 
-RECORDED: Final = "webhook deliveries"
-"""The topic announced after a commit that recorded deliveries."""
+_listeners: list[Callable[[], None]] = []
+"""Shared by all threads, and never iterated over but as a copy: copying a list is atomic."""
+
+
+def add_listener(function: Callable[[], None]) -> None:
+    """Have `function` called after each commit of this process that recorded deliveries.
+
+    It is called as `on_commit` says.
+    """
+    _listeners.append(function)
+
+
+def remove_listener(function: Callable[[], None]) -> None:
+    """Undo one `add_listener` of `function`."""
+    _listeners.remove(function)
 
 
 def record(conn: Connection, entity: str, action: str, data: Mapping[str, object]) -> None:
@@ -59,7 +71,12 @@ def record(conn: Connection, entity: str, action: str, data: Mapping[str, object
             for webhook_id in waiting
         ],
     )
-    announce(conn, RECORDED)
+    on_commit(conn, _tell_listeners)
+
+
+def _tell_listeners() -> None:
+    for listener in _listeners.copy():
+        listener()
 
 
 def body(entity: str, action: str, data: Mapping[str, object]) -> str:

@@ -17,9 +17,9 @@ from starlette.requests import ClientDisconnect
 from tandem_metadata.batching.batcher import Batcher
 from tandem_metadata.batching.reader import Reader
 from tandem_metadata.batching.thread_pool import Threads
-from tandem_metadata.database import stops
+from tandem_metadata.database import read_cancellation
 from tandem_metadata.database.database import Database
-from tandem_metadata.database.stops import TooSlow
+from tandem_metadata.database.read_cancellation import ReadTimeout
 from tandem_metadata.settings import Settings
 from tandem_shared.errors import NotFound, Unavailable
 from tandem_shared.settings import replace
@@ -77,7 +77,9 @@ def test_a_read_that_takes_too_long_is_stopped_and_says_what_to_narrow(
     database: Database, read: Callable[[Database], None]
 ) -> None:
     used = _in_use()
-    with pytest.raises(TooSlow, match=r"--read-timeout \(0\.2 seconds\).*Ask for less") as stopped:
+    with pytest.raises(
+        ReadTimeout, match=r"--read-timeout \(0\.2 seconds\).*Ask for less"
+    ) as stopped:
         _run(0.2, read, database)
     assert stopped.value.status == 400
     assert _in_use() == used
@@ -116,7 +118,7 @@ def test_a_read_whose_client_leaves_is_stopped(database: Database, queued: bool)
 
         held = asyncio.create_task(threads.run(free.wait, 5)) if queued else None
         await asyncio.sleep(0)
-        stops.CLIENT.set(receive)
+        read_cancellation.CLIENT_RECEIVE.set(receive)
         reading = asyncio.create_task(threads.run(_endless, database))
         await asyncio.sleep(0.05)
         left.set()
@@ -126,7 +128,7 @@ def test_a_read_whose_client_leaves_is_stopped(database: Database, queued: bool)
         async with asyncio.timeout(_BOUND):
             with pytest.raises(ClientDisconnect):
                 await reading
-        stops.CLIENT.set(None)
+        read_cancellation.CLIENT_RECEIVE.set(None)
         await threads.run(database.ping)
         await threads.aclose()
 
@@ -160,7 +162,7 @@ def test_a_statement_that_postgresql_stops_by_itself_is_told_as_too_slow(
             finally:
                 conn.exec_driver_sql("RESET statement_timeout")
 
-    with pytest.raises(TooSlow, match="than the database allows"):
+    with pytest.raises(ReadTimeout, match="than the database allows"):
         _run(None, read)
 
 
@@ -168,7 +170,7 @@ def test_a_statement_that_postgresql_stops_by_itself_is_told_as_too_slow(
 def test_a_read_at_a_frozen_server_is_cut(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stops, "_PATIENCE", 0.5)
+    monkeypatch.setattr(read_cancellation, "_PATIENCE", 0.5)
     database = Database(replace(settings, pool_size=2))
     frozen: list[int] = []
 
@@ -203,7 +205,7 @@ def test_batcher_stops_a_run_that_reads_for_too_long(database: Database) -> None
         )
         async with asyncio.timeout(_BOUND):
             for _ in range(2):
-                with pytest.raises(TooSlow):
+                with pytest.raises(ReadTimeout):
                     await batcher.run(True)
                 assert await batcher.run(False) is False
         await batcher.aclose()
@@ -231,7 +233,11 @@ def test_runs_that_are_read_together_for_too_long_are_worth_another_attempt(
         await threads.aclose()
         return outcomes
 
-    assert [type(outcome) for outcome in asyncio.run(main())] == [TooSlow, Unavailable, Unavailable]
+    assert [type(outcome) for outcome in asyncio.run(main())] == [
+        ReadTimeout,
+        Unavailable,
+        Unavailable,
+    ]
 
 
 def _backend(conn: Connection) -> int:
