@@ -9,6 +9,8 @@ from tests.benchmark.databases import Database
 from tests.benchmark.results import Figure
 from tests.harness.processes import environment
 
+DATABASE = "postgresql"
+"""The one that they are measured on: eight clients that start eight times take minutes."""
 SECONDS = 3
 WAITING, BUFFERED = 100, 20_000
 """Metrics that a process may have on their way, without a buffer and with one."""

@@ -81,7 +81,7 @@ class Benchmark:
         # What is only read first: the faster a server writes, the more the others would find there.
         chosen = [row for row in rows.ROWS.values() if row.name in self.rows and not row.table]
         chosen += [row for row in rows.ROWS.values() if row.name in self.rows and row.table]
-        logged = [row for row in clients.TITLES if row in self.rows]
+        logged = [row for row in clients.TITLES if row in self.rows and kind == clients.DATABASE]
         processes = [row for row in PROCESS_TITLES if row in self.rows]
         if not chosen and not logged and not processes:
             return
