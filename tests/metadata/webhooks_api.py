@@ -9,7 +9,6 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.routes import webhooks as routes
 from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
-from tandem_metadata.webhooks.sender import Sender
 from tandem_shared.settings import replace
 from tests.metadata import in_process
 
@@ -22,9 +21,7 @@ PUBLIC = "https://8.8.8.8/hook"
 class Api:
     def __init__(self, settings: Settings, database: Database) -> None:
         context = Context(settings, database)
-        sender = Sender(routes.policy(settings), settings.webhook_request_timeout)
-        bound = [*bind(context, routes.ENDPOINTS), *routes.routes(context, sender)]
-        self._client = in_process.client(context, bound)
+        self._client = in_process.client(context, bind(context, routes.ENDPOINTS))
 
     def ask(self, method: str, path: str = "", **fields: Any) -> tuple[int, Any]:
         url = f"/api/2.0/mlflow/webhooks{path}"

@@ -44,7 +44,6 @@ from tandem_metadata.routes.endpoint import (
 )
 from tandem_metadata.settings import NAME, Settings
 from tandem_metadata.webhooks.delivery import Delivery
-from tandem_metadata.webhooks.sender import Sender
 from tandem_shared.http.router import Router
 from tandem_shared.observability.instrumentation import Observe
 from tandem_shared.security.hosts_and_origins import ALWAYS_ANSWERED, secure
@@ -83,8 +82,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             database.prepare(root)
     context = Context(settings, database)
     client = ArtifactClient(settings)
-    sender = Sender(webhooks.policy(settings), settings.webhook_request_timeout)
-    delivery = Delivery(database, settings, sender, context.background)
+    delivery = Delivery(database, settings, context.webhook_sender, context.background)
     opened = contextlib.AsyncExitStack()
 
     async def begin() -> None:
@@ -100,7 +98,6 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         *artifacts.routes(context, client),
         *artifact_proxy.routes(client.roots),
         *model_artifacts.routes(context, client),
-        *webhooks.routes(context, sender),
         *graphql.routes(context),
         *service.routes(ready),
         *ui_stubs.routes(),

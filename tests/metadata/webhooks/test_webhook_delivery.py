@@ -13,12 +13,12 @@ from sqlalchemy import update
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables import webhooks as tables
 from tandem_metadata.database.tables.deliveries import deliveries
-from tandem_metadata.routes.webhooks import policy
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.webhooks import deliveries as webhook_deliveries
 from tandem_metadata.webhooks.backoff import Backoff
 from tandem_metadata.webhooks.delivery import Delivery
 from tandem_metadata.webhooks.sender import Sender
+from tandem_metadata.webhooks.targets import Policy
 from tandem_shared.concurrency.threads import Threads
 from tandem_shared.settings import replace
 from tests.harness.processes import eventually
@@ -62,7 +62,7 @@ def counted(outcome: str) -> float:
 async def delivering(
     database: Database, settings: Settings, **options: Any
 ) -> AsyncIterator[Delivery]:
-    sender = Sender(policy(settings), settings.webhook_request_timeout)
+    sender = Sender(Policy.of(settings), settings.webhook_request_timeout)
     threads = Threads("background", 1)
     options = {"backoff": QUICK, "poll": 0.05, **options}
     delivery = Delivery(database, settings, sender, threads, **options)

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from graphql import GraphQLResolveInfo
 from msgspec import Struct
 
+from tandem_metadata.database import Connection
 from tandem_metadata.graphql import limits
 from tandem_metadata.messages.datasets import (
     Dataset,
@@ -59,8 +60,6 @@ MAX_PAGE: Final = 1_000
 T = TypeVar("T")
 R = TypeVar("R", bound=Struct)
 ByRun = Mapping[str, Sequence[T]]
-Conn = Any
-"""A database connection; this package only hands it to stores."""
 Resolver = Callable[..., Any]
 
 _CAPITAL = re.compile("[A-Z]")
@@ -69,7 +68,7 @@ _CAPITAL = re.compile("[A-Z]")
 class Reading:
     """The state of one query: its connection, and the number of rows it may still read."""
 
-    def __init__(self, conn: Conn) -> None:
+    def __init__(self, conn: Connection) -> None:
         self.conn = conn
         self._left = limits.MAX_ROWS
 
@@ -88,7 +87,7 @@ class Reading:
             raise limits.limit_exceeded(f"{limits.MAX_ROWS} metrics, params, tags and the like")
 
     def of(
-        self, ids: Sequence[str], read: Callable[[Conn, Sequence[str], int], ByRun[T]]
+        self, ids: Sequence[str], read: Callable[[Connection, Sequence[str], int], ByRun[T]]
     ) -> ByRun[T]:
         """The result of `read` for the runs; its rows are counted."""
         found = read(self.conn, ids, self.most)

@@ -18,7 +18,7 @@ from graphql import (
 )
 from msgspec import Struct
 
-from tandem_metadata.database.database import Database
+from tandem_metadata.database import Connection
 from tandem_metadata.graphql import limits, schema
 from tandem_metadata.graphql.resolvers import Reading
 from tandem_shared.errors import ApiError, InvalidParameter
@@ -43,10 +43,9 @@ class _Prepared:
 
 
 class GraphQL:
-    """The schema over a database; thread-safe."""
+    """The schema and its parsed queries; thread-safe."""
 
-    def __init__(self, database: Database, most: limits.Limits, *, introspection: bool) -> None:
-        self._database = database
+    def __init__(self, most: limits.Limits, *, introspection: bool) -> None:
         self._limits = most
         self._schema = schema.build()
         self._rules = list(specified_rules)
@@ -55,39 +54,45 @@ class GraphQL:
         self._prepared = lru_cache(maxsize=_REMEMBERED)(self._prepare)
 
     def answer(
-        self, query: str, variables: Mapping[str, Any] | None, operation: str | None
+        self,
+        conn: Connection,
+        query: str,
+        variables: Mapping[str, Any] | None,
+        operation: str | None,
     ) -> Answer:
         """Execute a query; `operation` selects one of several operations in it.
 
         The answer has only errors if the schema forbids the query, or a limit is exceeded. A field
         with refused input, or of an unknown entity, is null and has an error; the other fields are
-        answered. Raises InvalidParameter for invalid GraphQL and for a query that is too long,
-        Unavailable if the database is, and any internal error.
+        answered. Raises InvalidParameter for invalid GraphQL and for a query that is too long, what
+        the database's driver raises, and any internal error.
         """
         prepared = self._prepared(query)
         if prepared.errors:
             return Answer(None, prepared.errors)
         try:
-            return self._execute(prepared.document, variables, operation)
+            return self._execute(conn, prepared.document, variables, operation)
         except limits.LimitExceeded as error:
             return Answer(None, [str(error)])
 
     def _execute(
-        self, document: DocumentNode, variables: Mapping[str, Any] | None, operation: str | None
+        self,
+        conn: Connection,
+        document: DocumentNode,
+        variables: Mapping[str, Any] | None,
+        operation: str | None,
     ) -> Answer:
-        with self._database.read() as conn:
-            result = execute(
-                self._schema,
-                document,
-                context_value=Reading(conn),
-                variable_values=dict(variables or {}),
-                operation_name=operation,
-                is_awaitable=_never,
-                execution_context_class=limits.Execution,
-            )
-            assert isinstance(result, ExecutionResult)
-            # Inside the block, which translates errors of the database's driver.
-            return Answer(result.data, _sentences(result.errors or ()) or None)
+        result = execute(
+            self._schema,
+            document,
+            context_value=Reading(conn),
+            variable_values=dict(variables or {}),
+            operation_name=operation,
+            is_awaitable=_never,
+            execution_context_class=limits.Execution,
+        )
+        assert isinstance(result, ExecutionResult)
+        return Answer(result.data, _sentences(result.errors or ()) or None)
 
     def _prepare(self, query: str) -> _Prepared:
         if len(query) > limits.MAX_CHARACTERS:

@@ -107,7 +107,3 @@ class DeleteExperimentTag(Struct):
 
     experiment_id: Required
     key: Required
-
-
-class Empty(Struct):
-    """The empty answer of writing requests."""

@@ -2,45 +2,40 @@
 
 from typing import Any
 
+from tandem_metadata.database import Connection
 from tandem_metadata.messages.datasets import (
     LogInputs,
     LogOutputs,
     SearchDatasets,
     SearchDatasetsResponse,
 )
-from tandem_metadata.messages.experiments import Empty
-from tandem_metadata.routes.endpoint import Context, Endpoint
+from tandem_metadata.routes.endpoint import READ, RETRIED_WRITE, Endpoint
 from tandem_metadata.store.tracking import datasets
 
 
-def log_inputs(context: Context, request: LogInputs) -> Empty:
+def log_inputs(conn: Connection, request: LogInputs) -> None:
     """Log what a run reads."""
     used, models = request.datasets or [], request.models or []
-    context.db.run_in_transaction(
-        lambda conn: datasets.log_inputs(conn, request.run_id, used, models)
-    )
-    return Empty()
+    datasets.log_inputs(conn, request.run_id, used, models)
 
 
-def log_outputs(context: Context, request: LogOutputs) -> Empty:
+def log_outputs(conn: Connection, request: LogOutputs) -> None:
     """Log the models that a run wrote."""
-    context.db.run_in_transaction(
-        lambda conn: datasets.log_outputs(conn, request.run_id, request.models)
-    )
-    return Empty()
+    datasets.log_outputs(conn, request.run_id, request.models)
 
 
-def search(context: Context, request: SearchDatasets) -> SearchDatasetsResponse:
+def search(conn: Connection, request: SearchDatasets) -> SearchDatasetsResponse:
     """List the datasets of experiments, for the web UI."""
-    with context.db.read() as conn:
-        return SearchDatasetsResponse(datasets.summaries(conn, request.experiment_ids))
+    return SearchDatasetsResponse(datasets.summaries(conn, request.experiment_ids))
 
 
 _INPUTS_BYTES = 24 * 1024 * 1024
 """Room for a profile of 16 MiB, and what escapes add to it."""
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", "2.0/mlflow/runs/log-inputs", LogInputs, log_inputs, body_bytes=_INPUTS_BYTES),
-    Endpoint("POST", "2.0/mlflow/runs/outputs", LogOutputs, log_outputs),
-    Endpoint("POST", "2.0/mlflow/experiments/search-datasets", SearchDatasets, search, reads=True),
+    Endpoint(
+        "POST", "2.0/mlflow/runs/log-inputs", LogInputs, RETRIED_WRITE, log_inputs, _INPUTS_BYTES
+    ),
+    Endpoint("POST", "2.0/mlflow/runs/outputs", LogOutputs, RETRIED_WRITE, log_outputs),
+    Endpoint("POST", "2.0/mlflow/experiments/search-datasets", SearchDatasets, READ, search),
 ]

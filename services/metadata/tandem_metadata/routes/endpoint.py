@@ -1,10 +1,12 @@
-"""How a plain function becomes a route: decode once, handle, encode once."""
+"""Endpoints as data, and how each becomes a route: decode once, handle, encode once."""
 
 import contextlib
+import enum
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Self, TypeVar
+from functools import partial
+from typing import Any, Final, Generic, Self, TypeVar, TypeVarTuple
 
 from msgspec import Struct
 from starlette.requests import Request
@@ -13,27 +15,31 @@ from starlette.responses import Response
 from tandem_metadata.batching.reader import Reader
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.batching.writer import Writer
+from tandem_metadata.database import Connection
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.read_cancellation import CLIENT_RECEIVE
 from tandem_metadata.settings import Settings
+from tandem_metadata.webhooks.sender import Sender
+from tandem_metadata.webhooks.targets import Policy
 from tandem_shared.concurrency import threads
 from tandem_shared.http.router import Route, api_routes, json_response, read_message
 from tandem_shared.wire import codec
 
 R = TypeVar("R", bound=Struct)
+V = TypeVar("V")
+Args = TypeVarTuple("Args")
 
 BODY_BYTES: Final = 2 * 1024 * 1024
-"""A body of one value, or of one search: 100,000 characters of a prompt, 10,000 ids of runs."""
+"""The longest body of one value or one search: a prompt of 100,000 characters, 10,000 run ids."""
 
 MANY_BYTES: Final = 8 * 1024 * 1024
-"""A body of many values: all that a batch may hold, in characters of three bytes."""
-
+"""The longest body of many values: a full batch, in characters of three bytes."""
 
 EXTRA_CONNECTIONS: Final = 2
-"""Connections beside those of `Context.threads`: for `background`, and for the reader's pages."""
+"""Connections beside those of `Context.threads`: one for `background`, one for pages of runs."""
 
 POINT_LOOKUPS: Final = 2
-"""Connections for statements that find rows by their keys: for the writer, and for single runs."""
+"""Connections for statements that find rows by key: one for the writer, one for single runs."""
 
 
 class Context:
@@ -51,10 +57,11 @@ class Context:
         self.writer = Writer(db, timeout)
         self.reader = Reader(db, self.threads, timeout)
         self.background = threads.Threads("background", 1)
+        self.webhook_sender = Sender(Policy.of(settings), settings.webhook_request_timeout)
         self._opened = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        self._opened.callback(self.background.close)  # it may hang, and nobody waits for it
+        self._opened.callback(self.background.close)  # It may hang: do not wait.
         for each in (self.threads, self.writer, self.reader):
             self._opened.push_async_callback(each.aclose)
         return self
@@ -62,26 +69,71 @@ class Context:
     async def __aexit__(self, *_: object) -> None:
         await self._opened.aclose()
 
+    def read(self, function: Callable[[Connection, *Args], V], *args: *Args) -> Awaitable[V]:
+        """What `function` returns, run in a thread with a connection of `Database.read`.
+
+        Raises what the function does, and as `Threads.run` and `Database.read` do.
+        """
+        return self.threads.run(_within, self.db.read, lambda conn: function(conn, *args))
+
+    def write(self, function: Callable[[Connection, *Args], V], *args: *Args) -> Awaitable[V]:
+        """What `function` returns, run in a thread in one transaction of `Database.write`."""
+        return self.threads.run(_within, self.db.write, lambda conn: function(conn, *args))
+
+    def retried_write(
+        self, function: Callable[[Connection, *Args], V], *args: *Args
+    ) -> Awaitable[V]:
+        """As `write`, and again after a deadlock: `function` may run several times."""
+        return self.threads.run(self.db.run_in_transaction, lambda conn: function(conn, *args))
+
+
+def _within(
+    opened: Callable[[], contextlib.AbstractContextManager[Connection]],
+    function: Callable[[Connection], V],
+) -> V:
+    with opened() as conn:
+        return function(conn)
+
+
+class Access(enum.Enum):
+    """What an endpoint does to the database."""
+
+    READ = enum.auto()
+    """Changes nothing, be it a GET or a POST."""
+    WRITE = enum.auto()
+    """One transaction."""
+    RETRIED_WRITE = enum.auto()
+    """One transaction, which is repeated after a deadlock."""
+
+
+READ, WRITE, RETRIED_WRITE = Access
+
+Answer = Struct | bytes | None
+"""A message, JSON that is encoded already, or None for an empty message."""
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint(Generic[R]):
     """One operation of the API.
 
-    `handle` returns a Struct, or bytes that are JSON already. If it is synchronous it runs in a
-    thread and may block on the database; a coroutine function runs in the event loop.
+    What every operation must declare is a field without a default: a route that lacks it fails at
+    import. (Who may call it will be one.)
     """
 
     method: str
     path: str
     """The version and what follows it, as `2.0/mlflow/runs/create`.
 
-    The path may hold `{name}`, which sets the field of that name: of a GET like a parameter of the
-    query, else over what the body says, so that the field needs a default to decode without it.
+    `{name}` in the path sets the field of that name. For GET it counts as a query parameter.
+    Otherwise it overrides the body, so the field needs a default.
     """
     request: type[R]
-    handle: Callable[[Context, R], object]
-    reads: bool = False
-    """Whether a POST changes nothing, as a search."""
+    access: Access
+    handle: Callable[[Connection, R], Answer] | Callable[[Context, R], Awaitable[Answer]]
+    """A function gets a connection for its access, and runs in a thread of `Context.threads`.
+
+    A coroutine function runs in the event loop, and gets its data by the context.
+    """
     body_bytes: int = BODY_BYTES
     """The longest body, unless `--max-body-bytes` is less."""
 
@@ -90,33 +142,46 @@ def bind(context: Context, endpoints: Iterable[Endpoint[Any]]) -> list[Route]:
     """Routes for endpoints, under `/api` and `/ajax-api` alike."""
     return [
         route
-        for endpoint in endpoints
+        for each in endpoints
         for route in api_routes(
-            endpoint.method, endpoint.path, _handler(context, endpoint), reads=endpoint.reads
+            each.method,
+            each.path,
+            _handler(context, each),
+            reads=each.method == "POST" and each.access is READ,
         )
     ]
 
 
 def _handler(context: Context, endpoint: Endpoint[R]) -> Callable[[Request], Awaitable[Response]]:
-    in_loop = inspect.iscoroutinefunction(endpoint.handle)
-
+    call = _caller(context, endpoint)
     limit = min(context.settings.max_body_bytes, endpoint.body_bytes)
 
     async def handle(request: Request) -> Response:
-        message = await decode(request, endpoint.request, limit)
-        if in_loop:
-            answer: object = await endpoint.handle(context, message)  # type: ignore[misc]
-        else:
-            answer = await context.threads.run(endpoint.handle, context, message)
+        answer = await call(await decode(request, endpoint.request, limit))
+        if answer is None:
+            return json_response(b"{}")
         return json_response(answer if isinstance(answer, bytes) else codec.encode_json(answer))
 
     return handle
 
 
+def _caller(context: Context, endpoint: Endpoint[R]) -> Callable[[R], Awaitable[Answer]]:
+    handle: Any = endpoint.handle
+    if inspect.iscoroutinefunction(handle):
+        return partial(handle, context)
+    match endpoint.access:
+        case Access.READ:
+            return partial(context.read, handle)
+        case Access.WRITE:
+            return partial(context.write, handle)
+        case Access.RETRIED_WRITE:
+            return partial(context.retried_write, handle)
+
+
 async def decode(request: Request, of: type[R], limit: int) -> R:
     """The message of a request, as endpoints get it; a body may have `limit` bytes.
 
-    From here on, what `Threads` reads for the request is stopped when its client leaves. Raises as
+    Lets `Threads` stop reads for the request when its client leaves. Raises as
     `codec.decode_query` and `read_message` do.
     """
     CLIENT_RECEIVE.set(request.receive)

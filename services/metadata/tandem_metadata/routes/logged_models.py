@@ -2,77 +2,65 @@
 
 from typing import Any
 
+from tandem_metadata.database import Connection
 from tandem_metadata.messages import logged_models as messages
-from tandem_metadata.messages.experiments import Empty
 from tandem_metadata.messages.logged_models import LoggedModelResponse
-from tandem_metadata.routes.endpoint import MANY_BYTES, Context, Endpoint
+from tandem_metadata.routes.endpoint import MANY_BYTES, READ, WRITE, Endpoint
 from tandem_metadata.store.logged_models import logged_models
 from tandem_metadata.store.logged_models import search as logged_model_search
 
 
-def create(context: Context, request: messages.CreateLoggedModel) -> LoggedModelResponse:
+def create(conn: Connection, request: messages.CreateLoggedModel) -> LoggedModelResponse:
     """Create a logged model."""
-    with context.db.write() as conn:
-        return LoggedModelResponse(logged_models.create(conn, request))
+    return LoggedModelResponse(logged_models.create(conn, request))
 
 
-def get(context: Context, request: messages.GetLoggedModel) -> LoggedModelResponse:
+def get(conn: Connection, request: messages.GetLoggedModel) -> LoggedModelResponse:
     """Read a logged model."""
     allow_deleted = request.allow_deleted.lower() == "true"
-    with context.db.read() as conn:
-        return LoggedModelResponse(
-            logged_models.get(conn, request.model_id, allow_deleted=allow_deleted)
-        )
+    return LoggedModelResponse(
+        logged_models.get(conn, request.model_id, allow_deleted=allow_deleted)
+    )
 
 
-def finalize(context: Context, request: messages.FinalizeLoggedModel) -> LoggedModelResponse:
+def finalize(conn: Connection, request: messages.FinalizeLoggedModel) -> LoggedModelResponse:
     """Set the status of a logged model."""
-    with context.db.write() as conn:
-        return LoggedModelResponse(logged_models.finalize(conn, request.model_id, request.status))
+    return LoggedModelResponse(logged_models.finalize(conn, request.model_id, request.status))
 
 
-def delete(context: Context, request: messages.DeleteLoggedModel) -> Empty:
+def delete(conn: Connection, request: messages.DeleteLoggedModel) -> None:
     """Delete a logged model."""
-    with context.db.write() as conn:
-        logged_models.delete(conn, request.model_id)
-    return Empty()
+    logged_models.delete(conn, request.model_id)
 
 
-def set_tags(context: Context, request: messages.SetLoggedModelTags) -> Empty:
+def set_tags(conn: Connection, request: messages.SetLoggedModelTags) -> None:
     """Set tags of a logged model."""
-    with context.db.write() as conn:
-        logged_models.set_tags(conn, request.model_id, request.tags)
-    return Empty()
+    logged_models.set_tags(conn, request.model_id, request.tags)
 
 
-def delete_tag(context: Context, request: messages.DeleteLoggedModelTag) -> Empty:
+def delete_tag(conn: Connection, request: messages.DeleteLoggedModelTag) -> None:
     """Delete a tag of a logged model."""
-    with context.db.write() as conn:
-        logged_models.delete_tag(conn, request.model_id, request.tag_key)
-    return Empty()
+    logged_models.delete_tag(conn, request.model_id, request.tag_key)
 
 
-def log_params(context: Context, request: messages.LogLoggedModelParams) -> Empty:
+def log_params(conn: Connection, request: messages.LogLoggedModelParams) -> None:
     """Add params to a logged model."""
-    with context.db.write() as conn:
-        logged_models.log_params(conn, request.model_id, request.params)
-    return Empty()
+    logged_models.log_params(conn, request.model_id, request.params)
 
 
 def search(
-    context: Context, request: messages.SearchLoggedModels
+    conn: Connection, request: messages.SearchLoggedModels
 ) -> messages.SearchLoggedModelsResponse:
     """Find logged models of some experiments."""
-    with context.db.read() as conn:
-        models, token = logged_model_search.search(
-            conn,
-            experiment_ids=request.experiment_ids,
-            filter=request.filter,
-            datasets=request.datasets,
-            max_results=request.max_results,
-            order_by=request.order_by,
-            page_token=request.page_token,
-        )
+    models, token = logged_model_search.search(
+        conn,
+        experiment_ids=request.experiment_ids,
+        filter=request.filter,
+        datasets=request.datasets,
+        max_results=request.max_results,
+        order_by=request.order_by,
+        page_token=request.page_token,
+    )
     return messages.SearchLoggedModelsResponse(models, token)
 
 
@@ -80,18 +68,20 @@ _PATH = "2.0/mlflow/logged-models"
 _MODEL = f"{_PATH}/{{model_id}}"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", _PATH, messages.CreateLoggedModel, create, body_bytes=MANY_BYTES),
-    Endpoint("POST", f"{_PATH}/search", messages.SearchLoggedModels, search, reads=True),
-    Endpoint("GET", _MODEL, messages.GetLoggedModel, get),
-    Endpoint("PATCH", _MODEL, messages.FinalizeLoggedModel, finalize),
-    Endpoint("DELETE", _MODEL, messages.DeleteLoggedModel, delete),
+    Endpoint("POST", _PATH, messages.CreateLoggedModel, WRITE, create, MANY_BYTES),
+    Endpoint("POST", f"{_PATH}/search", messages.SearchLoggedModels, READ, search),
+    Endpoint("GET", _MODEL, messages.GetLoggedModel, READ, get),
+    Endpoint("PATCH", _MODEL, messages.FinalizeLoggedModel, WRITE, finalize),
+    Endpoint("DELETE", _MODEL, messages.DeleteLoggedModel, WRITE, delete),
+    Endpoint("PATCH", f"{_MODEL}/tags", messages.SetLoggedModelTags, WRITE, set_tags, MANY_BYTES),
     Endpoint(
-        "PATCH", f"{_MODEL}/tags", messages.SetLoggedModelTags, set_tags, body_bytes=MANY_BYTES
+        "DELETE",
+        f"{_MODEL}/tags/{{tag_key:path}}",
+        messages.DeleteLoggedModelTag,
+        WRITE,
+        delete_tag,
     ),
     Endpoint(
-        "DELETE", f"{_MODEL}/tags/{{tag_key:path}}", messages.DeleteLoggedModelTag, delete_tag
-    ),
-    Endpoint(
-        "POST", f"{_MODEL}/params", messages.LogLoggedModelParams, log_params, body_bytes=MANY_BYTES
+        "POST", f"{_MODEL}/params", messages.LogLoggedModelParams, WRITE, log_params, MANY_BYTES
     ),
 ]

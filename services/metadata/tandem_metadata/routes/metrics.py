@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tandem_metadata.messages.experiments import Empty
+from tandem_metadata.database import Connection
 from tandem_metadata.messages.metrics import (
     GetMetricHistory,
     GetMetricHistoryBulk,
@@ -11,26 +11,24 @@ from tandem_metadata.messages.metrics import (
     GetMetricHistoryBulkResponse,
     LogMetric,
 )
-from tandem_metadata.routes.endpoint import Context, Endpoint
-from tandem_metadata.routes.runs import named
+from tandem_metadata.routes.endpoint import READ, WRITE, Context, Endpoint
+from tandem_metadata.routes.runs import run_id_of
 from tandem_metadata.store.tracking import log_entry, metric_history
 from tandem_shared.wire import codec
 
 
-async def log(context: Context, request: LogMetric) -> Empty:
+async def log(context: Context, request: LogMetric) -> None:
     """Log a metric."""
-    run_id = named(request.run_id, request.run_uuid)
+    run_id = run_id_of(request.run_id, request.run_uuid)
     await context.writer.log(log_entry.metric(run_id, request))
-    return Empty()
 
 
-def get_history(context: Context, request: GetMetricHistory) -> bytes:
+def get_history(conn: Connection, request: GetMetricHistory) -> bytes:
     """Read the values of a metric of one run, by pages."""
-    run_id = named(request.run_id, request.run_uuid)
-    with context.db.read() as conn:
-        values, token = metric_history.page(
-            conn, run_id, request.metric_key, request.max_results, request.page_token
-        )
+    run_id = run_id_of(request.run_id, request.run_uuid)
+    values, token = metric_history.page(
+        conn, run_id, request.metric_key, request.max_results, request.page_token
+    )
     parts = [b'"metrics":[' + values + b"]"] if values else []
     if token:
         parts.append(b'"next_page_token":' + codec.encode_json(token))
@@ -38,38 +36,37 @@ def get_history(context: Context, request: GetMetricHistory) -> bytes:
 
 
 def get_history_bulk(
-    context: Context, request: GetMetricHistoryBulk
+    conn: Connection, request: GetMetricHistoryBulk
 ) -> GetMetricHistoryBulkResponse:
     """Read the values of a metric of several runs."""
-    with context.db.read() as conn:
-        values = metric_history.bulk(conn, request.run_id, request.metric_key, request.max_results)
+    values = metric_history.bulk(conn, request.run_id, request.metric_key, request.max_results)
     return GetMetricHistoryBulkResponse(values)
 
 
 def get_history_bulk_interval(
-    context: Context, request: GetMetricHistoryBulkInterval
+    conn: Connection, request: GetMetricHistoryBulkInterval
 ) -> GetMetricHistoryBulkIntervalResponse:
     """Read a sample of the values of a metric of several runs, for a chart."""
     steps = (request.start_step, request.end_step)
-    with context.db.read() as conn:
-        values = metric_history.sample(
-            conn, request.run_ids, request.metric_key, steps, request.max_results
-        )
+    values = metric_history.sample(
+        conn, request.run_ids, request.metric_key, steps, request.max_results
+    )
     return GetMetricHistoryBulkIntervalResponse(values)
 
 
 _HISTORY = "2.0/mlflow/metrics/get-history"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", "2.0/mlflow/runs/log-metric", LogMetric, log),
-    Endpoint("GET", _HISTORY, GetMetricHistory, get_history),
-    Endpoint("GET", f"{_HISTORY}-bulk", GetMetricHistoryBulk, get_history_bulk),
+    Endpoint("POST", "2.0/mlflow/runs/log-metric", LogMetric, WRITE, log),
+    Endpoint("GET", _HISTORY, GetMetricHistory, READ, get_history),
+    Endpoint("GET", f"{_HISTORY}-bulk", GetMetricHistoryBulk, READ, get_history_bulk),
     *(
         # MLflow's contract has it at 2.11, while its server and web UI use 2.0.
         Endpoint(
             "GET",
             f"{version}/mlflow/metrics/get-history-bulk-interval",
             GetMetricHistoryBulkInterval,
+            READ,
             get_history_bulk_interval,
         )
         for version in ("2.0", "2.11")

@@ -5,7 +5,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tandem_metadata.artifacts.client import ArtifactClient
-from tandem_metadata.routes.artifacts import read
 from tandem_metadata.routes.endpoint import Context
 from tandem_metadata.routes.relaying import fetch, listing, relay
 from tandem_metadata.store.logged_models import logged_models
@@ -50,7 +49,7 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
     async def list_of_logged_model(request: Request) -> Response:
         query = codec.decode_query(_parameters(request), ListLoggedModelArtifacts)
         path = paths.check_optional(query.artifact_directory_path)
-        uri = await read(context, logged_models.artifact_uri, query.model_id)
+        uri = await context.read(logged_models.artifact_uri, query.model_id)
         return await listing(client, request, uri, path)
 
     async def file_of_logged_model(request: Request) -> Response:
@@ -58,13 +57,13 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
         if not query.artifact_file_path:
             raise BadRequest("Missing value for required parameter 'artifact_file_path'.")
         path = paths.check(query.artifact_file_path)
-        uri = await read(context, logged_models.artifact_uri, query.model_id)
+        uri = await context.read(logged_models.artifact_uri, query.model_id)
         return await fetch(client, request, uri, path)
 
     async def file_of_model_version(request: Request) -> Response:
         query = codec.decode_query(request.query_params.multi_items(), GetModelVersionArtifact)
         path = paths.check(query.path)
-        roots = await read(context, version_artifacts.roots, query.name, query.version)
+        roots = await context.read(version_artifacts.roots, query.name, query.version)
         for root in roots[:-1]:
             try:  # relayed: a browser that is redirected to nothing asks for no second place
                 return await relay(client, request, root, path)

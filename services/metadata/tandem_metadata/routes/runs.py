@@ -2,15 +2,15 @@
 
 from typing import Any
 
+from tandem_metadata.database import Connection
 from tandem_metadata.messages import runs as messages
-from tandem_metadata.messages.experiments import Empty
-from tandem_metadata.routes.endpoint import MANY_BYTES, Context, Endpoint
+from tandem_metadata.routes.endpoint import MANY_BYTES, READ, WRITE, Context, Endpoint
 from tandem_metadata.store.tracking import run_search, runs
 from tandem_shared.errors import InvalidParameter
 from tandem_shared.wire import codec
 
 
-def named(run_id: str | None, run_uuid: str | None) -> str:
+def run_id_of(run_id: str | None, run_uuid: str | None) -> str:
     """The run that a request names, by its field's new or old name.
 
     Raises InvalidParameter when it names none.
@@ -28,39 +28,34 @@ async def create(context: Context, request: messages.CreateRun) -> messages.Crea
 
 async def get(context: Context, request: messages.GetRun) -> bytes:
     """Read a run with all it logged."""
-    run_id = named(request.run_id, request.run_uuid)
+    run_id = run_id_of(request.run_id, request.run_uuid)
     return b'{"run":' + await context.reader.run(run_id) + b"}"
 
 
-def modify(context: Context, request: messages.UpdateRun) -> messages.UpdateRunResponse:
+def update(conn: Connection, request: messages.UpdateRun) -> messages.UpdateRunResponse:
     """Change a run's status, end time or name."""
-    run_id = named(request.run_id, request.run_uuid)
-    with context.db.write() as conn:
-        return messages.UpdateRunResponse(runs.update(conn, run_id, request))
+    run_id = run_id_of(request.run_id, request.run_uuid)
+    return messages.UpdateRunResponse(runs.update(conn, run_id, request))
 
 
-def delete(context: Context, request: messages.DeleteRun) -> Empty:
+def delete(conn: Connection, request: messages.DeleteRun) -> None:
     """Delete a run."""
-    with context.db.write() as conn:
-        runs.delete(conn, request.run_id)
-    return Empty()
+    runs.delete(conn, request.run_id)
 
 
-def restore(context: Context, request: messages.RestoreRun) -> Empty:
+def restore(conn: Connection, request: messages.RestoreRun) -> None:
     """Restore a run."""
-    with context.db.write() as conn:
-        runs.restore(conn, request.run_id)
-    return Empty()
+    runs.restore(conn, request.run_id)
 
 
 async def search(context: Context, request: messages.SearchRuns) -> bytes:
     """Find runs of some experiments."""
-    page = await context.threads.run(_find, context, request)
+    page = await context.read(_find, request)
     return _page(await context.reader.page(page), page.token)
 
 
 def _page(found: list[bytes], token: str | None) -> bytes:
-    """The answer, of runs in JSON. A page may have megabytes: they are copied once."""
+    """The answer, of runs in JSON. One join copies them, since a page may have megabytes."""
     rest = [b'"next_page_token":' + codec.encode_json(token)] if token else []
     if not found:
         return b"{" + b"".join(rest) + b"}"
@@ -71,26 +66,25 @@ def _page(found: list[bytes], token: str | None) -> bytes:
     return b",".join(parts)
 
 
-def _find(context: Context, request: messages.SearchRuns) -> run_search.Page:
-    with context.db.read() as conn:
-        return run_search.find_ids(
-            conn,
-            experiment_ids=request.experiment_ids,
-            filter=request.filter,
-            run_view_type=request.run_view_type,
-            max_results=request.max_results,
-            order_by=request.order_by,
-            page_token=request.page_token,
-        )
+def _find(conn: Connection, request: messages.SearchRuns) -> run_search.Page:
+    return run_search.find_ids(
+        conn,
+        experiment_ids=request.experiment_ids,
+        filter=request.filter,
+        run_view_type=request.run_view_type,
+        max_results=request.max_results,
+        order_by=request.order_by,
+        page_token=request.page_token,
+    )
 
 
 _PATH = "2.0/mlflow/runs"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", f"{_PATH}/create", messages.CreateRun, create, body_bytes=MANY_BYTES),
-    Endpoint("GET", f"{_PATH}/get", messages.GetRun, get),
-    Endpoint("POST", f"{_PATH}/update", messages.UpdateRun, modify),
-    Endpoint("POST", f"{_PATH}/delete", messages.DeleteRun, delete),
-    Endpoint("POST", f"{_PATH}/restore", messages.RestoreRun, restore),
-    Endpoint("POST", f"{_PATH}/search", messages.SearchRuns, search, reads=True),
+    Endpoint("POST", f"{_PATH}/create", messages.CreateRun, WRITE, create, MANY_BYTES),
+    Endpoint("GET", f"{_PATH}/get", messages.GetRun, READ, get),
+    Endpoint("POST", f"{_PATH}/update", messages.UpdateRun, WRITE, update),
+    Endpoint("POST", f"{_PATH}/delete", messages.DeleteRun, WRITE, delete),
+    Endpoint("POST", f"{_PATH}/restore", messages.RestoreRun, WRITE, restore),
+    Endpoint("POST", f"{_PATH}/search", messages.SearchRuns, READ, search),
 ]

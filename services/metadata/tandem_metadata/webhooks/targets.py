@@ -13,11 +13,12 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import httpcore
 import httpx
 
+from tandem_metadata.settings import Settings
 from tandem_metadata.webhooks.public_addresses import is_public
 from tandem_shared.concurrency.threads import Threads
 from tandem_shared.errors import InvalidParameter
@@ -44,6 +45,12 @@ class Policy:
 
     schemes: tuple[str, ...]
     allow_private: bool
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The policy of the service's settings."""
+        schemes = settings.webhook_allowed_schemes or ("https",)
+        return cls(schemes, settings.webhook_allow_private_ips)
 
 
 def parse(url: str, policy: Policy) -> httpx.URL:
