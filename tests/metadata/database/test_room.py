@@ -50,8 +50,8 @@ def test_runs_that_end_or_are_renamed_cost_no_entries_in_the_index_by_start_time
     run_id = new_run(database)
     with database.write() as conn:
         assert indexes.is_there(conn, indexes.STARTED)
-        runs.modify(conn, run_id, UpdateRun(status="FINISHED", end_time=5))
-        runs.modify(conn, run_id, UpdateRun(run_name="renamed"))
+        runs.update(conn, run_id, UpdateRun(status="FINISHED", end_time=5))
+        runs.update(conn, run_id, UpdateRun(run_name="renamed"))
         assert _updated(conn, "runs") == (2, 2)
     database.close()
     postgresql.drop(name)
