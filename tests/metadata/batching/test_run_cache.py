@@ -117,7 +117,7 @@ def test_a_cached_page_is_read_once_while_nothing_is_written(database: Database)
 _WRITES: dict[str, Callable[[Connection, str], object]] = {
     "metric": lambda conn, run: log_to_run(conn, log_entry.metric(run, LoggedMetric("m", 2.0, 1))),
     "tag": lambda conn, run: runs.put_tags(conn, {(run, "t"): "new"}),
-    "name": lambda conn, run: runs.modify(conn, run, UpdateRun(run_name="renamed")),
+    "name": lambda conn, run: runs.update(conn, run, UpdateRun(run_name="renamed")),
     "deletion": runs.delete,
     "rows": lambda conn, run: conn.execute(
         text("DELETE FROM tags WHERE run_uuid = :run"), {"run": run}

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import Connection, exc
@@ -120,7 +121,8 @@ def test_a_connection_that_ends_by_another_error_than_operational_is_lost_too(
 
     def write(conn: Conn) -> None:
         set_timeout = "SELECT set_config('idle_in_transaction_session_timeout', '50ms', true)"
-        conn.exec_driver_sql(f"BEGIN; {set_timeout}")
+        with pytest.raises(psycopg.ProgrammingError):  # BEGIN returns no rows
+            conn.exec_driver_sql(f"BEGIN; {set_timeout}")
         time.sleep(0.5)
         conn.exec_driver_sql(_ADD, ("never",))
 
