@@ -19,25 +19,25 @@ Subparsers = Any
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a service's command line is made of."""
+    """The parts of a service's command line."""
 
     service: Service
     settings: type[CommonSettings]
     about: str
     """One sentence for `--help`."""
     accepted_switches: Sequence[str] = ()
-    """MLflow's switches that change nothing here, because the service is that way by nature."""
+    """MLflow's switches that change nothing, because the service always behaves so."""
     refused_flags: Mapping[str, str] = field(default_factory=dict)
     """MLflow's flags that contradict the service, each with what to do instead."""
     prepare: Callable[[Any], None] | None = None
     """Called with the settings before the socket opens; raises SettingsError to refuse them."""
     extend: Callable[[Subparsers], None] | None = None
-    """Adds further subcommands: each sets the default `act`, which takes the parsed arguments and
-    returns the exit status."""
+    """Adds further subcommands. Each sets the default `act`: from the parsed arguments to the exit
+    status."""
 
 
 def main(of: Command, arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status, 2 with a sentence if refused."""
+    """Run the command line and return the exit status; 2, with a sentence, for bad arguments."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     settings_table.refuse_flags(given, of.refused_flags)
     parsed, unknown = parser(of).parse_known_args(given)
@@ -47,10 +47,10 @@ def main(of: Command, arguments: Sequence[str] | None = None) -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """Ends with one sentence for what it cannot take, where argparse prints all flags."""
+    """A parser that ends with one sentence on bad arguments; argparse would print all flags."""
 
     def __init__(self, **options: Any) -> None:
-        """As argparse's, but for abbreviations: there are none."""
+        """As argparse's; flags cannot be abbreviated."""
         super().__init__(**options, allow_abbrev=False)
         self.set_defaults(parser=self)
 
@@ -59,7 +59,7 @@ class Parser(argparse.ArgumentParser):
         sys.exit(2)
 
     def refuse(self, unknown: Sequence[str]) -> NoReturn:
-        """End for arguments that are none of the parser's; a value is not repeated."""
+        """Exit with status 2 for unknown arguments. Values may be secret: never shown."""
         first = unknown[0]
         if not first.startswith("-"):
             self.error("an argument belongs to no flag; is there a space or a flag missing")
@@ -81,7 +81,7 @@ def parser(of: Command) -> Parser:
         version=f"{name} {__version__} (the REST API of MLflow {MLFLOW_VERSION})",
     )
     subparsers = root.add_subparsers(dest="command", metavar="command", required=True)
-    # `-h` is --host, as on MLflow's command line, so help goes by its long name alone.
+    # As on MLflow's command line, `-h` is --host; help has only its long name.
     serve = subparsers.add_parser(
         "serve",
         help="run the service",

@@ -1,9 +1,8 @@
 """Settings as one typed table: a frozen dataclass whose fields are flags and environment variables.
 
-A service declares its settings as fields made by `setting`. From that one table come the command
-line, the environment, `--help` and the test that every setting is documented. A flag wins over its
-environment variable, which wins over the default. Flags and variables that MLflow's server has keep
-MLflow's names.
+A service declares its settings as fields made by `setting`. Flags, environment variables, `--help`
+and the test that every setting is documented are derived from them. A flag wins over its variable,
+which wins over the default. Settings that MLflow's server has keep MLflow's names.
 """
 
 import argparse
@@ -23,7 +22,7 @@ _SHAPES = {str: "TEXT", int: "INTEGER", float: "NUMBER", tuple: "LIST"}
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\s]+")
 _MOST_WORKERS = 1000
 _LONGEST_SECONDS = 1_000_000
-"""No wait is meant to be longer, and the system's clocks take not much more."""
+"""The longest wait that a setting may ask for; system clocks do not take much more."""
 
 _CREDENTIALS = re.compile(r"//\S*@")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
@@ -44,9 +43,9 @@ def setting(
 ) -> Any:
     """Declare one setting of a settings dataclass.
 
-    The field's type says how its text is read: `str`, `int`, `float`, `bool` (a switch with a
-    `--no-` twin, or with the twin named by `switch`), `tuple[str, ...]` (comma-separated), each
-    also `| None`. A `secret` is left out where settings are shown.
+    The field's type says how its text is read: `str`, `int`, `float`, `bool` or `tuple[str, ...]`
+    (comma-separated), each also `| None`. A `bool` is a switch; `switch` names its opposite, by
+    default `--no-` and the name. `repr` leaves a `secret` out.
     """
     return field(
         default=default,
@@ -57,7 +56,7 @@ def setting(
 
 @dataclass(frozen=True, kw_only=True)
 class CommonSettings:
-    """What both services are told about serving HTTP."""
+    """The settings of both services: serving HTTP, security, shutdown and logs."""
 
     host: str = setting(
         "127.0.0.1", "Address to listen on; 0.0.0.0 for all.", env="MLFLOW_HOST", short="-h"
@@ -154,7 +153,7 @@ class CommonSettings:
                 raise SettingsError(f"{flag(item)} must be at most {_LONGEST_SECONDS:,} seconds.")
 
     def _check_pages(self) -> None:
-        """Raise SettingsError for hosts and origins that no request ever has."""
+        """Raise SettingsError for hosts and origins that can match no request."""
         for host in self.allowed_hosts or ():
             if "/" in host:
                 meant = without_credentials(host).rpartition("://")[2].partition("/")[0]
@@ -206,8 +205,8 @@ def load(
 ) -> S:
     """Read the settings from flags and environment, and check them.
 
-    An empty variable counts as not given; an empty flag means the default. Raises SettingsError
-    with a sentence that names the flag and its variable.
+    An empty variable or flag means the default; an empty flag overrides its variable. Raises
+    SettingsError with a sentence that names the flag and its variable.
     """
     hints = typing.get_type_hints(of)
     values: dict[str, Any] = {}
@@ -232,7 +231,7 @@ def refuse_flags(arguments: Sequence[str], refused: Mapping[str, str]) -> None:
 
 
 def without_credentials(text: str) -> str:
-    """The text with what stands before an `@` in addresses left out: it may be a password."""
+    """The text without what precedes an `@` in addresses, which may hold a password."""
     return _CREDENTIALS.sub("//…@", text)
 
 
@@ -270,7 +269,7 @@ def _base(hint: Any) -> type:
 
 
 def _text(value: Any) -> str:
-    """A value as flags and variables write it; "" for none."""
+    """The value in the syntax of flags and variables; "" for None."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from tandem_shared import errors
 from tandem_shared.http.router import Route, Router, json_response, read_json_body
-from tandem_shared.observability.instrumentation import Observe
+from tandem_shared.observability.instrumentation import Instrumentation
 from tandem_shared.observability.logs import REQUEST_ID, JsonLines
 from tandem_shared.security import hosts_and_origins
 from tandem_shared.settings import CommonSettings
@@ -49,7 +49,9 @@ class Observed:
             Route("POST", "/echo", echo),
             Route("GET", "/half", fail_half_way),
         ]
-        self.app = Observe(hosts_and_origins.secure(Router(routes), CommonSettings()), self.service)
+        self.app = Instrumentation(
+            hosts_and_origins.secure(Router(routes), CommonSettings()), self.service
+        )
 
     def count(self, route: str, method: str, status: int) -> float:
         labels = {"service": self.service, "route": route, "method": method, "status": str(status)}
@@ -217,7 +219,7 @@ def test_a_middleware_that_fails_is_counted_and_left_to_the_server(observed: Obs
         raise RuntimeError("the guard itself")
 
     with pytest.raises(RuntimeError, match="the guard itself"):
-        call(Observe(broken, observed.service), "GET", "/id")
+        call(Instrumentation(broken, observed.service), "GET", "/id")
     assert observed.count("unmatched", "GET", 500) == 1
     assert observed.in_flight() == 0
     assert REQUEST_ID.get() == ""

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from tandem_shared.http import health
 from tandem_shared.http.router import Route, Router, json_response, read_json_body
 from tandem_shared.observability import metrics
-from tandem_shared.observability.instrumentation import Observe
+from tandem_shared.observability.instrumentation import Instrumentation
 from tandem_shared.security import hosts_and_origins
 from tandem_shared.serving import run
 from tandem_shared.settings import SettingsError, load
@@ -130,4 +130,4 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         Route("GET", "/fail-half-way", fail_half_way),
     ]
     router = Router(routes, prefix=settings.static_prefix)
-    return Observe(hosts_and_origins.secure(router, settings), SERVICE.name)
+    return Instrumentation(hosts_and_origins.secure(router, settings), SERVICE.name)

@@ -15,7 +15,7 @@ from tandem_shared.http import health
 from tandem_shared.http.router import Route, Router
 from tandem_shared.http.transfers import Transfers
 from tandem_shared.observability import metrics
-from tandem_shared.observability.instrumentation import Observe
+from tandem_shared.observability.instrumentation import Instrumentation
 from tandem_shared.security.hosts_and_origins import secure
 from tandem_shared.serving import memory
 from tandem_shared.settings import load
@@ -113,4 +113,4 @@ def application(settings: Settings, driver: Driver) -> ASGIApp:
         fallback=service.not_served_here(prefix),
         lifespan=lifespan,
     )
-    return Observe(secure(router, settings), NAME)
+    return Instrumentation(secure(router, settings), NAME)

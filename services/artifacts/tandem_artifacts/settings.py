@@ -27,18 +27,18 @@ REFUSED_FLAGS = {
 """Flags of MLflow's server that contradict this service, each with what to do instead."""
 
 ACCEPTED_SWITCHES = ("--artifacts-only", "--serve-artifacts", "--disable-workspaces")
-"""Switches of MLflow's server that are the nature of this service."""
+"""Switches of MLflow's server that change nothing: this service always behaves so."""
 
 LEAST_MEMORY = 32 * 1024 * 1024
-"""Least memory of a worker for transfers: an upload by parts and a few others."""
+"""The least memory of a worker for transfers: one upload by parts and a few others."""
 
 _LONGEST_TTL = 7 * 24 * 3600
-"""S3 refuses presigned URLs of longer lives, but only when they are used."""
+"""S3's limit, in seconds. S3 refuses a URL of a longer life only when it is used."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(CommonSettings):
-    """Where artifacts are kept, and how they travel."""
+    """The artifacts service's settings: the store, and limits of uploads and downloads."""
 
     port: int = setting(5500, "Port to listen on.", env="MLFLOW_PORT", short="-p")
     artifacts_destination: str = setting(

@@ -1,6 +1,6 @@
 """The command `tandem-metadata`: `serve`, `db upgrade`, `db current`, `db optimize`.
 
-What needs the database is imported late, as `launch.launch` wants it.
+Modules that need the database are imported late; `launch.launch` says why.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def _prepare(settings: Settings) -> None:
-    """Refuse bad settings, and make the tables if wanted, once, before workers start."""
+    """Refuse bad settings and, with --migrate, create the tables, before workers start."""
     from tandem_metadata.cli import db as database_command
 
     root = settings.artifact_root()

@@ -45,7 +45,7 @@ from tandem_metadata.routes.endpoint import (
 from tandem_metadata.settings import NAME, Settings
 from tandem_metadata.webhooks.delivery import Delivery
 from tandem_shared.http.router import Router
-from tandem_shared.observability.instrumentation import Observe
+from tandem_shared.observability.instrumentation import Instrumentation
 from tandem_shared.security.hosts_and_origins import ALWAYS_ANSWERED, secure
 from tandem_shared.settings import load
 
@@ -67,12 +67,12 @@ _ENDPOINTS: list[Endpoint[Any]] = [
 def create_app(settings: Settings | None = None) -> ASGIApp:
     """The service as an ASGI application.
 
-    Without `settings` it reads them from the environment: ASGI servers that know nothing of Tandem
-    call it so (`uvicorn --factory`).
+    Without `settings` it reads them from the environment, for ASGI servers that call the factory
+    themselves (`uvicorn --factory`).
 
-    Creates the tables of an empty database, and raises SettingsError when the database does not
-    answer, or is of a revision that this version cannot use; with `migrate` off, requests are
-    as_settings_error until it can be used. Raises SettingsError when a setting is missing.
+    Creates the tables of an empty database. Raises SettingsError if a setting is missing, if the
+    database does not answer, or if its revision is not supported. With `migrate` off it creates
+    nothing, and requests are refused until the database can be used.
     """
     settings = settings or load(Settings, os.environ)
     root = settings.artifact_root()
@@ -130,4 +130,4 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         gate=gate if wait else None,
         lifespan=lifespan,
     )
-    return Observe(secure(router, settings, framed=ui.FRAMED, reads=router.reads), NAME)
+    return Instrumentation(secure(router, settings, framed=ui.FRAMED, reads=router.reads), NAME)

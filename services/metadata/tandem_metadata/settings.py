@@ -32,7 +32,7 @@ REFUSED_FLAGS = {
 """Flags of MLflow's server that contradict this service, each with what to do instead."""
 
 ACCEPTED_SWITCHES = ("--no-serve-artifacts", "--disable-workspaces")
-"""Switches of MLflow's server that are the nature of this service."""
+"""Switches of MLflow's server that change nothing: this service always behaves so."""
 
 _DATABASES = ("sqlite", "postgresql")
 _KEY_BYTES = 32
@@ -41,7 +41,7 @@ _CSP_HOST = re.compile(r"\*|(https?://)?(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(CommonSettings):
-    """Where metadata is kept, where artifacts go, and which artifact hosts are followed."""
+    """The metadata service's settings: database, artifact hosts, web UI, webhooks and limits."""
 
     backend_store_uri: str = setting(
         "sqlite:///mlflow.db",

@@ -1,4 +1,4 @@
-"""What wraps every request of a service: its id, its log line, its metrics, and its parting."""
+"""The outermost middleware: request ids, access log, metrics, `Connection: close` at a stop."""
 
 import functools
 import logging
@@ -21,19 +21,19 @@ _USABLE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _UNMATCHED = "unmatched"
 _CLIENT_CLOSED = 499
 _FAILED = 500
-_PARTING = (b"connection", b"close")
+_CONNECTION_CLOSE = (b"connection", b"close")
 _log = logging.getLogger("tandem.access")
 
 
-class Observe:
-    """ASGI middleware; the outermost, so that refused requests are seen too.
+class Instrumentation:
+    """ASGI middleware that gives each request an id, and logs and counts it with its status.
 
-    The status it records is the answer's own, but 499 when the client left before the answer was
-    complete, or took it in too slowly, and 500 when the service broke it off.
+    It is the outermost, so that it sees refused requests too. It records the answer's status, or
+    499 if the client left early or read too slowly, or 500 if the service broke the answer off.
 
-    Once the process is to stop, each answer closes its connection. Otherwise a client that has not
-    heard of the stop sends requests until the connection is closed under one of them. Clients of a
-    Kubernetes Service are such: it keeps connections to a pod that no new ones are led to.
+    Once the process is to stop, each HTTP/1 answer has `Connection: close`. A Kubernetes Service
+    leads no new connections to a pod that stops, but keeps the old ones. Without the header, their
+    clients would send requests until the server closed a connection under one of them.
     """
 
     def __init__(self, app: ASGIApp, service: str) -> None:
@@ -41,7 +41,7 @@ class Observe:
         self._service = service
         metrics.BUILD_INFO.labels(service, __version__).set(1)
         self._in_flight = metrics.IN_FLIGHT.labels(service)
-        # Finding a metric's child costs more than counting; label values are from fixed sets.
+        # `labels()` costs more than `inc()`. Fixed sets of label values bound the cache.
         self._requests = functools.cache(functools.partial(metrics.REQUESTS.labels, service))
         self._latency = functools.cache(functools.partial(metrics.LATENCY.labels, service))
 
@@ -62,7 +62,7 @@ class Observe:
                 status = message["status"]
                 own = header
                 if READINESS.draining and scope["http_version"].startswith("1"):
-                    own = [*header, _PARTING]  # HTTP/2 knows no such header
+                    own = [*header, _CONNECTION_CLOSE]  # HTTP/2 forbids the header.
                 message["headers"] = with_headers(message["headers"], own)
             await send(message)
             complete = not message.get("more_body") and message["type"] == "http.response.body"
@@ -99,10 +99,10 @@ class Observe:
 
 
 def _request_id(scope: Scope) -> str:
-    """The caller's `X-Request-Id` if it is fit for a log line, else a new one."""
+    """The caller's `X-Request-Id` if it matches `_USABLE_ID`, else a new one."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _USABLE_ID.fullmatch(value):
             given: str = value.decode("ascii")
             return given
-    # It is to be unlike others, not to be a secret: one from the kernel costs more than the rest.
+    # The id must be unique, not secret: `os.urandom` would cost a system call.
     return f"{random.getrandbits(128):032x}"

@@ -1,8 +1,8 @@
 """Metrics of the HTTP layer, and `/metrics` for one worker or several.
 
 Label values come from fixed sets: the service, the route's template, the method and the status.
-With several workers every process writes to files under `PROMETHEUS_MULTIPROC_DIR`, and whichever
-worker answers the scrape adds them up.
+With several workers, each process writes files under `PROMETHEUS_MULTIPROC_DIR`. The worker that
+answers a scrape sums the files.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ BUILD_INFO = Gauge(
     "tandem_build_info",
     "1, with the version that runs.",
     ("service", "version"),
-    multiprocess_mode="livemax",  # 1 whatever the number of workers, and no version that is gone
+    multiprocess_mode="livemax",  # not summed; ended workers are left out
 )
 
 
@@ -58,17 +58,17 @@ _PAUSE = 0.05  # seconds
 
 
 async def metrics(_: Request) -> Response:
-    """`GET /metrics`: the exposition of this process, or of all workers together."""
+    """`GET /metrics`: the metrics of this process, or the sums of all workers."""
     body = await _of_all() if MULTIPROCESS_DIRECTORY in os.environ else generate_latest(REGISTRY)
     return Response(body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 async def _of_all() -> bytes:
-    """The sum over all workers, read again when one that starts or ends changes its files."""
+    """The sums over all workers; retried, as a worker that starts or ends changes its files."""
     for _ in range(_ATTEMPTS - 1):
         try:
             return _read()
-        except (OSError, ValueError, struct.error):  # gone, half-written or still empty
+        except (OSError, ValueError, struct.error):  # a file is gone, half-written or empty
             await asyncio.sleep(_PAUSE)
     return _read()
 

@@ -18,7 +18,7 @@ _PAUSE = 1.0  # seconds between attempts to reach a database that does not answe
 
 
 def prepare(settings: Settings, artifact_root: str) -> None:
-    """Make the database ready for service.
+    """Create the tables of an empty database, or check those that are there.
 
     Raises SettingsError for a database that does not answer or that Tandem cannot use.
     """
@@ -27,17 +27,17 @@ def prepare(settings: Settings, artifact_root: str) -> None:
 
 
 def check(settings: Settings) -> None:
-    """Raise SettingsError for an address that cannot be one of a database; connect to nothing."""
+    """Raise SettingsError for an invalid database address, without connecting."""
     Database(settings).close()
 
 
 def upgrade(settings: Settings, wait_seconds: float = 0) -> int:
-    """Create the tables of an empty database, or those of Tandem's own that are missing; returns 0.
+    """Create all tables of an empty database, or the missing ones of Tandem's own; returns 0.
 
-    Tags of experiments get room for 20,000 characters, whoever made their table. A database that
-    does not answer is tried again for `wait_seconds`. Safe in several processes at once. Raises
-    SettingsError for a database that does not answer, that is neither empty nor of a supported
-    revision, or whose role may not create tables.
+    Widens the column of experiments' tags to 20,000 characters. Tries for `wait_seconds` to reach
+    the database. Safe in several processes at once. Raises SettingsError for a database that does
+    not answer, that is neither empty nor of a supported revision, or whose role may not create
+    tables.
     """
     with _opened(settings) as database:
         _wait(database, wait_seconds)
@@ -60,7 +60,7 @@ def upgrade(settings: Settings, wait_seconds: float = 0) -> int:
 def current(settings: Settings) -> int:
     """Print the revision and whether it is supported; returns 0 if it is, else 1.
 
-    Raises SettingsError for a database that does not answer or is not there.
+    Raises SettingsError for a database that does not answer or does not exist.
     """
     with _opened(settings, must_exist=True) as database:
         revision = database.revision()
@@ -74,9 +74,9 @@ def current(settings: Settings) -> int:
 def optimize(settings: Settings, *, drop: bool = False) -> int:
     """Add the indexes that speed up searches among many runs, or drop them; returns 0.
 
-    The service may run meanwhile. Raises SettingsError for a database that does not answer, is not
-    there or not of a supported revision, for a role that does not own the tables, and while another
-    process does the same.
+    The service may run meanwhile. Raises SettingsError for a database that does not answer, does
+    not exist or is not of a supported revision, for a role that does not own the tables, and while
+    another process does the same.
     """
     # One connection holds a lock while another builds.
     with _opened(settings, extra_connections=1, must_exist=True) as database:
@@ -89,7 +89,7 @@ def _say(sentence: str) -> None:
 
 
 def _wait(database: Database, seconds: float) -> None:
-    """Return once the database answers; raise Unavailable when it does not within the seconds."""
+    """Return once the database answers; raise Unavailable if it does not in `seconds`."""
     deadline = time.monotonic() + seconds
     said = ""
     while True:
@@ -114,7 +114,7 @@ def _opened(
     try:
         path = sqlite_file.path_of(database.url)
         if must_exist and database.dialect == "sqlite" and not os.path.exists(path):
-            # Opening it would make it.
+            # SQLite creates a file that it opens.
             why = sqlite_file.why_unusable(path) or f"there is no SQLite database at {path}"
             raise SettingsError(f"--backend-store-uri: {why}.")
         with as_settings_error(database.url):

@@ -1,7 +1,7 @@
-"""The artifact proxy's endpoints, which are the artifacts service's: who asks here is led there.
+"""Redirects from the artifact proxy's endpoints to the artifacts service, which serves them.
 
-Clients come here with locations that name no host (`mlflow-artifacts:/…`), as databases of MLflow's
-server have them, unless the ingress sends them to the artifacts service.
+Databases of MLflow's server hold locations without a host (`mlflow-artifacts:/…`). Clients send
+requests for them here, unless the ingress routes these to the artifacts service.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _DEFAULT_PORTS = (":80", ":443")
 def routes(roots: Roots) -> list[Route]:
     """Redirects to the artifacts service that the settings name to clients; else refusals.
 
-    A refusal is no 503, which clients would repeat for minutes before they show it.
+    A refusal is a 501: clients repeat a 503 for minutes before they show it.
     """
     lead = _lead(roots)
     return [
@@ -42,10 +42,10 @@ def routes(roots: Roots) -> list[Route]:
 
 def _lead(roots: Roots) -> Handler:
     async def answer(request: Request) -> Response:
-        await _take_in(request)
-        if roots.public is None or _is_asked(request, roots.public):
+        await _drain(request)
+        if roots.public is None or _would_loop(request, roots.public):
             raise NotSupported(_sentence(request))
-        # With the scheme, and any prefix, by which the client came here, unless one is named.
+        # A location without a scheme keeps the scheme and host prefix of the request.
         path: str = request.scope["raw_path"].decode("latin-1").partition("?")[0]
         query = f"?{request.url.query}" if request.url.query else ""
         headers = {"Location": roots.public + path + query, "Cache-Control": "no-store"}
@@ -54,8 +54,8 @@ def _lead(roots: Roots) -> Handler:
     return answer
 
 
-async def _take_in(request: Request) -> None:
-    """Let the client send all that it has: many look for the answer only then, some break off."""
+async def _drain(request: Request) -> None:
+    """Read the whole body: many clients look for an answer only after it, some break off."""
     body = request.stream()
     try:
         while True:
@@ -65,8 +65,8 @@ async def _take_in(request: Request) -> None:
         return
 
 
-def _is_asked(request: Request, public: str) -> bool:
-    """Whether the client has come by that host already: a redirect would lead it here again."""
+def _would_loop(request: Request, public: str) -> bool:
+    """Whether the request came by that host: a redirect to it would loop."""
     given = {request.headers.get(name, "") for name in ("host", "x-forwarded-host")}
     return _bare(public.partition("//")[2]) in map(_bare, given)
 

@@ -1,4 +1,4 @@
-"""A run's artifacts as the metadata host has them: listed and fetched through the other service."""
+"""Artifacts of runs, listed and fetched through the artifacts service."""
 
 from msgspec import Struct
 from starlette.requests import Request

@@ -1,4 +1,4 @@
-"""Endpoints of what runs read and write: datasets and models."""
+"""Endpoints of the inputs and outputs of runs: datasets and models."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from tandem_metadata.store.tracking import datasets
 
 
 def log_inputs(conn: Connection, request: LogInputs) -> None:
-    """Log what a run reads."""
+    """Log the datasets and models that a run reads."""
     used, models = request.datasets or [], request.models or []
     datasets.log_inputs(conn, request.run_id, used, models)
 
@@ -30,7 +30,7 @@ def search(conn: Connection, request: SearchDatasets) -> SearchDatasetsResponse:
 
 
 _INPUTS_BYTES = 24 * 1024 * 1024
-"""Room for a profile of 16 MiB, and what escapes add to it."""
+"""Room for a profile of 16 MiB and its escapes in JSON."""
 
 ENDPOINTS: list[Endpoint[Any]] = [
     Endpoint(

@@ -1,4 +1,4 @@
-"""Endpoints of logged models; their artifacts are listed and fetched elsewhere."""
+"""Endpoints of logged models; `model_artifacts` serves their files."""
 
 from typing import Any
 

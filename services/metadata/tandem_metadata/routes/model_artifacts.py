@@ -1,4 +1,4 @@
-"""Artifacts of logged models and of model versions, listed and fetched as those of runs are."""
+"""Artifacts of logged models and model versions, through the artifacts service."""
 
 from msgspec import Struct
 from starlette.requests import Request
@@ -43,7 +43,7 @@ class GetModelVersionArtifact(Struct):
 def routes(context: Context, client: ArtifactClient) -> list[Route]:
     """A logged model's directories and files, and `/model-versions/get-artifact`.
 
-    The paths under which MLflow serves files have no twin under `/api`.
+    MLflow serves files under `/ajax-api` only, and so does Tandem.
     """
 
     async def list_of_logged_model(request: Request) -> Response:
@@ -65,7 +65,7 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
         path = paths.check(query.path)
         roots = await context.read(version_artifacts.roots, query.name, query.version)
         for root in roots[:-1]:
-            try:  # relayed: a browser that is redirected to nothing asks for no second place
+            try:  # relay: a browser redirected to a missing file would not try the next root
                 return await relay(client, request, root, path)
             except NotFound:
                 continue

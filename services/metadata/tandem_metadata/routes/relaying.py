@@ -1,7 +1,7 @@
-"""Listings and files of artifact roots, passed from the artifacts service to browsers.
+"""Listings and files of artifact roots, relayed from the artifacts service to browsers.
 
-Whatever the artifacts service says of a file, what leaves here is an attachment that no browser
-runs in the name of this host.
+Each file is sent as a sandboxed attachment, whatever headers the artifacts service gave it. No
+browser runs it as a page or script of this host.
 """
 
 import re
@@ -29,7 +29,7 @@ _SCRIPT = re.compile(r"script|wasm")
 
 
 async def listing(client: ArtifactClient, request: Request, uri: str, path: str) -> Response:
-    """What is one level below a path of an artifact root, as the artifacts service lists it.
+    """The files and directories one level below a path of an artifact root.
 
     Raises InvalidParameter or PermissionDenied for a root that this service does not follow, and
     otherwise as the artifacts service answers.
@@ -53,9 +53,9 @@ async def listing(client: ArtifactClient, request: Request, uri: str, path: str)
 
 
 async def fetch(client: ArtifactClient, request: Request, uri: str, path: str) -> Response:
-    """An artifact below a root, or the way there if browsers are to go it themselves.
+    """An artifact below a root: relayed, or with --redirect-artifacts-to a redirect to it.
 
-    Raises as `listing` does, and NotFound for an artifact that is not there.
+    Raises as `listing` does, and NotFound for a missing artifact.
     """
     url = client.locate(uri).redirect_url(path)
     if url is not None:
@@ -79,16 +79,16 @@ async def relay(client: ArtifactClient, request: Request, uri: str, path: str) -
         "content-security-policy": SANDBOX,
         "x-content-type-options": "nosniff",
     }
-    if request.method == "HEAD":  # nobody will read the body
+    if request.method == "HEAD":  # the body will not be read
         transfer.end()
         await response.aclose()
     return _Relayed(client, response, headers, transfer)
 
 
 def safe_type(given: str) -> str:
-    """A Content-Type to pass on; as `text/plain` what a page could run as its own script."""
+    """The Content-Type to pass on; `text/plain` for types that a page could run as a script."""
     kind = given.partition(";")[0].strip().lower()
-    if not _TYPE.fullmatch(kind) or "," in given:  # of several a browser takes the last
+    if not _TYPE.fullmatch(kind) or "," in given:  # browsers take the last of several
         return "application/octet-stream"
     if _SCRIPT.search(kind):
         return "text/plain"
@@ -96,11 +96,11 @@ def safe_type(given: str) -> str:
 
 
 class _Relayed(StreamingResponse):
-    """An answer of the artifacts service, passed on as it comes.
+    """An answer of the artifacts service, relayed as it comes.
 
-    Its connection and its place are free again when this ends, also when the client left before the
-    first byte, or takes the bytes in too slowly. When the artifacts service fails on the way, so
-    does this, and the client sees that its copy is not whole.
+    Its end frees the connection and the transfer, also if the client leaves before the first byte
+    or reads too slowly. If the artifacts service fails midway, the answer is broken off, so that
+    the client sees that its copy is incomplete.
     """
 
     def __init__(
@@ -126,9 +126,9 @@ class _Relayed(StreamingResponse):
 
 
 def _headers(request: Request, location: Location) -> dict[str, str]:
-    """What the artifacts service must see of the caller's request; its credentials among it.
+    """The headers of the request that the artifacts service needs, with its credentials.
 
-    Cookies were given to the host that the caller called, and go to no other.
+    Cookies belong to the host that the caller called, and are sent to that host only.
     """
     headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
     if location.host and location.host == request.headers.get("host", "").lower():

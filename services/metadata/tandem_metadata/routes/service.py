@@ -1,4 +1,4 @@
-"""What the service says of itself: version, health, readiness, capabilities, metrics."""
+"""Endpoints about the service: version, health, readiness, capabilities, metrics."""
 
 from collections.abc import Callable
 
@@ -26,7 +26,7 @@ _SERVER_INFO = codec.encode_json(
 
 
 def probe(context: Context, waiting: Callable[[], None] | None = None) -> health.Probe:
-    """What asks whether the service can work.
+    """The readiness probe, which checks the database.
 
     `waiting` raises Unavailable while the service waits for its database.
     """
@@ -40,7 +40,7 @@ def probe(context: Context, waiting: Callable[[], None] | None = None) -> health
 
 
 def routes(ready: health.Probe) -> list[Route]:
-    """The routes that need no resource."""
+    """The routes of the service itself; only `ready` uses the database."""
 
     async def server_info(_: Request) -> Response:
         return json_response(_SERVER_INFO)

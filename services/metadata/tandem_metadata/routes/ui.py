@@ -13,7 +13,7 @@ from tandem_shared.errors import EndpointNotFound
 from tandem_shared.http.router import Route
 
 FRAMED = "/static-files/lib/notebook-trace-renderer/"
-"""Files that notebooks show in a frame, whatever `--x-frame-options` says of the rest."""
+"""Files that notebooks show in a frame; `--x-frame-options` does not apply to them."""
 
 _NO_UI = (
     "Tandem's metadata service: point a client here with MLFLOW_TRACKING_URI.\n"
@@ -26,7 +26,7 @@ _NO_UI = (
 
 
 class _File(FileResponse):
-    chunk_size = 256 * 1024  # each chunk is one change of threads
+    chunk_size = 256 * 1024  # each chunk costs a change of threads
 
 
 def routes(settings: Settings) -> list[Route]:
@@ -59,7 +59,7 @@ def routes(settings: Settings) -> list[Route]:
         Route("GET", "/", page),
         Route("GET", "/static-files/{name:path}", file),
     ]
-    if settings.static_prefix:  # the UI's addresses are relative to what ends in a slash
+    if settings.static_prefix:  # the UI's addresses are relative to a path that ends in a slash
         served.append(Route("GET", "", _add_slash))
     return served
 
@@ -69,7 +69,7 @@ async def _no_ui(_: Request) -> Response:
 
 
 async def _add_slash(request: Request) -> Response:
-    """Relative, so that it also holds behind a proxy that puts a path before ours."""
+    """Redirect to the path with a slash; relative, so that it works behind a proxy's prefix."""
     query = f"?{request.url.query}" if request.url.query else ""
     return RedirectResponse(f"{request.scope['path'].rpartition('/')[2]}/{query}", 307)
 
@@ -96,7 +96,7 @@ def _file(request: Request, asset: Asset, policies: Mapping[str, str]) -> Respon
 
 
 def _headers(cache_control: str, etag: str, policies: Mapping[str, str]) -> dict[str, str]:
-    # A policy goes with scripts too: a worker obeys that of its own script, not of the page.
+    # Scripts get the policy too: a worker obeys the one of its script, not of the page.
     return {
         "Cache-Control": cache_control,
         "ETag": etag,
@@ -106,7 +106,7 @@ def _headers(cache_control: str, etag: str, policies: Mapping[str, str]) -> dict
 
 
 def _known(request: Request, tag: str) -> bool:
-    """Whether the client says that it has the file of this tag."""
+    """Whether `If-None-Match` holds the tag."""
     given = request.headers.get("if-none-match", "")
     tags = [part.strip().removeprefix("W/") for part in given.split(",")]
     return "*" in tags or f'"{tag}"' in tags

@@ -1,9 +1,8 @@
-"""What the web UI asks of features that Tandem does not have, answered as "there is none".
+"""Empty answers to the web UI about features that Tandem does not have.
 
-The UI hides what `server-info` and these answers let it hide, and shows its own empty states for
-the rest; errors in their place leave skeletons and red messages. The answers are under `/ajax-api`
-alone: under `/api`, where clients ask, they would claim that such things can be kept here; `absent`
-says there that they cannot.
+With these answers and `server-info`, the UI hides such features or shows its empty states. Errors
+would leave skeletons and red messages. The answers are under `/ajax-api` only. Clients ask under
+`/api`, where `unsupported` refuses: an empty answer would claim that Tandem keeps such things.
 """
 
 from typing import Any
@@ -19,8 +18,8 @@ _BODY_BYTES = 1024 * 1024
 _NOTHING: dict[str, Any] = {}
 
 _ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
-    # Nobody is logged in, so the UI has no account menu and no administration. MLflow's 404 does
-    # the same, but browsers show it as an error of every page; so with the assistant's.
+    # Nobody is logged in: the UI shows no account menu and no administration. MLflow answers 404
+    # here and for the assistant, which browsers log as an error of every page.
     ("GET", "2.0/mlflow/users/current"): _NOTHING,
     ("GET", "3.0/mlflow/assistant/config"): {"providers": {}, "remote_access_allowed": False},
     ("GET", "3.0/mlflow/assistant/providers"): {"providers": [], "resolved": None},
@@ -52,7 +51,7 @@ _ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
             ("GET", "3.0/mlflow/scorers/online-configs"),
             ("POST", "3.0/mlflow/datasets/search"),
             ("POST", "3.0/mlflow/issues/search"),
-            # The review page asks for its visitor's queue unasked, and never looks at the answer.
+            # The review page requests its visitor's queue and ignores the answer.
             ("POST", "3.0/mlflow/review-queues/get-or-create-user"),
             ("POST", "3.0/mlflow/traces/search"),
         ],
@@ -62,7 +61,7 @@ _ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
 
 
 def routes() -> list[Route]:
-    """The routes of all these answers; a body that comes is read and ignored."""
+    """The routes of all answers; bodies of requests are read and ignored."""
     return [
         Route(method, f"/ajax-api/{path}", _saying(codec.encode_json(answer)), method == "POST")
         for (method, path), answer in _ANSWERS.items()

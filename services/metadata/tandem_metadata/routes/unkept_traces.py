@@ -1,9 +1,9 @@
-"""Traces that clients send: they are not kept, and each client is told so, but not at each call.
+"""Traces that clients send: dropped, with one refusal per client and ten minutes.
 
-A client warns of every trace that is refused, which is every call of a traced function, and no
-answer stops it. So the first one is refused; then, for a while, they are answered as if they were
-kept, in the words by which the client uploads nothing more of them. Spans, which a client tries to
-send once in its life, tell that another client has come.
+A client warns of every refused trace, that is at every call of a traced function, and no answer
+stops it. Therefore only the first trace is refused. For `SECONDS` the next ones are answered as if
+kept, with a tag that keeps the client from uploading spans. A client tries to send spans once in
+its life; such a request shows that another client has come.
 """
 
 import time
@@ -22,15 +22,15 @@ from tandem_shared.http.router import Route, json_response
 from tandem_shared.wire import codec
 
 SECONDS = 600.0
-"""How long a client is not told again."""
+"""Pause between two refusals to a client."""
 
 AT_ONCE_SECONDS = 5.0
-"""A client's first trace and its spans come together, in either order."""
+"""Within this time, a first trace and spans, in either order, are one client's."""
 
 _BODY_BYTES = 1024 * 1024
 _REMEMBERED = 1000
 _REFUSAL = f"{NO_TRACES} This is said once in {SECONDS / 60:.0f} minutes."
-# Clients look for these words: then they stop sending spans, else they send every span in vain.
+# Clients look for the first sentence; without it they would send every span.
 _NO_SPANS = f"REST OTLP span logging is not supported here. {NO_TRACES}"
 
 Sender = tuple[str, str]
@@ -50,13 +50,13 @@ class StartTrace(Struct):
 
 
 class Told:
-    """Who was told, and when, of those who were told last."""
+    """When each of the last `_REMEMBERED` senders was told."""
 
     def __init__(self) -> None:
         self._times: OrderedDict[Sender, float] = OrderedDict()
 
     def is_due(self, sender: Sender) -> bool:
-        """Whether it is time to tell them; then they count as told."""
+        """Whether to tell the sender now; if so, it counts as told."""
         if self._age(sender) < SECONDS:
             return False
         self._times[sender] = time.monotonic()
@@ -66,7 +66,7 @@ class Told:
         return True
 
     def greet(self, sender: Sender) -> None:
-        """Tell them anew: another client has come."""
+        """Forget that the sender was told: another client has come."""
         if self._age(sender) > AT_ONCE_SECONDS:
             self._times.pop(sender, None)
 
@@ -75,7 +75,7 @@ class Told:
 
 
 def routes() -> list[Route]:
-    """The endpoints by which clients keep traces and spans; the web UI never calls them."""
+    """The endpoints by which clients log traces and spans; the web UI never calls them."""
     told = Told()
 
     async def take_trace(request: Request) -> Response:

@@ -1,7 +1,7 @@
-"""The endpoints of MLflow's server that Tandem does not have: refused by what they are about.
+"""Refusals of the endpoints of MLflow's server that Tandem does not have, by feature.
 
-Everything here is asked for by paths that no route has. A client that is told "not supported" says
-so, once, where "no such endpoint" makes it try older ones in turn.
+They answer paths that no route has. A client reports "not supported" once; after "no such
+endpoint" it would try older endpoints in turn.
 """
 
 import re
@@ -37,10 +37,10 @@ _ONE_TRACE = re.compile(r"/(?:ajax-)?api/\d\.\d/mlflow/(?:traces/.+|get-trace-ar
 
 
 def refuse(prefix: str) -> Handler:
-    """The answer to paths that no route has, below `--static-prefix`.
+    """The handler of paths that no route has; `prefix` is `--static-prefix`.
 
-    Raises NotSupported for features that Tandem does not have, NotFound for a single trace that is
-    read, and otherwise EndpointNotFound.
+    It raises NotSupported for features that Tandem does not have, NotFound for reading one trace,
+    and otherwise EndpointNotFound.
     """
 
     async def answer(request: Request) -> Response:
