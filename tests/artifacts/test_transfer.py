@@ -77,10 +77,11 @@ def rest_of_head(connection: socket.socket) -> bytes:
     return data
 
 
-def test_two_gibibytes_pass_both_ways_in_constant_memory(service: Process, root: Path) -> None:
-    piece, size = bytes(MIB), 2048 * MIB
+def there_and_back(service: Process, root: Path, mebibytes: int) -> None:
+    """Upload zeros and download them, over bare connections that hold none of it in memory."""
+    piece, size = bytes(MIB), mebibytes * MIB
     with begin(service, "big", f"Content-Length: {size}\r\n".encode(), b"") as upload:
-        for _ in range(size // MIB):
+        for _ in range(mebibytes):
             upload.sendall(piece)
         assert rest_of_head(upload).startswith(b"HTTP/1.1 200")
     assert (root / "big").stat().st_size == size
@@ -90,7 +91,29 @@ def test_two_gibibytes_pass_both_ways_in_constant_memory(service: Process, root:
         while received < size and (came := download.recv_into(buffer)):
             received += came
     assert received == size
+
+
+def test_memory_is_constant_while_a_large_file_passes_both_ways(
+    service: Process, root: Path
+) -> None:
+    there_and_back(service, root, 64)
+    before = service.peak_bytes()
+    there_and_back(service, root, 512)
+    assert service.peak_bytes() < before + 25 * MIB
     assert service.peak_bytes() < 150 * MIB
+
+
+def test_a_range_beyond_four_gibibytes_is_read(service: Process, root: Path) -> None:
+    size = 5 * 1024 * MIB
+    with (root / "sparse").open("wb") as sparse:
+        sparse.truncate(size)
+        sparse.seek(size - 3)
+        sparse.write(b"end")
+    url = f"{service.url}{ARTIFACTS}/sparse"
+    assert httpx.head(url).headers["content-length"] == str(size)
+    answer = httpx.get(url, headers={"Range": f"bytes={size - 5}-"})
+    assert answer.headers["content-range"] == f"bytes {size - 5}-{size - 1}/{size}"
+    assert answer.content == b"\0\0end"
 
 
 def test_a_reader_that_stops_reading_costs_no_memory(service: Process, root: Path) -> None:
