@@ -68,9 +68,24 @@ def test_a_level_that_leaves_it_out_leaves_it_out() -> None:
 
 class _Ear(logging.Handler):
     heard = 0
+    record: logging.LogRecord
 
-    def emit(self, _: logging.LogRecord) -> None:
+    def emit(self, record: logging.LogRecord) -> None:
         self.heard += 1
+        self.record = record
+
+
+def test_records_of_a_service_look_up_no_caller_thread_or_process() -> None:
+    with _service():
+        ear = _Ear()
+        _log.addHandler(ear)
+        _log.info("request")
+        _log.removeHandler(ear)
+    assert (ear.record.filename, ear.record.thread, ear.record.process) == (
+        "(unknown file)",
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize("name", ["", "tandem", "tandem.test"])

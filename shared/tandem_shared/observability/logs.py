@@ -83,9 +83,10 @@ _standard_error: _StandardError | None = None
 
 
 def info(logger: logging.Logger, message: str, fields: Mapping[str, object]) -> None:
-    """As `logger.info(message, extra=fields)`, at less than half the cost: it makes no record.
+    """As `logger.info(message, extra=fields)`, at 7 µs in place of 18: it makes no record.
 
-    The message is taken as it is. Who added handlers, filters or records of their own gets records.
+    The row get-run of docs/benchmarks.md needs the difference to reach its target under Uvicorn.
+    The message is taken as it is. Handlers, filters and record factories besides get records.
     """
     if not logger.isEnabledFor(logging.INFO):
         return
@@ -103,7 +104,7 @@ def _to_the_second(seconds: int) -> str:
 
 def configure(service: str, level: str) -> None:
     """Send this process's logs to standard error as JSON lines."""
-    # What Python would look up for each record and no line shows, half of what a record costs:
+    # Python would look these up for each record, though no line shows them. `_srcfile` is public:
     # https://docs.python.org/3/howto/logging.html#optimization
     logging._srcfile = None
     for name in ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks"):
