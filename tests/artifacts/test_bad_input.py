@@ -53,7 +53,7 @@ def raw(http: TestClient, method: str, path: str, **options: object) -> httpx.Re
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
 @pytest.mark.parametrize(("path", "reason"), UNSAFE)
-def test_an_unsafe_path_is_refused(
+def test_unsafe_path_is_refused(
     http: TestClient, tmp_path: Path, method: str, path: str, reason: str
 ) -> None:
     (tmp_path / "x").write_text("outside")
@@ -86,13 +86,13 @@ def test_listing_an_unsafe_path_is_refused(http: TestClient, path: str, reason: 
 
 
 @pytest.mark.parametrize("path", ["presigned/%2e%2e/x", "presigned//etc/passwd"])
-def test_an_unsafe_path_is_refused_before_a_url_is_signed(http: TestClient, path: str) -> None:
+def test_unsafe_path_is_refused_before_a_url_is_signed(http: TestClient, path: str) -> None:
     answer = raw(http, "GET", f"{API}/{path}")
     assert answer.status_code == 400
     assert answer.json()["error_code"] == "INVALID_PARAMETER_VALUE"
 
 
-def test_a_directory_is_no_file(http: TestClient) -> None:
+def test_directory_is_refused_as_a_file(http: TestClient) -> None:
     http.put(f"{ARTIFACTS}/dir/file", content=b"x")
     for method in ("GET", "PUT"):
         answer = http.request(method, f"{ARTIFACTS}/dir", content=b"" if method == "GET" else b"x")
@@ -102,7 +102,7 @@ def test_a_directory_is_no_file(http: TestClient) -> None:
     assert http.head(f"{ARTIFACTS}/dir").status_code == 400
 
 
-def test_a_file_is_no_directory(http: TestClient, tmp_path: Path) -> None:
+def test_upload_below_a_file_is_refused(http: TestClient, tmp_path: Path) -> None:
     http.put(f"{ARTIFACTS}/file", content=b"x")
     answer = http.put(f"{ARTIFACTS}/file/below", content=b"y")
     assert answer.status_code == 400
@@ -111,14 +111,14 @@ def test_a_file_is_no_directory(http: TestClient, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_the_root_is_no_artifact(http: TestClient, tmp_path: Path, method: str) -> None:
+def test_root_is_refused_as_an_artifact(http: TestClient, tmp_path: Path, method: str) -> None:
     http.put(f"{ARTIFACTS}/keep", content=b"x")
     answer = http.request(method, f"{ARTIFACTS}/")
     assert answer.status_code == 400
     assert stored(tmp_path / "store") == ["keep"]
 
 
-def test_links_that_leave_the_root_lead_nowhere(http: TestClient, tmp_path: Path) -> None:
+def test_symbolic_links_out_of_the_root_are_refused(http: TestClient, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("outside")
     os.symlink(tmp_path / "secret", tmp_path / "store" / "file")
     os.symlink(tmp_path, tmp_path / "store" / "dir")
@@ -137,7 +137,7 @@ def test_links_that_leave_the_root_lead_nowhere(http: TestClient, tmp_path: Path
     assert not (tmp_path / "new").exists()
 
 
-def test_a_body_over_the_limit_is_refused(http: TestClient, tmp_path: Path) -> None:
+def test_upload_over_the_size_limit_is_refused(http: TestClient, tmp_path: Path) -> None:
     http.put(f"{ARTIFACTS}/a", content=b"old")
     for content in (b"x" * 1001, (b"x" * 100 for _ in range(11))):
         answer = http.put(f"{ARTIFACTS}/a", content=content)
@@ -148,7 +148,7 @@ def test_a_body_over_the_limit_is_refused(http: TestClient, tmp_path: Path) -> N
     assert http.put(f"{ARTIFACTS}/a", content=b"x" * 1000).status_code == 200
 
 
-def test_a_body_of_another_length_than_declared_is_refused(
+def test_upload_of_another_length_than_content_length_is_refused(
     http: TestClient, tmp_path: Path
 ) -> None:
     for declared in ("11", "9", "ten", "-1", "1e3"):
@@ -160,7 +160,7 @@ def test_a_body_of_another_length_than_declared_is_refused(
     assert stored(tmp_path) == []
 
 
-def test_a_part_of_an_artifact_cannot_be_uploaded(http: TestClient, tmp_path: Path) -> None:
+def test_upload_with_content_range_is_refused(http: TestClient, tmp_path: Path) -> None:
     headers = {"Content-Range": "bytes 0-0/2"}
     answer = http.put(f"{ARTIFACTS}/a", content=b"x", headers=headers)
     assert answer.status_code == 400
@@ -195,7 +195,7 @@ def test_a_part_of_an_artifact_cannot_be_uploaded(http: TestClient, tmp_path: Pa
         ("abort", b'{"upload_id": "u"}', "path"),
     ],
 )
-def test_a_bad_multipart_message_is_refused_by_name(
+def test_bad_multipart_message_is_refused_by_name(
     http: TestClient, step: str, body: bytes, named: str
 ) -> None:
     answer = http.post(
@@ -206,7 +206,7 @@ def test_a_bad_multipart_message_is_refused_by_name(
     assert named in answer.json()["message"]
 
 
-def test_a_multipart_message_must_be_json(http: TestClient) -> None:
+def test_multipart_message_must_be_json(http: TestClient) -> None:
     answer = http.post(
         f"{API}/mpu/create/run", content=b'{"path": "a"}', headers={"Content-Type": "text/plain"}
     )
@@ -214,13 +214,13 @@ def test_a_multipart_message_must_be_json(http: TestClient) -> None:
     assert "application/json" in answer.json()["message"]
 
 
-def test_another_method_names_those_that_there_are(http: TestClient) -> None:
+def test_method_that_no_route_has_is_answered_with_allow(http: TestClient) -> None:
     answer = http.post(f"{ARTIFACTS}/a", content=b"x")
     assert answer.status_code == 405
     assert answer.headers["allow"] == "DELETE, GET, HEAD, PUT"
 
 
-def test_a_page_of_another_origin_changes_nothing(http: TestClient, tmp_path: Path) -> None:
+def test_upload_from_another_origin_is_refused(http: TestClient, tmp_path: Path) -> None:
     answer = http.put(
         f"{ARTIFACTS}/a", content=b"x", headers={"Origin": "https://evil.example.com"}
     )
@@ -228,18 +228,18 @@ def test_a_page_of_another_origin_changes_nothing(http: TestClient, tmp_path: Pa
     assert stored(tmp_path) == []
 
 
-def test_a_foreign_host_is_refused(http: TestClient) -> None:
+def test_foreign_host_is_refused(http: TestClient) -> None:
     answer = http.get(ARTIFACTS, headers={"Host": "evil.example.com"})
     assert answer.status_code == 403
 
 
-def test_a_long_message_is_read_without_the_fields_that_nobody_knows(http: TestClient) -> None:
+def test_long_multipart_message_is_read_without_unknown_fields(http: TestClient) -> None:
     message = b'{"path": "a", "num_parts": "2", "junk": [' + b"[]," * 90_000 + b"[]]}"
     answer = http.post(f"{API}/mpu/create/run", content=message, headers=JSON)
     assert answer.json()["error_code"] == "NOT_IMPLEMENTED"
 
 
-def test_a_message_of_very_many_values_is_refused(http: TestClient) -> None:
+def test_multipart_message_of_too_many_values_is_refused(http: TestClient) -> None:
     message = b'{"path": "a", "junk": [' + b"[]," * 400_000 + b"[]]}"
     answer = http.post(f"{API}/mpu/complete/run", content=message, headers=JSON)
     assert answer.status_code == 400
@@ -251,7 +251,7 @@ def test_a_message_of_very_many_values_is_refused(http: TestClient) -> None:
 @pytest.mark.parametrize(
     "end", [b'], "path": null}', b"]", b'], "path": "\xff"}', b'], "more": ' + b"[" * 100_000]
 )
-def test_a_long_message_that_cannot_be_read_is_refused(http: TestClient, end: bytes) -> None:
+def test_long_multipart_message_that_is_malformed_is_refused(http: TestClient, end: bytes) -> None:
     message = b'{"junk": [' + b"[]," * 90_000 + b"[]" + end
     answer = http.post(f"{API}/mpu/create/run", content=message, headers=JSON)
 

@@ -80,7 +80,7 @@ def endpoint(request: pytest.FixtureRequest, s3_server: S3Server) -> Iterator[st
 
 
 @pytest.mark.parametrize("kind", ["s3", "minio"])
-def test_what_mlflow_stored_encoded_comes_back_as_logged(
+def test_content_encoding_that_mlflow_stored_comes_back_as_logged(
     kind: str,
     endpoint: str,
     s3_server: S3Server,

@@ -19,7 +19,7 @@ def put(http: TestClient, path: str, content: bytes = b"0123456789") -> None:
     assert http.put(f"{ARTIFACTS}/{path}", content=content).status_code == 200
 
 
-def test_an_upload_is_answered_empty_and_comes_back_byte_for_byte(http: TestClient) -> None:
+def test_upload_is_answered_empty_and_comes_back_byte_for_byte(http: TestClient) -> None:
     content = bytes(range(256)) * 5000
     answer = http.put(f"{ARTIFACTS}/1/run/artifacts/model.bin", content=content)
     assert (answer.status_code, answer.content) == (200, b"")
@@ -27,14 +27,14 @@ def test_an_upload_is_answered_empty_and_comes_back_byte_for_byte(http: TestClie
 
 
 @pytest.mark.parametrize("prefix", ["/api", "/ajax-api"])
-def test_both_prefixes_serve_the_same_artifacts(http: TestClient, prefix: str) -> None:
+def test_api_and_ajax_api_prefixes_serve_the_same_artifacts(http: TestClient, prefix: str) -> None:
     put(http, "a.txt")
     path = f"{prefix}/2.0/mlflow-artifacts/artifacts"
     assert http.get(f"{path}/a.txt").content == b"0123456789"
     assert http.get(path).json() == {"files": [{"path": "a.txt", "is_dir": False, "file_size": 10}]}
 
 
-def test_the_service_lives_below_a_static_prefix(tmp_path: Path) -> None:
+def test_static_prefix_is_part_of_every_path(tmp_path: Path) -> None:
     with client(tmp_path, static_prefix="/tandem") as http:
         assert http.put(f"/tandem{ARTIFACTS}/a.txt", content=b"a").status_code == 200
         assert http.get(f"/tandem{ARTIFACTS}/a.txt").content == b"a"
@@ -56,13 +56,13 @@ def test_slashes_may_be_doubled_before_the_api_and_not_in_an_artifact_s_path(
             assert http.put(f"{url}/{path}", content=b"b").status_code == 400
 
 
-def test_an_upload_without_a_length_is_stored(http: TestClient) -> None:
+def test_upload_without_a_length_is_stored(http: TestClient) -> None:
     pieces = (b"x" * 1000 for _ in range(100))
     assert http.put(f"{ARTIFACTS}/chunked", content=pieces).status_code == 200
     assert http.get(f"{ARTIFACTS}/chunked").content == b"x" * 100_000
 
 
-def test_an_empty_file_is_stored_listed_and_downloaded(http: TestClient) -> None:
+def test_empty_file_is_stored_listed_and_downloaded(http: TestClient) -> None:
     put(http, "empty", b"")
     answer = http.get(f"{ARTIFACTS}/empty")
     assert (answer.status_code, answer.content) == (200, b"")
@@ -72,7 +72,7 @@ def test_an_empty_file_is_stored_listed_and_downloaded(http: TestClient) -> None
     ]
 
 
-def test_an_upload_replaces_what_was_there(http: TestClient) -> None:
+def test_upload_replaces_what_was_there(http: TestClient) -> None:
     put(http, "a", b"old")
     before = http.get(f"{ARTIFACTS}/a").headers["etag"]
     put(http, "a", b"new")
@@ -81,7 +81,7 @@ def test_an_upload_replaces_what_was_there(http: TestClient) -> None:
     assert answer.headers["etag"] != before
 
 
-def test_a_listing_shows_one_level_with_sizes_of_files_only(http: TestClient) -> None:
+def test_listing_shows_one_level_with_sizes_of_files_only(http: TestClient) -> None:
     put(http, "run/a/b/c.txt")
     put(http, "run/z.txt", b"zz")
     expected = [
@@ -93,13 +93,13 @@ def test_a_listing_shows_one_level_with_sizes_of_files_only(http: TestClient) ->
 
 
 @pytest.mark.parametrize("path", ["nothing", "a/nothing", "a/file.txt"])
-def test_listing_a_file_or_nothing_is_an_empty_object(http: TestClient, path: str) -> None:
+def test_listing_of_a_file_or_a_missing_path_is_empty(http: TestClient, path: str) -> None:
     put(http, "a/file.txt")
     answer = http.get(ARTIFACTS, params={"path": path})
     assert (answer.status_code, answer.json()) == (200, {})
 
 
-def test_a_listing_longer_than_a_page_is_complete(http: TestClient, tmp_path: Path) -> None:
+def test_listing_longer_than_a_page_is_complete(http: TestClient, tmp_path: Path) -> None:
     (tmp_path / "many").mkdir()
     names = [f"{number:05}" for number in range(2500)]
     for name in names:
@@ -108,13 +108,13 @@ def test_a_listing_longer_than_a_page_is_complete(http: TestClient, tmp_path: Pa
     assert [entry["path"] for entry in listed] == names
 
 
-def test_exactly_a_page_of_entries_is_complete(http: TestClient, tmp_path: Path) -> None:
+def test_listing_of_exactly_a_page_is_complete(http: TestClient, tmp_path: Path) -> None:
     for number in range(1000):
         (tmp_path / f"{number:05}").touch()
     assert len(http.get(ARTIFACTS).json()["files"]) == 1000
 
 
-def test_head_says_what_get_would_without_the_bytes(http: TestClient) -> None:
+def test_head_has_the_headers_of_get_without_a_body(http: TestClient) -> None:
     put(http, "a.csv")
     got, asked = http.get(f"{ARTIFACTS}/a.csv"), http.head(f"{ARTIFACTS}/a.csv")
     assert (asked.status_code, asked.content) == (200, b"")
@@ -124,7 +124,7 @@ def test_head_says_what_get_would_without_the_bytes(http: TestClient) -> None:
     }
 
 
-def test_a_missing_artifact_is_not_found(http: TestClient) -> None:
+def test_missing_artifact_is_not_found(http: TestClient) -> None:
     answer = http.get(f"{ARTIFACTS}/no/such.txt")
     assert answer.status_code == 404
     assert answer.json()["error_code"] == "RESOURCE_DOES_NOT_EXIST"
@@ -149,12 +149,12 @@ def test_a_missing_artifact_is_not_found(http: TestClient) -> None:
         ("data", "application/octet-stream"),
     ],
 )
-def test_the_type_follows_the_name(http: TestClient, name: str, content_type: str) -> None:
+def test_content_type_follows_the_name(http: TestClient, name: str, content_type: str) -> None:
     put(http, name)
     assert http.get(f"{ARTIFACTS}/{name}").headers["content-type"] == content_type
 
 
-def test_no_browser_runs_an_uploaded_page_on_this_origin(tmp_path: Path) -> None:
+def test_download_of_a_page_is_sandboxed_in_a_browser(tmp_path: Path) -> None:
     with client(tmp_path, disable_security_middleware=True) as http:
         put(http, "evil.html", b"<script>alert(1)</script>")
         headers = http.get(f"{ARTIFACTS}/evil.html").headers
@@ -173,7 +173,9 @@ def test_no_browser_runs_an_uploaded_page_on_this_origin(tmp_path: Path) -> None
         ("100%25.txt", "attachment; filename=\"100_.txt\"; filename*=UTF-8''100%25.txt"),
     ],
 )
-def test_the_attachment_keeps_its_name(http: TestClient, quoted: str, disposition: str) -> None:
+def test_content_disposition_keeps_the_name(
+    http: TestClient, quoted: str, disposition: str
+) -> None:
     put(http, f"dir/{quoted}")
     headers = http.get(f"{ARTIFACTS}/dir/{quoted}").headers
     assert headers["content-disposition"] == disposition
@@ -195,7 +197,7 @@ def test_the_attachment_keeps_its_name(http: TestClient, quoted: str, dispositio
         (f"bytes={'9' * 5000}-", 200, b"0123456789", None),
     ],
 )
-def test_a_range_is_answered(
+def test_range_is_answered(
     http: TestClient, asked: str, status: int, content: bytes, content_range: str | None
 ) -> None:
     put(http, "a")
@@ -206,14 +208,14 @@ def test_a_range_is_answered(
 
 
 @pytest.mark.parametrize("asked", ["bytes=10-", "bytes=99-100", "bytes=-0"])
-def test_a_range_beyond_the_end_names_the_size(http: TestClient, asked: str) -> None:
+def test_range_beyond_the_end_names_the_size(http: TestClient, asked: str) -> None:
     put(http, "a")
     answer = http.get(f"{ARTIFACTS}/a", headers={"Range": asked})
     assert answer.status_code == 416
     assert answer.headers["content-range"] == "bytes */10"
 
 
-def test_a_range_holds_only_if_the_artifact_is_still_the_same(http: TestClient) -> None:
+def test_range_with_if_range_holds_for_the_same_etag_only(http: TestClient) -> None:
     put(http, "a")
     etag = http.get(f"{ARTIFACTS}/a").headers["etag"]
     asked = {"Range": "bytes=0-1", "If-Range": etag}
@@ -223,7 +225,7 @@ def test_a_range_holds_only_if_the_artifact_is_still_the_same(http: TestClient) 
     assert (answer.status_code, answer.content) == (200, b"replaced!!")
 
 
-def test_a_date_is_no_proof_that_the_artifact_is_the_same(http: TestClient) -> None:
+def test_range_with_a_date_in_if_range_is_answered_whole(http: TestClient) -> None:
     put(http, "a")
     modified = http.get(f"{ARTIFACTS}/a").headers["last-modified"]
     asked = {"Range": "bytes=0-1", "If-Range": modified}
@@ -231,7 +233,7 @@ def test_a_date_is_no_proof_that_the_artifact_is_the_same(http: TestClient) -> N
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_copy_that_is_still_good_is_not_sent_again(http: TestClient, method: str) -> None:
+def test_precondition_of_a_fresh_copy_is_answered_304(http: TestClient, method: str) -> None:
     put(http, "a")
     headers = http.get(f"{ARTIFACTS}/a").headers
     for asked in (
@@ -253,7 +255,7 @@ def test_a_copy_that_is_still_good_is_not_sent_again(http: TestClient, method: s
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_an_artifact_other_than_the_expected_one_is_refused(http: TestClient, method: str) -> None:
+def test_precondition_of_another_artifact_is_answered_412(http: TestClient, method: str) -> None:
     put(http, "a")
     etag = http.get(f"{ARTIFACTS}/a").headers["etag"]
     for asked, status in (
@@ -275,7 +277,7 @@ def test_delete_takes_a_file_or_a_directory_and_only_that(http: TestClient, tmp_
     assert stored(tmp_path) == ["keep", "run2/a"]
 
 
-def test_deleting_nothing_is_no_error(http: TestClient) -> None:
+def test_delete_of_a_missing_artifact_is_no_error(http: TestClient) -> None:
     assert http.delete(f"{ARTIFACTS}/no/such").status_code == 200
 
 
@@ -289,7 +291,7 @@ def test_metrics_count_bytes_and_name_no_artifact(http: TestClient) -> None:
     assert "secret-name" not in text
 
 
-def test_a_name_that_is_encoded_further_is_stored_decoded(http: TestClient, tmp_path: Path) -> None:
+def test_name_with_percent_signs_is_stored_decoded(http: TestClient, tmp_path: Path) -> None:
     # As clients send a name with a percent sign that begins no code: they escape all of them.
     name = "images/k%2525step%25250%2525timestamp%25251795885658165%252507ab%252541.png"
     put(http, name)
@@ -303,7 +305,7 @@ def test_a_name_that_is_encoded_further_is_stored_decoded(http: TestClient, tmp_
     assert stored(tmp_path) == []
 
 
-def test_a_file_that_others_put_there_is_found_under_its_very_name(
+def test_name_that_another_program_stored_is_found_as_it_is(
     http: TestClient, tmp_path: Path
 ) -> None:
     (tmp_path / "run%41").mkdir()

@@ -52,7 +52,7 @@ def test_parts_that_a_client_uploads_itself_become_the_artifact(http: TestClient
     assert http.get(f"{ARTIFACTS}/run/artifacts/model.bin").content == b"".join(parts)
 
 
-def test_an_aborted_upload_is_gone(http: TestClient) -> None:
+def test_aborted_upload_is_gone(http: TestClient) -> None:
     created = http.post(f"{API}/mpu/create/run", json={"path": "C:\\me\\a", "num_parts": 1}).json()
     abort = {"path": "C:\\me\\a", "upload_id": created["upload_id"]}
     assert http.post(f"{API}/mpu/abort/run", json=abort).status_code == 200
@@ -63,7 +63,7 @@ def test_an_aborted_upload_is_gone(http: TestClient) -> None:
     assert http.get(ARTIFACTS, params={"path": "run"}).json() == {}
 
 
-def test_a_part_named_twice_is_refused(http: TestClient) -> None:
+def test_multipart_upload_with_a_part_named_twice_is_refused(http: TestClient) -> None:
     part = {"part_number": 1, "etag": "e"}
     message = {"path": "a", "upload_id": "u", "parts": [part, part]}
     answer = http.post(f"{API}/mpu/complete/run", json=message)
@@ -71,7 +71,7 @@ def test_a_part_named_twice_is_refused(http: TestClient) -> None:
     assert "twice" in answer.json()["message"]
 
 
-def test_a_presigned_url_serves_ranges_of_the_artifact(http: TestClient) -> None:
+def test_presigned_url_serves_ranges_of_the_artifact(http: TestClient) -> None:
     http.put(f"{ARTIFACTS}/a", content=b"0123456789")
     answer = http.get(f"{API}/presigned/a")
     assert answer.json()["file_size"] == 10
@@ -104,7 +104,7 @@ def test_server_info_tells_what_the_settings_allow(destination: str) -> None:
     assert told(max_artifact_bytes=1000) == (False, True)
 
 
-def test_what_the_settings_forbid_is_refused(destination: str) -> None:
+def test_multipart_and_presigned_urls_are_refused_if_switched_off(destination: str) -> None:
     off = {"enable_proxy_multipart_upload": False, "enable_proxy_multipart_download": False}
     with client(destination, **off) as http:
         created = http.post(f"{API}/mpu/create/run", json={"path": "a"})
@@ -112,7 +112,7 @@ def test_what_the_settings_forbid_is_refused(destination: str) -> None:
         assert http.get(f"{API}/presigned/a").status_code == 501
 
 
-def test_the_stock_client_transfers_by_parts_without_being_told(
+def test_stock_client_transfers_by_parts_without_being_told(
     destination: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE", str(MIB))
@@ -126,7 +126,7 @@ def test_the_stock_client_transfers_by_parts_without_being_told(
     assert 'tandem_artifact_bytes_total{direction="out"}' not in metrics
 
 
-def test_the_stock_client_follows_redirects(destination: str, tmp_path: Path) -> None:
+def test_stock_client_follows_redirects(destination: str, tmp_path: Path) -> None:
     metrics = there_and_back(
         destination, tmp_path, "--redirect-downloads", "--disable-proxy-multipart-download"
     )

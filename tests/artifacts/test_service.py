@@ -53,7 +53,7 @@ def http(tmp_path: Path) -> Iterator[TestClient]:
 
 @pytest.mark.parametrize("path", TRACKING)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_the_tracking_api_is_disabled_in_mlflows_words(
+def test_tracking_api_is_disabled_in_mlflows_words(
     http: TestClient, method: str, path: str
 ) -> None:
     answer = http.request(method, path)
@@ -66,13 +66,13 @@ def test_the_tracking_api_is_disabled_in_mlflows_words(
     "path",
     ["/nothing", "/api", "/api/2.0", "/api/2.0/nothing", "/api/2.0/mlflowx", f"{API}/nothing", API],
 )
-def test_an_unknown_path_is_no_endpoint(http: TestClient, path: str) -> None:
+def test_unknown_path_is_no_endpoint(http: TestClient, path: str) -> None:
     answer = http.get(path)
     assert answer.status_code == 404
     assert answer.json()["error_code"] == "ENDPOINT_NOT_FOUND"
 
 
-def test_no_path_becomes_a_label(http: TestClient) -> None:
+def test_metrics_labels_hold_no_path(http: TestClient) -> None:
     http.get("/api/2.0/mlflow/runs/secret-id")
     http.get("/secret-path")
     text = http.get("/metrics").text
@@ -80,7 +80,7 @@ def test_no_path_becomes_a_label(http: TestClient) -> None:
     assert "secret" not in text
 
 
-def test_probes_and_the_version_are_answered(http: TestClient) -> None:
+def test_health_ready_and_version_are_answered(http: TestClient) -> None:
     assert http.get("/health").text == "OK"
     assert http.get("/ready").text == "OK"
     assert http.get("/version").text == "3.17.2"
@@ -102,7 +102,7 @@ def test_server_info_offers_no_multipart_on_disk(http: TestClient, prefix: str) 
     assert answer["multipart_downloads_enabled"] is False
 
 
-def test_multipart_on_disk_is_refused_so_that_clients_fall_back(http: TestClient) -> None:
+def test_multipart_upload_on_disk_is_refused_so_that_clients_fall_back(http: TestClient) -> None:
     answer = http.post(f"{API}/mpu/create/run", json={"path": "a", "num_parts": 2})
     assert answer.status_code == 501
     # The words by which a client knows.
@@ -121,7 +121,7 @@ def test_every_setting_has_a_flag_in_help_with_variable_and_default(run: Run) ->
 
 
 @pytest.mark.parametrize("refused", REFUSED_FLAGS)
-def test_a_flag_that_contradicts_the_service_is_refused_with_a_sentence(
+def test_flag_that_contradicts_the_service_is_refused_with_a_sentence(
     run: Run, refused: str
 ) -> None:
     ended = run("serve", f"{refused}=x")
@@ -142,7 +142,7 @@ def test_a_flag_that_contradicts_the_service_is_refused_with_a_sentence(
         (("--no-such-flag",), "--no-such-flag"),
     ],
 )
-def test_a_setting_that_cannot_work_ends_the_service_with_a_sentence(
+def test_setting_that_cannot_work_ends_the_service_with_a_sentence(
     run: Run, arguments: tuple[str, ...], named: str
 ) -> None:
     ended = run("serve", *arguments)
@@ -172,13 +172,13 @@ def test_variables_are_mlflows_own_where_it_has_them() -> None:
     assert settings.presigned_ttl == 60
 
 
-def test_the_defaults_are_the_documented_ones() -> None:
+def test_defaults_are_the_documented_ones() -> None:
     settings = load(Settings, {})
     assert (settings.host, settings.port) == ("127.0.0.1", 5500)
     assert settings.artifacts_destination == "./mlartifacts"
 
 
-def test_the_application_is_made_from_the_environment_alone(
+def test_application_is_made_from_the_environment_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_ARTIFACTS_DESTINATION", str(tmp_path))
@@ -189,7 +189,7 @@ def test_the_application_is_made_from_the_environment_alone(
     assert stored(tmp_path) == ["a"]
 
 
-def test_a_ttl_that_object_stores_refuse_is_refused() -> None:
+def test_ttl_that_object_stores_refuse_is_refused() -> None:
     with pytest.raises(SettingsError, match="--presigned-ttl"):
         load(Settings, {}, {"presigned_ttl": "0"})
 
@@ -232,7 +232,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     ("destination", "host"),
     [("s3://bucket/a", "store.example:9000"), ("minio://minio.svc:9000/bucket", "minio.svc:9000")],
 )
-def test_the_start_says_where_clients_are_sent(
+def test_start_says_for_which_transfers_clients_are_sent_to_the_store(
     monkeypatch: pytest.MonkeyPatch,
     destination: str,
     host: str,
@@ -250,6 +250,6 @@ def test_the_start_says_where_clients_are_sent(
     assert not ways or f"sent to {host} for" in told
 
 
-def test_nobody_is_sent_away_from_a_disk(tmp_path: Path) -> None:
+def test_start_with_a_disk_says_nothing_of_a_store(tmp_path: Path) -> None:
     settings = Settings(artifacts_destination=str(tmp_path))
     assert sent_elsewhere(settings, driver_of(settings)) is None

@@ -103,7 +103,7 @@ def test_memory_is_constant_while_a_large_file_passes_both_ways(
     assert service.peak_bytes() < 150 * MIB
 
 
-def test_a_range_beyond_four_gibibytes_is_read(service: Process, root: Path) -> None:
+def test_range_beyond_four_gibibytes_is_read(service: Process, root: Path) -> None:
     size = 5 * 1024 * MIB
     with (root / "sparse").open("wb") as sparse:
         sparse.truncate(size)
@@ -116,7 +116,7 @@ def test_a_range_beyond_four_gibibytes_is_read(service: Process, root: Path) -> 
     assert answer.content == b"\0\0end"
 
 
-def test_a_reader_that_stops_reading_costs_no_memory(service: Process, root: Path) -> None:
+def test_memory_is_constant_while_a_client_stops_reading(service: Process, root: Path) -> None:
     with (root / "sparse").open("wb") as sparse:
         sparse.truncate(1024 * MIB)
     left = service.log.read_text().count('"status":499')
@@ -139,7 +139,7 @@ def test_a_reader_that_stops_reading_costs_no_memory(service: Process, root: Pat
     ],
 )
 @pytest.mark.parametrize("existing", [False, True])
-def test_an_upload_that_is_cut_off_leaves_things_as_they_were(
+def test_upload_that_is_cut_off_leaves_things_as_they_were(
     service: Process, root: Path, headers: bytes, body: bytes, existing: bool
 ) -> None:
     if existing:
@@ -152,7 +152,7 @@ def test_an_upload_that_is_cut_off_leaves_things_as_they_were(
     assert not existing or (root / "cut").read_bytes() == b"old"
 
 
-def test_a_client_that_stops_sending_is_given_up(service: Process, root: Path) -> None:
+def test_upload_that_stops_sending_is_answered_408(service: Process, root: Path) -> None:
     connection = begin(service, "slow", b"Content-Length: 1000\r\n", b"half")
     answer = rest_of_head(connection)
     assert b" 408 " in answer
@@ -160,7 +160,7 @@ def test_a_client_that_stops_sending_is_given_up(service: Process, root: Path) -
     wait_until(lambda: stored(root) == [])
 
 
-def test_a_body_declared_over_the_limit_is_refused_before_it_is_sent(
+def test_upload_declared_over_the_size_limit_is_refused_before_it_is_sent(
     service: Process, root: Path
 ) -> None:
     connection = begin(service, "huge", b"Content-Length: 4000000000\r\n", b"")
@@ -168,7 +168,7 @@ def test_a_body_declared_over_the_limit_is_refused_before_it_is_sent(
     connection.close()
 
 
-def test_an_upload_waits_for_the_go_ahead_when_it_asks(service: Process, root: Path) -> None:
+def test_upload_waits_for_the_go_ahead_when_it_asks(service: Process, root: Path) -> None:
     connection = begin(service, "a", b"Content-Length: 5\r\nExpect: 100-continue\r\n", b"")
     assert rest_of_head(connection).startswith(b"HTTP/1.1 100")
     connection.sendall(b"hello")
@@ -193,7 +193,7 @@ def test_unsafe_paths_are_refused_as_they_come_over_the_wire(
     assert (root.parent / "x").read_text() == "outside"
 
 
-def test_a_download_whose_artifact_shrinks_is_cut_not_ended(service: Process, root: Path) -> None:
+def test_download_whose_artifact_shrinks_is_cut_not_ended(service: Process, root: Path) -> None:
     with (root / "shrinks").open("wb") as sparse:
         sparse.truncate(512 * MIB)
     with httpx.stream("GET", f"{service.url}{ARTIFACTS}/shrinks") as download:
@@ -205,9 +205,7 @@ def test_a_download_whose_artifact_shrinks_is_cut_not_ended(service: Process, ro
             list(chunks)
 
 
-def test_a_download_stays_whole_while_its_artifact_is_replaced(
-    service: Process, root: Path
-) -> None:
+def test_download_stays_whole_while_its_artifact_is_replaced(service: Process, root: Path) -> None:
     url = f"{service.url}{ARTIFACTS}/replaced"
     httpx.put(url, content=b"a" * 64 * MIB)
     with httpx.stream("GET", url) as download:
@@ -247,7 +245,7 @@ def refuses(service: Process) -> bool:
     return False
 
 
-def test_an_upload_that_outlasts_the_stop_stores_nothing(tmp_path: Path, server: list[str]) -> None:
+def test_upload_that_outlasts_the_stop_stores_nothing(tmp_path: Path, server: list[str]) -> None:
     with process(tmp_path, "--graceful-timeout", "0.5", *server) as service:
         upload = begin(service, "up", b"Content-Length: 3000000\r\n", bytes(2_500_000))
         wait_until(lambda: stored(tmp_path / "store") != [])
@@ -257,7 +255,7 @@ def test_an_upload_that_outlasts_the_stop_stores_nothing(tmp_path: Path, server:
     assert stored(tmp_path / "store") == []
 
 
-def test_several_workers_add_up_their_bytes(tmp_path: Path, server: list[str]) -> None:
+def test_metrics_of_several_workers_add_up(tmp_path: Path, server: list[str]) -> None:
     with process(tmp_path, "--workers", "2", *server) as service:
         for number in range(10):
             assert httpx.put(f"{service.url}{ARTIFACTS}/{number}", content=b"x").is_success
@@ -268,7 +266,7 @@ def test_several_workers_add_up_their_bytes(tmp_path: Path, server: list[str]) -
 
 
 @pytest.mark.parametrize("form", ["mlflow-artifacts://{host}/run", "{url}" + ARTIFACTS + "/run"])
-def test_the_stock_client_works(service: Process, root: Path, tmp_path: Path, form: str) -> None:
+def test_stock_client_works(service: Process, root: Path, tmp_path: Path, form: str) -> None:
     uri = form.format(url=service.url, host=f"127.0.0.1:{service.port}")
     repository = get_artifact_repository(uri, tracking_uri="http://127.0.0.1:1")
     source = tmp_path / "source"

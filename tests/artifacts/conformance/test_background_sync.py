@@ -25,7 +25,7 @@ def short_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background_sync, "SYNC_BYTES", LONG_CHUNK_BYTES)
 
 
-async def test_what_has_come_is_on_disk_before_the_rest_comes(
+async def test_background_sync_writes_a_chunk_before_the_next_comes(
     local: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced = threading.Semaphore(0)
@@ -46,7 +46,7 @@ async def test_what_has_come_is_on_disk_before_the_rest_comes(
 
 
 @pytest.mark.parametrize("failing", [1, 2], ids=["while more comes", "at the end"])
-async def test_a_disk_that_failed_once_has_not_kept_the_upload(
+async def test_background_sync_that_failed_once_fails_the_upload(
     local: Directory, monkeypatch: pytest.MonkeyPatch, failing: int
 ) -> None:
     calls = 0
@@ -74,7 +74,7 @@ async def _slowly(content: bytes) -> AsyncIterator[bytes]:
         await asyncio.sleep(0.1)
 
 
-async def test_a_broken_upload_goes_only_when_its_sync_is_done(
+async def test_background_sync_ends_before_a_broken_upload_is_removed(
     local: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go = threading.Event(), threading.Event()

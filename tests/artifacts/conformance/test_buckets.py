@@ -33,7 +33,7 @@ async def put_parts(upload: MultipartUpload, parts: list[bytes]) -> list[Part]:
     return stored
 
 
-async def test_a_client_uploads_the_parts_itself(bucket: Bucket) -> None:
+async def test_client_uploads_the_parts_itself(bucket: Bucket) -> None:
     parts = [pattern(PART_BYTES), pattern(PART_BYTES + 7)[::-1], b"end"]
 
     upload = await bucket.driver.create_multipart("dir/ü b+c%20.bin", len(parts))
@@ -45,7 +45,7 @@ async def test_a_client_uploads_the_parts_itself(bucket: Bucket) -> None:
     assert bucket.keys() == ["dir/ü b+c%20.bin"]
 
 
-async def test_an_aborted_upload_is_gone(bucket: Bucket) -> None:
+async def test_aborted_upload_is_gone(bucket: Bucket) -> None:
     upload = await bucket.driver.create_multipart("object", 1)
     stored = await put_parts(upload, [b"content"])
 
@@ -57,14 +57,14 @@ async def test_an_aborted_upload_is_gone(bucket: Bucket) -> None:
         await bucket.driver.complete_multipart("object", upload.upload_id, stored)
 
 
-async def test_an_unknown_upload_is_not_found(bucket: Bucket) -> None:
+async def test_unknown_upload_is_not_found(bucket: Bucket) -> None:
     with pytest.raises(NotFound):
         await bucket.driver.complete_multipart("object", "unknown", [Part(1, "0" * 32)])
     with pytest.raises(NotFound):
         await bucket.driver.abort_multipart("object", "unknown")
 
 
-async def test_an_upload_completed_with_wrong_parts_is_refused(bucket: Bucket) -> None:
+async def test_upload_completed_with_wrong_parts_is_refused(bucket: Bucket) -> None:
     upload = await bucket.driver.create_multipart("object", 1)
     await put_parts(upload, [b"content"])
 
@@ -78,14 +78,14 @@ async def test_an_upload_completed_with_wrong_parts_is_refused(bucket: Bucket) -
 
 
 @pytest.mark.parametrize("parts", [-1, 0, 10_001])
-async def test_an_upload_of_an_impossible_number_of_parts_is_refused(
+async def test_upload_of_an_impossible_number_of_parts_is_refused(
     bucket: Bucket, parts: int
 ) -> None:
     with pytest.raises(InvalidParameter, match="10000"):
         await bucket.driver.create_multipart("object", parts)
 
 
-async def test_a_signed_url_downloads_the_object(bucket: Bucket) -> None:
+async def test_signed_url_downloads_the_object(bucket: Bucket) -> None:
     name = "dir/ü b+c%20.txt"
     await bucket.driver.write(name, stream(b"content"))
 
@@ -100,7 +100,7 @@ async def test_a_signed_url_downloads_the_object(bucket: Bucket) -> None:
     assert (part.status_code, part.content) == (206, b"ont")
 
 
-async def test_a_signed_url_is_made_only_for_an_object(bucket: Bucket) -> None:
+async def test_signed_url_is_made_only_for_an_object(bucket: Bucket) -> None:
     await bucket.driver.write("dir/object", stream(b"x"))
 
     with pytest.raises(NotFound):
@@ -122,7 +122,7 @@ async def test_signed_urls_live_as_long_as_said(bucket: Bucket) -> None:
     assert parse_qs(urlsplit(upload.urls[0]).query)["X-Amz-Expires"] == ["22"]
 
 
-async def test_an_object_and_objects_below_it_live_side_by_side(bucket: Bucket) -> None:
+async def test_object_and_objects_below_it_live_side_by_side(bucket: Bucket) -> None:
     await bucket.driver.write("a", stream(b"one"))
     await bucket.driver.write("a/b", stream(b"two"))
 
@@ -132,7 +132,7 @@ async def test_an_object_and_objects_below_it_live_side_by_side(bucket: Bucket) 
     assert bucket.keys() == []
 
 
-async def test_a_marker_of_an_empty_directory_is_no_artifact(bucket: Bucket) -> None:
+async def test_marker_of_an_empty_directory_is_no_artifact(bucket: Bucket) -> None:
     bucket.server.client().put_object(Bucket=bucket.bucket, Key=f"{bucket.prefix}/dir/", Body=b"")
     await bucket.driver.write("dir/object", stream(b"x"))
 
@@ -140,7 +140,7 @@ async def test_a_marker_of_an_empty_directory_is_no_artifact(bucket: Bucket) -> 
     assert [entry.path async for entry in bucket.driver.list("")] == ["dir"]
 
 
-async def test_a_small_object_is_one_request_and_a_large_one_is_parts(bucket: Bucket) -> None:
+async def test_small_object_is_one_request_and_a_large_one_is_parts(bucket: Bucket) -> None:
     await bucket.driver.write("small", stream(bytes(PART_BYTES)))
     await bucket.driver.write("large", stream(bytes(2 * PART_BYTES + 1)))
 
@@ -148,7 +148,7 @@ async def test_a_small_object_is_one_request_and_a_large_one_is_parts(bucket: Bu
     assert (await bucket.driver.stat("large")).etag.endswith("-3")
 
 
-async def test_an_object_with_a_content_encoding_is_read_as_it_is_stored(bucket: Bucket) -> None:
+async def test_object_with_a_content_encoding_is_read_as_it_is_stored(bucket: Bucket) -> None:
     packed = gzip.compress(pattern(3_000_000))
     bucket.server.client().put_object(
         Bucket=bucket.bucket,
@@ -211,7 +211,7 @@ async def test_wrong_credentials_are_told_without_naming_them(
     assert all(seaweedfs.ACCESS_KEY not in error.message for error in errors)
 
 
-async def test_a_missing_bucket_fails_the_check(bucket: Bucket) -> None:
+async def test_missing_bucket_fails_the_check(bucket: Bucket) -> None:
     driver = open_driver(bucket.destination.replace(bucket.bucket, "no-such-bucket"))
 
     with pytest.raises(Unavailable, match="bucket"):
@@ -219,7 +219,7 @@ async def test_a_missing_bucket_fails_the_check(bucket: Bucket) -> None:
     await driver.close()
 
 
-async def test_a_server_that_does_not_answer_is_unavailable(
+async def test_server_that_does_not_answer_is_unavailable(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as unused:
@@ -237,7 +237,7 @@ async def test_a_server_that_does_not_answer_is_unavailable(
     assert all(nowhere not in error.message for error in errors)
 
 
-async def test_a_failed_abort_does_not_hide_why_the_upload_failed(
+async def test_failed_abort_does_not_hide_why_the_upload_failed(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     inner = bucket.driver._driver._bucket  # type: ignore[attr-defined]
@@ -258,7 +258,7 @@ async def test_a_failed_abort_does_not_hide_why_the_upload_failed(
     abort(*upload)
 
 
-async def test_an_abort_that_fails_is_tried_again(
+async def test_abort_that_fails_is_tried_again(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tandem_artifacts.drivers.upload._ABORT_AGAIN_SECONDS", (0.01,) * 5)
@@ -282,7 +282,7 @@ async def test_an_abort_that_fails_is_tried_again(
 
 
 @pytest.mark.parametrize("upload_id", ["a\nb", "../x", "a b", "ü", "x" * 5000, "bogus"])
-async def test_an_upload_id_of_nobody_is_not_found_and_harms_nothing(
+async def test_upload_id_of_nobody_is_not_found_and_harms_nothing(
     bucket: Bucket, upload_id: str
 ) -> None:
     await bucket.driver.write("object", stream(b"x"))
@@ -293,7 +293,7 @@ async def test_an_upload_id_of_nobody_is_not_found_and_harms_nothing(
     assert bucket.keys() == ["object"]
 
 
-async def test_the_check_needs_no_rights_above_the_prefix(
+async def test_check_needs_no_rights_above_the_prefix(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inner = bucket.driver._driver._bucket  # type: ignore[attr-defined]
@@ -311,5 +311,5 @@ async def test_the_check_needs_no_rights_above_the_prefix(
 
 
 @pytest.mark.parametrize("key", ["data:text/html,x", "data:é/ü,x"])
-def test_a_key_does_not_say_a_type_of_its_own(key: str) -> None:
+def test_key_does_not_say_a_type_of_its_own(key: str) -> None:
     assert content_type(key) == "application/octet-stream"

@@ -48,7 +48,7 @@ def operations(operation: str, outcome: str) -> float:
 
 
 @pytest.mark.parametrize("path", UNSAFE)
-async def test_an_unsafe_path_is_refused_by_every_operation(driver: Driver, path: str) -> None:
+async def test_unsafe_path_is_refused_by_every_operation(driver: Driver, path: str) -> None:
     for operation in (
         driver.stat(path),
         fetch(driver, path),
@@ -64,7 +64,7 @@ async def test_an_unsafe_path_is_refused_by_every_operation(driver: Driver, path
             await operation
 
 
-async def test_the_root_is_listed_but_neither_written_nor_deleted(driver: Driver) -> None:
+async def test_root_is_listed_but_neither_written_nor_deleted(driver: Driver) -> None:
     await driver.write("object", stream(b"x"))
 
     with pytest.raises(InvalidParameter):
@@ -137,7 +137,7 @@ async def test_operations_are_counted_by_outcome(
     }
 
 
-async def test_a_client_that_leaves_is_no_failure_of_the_store(driver: Driver) -> None:
+async def test_client_that_leaves_is_no_failure_of_the_store(driver: Driver) -> None:
     async def broken_off() -> AsyncIterator[bytes]:
         yield b"x"
         raise ClientDisconnect
@@ -149,7 +149,7 @@ async def test_a_client_that_leaves_is_no_failure_of_the_store(driver: Driver) -
     assert operations("write", "cancelled") == before["cancelled"] + 1
 
 
-async def test_a_failure_of_the_store_is_logged_with_its_reason(
+async def test_failure_of_the_store_is_logged_with_its_reason(
     driver: Driver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*_: object) -> int:
@@ -165,7 +165,7 @@ async def test_a_failure_of_the_store_is_logged_with_its_reason(
     assert "read failed: [Errno 13] Permission denied" in caplog.text
 
 
-async def test_a_request_that_is_refused_is_not_logged_as_a_failure(
+async def test_request_that_is_refused_is_not_logged_as_a_failure(
     driver: Driver, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(NotFound):

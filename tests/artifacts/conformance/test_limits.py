@@ -71,7 +71,7 @@ def test_memory_does_not_grow_with_the_object(
     assert store.leftovers() == []
 
 
-def test_the_parts_of_an_upload_hold_more_than_a_tebibyte() -> None:
+def test_parts_of_an_upload_hold_more_than_a_tebibyte() -> None:
     sizes = [part_bytes(number) for number in range(1, MAX_PARTS + 1)]
 
     assert sum(sizes) > 1024 * GIBIBYTE
@@ -79,7 +79,7 @@ def test_the_parts_of_an_upload_hold_more_than_a_tebibyte() -> None:
     assert max(sizes) < 5 * GIBIBYTE  # S3's limit.
 
 
-def test_an_upload_of_two_gibibytes_keeps_to_small_parts() -> None:
+def test_upload_of_two_gibibytes_keeps_to_small_parts() -> None:
     total, largest = 0, 0
     for number in count(1):
         largest = part_bytes(number)
@@ -90,7 +90,7 @@ def test_an_upload_of_two_gibibytes_keeps_to_small_parts() -> None:
     assert largest == upload.PART_BYTES
 
 
-def test_an_upload_of_known_size_keeps_to_small_parts_up_to_what_ten_thousand_hold() -> None:
+def test_upload_of_known_size_keeps_to_small_parts_up_to_what_ten_thousand_hold() -> None:
     assert part_bytes(1, 1) == part_bytes(MAX_PARTS, 70 * GIBIBYTE) == upload.PART_BYTES
     terabyte = 1024 * GIBIBYTE
     assert part_bytes(1, terabyte) == part_bytes(MAX_PARTS, terabyte)
@@ -109,7 +109,7 @@ class Cramped:
 
 
 @pytest.mark.anyio
-async def test_without_room_for_more_an_upload_sends_part_by_part(
+async def test_upload_without_room_for_more_sends_part_by_part(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = pattern(3 * upload.PART_BYTES + 5)
@@ -146,7 +146,7 @@ async def test_parts_may_grow_during_an_upload(
 
 
 @pytest.mark.anyio
-async def test_an_upload_of_too_many_parts_is_refused_and_leaves_nothing(
+async def test_upload_of_too_many_parts_is_refused_and_leaves_nothing(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upload, "MAX_PARTS", 2)

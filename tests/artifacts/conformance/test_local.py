@@ -53,7 +53,7 @@ def escape(request: pytest.FixtureRequest, local: Directory, outside: Path) -> s
     return "link"
 
 
-async def test_a_link_out_of_the_root_is_refused_by_every_operation(
+async def test_link_out_of_the_root_is_refused_by_every_operation(
     local: Directory, outside: Path, escape: str
 ) -> None:
     for path in (escape, f"{escape}/secret.txt", f"{escape}/new", f"{escape}/none/new"):
@@ -71,7 +71,7 @@ async def test_a_link_out_of_the_root_is_refused_by_every_operation(
     assert (outside / "secret.txt").read_text() == "secret"
 
 
-async def test_a_link_to_a_file_outside_is_refused(local: Directory, outside: Path) -> None:
+async def test_link_to_a_file_outside_is_refused(local: Directory, outside: Path) -> None:
     (local.root / "file").symlink_to(outside / "secret.txt")
 
     with pytest.raises(InvalidParameter):
@@ -81,13 +81,13 @@ async def test_a_link_to_a_file_outside_is_refused(local: Directory, outside: Pa
     assert (outside / "secret.txt").read_text() == "secret"
 
 
-async def test_a_link_that_leads_out_is_not_listed(local: Directory, escape: str) -> None:
+async def test_link_that_leads_out_is_not_listed(local: Directory, escape: str) -> None:
     await local.driver.write("file", stream(b"x"))
 
     assert escape not in [entry.path for entry in await entries(local.driver, "")]
 
 
-async def test_deleting_a_tree_does_not_follow_links(local: Directory, outside: Path) -> None:
+async def test_delete_of_a_tree_does_not_follow_links(local: Directory, outside: Path) -> None:
     await local.driver.write("dir/file", stream(b"x"))
     (local.root / "dir/link").symlink_to(outside)
 
@@ -97,7 +97,7 @@ async def test_deleting_a_tree_does_not_follow_links(local: Directory, outside: 
     assert (outside / "secret.txt").exists()
 
 
-async def test_a_link_that_stays_inside_is_followed(local: Directory) -> None:
+async def test_link_that_stays_inside_is_followed(local: Directory) -> None:
     await local.driver.write("dir/file", stream(b"content"))
     (local.root / "link").symlink_to("dir")
     (local.root / "file").symlink_to("dir/file")
@@ -113,7 +113,7 @@ async def test_a_link_that_stays_inside_is_followed(local: Directory) -> None:
         await local.driver.write("link", stream(b"x"))
 
 
-async def test_deleting_a_link_keeps_what_it_leads_to(local: Directory) -> None:
+async def test_delete_of_a_link_keeps_its_target(local: Directory) -> None:
     await local.driver.write("dir/file", stream(b"content"))
     (local.root / "link").symlink_to("dir")
 
@@ -123,7 +123,7 @@ async def test_deleting_a_link_keeps_what_it_leads_to(local: Directory) -> None:
     assert local.keys() == ["dir/file"]
 
 
-async def test_a_root_that_is_a_link_itself_works(tmp_path: Path) -> None:
+async def test_root_that_is_a_link_itself_works(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "root").symlink_to(tmp_path / "real")
     driver = Local(tmp_path / "root")
@@ -134,7 +134,7 @@ async def test_a_root_that_is_a_link_itself_works(tmp_path: Path) -> None:
     await driver.close()
 
 
-async def test_a_link_to_itself_is_refused(local: Directory) -> None:
+async def test_link_to_itself_is_refused(local: Directory) -> None:
     (local.root / "loop").symlink_to("loop")
 
     with pytest.raises((InvalidParameter, NotFound)):
@@ -157,14 +157,14 @@ async def test_pipes_and_sockets_are_no_artifacts(local: Directory) -> None:
     assert await entries(local.driver, "") == []
 
 
-async def test_a_file_name_that_is_no_text_is_not_listed(local: Directory) -> None:
+async def test_file_name_that_is_no_text_is_not_listed(local: Directory) -> None:
     (local.root / os.fsdecode(b"latin-\xe9")).write_text("x")
 
     assert await entries(local.driver, "") == []
 
 
 @pytest.mark.parametrize("path", ["dir", "dir/sub"])
-async def test_a_file_cannot_take_the_place_of_a_directory(local: Directory, path: str) -> None:
+async def test_file_cannot_take_the_place_of_a_directory(local: Directory, path: str) -> None:
     await local.driver.write("dir/sub/file", stream(b"x"))
 
     with pytest.raises(InvalidParameter, match="directory"):
@@ -173,7 +173,7 @@ async def test_a_file_cannot_take_the_place_of_a_directory(local: Directory, pat
 
 
 @pytest.mark.parametrize("path", ["file/below", "file/far/below"])
-async def test_a_directory_cannot_take_the_place_of_a_file(local: Directory, path: str) -> None:
+async def test_directory_cannot_take_the_place_of_a_file(local: Directory, path: str) -> None:
     await local.driver.write("file", stream(b"x"))
 
     with pytest.raises(InvalidParameter, match="below a file"):
@@ -181,7 +181,7 @@ async def test_a_directory_cannot_take_the_place_of_a_file(local: Directory, pat
     assert local.keys() == ["file"]
 
 
-async def test_a_conflict_that_arises_during_the_upload_is_found(local: Directory) -> None:
+async def test_conflict_that_arises_during_the_upload_is_found(local: Directory) -> None:
     async def chunks():
         yield b"content"
         (local.root / "path").mkdir()
@@ -202,7 +202,7 @@ async def test_directories_of_a_broken_upload_are_not_made(local: Directory) -> 
     assert await entries(local.driver, "kept") == [Entry("file", False, 1)]
 
 
-async def test_an_overwrite_does_not_touch_a_file_that_is_being_read(local: Directory) -> None:
+async def test_overwrite_does_not_touch_a_file_that_is_being_read(local: Directory) -> None:
     old, new = pattern(5_000_000), b"new"
     await local.driver.write("object", stream(old))
 
@@ -216,7 +216,7 @@ async def test_an_overwrite_does_not_touch_a_file_that_is_being_read(local: Dire
     assert got == old
 
 
-async def test_a_file_cut_short_while_it_is_read_is_an_error(local: Directory) -> None:
+async def test_file_cut_short_while_it_is_read_is_an_error(local: Directory) -> None:
     await local.driver.write("object", stream(pattern(8_000_000)))
 
     async with local.driver.read("object") as reading:
@@ -227,7 +227,7 @@ async def test_a_file_cut_short_while_it_is_read_is_an_error(local: Directory) -
 
 
 @pytest.mark.parametrize("path", [UPLOADS, f"{UPLOADS}/file"])
-async def test_the_directory_of_uploads_is_out_of_reach(local: Directory, path: str) -> None:
+async def test_directory_of_temporary_files_is_out_of_reach(local: Directory, path: str) -> None:
     await local.driver.write("file", stream(b"x"))
     assert (local.root / UPLOADS).is_dir()
 
@@ -242,7 +242,9 @@ async def test_the_directory_of_uploads_is_out_of_reach(local: Directory, path: 
     assert await entries(local.driver, "") == [Entry("file", False, 1)]
 
 
-async def test_what_a_crash_left_long_ago_is_removed_at_the_start(tmp_path: Path) -> None:
+async def test_temporary_files_of_a_crash_are_removed_at_a_start_a_day_later(
+    tmp_path: Path,
+) -> None:
     uploads = tmp_path / UPLOADS
     uploads.mkdir()
     for name, age in (("old", 25 * 3600), ("young", 3600)):
@@ -254,14 +256,14 @@ async def test_what_a_crash_left_long_ago_is_removed_at_the_start(tmp_path: Path
     assert names(uploads) == ["young"]
 
 
-async def test_a_missing_directory_fails_the_check(local: Directory, tmp_path: Path) -> None:
+async def test_missing_directory_fails_the_check(local: Directory, tmp_path: Path) -> None:
     local.root.rename(tmp_path / "away")
 
     with pytest.raises(Unavailable, match="missing"):
         await local.driver.check()
 
 
-async def test_a_directory_that_goes_is_no_empty_one_and_is_not_made_anew(
+async def test_directory_that_goes_is_no_empty_one_and_is_not_made_anew(
     local: Directory, tmp_path: Path
 ) -> None:
     """It may be a disk that was unmounted, and comes back."""
@@ -285,7 +287,7 @@ async def test_a_directory_that_goes_is_no_empty_one_and_is_not_made_anew(
     await local.driver.write("short", stream(b"y"))
 
 
-async def test_a_file_that_may_not_be_read_is_refused(
+async def test_file_that_may_not_be_read_is_refused(
     local: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await local.driver.write("object", stream(b"x"))
@@ -299,7 +301,7 @@ async def test_a_file_that_may_not_be_read_is_refused(
     assert "/root" not in refused.value.message
 
 
-async def test_a_disk_has_no_multipart_uploads_and_no_signed_urls(local: Directory) -> None:
+async def test_disk_has_no_multipart_uploads_and_no_signed_urls(local: Directory) -> None:
     assert not local.driver.multipart
     assert not local.driver.presigned
     with pytest.raises(NotSupported):
@@ -308,7 +310,7 @@ async def test_a_disk_has_no_multipart_uploads_and_no_signed_urls(local: Directo
         await local.driver.presign_download("object")
 
 
-async def test_a_tree_is_deleted_whole_although_a_file_of_it_is_deleted_meanwhile(
+async def test_tree_is_deleted_whole_although_a_file_of_it_is_deleted_meanwhile(
     local: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("a", "b", "c"):
@@ -328,7 +330,7 @@ async def test_a_tree_is_deleted_whole_although_a_file_of_it_is_deleted_meanwhil
     assert not (local.root / "dir").exists()
 
 
-async def test_an_upload_survives_that_its_directory_is_deleted_meanwhile(
+async def test_upload_survives_that_its_directory_is_deleted_meanwhile(
     local: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mkdir, first = os.mkdir, [True]
@@ -348,7 +350,7 @@ async def test_an_upload_survives_that_its_directory_is_deleted_meanwhile(
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
 @pytest.mark.parametrize("size", [1, 3_000_000])
-async def test_a_directory_that_must_not_be_written_to_refuses_uploads(
+async def test_directory_that_must_not_be_written_to_refuses_uploads(
     local: Directory, monkeypatch: pytest.MonkeyPatch, number: int, size: int
 ) -> None:
     def refuse(*_: object, **__: object) -> int:
@@ -361,7 +363,7 @@ async def test_a_directory_that_must_not_be_written_to_refuses_uploads(
 
 
 @pytest.mark.parametrize("full", [{"f_bavail": 3}, {"f_favail": 0}])
-async def test_a_full_disk_fails_the_check(
+async def test_full_disk_fails_the_check(
     local: Directory, monkeypatch: pytest.MonkeyPatch, full: dict[str, int]
 ) -> None:
     await local.driver.check()
@@ -373,7 +375,7 @@ async def test_a_full_disk_fails_the_check(
         await local.driver.check()
 
 
-async def test_a_file_that_takes_the_place_of_a_directory_meanwhile_is_a_conflict(
+async def test_file_that_takes_the_place_of_a_directory_meanwhile_is_a_conflict(
     local: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mkdir = os.mkdir
@@ -390,7 +392,7 @@ async def test_a_file_that_takes_the_place_of_a_directory_meanwhile_is_a_conflic
     assert local.keys() == ["dir"]
 
 
-async def test_an_upload_outlasts_directories_that_come_and_go(
+async def test_upload_outlasts_directories_that_come_and_go(
     local: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mkdir, left = os.mkdir, [True] * 20

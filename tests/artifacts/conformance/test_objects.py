@@ -40,7 +40,7 @@ NAMES = [
 ]
 
 
-async def test_a_store_that_works_passes_its_check(driver: Driver) -> None:
+async def test_store_that_works_passes_its_check(driver: Driver) -> None:
     await driver.check()
 
 
@@ -48,7 +48,7 @@ async def test_a_store_that_works_passes_its_check(driver: Driver) -> None:
     "size",
     [0, 1, CHUNK_BYTES, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES, 30_000_001],
 )
-async def test_what_is_written_is_read(store: Store, size: int) -> None:
+async def test_write_of_any_size_is_read_back(store: Store, size: int) -> None:
     data = pattern(size)
 
     await store.driver.write("dir/object.bin", stream(data))
@@ -84,7 +84,7 @@ async def test_one_chunk_may_hold_several_parts(driver: Driver) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_name_is_kept_as_it_is(store: Store, name: str) -> None:
+async def test_name_is_kept_as_it_is(store: Store, name: str) -> None:
     await store.driver.write(name, stream(b"content"))
 
     assert store.keys() == [name]
@@ -108,7 +108,7 @@ async def test_a_name_is_kept_as_it_is(store: Store, name: str) -> None:
         (9_000_000, 5, slice(0, 0)),
     ],
 )
-async def test_a_range_is_read(
+async def test_range_is_read(
     driver: Driver, start: int, length: int | None, expected: slice
 ) -> None:
     data = pattern(3_000_000)
@@ -121,13 +121,13 @@ async def test_a_range_is_read(
     assert reading.stat == await driver.stat("object")
 
 
-async def test_an_empty_object_has_an_empty_range(driver: Driver) -> None:
+async def test_empty_object_has_an_empty_range(driver: Driver) -> None:
     await driver.write("object", stream(b""))
 
     assert await fetch(driver, "object", 0, 10) == b""
 
 
-async def test_reading_half_an_object_lets_the_next_reader_in(driver: Driver) -> None:
+async def test_read_of_half_an_object_lets_the_next_reader_in(driver: Driver) -> None:
     data = pattern(5_000_000)
     await driver.write("object", stream(data))
 
@@ -138,7 +138,7 @@ async def test_reading_half_an_object_lets_the_next_reader_in(driver: Driver) ->
     assert await fetch(driver, "object") == data
 
 
-async def test_a_reader_that_is_cancelled_lets_go(driver: Driver) -> None:
+async def test_reader_that_is_cancelled_lets_go(driver: Driver) -> None:
     data = pattern(5_000_000)
     await driver.write("object", stream(data))
 
@@ -151,7 +151,7 @@ async def test_a_reader_that_is_cancelled_lets_go(driver: Driver) -> None:
     assert await fetch(driver, "object") == data
 
 
-async def test_a_missing_object_is_not_found(driver: Driver) -> None:
+async def test_missing_object_is_not_found(driver: Driver) -> None:
     with pytest.raises(NotFound):
         await driver.stat("no/such")
     with pytest.raises(NotFound):
@@ -160,7 +160,7 @@ async def test_a_missing_object_is_not_found(driver: Driver) -> None:
         await fetch(driver, "no/such", 0, 0)
 
 
-async def test_a_path_below_a_file_is_not_found(driver: Driver) -> None:
+async def test_path_below_a_file_is_not_found(driver: Driver) -> None:
     await driver.write("file", stream(b"x"))
 
     with pytest.raises(NotFound):
@@ -169,7 +169,7 @@ async def test_a_path_below_a_file_is_not_found(driver: Driver) -> None:
         await fetch(driver, "file/below")
 
 
-async def test_a_directory_is_not_a_file(driver: Driver) -> None:
+async def test_directory_is_not_a_file(driver: Driver) -> None:
     await driver.write("dir/sub/file", stream(b"x"))
 
     for path in ("dir", "dir/sub"):
@@ -179,7 +179,7 @@ async def test_a_directory_is_not_a_file(driver: Driver) -> None:
             await fetch(driver, path)
 
 
-async def test_the_etag_changes_with_the_content_and_only_then(driver: Driver) -> None:
+async def test_etag_changes_with_the_content_and_only_then(driver: Driver) -> None:
     await driver.write("object", stream(b"one"))
     first = await driver.stat("object")
     assert await driver.stat("object") == first
@@ -193,7 +193,7 @@ async def test_the_etag_changes_with_the_content_and_only_then(driver: Driver) -
     assert not any('"' in etag for etag in seen)
 
 
-async def test_a_read_by_etag_gets_that_very_object_or_nothing(driver: Driver) -> None:
+async def test_read_by_etag_gets_that_very_object_or_nothing(driver: Driver) -> None:
     await driver.write("object", stream(b"old content"))
     old = await driver.stat("object")
     assert await fetch(driver, "object", 4, 3, old.etag) == b"con"
@@ -207,7 +207,7 @@ async def test_a_read_by_etag_gets_that_very_object_or_nothing(driver: Driver) -
         await fetch(driver, "object", 500, None, old.etag)
 
 
-async def test_an_overwrite_replaces_shorter_and_longer_objects(store: Store) -> None:
+async def test_overwrite_replaces_shorter_and_longer_objects(store: Store) -> None:
     for size in (100, 20_000_000, 5, 0, 9_000_000):
         data = pattern(size)
         await store.driver.write("object", stream(data))
@@ -215,7 +215,7 @@ async def test_an_overwrite_replaces_shorter_and_longer_objects(store: Store) ->
     assert store.keys() == ["object"]
 
 
-async def test_a_reader_never_sees_a_mixture(driver: Driver) -> None:
+async def test_reader_never_sees_a_mixture(driver: Driver) -> None:
     size = 10 * MEBIBYTE
     old, new = b"o" * size, b"n" * size
     await driver.write("object", stream(old))
@@ -235,7 +235,7 @@ async def test_a_reader_never_sees_a_mixture(driver: Driver) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 100, PART_BYTES + 1, 3 * PART_BYTES + 1])
-async def test_an_upload_that_breaks_off_leaves_nothing(store: Store, size: int) -> None:
+async def test_upload_that_breaks_off_leaves_nothing(store: Store, size: int) -> None:
     with pytest.raises(ConnectionResetError):
         await store.driver.write("new/dir/object", breaking(pattern(size)))
 
@@ -245,7 +245,7 @@ async def test_an_upload_that_breaks_off_leaves_nothing(store: Store, size: int)
 
 
 @pytest.mark.parametrize("size", [100, 3 * PART_BYTES + 1])
-async def test_an_overwrite_that_breaks_off_keeps_the_old_object(store: Store, size: int) -> None:
+async def test_overwrite_that_breaks_off_keeps_the_old_object(store: Store, size: int) -> None:
     await store.driver.write("dir/object", stream(b"old"))
     before = await store.driver.stat("dir/object")
 
@@ -258,7 +258,7 @@ async def test_an_overwrite_that_breaks_off_keeps_the_old_object(store: Store, s
 
 
 @pytest.mark.parametrize("size", [0, 100, PART_BYTES + 1, 3 * PART_BYTES + 1])
-async def test_a_cancelled_upload_leaves_nothing(store: Store, size: int) -> None:
+async def test_cancelled_upload_leaves_nothing(store: Store, size: int) -> None:
     reached = asyncio.Event()
     task = asyncio.create_task(store.driver.write("object", hanging(pattern(size), reached)))
     await reached.wait()
@@ -271,7 +271,7 @@ async def test_a_cancelled_upload_leaves_nothing(store: Store, size: int) -> Non
     assert store.leftovers() == []
 
 
-async def test_an_upload_cancelled_again_and_again_cleans_up_all_the_same(store: Store) -> None:
+async def test_upload_cancelled_again_and_again_cleans_up_all_the_same(store: Store) -> None:
     await store.driver.write("object", stream(b"old"))
     reached = asyncio.Event()
     upload = store.driver.write("object", hanging(pattern(3 * PART_BYTES + 1), reached))
@@ -288,7 +288,7 @@ async def test_an_upload_cancelled_again_and_again_cleans_up_all_the_same(store:
 
 
 @pytest.mark.parametrize("size", [100, 3 * PART_BYTES + 1])
-async def test_an_upload_in_a_cancelled_scope_leaves_nothing(store: Store, size: int) -> None:
+async def test_upload_in_a_cancelled_scope_leaves_nothing(store: Store, size: int) -> None:
     reached = asyncio.Event()
     async with anyio.create_task_group() as group:
         group.start_soon(store.driver.write, "object", hanging(pattern(size), reached))
@@ -299,7 +299,7 @@ async def test_an_upload_in_a_cancelled_scope_leaves_nothing(store: Store, size:
     assert store.leftovers() == []
 
 
-async def test_a_cancel_at_any_moment_leaves_all_or_nothing(store: Store) -> None:
+async def test_cancel_at_any_moment_leaves_all_or_nothing(store: Store) -> None:
     data = pattern(2 * PART_BYTES + 1)
     for delay in (0, 0.005, 0.02, 0.05, 0.1, 0.2):
         task = asyncio.create_task(store.driver.write("object", stream(data)))
@@ -330,7 +330,7 @@ async def test_writers_of_one_object_leave_the_object_of_one_of_them(store: Stor
     assert store.keys() == ["dir/object"]
 
 
-async def test_the_check_does_not_wait_for_transfers(store: Store) -> None:
+async def test_check_does_not_wait_for_transfers(store: Store) -> None:
     threads = store.driver._driver._threads  # type: ignore[attr-defined]
     done = threading.Event()
     busy = [asyncio.create_task(threads.run(done.wait)) for _ in range(100)]

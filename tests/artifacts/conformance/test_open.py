@@ -20,7 +20,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}", "file://localhost{}", "file:{}"])
-async def test_a_directory_is_given_as_a_path_or_a_file_uri(tmp_path: Path, form: str) -> None:
+async def test_directory_is_given_as_a_path_or_a_file_uri(tmp_path: Path, form: str) -> None:
     root = tmp_path / "not yet" / "there"
     shown = str(root) if form == "{}" else str(root).replace(" ", "%20")
     driver = open_driver(form.format(shown))
@@ -32,7 +32,7 @@ async def test_a_directory_is_given_as_a_path_or_a_file_uri(tmp_path: Path, form
     await driver.close()
 
 
-async def test_a_relative_directory_starts_at_the_working_directory(
+async def test_relative_directory_starts_at_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -68,9 +68,7 @@ async def test_a_relative_directory_starts_at_the_working_directory(
         ("minio://host/b%20cket", "no bucket has the name"),
     ],
 )
-def test_an_unusable_destination_is_refused_with_a_sentence(
-    destination: str, sentence: str
-) -> None:
+def test_unusable_destination_is_refused_with_a_sentence(destination: str, sentence: str) -> None:
     with pytest.raises(SettingsError, match=sentence) as refused:
         open_driver(destination)
 
@@ -91,7 +89,7 @@ def test_an_unusable_destination_is_refused_with_a_sentence(
         ("mlflow-artifacts:/", "the directory ./mlflow-artifacts:/"),
     ],
 )
-def test_a_mistyped_uri_is_not_made_a_directory(
+def test_mistyped_uri_is_not_made_a_directory(
     destination: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -101,7 +99,7 @@ def test_a_mistyped_uri_is_not_made_a_directory(
     assert names(tmp_path) == []
 
 
-def test_a_home_directory_is_not_made_below_the_working_directory(
+def test_home_directory_is_not_made_below_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -110,7 +108,7 @@ def test_a_home_directory_is_not_made_below_the_working_directory(
     assert names(tmp_path) == []
 
 
-def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+def test_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
 
     with pytest.raises(SettingsError, match="cannot be used"):
@@ -131,16 +129,14 @@ def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
         ("AWS_CA_BUNDLE", "/no/such/file"),
     ],
 )
-def test_an_unusable_variable_is_named(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str
-) -> None:
+def test_unusable_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
 
     with pytest.raises(SettingsError, match=name):
         open_driver("s3://bucket/prefix")
 
 
-def test_an_endpoint_that_is_no_address_is_told_without_its_password(
+def test_endpoint_that_is_no_address_is_told_without_its_password(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", "//user:secret@nowhere")
@@ -157,7 +153,7 @@ def test_signed_urls_cannot_live_longer_than_the_stores_allow(tmp_path: Path, se
         open_driver(str(tmp_path), part_url_seconds=seconds)
 
 
-def test_a_directory_does_not_load_the_object_stores_libraries(tmp_path: Path) -> None:
+def test_directory_does_not_load_the_object_stores_libraries(tmp_path: Path) -> None:
     program = (
         "import sys; from tandem_artifacts.drivers.open import open_driver; "
         "open_driver(sys.argv[1]); print(sorted({'boto3', 'botocore', 'minio'} & set(sys.modules)))"

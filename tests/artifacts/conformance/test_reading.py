@@ -47,7 +47,7 @@ class File:
 
 @pytest.mark.parametrize("in_memory", [0, 10_000_000, len(CONTENT)])
 @pytest.mark.parametrize("first", [0, 1000])
-async def test_threads_read_what_is_not_in_memory(
+async def test_read_outside_the_page_cache_goes_through_threads(
     threads: Threads, in_memory: int, first: int
 ) -> None:
     file = File(in_memory)
@@ -60,7 +60,7 @@ async def test_threads_read_what_is_not_in_memory(
     assert file.read_by_threads >= rest - in_memory
 
 
-async def test_without_memory_to_look_at_a_chunk_is_read_ahead_from_the_first_on(
+async def test_read_without_a_page_cache_is_ahead_from_the_first_chunk_on(
     threads: Threads,
 ) -> None:
     file = File(0)
@@ -71,7 +71,7 @@ async def test_without_memory_to_look_at_a_chunk_is_read_ahead_from_the_first_on
 
 
 @pytest.mark.parametrize("fast", [True, False])
-async def test_chunks_are_as_large_as_the_reader_is_fast(
+async def test_chunks_grow_with_the_speed_of_the_reader(
     threads: Threads, monkeypatch: pytest.MonkeyPatch, fast: bool
 ) -> None:
     monkeypatch.setattr("tandem_artifacts.drivers.reading._FAST_SECONDS", 10.0 if fast else 0.0)
@@ -94,7 +94,7 @@ def _drop_from_memory(path: Path) -> None:
     os.close(descriptor)
 
 
-def test_where_the_system_cannot_say_nothing_counts_as_cached(
+def test_page_cache_counts_as_empty_where_the_system_cannot_tell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(disk, "_NOWAIT", None)
@@ -106,7 +106,7 @@ def test_where_the_system_cannot_say_nothing_counts_as_cached(
     source.close()
 
 
-def test_the_system_says_what_is_in_memory(tmp_path: Path) -> None:
+def test_page_cache_is_known_by_the_system(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(CONTENT[:3_000_000])
     source = disk.Source(os.open(path, disk.READ_FLAGS), "file")

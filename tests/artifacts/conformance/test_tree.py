@@ -10,7 +10,7 @@ from tests.artifacts.conformance.content import entries, fetch, put_all, stream
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_listing_is_one_level_deep_in_the_order_of_names(driver: Driver) -> None:
+async def test_listing_is_one_level_deep_in_the_order_of_names(driver: Driver) -> None:
     await put_all(
         driver,
         [
@@ -42,7 +42,7 @@ async def test_a_listing_is_one_level_deep_in_the_order_of_names(driver: Driver)
     assert await entries(driver, "dir/a") == [Entry("deep", True, None)]
 
 
-async def test_a_listing_tells_sizes(driver: Driver) -> None:
+async def test_listing_tells_sizes(driver: Driver) -> None:
     for size in (0, 1, 9_000_000):
         await driver.write(f"object{size}", stream(bytes(size)))
 
@@ -50,18 +50,18 @@ async def test_a_listing_tells_sizes(driver: Driver) -> None:
 
 
 @pytest.mark.parametrize("path", ["none", "none/below", "file", "file/below"])
-async def test_what_is_no_directory_has_an_empty_listing(driver: Driver, path: str) -> None:
+async def test_listing_of_a_file_or_a_missing_path_is_empty(driver: Driver, path: str) -> None:
     await driver.write("file", stream(b"x"))
     await driver.write("nonesuch", stream(b"x"))
 
     assert await entries(driver, path) == []
 
 
-async def test_an_empty_store_has_an_empty_listing(driver: Driver) -> None:
+async def test_empty_store_has_an_empty_listing(driver: Driver) -> None:
     assert await entries(driver, "") == []
 
 
-async def test_a_listing_keeps_names_as_they_are(driver: Driver, kind: str) -> None:
+async def test_listing_keeps_names_as_they_are(driver: Driver, kind: str) -> None:
     names = [
         "a b",
         "a%20b",
@@ -84,7 +84,7 @@ async def test_a_listing_keeps_names_as_they_are(driver: Driver, kind: str) -> N
         assert [entry.path for entry in await entries(driver, f"dirs/{name}")] == ["x"]
 
 
-async def test_a_listing_goes_on_after_a_page_and_so_does_a_deletion(store: Store) -> None:
+async def test_listing_goes_on_after_a_page_and_so_does_a_deletion(store: Store) -> None:
     names = [f"object{number:05}" for number in range(PAGE_ENTRIES + 25)]
     await put_all(store.driver, [f"dir/{name}" for name in names])
     await put_all(store.driver, ["dir2/kept"])
@@ -94,7 +94,7 @@ async def test_a_listing_goes_on_after_a_page_and_so_does_a_deletion(store: Stor
     assert store.keys() == ["dir2/kept"]
 
 
-async def test_a_listing_may_be_left_half_way(driver: Driver) -> None:
+async def test_listing_may_be_left_half_way(driver: Driver) -> None:
     await put_all(driver, ["a", "b", "c"])
 
     async for entry in driver.list(""):
@@ -104,7 +104,7 @@ async def test_a_listing_may_be_left_half_way(driver: Driver) -> None:
     assert len(await entries(driver, "")) == 3
 
 
-async def test_deleting_a_file_deletes_nothing_beside_it(store: Store) -> None:
+async def test_delete_of_a_file_keeps_its_siblings(store: Store) -> None:
     await put_all(store.driver, ["dir/a", "dir/ab", "dir/b", "dir/a.d/x", "a"])
 
     await store.driver.delete("dir/a")
@@ -112,7 +112,7 @@ async def test_deleting_a_file_deletes_nothing_beside_it(store: Store) -> None:
     assert store.keys() == ["a", "dir/a.d/x", "dir/ab", "dir/b"]
 
 
-async def test_deleting_a_directory_deletes_the_tree_and_nothing_beside_it(store: Store) -> None:
+async def test_delete_of_a_directory_takes_its_tree_and_keeps_its_siblings(store: Store) -> None:
     await put_all(store.driver, ["dir/sub/x", "dir/sub/deep/y", "dir/subs/z", "dir/sub.txt"])
 
     await store.driver.delete("dir/sub")
@@ -124,7 +124,7 @@ async def test_deleting_a_directory_deletes_the_tree_and_nothing_beside_it(store
 
 
 @pytest.mark.parametrize("path", ["none", "none/below", "file/below"])
-async def test_deleting_what_is_missing_is_no_error(store: Store, path: str) -> None:
+async def test_delete_of_a_missing_path_is_no_error(store: Store, path: str) -> None:
     await put_all(store.driver, ["file"])
 
     await store.driver.delete(path)
@@ -132,7 +132,7 @@ async def test_deleting_what_is_missing_is_no_error(store: Store, path: str) -> 
     assert store.keys() == ["file"]
 
 
-async def test_what_was_deleted_can_be_written_again(driver: Driver) -> None:
+async def test_delete_lets_the_path_be_written_again(driver: Driver) -> None:
     await driver.write("dir/object", stream(b"first"))
     await driver.delete("dir")
     await driver.write("dir/object", stream(b"second"))
