@@ -1,4 +1,8 @@
-"""The pools of connections: what they are opened with, and their metrics."""
+"""The pools of connections: what they are opened with, and their metrics.
+
+The hooks are called by the thread that connects, checks out or checks in, each with a connection
+of its own.
+"""
 
 import sqlite3
 import time
