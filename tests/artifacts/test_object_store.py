@@ -140,6 +140,8 @@ def there_and_back(destination: str, directory: Path, *arguments: str) -> str:
     content = os.urandom(7 * MIB)
     (directory / "model.bin").write_bytes(content)
     with process(directory, "--artifacts-destination", destination, *arguments) as service:
+        # MLflow's client waits for this answer for 3 seconds, once; the first takes longest.
+        assert httpx.get(f"{service.url}/api/3.0/mlflow/server-info", timeout=30).is_success
         uri = f"mlflow-artifacts://127.0.0.1:{service.port}/run"
         repository = get_artifact_repository(uri, tracking_uri="http://127.0.0.1:1")
         repository.log_artifact(str(directory / "model.bin"), "sub")
