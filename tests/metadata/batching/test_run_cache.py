@@ -151,6 +151,7 @@ def test_cached_pages_are_as_stored_whatever_transactions_do(database: Database)
     choose = random.Random(7)
     ids = [new_run(database) for _ in range(_RUNS)]
     uncommitted: dict[str, Any] = {}
+    cached = 0
     with _pages(database) as (ask, reads):
         for step in range(150):
             run_id = choose.choice(ids[:3])
@@ -162,8 +163,11 @@ def test_cached_pages_are_as_stored_whatever_transactions_do(database: Database)
                 conn = database._engines[True].connect()
                 uncommitted[run_id] = conn, conn.begin()
                 runs.put_tags(conn, {(run_id, "t"): str(step)})
-            assert ask() == _stored(database)
-        assert len(reads) < 2 * 150  # those of `_stored` are among them
+            before = len(reads)
+            page = ask()
+            cached += len(reads) == before
+            assert page == _stored(database)
+    assert cached > 15  # 95 on a quiet machine
     for conn, _ in uncommitted.values():
         conn.close()
 
