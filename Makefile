@@ -15,6 +15,9 @@ TEST_PROCESSES ?= 4
 # Tests go to processes by groups: tests/harness/scheduling.py. ARGS choose a part, as -k does.
 PYTEST := $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS)
 
+# Compiled modules are kept: hundreds of services that tests start would each compile them anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 export METADATA_PORT ?= 5000
 export ARTIFACTS_PORT ?= 5500
 export BACKEND_STORE_URI ?= sqlite:///mlflow.db
