@@ -9,6 +9,7 @@ import pytest
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tests.metadata import in_process
+from tests.metadata.reused_databases import ReusedDatabases
 from tests.postgresql import PostgreSQL
 
 DATABASES = ("sqlite", "postgresql")
@@ -49,6 +50,12 @@ def postgresql_template(postgresql: PostgreSQL) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def postgresql_databases(postgresql: PostgreSQL, postgresql_template: str) -> ReusedDatabases:
+    """Copies of the prepared database, for one test at a time."""
+    return ReusedDatabases(postgresql, postgresql_template)
+
+
 @pytest.fixture(params=DATABASES)
 def backend_store_uri(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of an empty database."""
@@ -70,9 +77,10 @@ def prepared_uri(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield f"sqlite:///{path}"
         return
     server: PostgreSQL = request.getfixturevalue("postgresql")
-    name = server.create(template=request.getfixturevalue("postgresql_template"))
+    databases: ReusedDatabases = request.getfixturevalue("postgresql_databases")
+    name = databases.take()
     yield server.uri(name)
-    server.drop(name)
+    databases.give_back(name)
 
 
 @pytest.fixture(autouse=True)
