@@ -22,7 +22,7 @@ from tests.postgresql import PostgreSQL
 from tests.seaweedfs import S3Server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def bucket(s3_server: S3Server) -> S3Server:
     """The S3 server with the bucket that production values name."""
     args = render().deployments[ARTIFACTS].template.container.args
@@ -31,7 +31,8 @@ def bucket(s3_server: S3Server) -> S3Server:
     return s3_server
 
 
-@pytest.fixture(scope="session", params=list(LAYOUTS))
+# Ends with the folder: its probes must not run beside other tests, which replace look-ups of hosts.
+@pytest.fixture(scope="package", params=list(LAYOUTS))
 def installation(
     request: pytest.FixtureRequest,
     postgresql: PostgreSQL,

@@ -15,7 +15,7 @@ import requests
 
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.database.database import Database
-from tandem_metadata.database.stops import TooSlow
+from tandem_metadata.database.read_cancellation import ReadTimeout
 from tandem_metadata.settings import Settings
 from tests import pgbouncer
 from tests.harness.processes import answers, eventually
@@ -75,7 +75,7 @@ def test_a_read_is_stopped_through_it(pooled: tuple[str, str]) -> None:
     async def main() -> None:
         threads = Threads(1, 5, 0.5)
         async with asyncio.timeout(20):
-            with pytest.raises(TooSlow):
+            with pytest.raises(ReadTimeout):
                 await threads.run(read)
             await threads.run(database.ping)
         await threads.aclose()
