@@ -15,6 +15,9 @@ from tandem_metadata.app import create_app
 from tandem_metadata.database.tables.logged_models import logged_models
 from tandem_metadata.database.tables.registry import model_versions, registered_models
 
+FEW = 8
+"""Artifacts that the service relays at once."""
+
 FETCH = (
     "/get-artifact?run_id={run}&path=",
     "/model-versions/get-artifact?name=fraud&version=1&path=",

@@ -2,7 +2,6 @@
 
 import itertools
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from tests.metadata.artifacts_host import (
     FETCH,
+    FEW,
     LIST,
     ArtifactsHost,
     Handler,
@@ -19,27 +19,6 @@ from tests.metadata.artifacts_host import (
     metadata,
     serve,
 )
-
-FEW = 8
-"""Artifacts that the service relays at once."""
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[ArtifactsHost]:
-    with serve() as running:
-        yield running
-
-
-@pytest.fixture
-def service(
-    host: ArtifactsHost, sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Metadata]:
-    host.seen.clear()
-    host.answer = answer(b"hello")
-    monkeypatch.setenv("TANDEM_MAX_TRANSFERS", str(FEW))
-    location = f"{host.root}e"
-    with metadata(tmp_path, sqlite_template, monkeypatch, host.root, location) as running:
-        yield running
 
 
 def test_relayed_head_requests_free_their_connections(service: Metadata) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,35 +14,14 @@ from tandem_shared.http import transfers
 from tandem_shared.http.transfers import TooSlow
 from tests.metadata.artifacts_host import (
     FETCH,
+    FEW,
     LIST,
     ArtifactsHost,
     Handler,
     Metadata,
     answer,
     metadata,
-    serve,
 )
-
-FEW = 8
-"""Artifacts that the service relays at once."""
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[ArtifactsHost]:
-    with serve() as running:
-        yield running
-
-
-@pytest.fixture
-def service(
-    host: ArtifactsHost, sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Metadata]:
-    host.seen.clear()
-    host.answer = answer(b"hello")
-    monkeypatch.setenv("TANDEM_MAX_TRANSFERS", str(FEW))
-    location = f"{host.root}e"
-    with metadata(tmp_path, sqlite_template, monkeypatch, host.root, location) as running:
-        yield running
 
 
 def test_relay_of_an_artifact_that_breaks_off_is_cut_too(

@@ -1,15 +1,7 @@
 """Connections, transactions, and how trouble with the database is told."""
 
-import asyncio
 import contextlib
-import errno
-import os
-import shutil
-import sqlite3
 import threading
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +9,6 @@ import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import Connection, exc, select, text, update
 
-from tandem_metadata.batching.batcher import Batcher
-from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.database import pool, tables
 from tandem_metadata.database.address import parse_url
 from tandem_metadata.database.database import Database, on_commit
@@ -26,24 +16,12 @@ from tandem_metadata.database.tables.tracking import experiments
 from tandem_metadata.settings import Settings
 from tandem_shared.errors import InvalidParameter, Unavailable
 from tandem_shared.settings import SettingsError, replace
-from tests.metadata.conftest import only_postgresql, only_sqlite, terminate_others
+from tests.metadata.conftest import only_postgresql, terminate_others
+from tests.metadata.database.experiment_rows import add, count, names
 
 
 def _sample(name: str) -> float:
     return REGISTRY.get_sample_value(name) or 0.0
-
-
-def _names(conn: Connection) -> list[str]:
-    return list(conn.execute(select(experiments.c.name).order_by(experiments.c.experiment_id)))
-
-
-def _add(conn: Connection, name: str) -> None:
-    conn.execute(tables.insert(conn, experiments).values(name=name))
-
-
-def _count(database: Database) -> int:
-    with database.read() as conn:
-        return len(_names(conn))
 
 
 @pytest.mark.parametrize(
@@ -87,36 +65,36 @@ def test_a_missing_directory_is_named(tmp_path: Path) -> None:
 
 def test_what_is_written_is_read(database: Database) -> None:
     with database.write() as conn:
-        _add(conn, "written")
-    assert _count(database) == 2
+        add(conn, "written")
+    assert count(database) == 2
 
 
 def test_an_exception_undoes_the_whole_transaction(database: Database) -> None:
     def write() -> None:
         with database.write() as conn:
-            _add(conn, "undone")
+            add(conn, "undone")
             raise KeyError("changed my mind")
 
     with pytest.raises(KeyError):
         write()
-    assert _count(database) == 1
+    assert count(database) == 1
 
 
 def test_each_statement_of_a_read_sees_what_was_committed_before_it(database: Database) -> None:
     with database.read() as conn:
-        assert len(_names(conn)) == 1
+        assert len(names(conn)) == 1
         with database.write() as other:
-            _add(other, "meanwhile")
-        assert len(_names(conn)) == 2
+            add(other, "meanwhile")
+        assert len(names(conn)) == 2
 
 
 def test_a_connection_used_for_reading_can_be_used_for_a_transaction(settings: Settings) -> None:
     database = Database(replace(settings, pool_size=1))
     for name in ("a", "Default", "b"):
-        before = _count(database)
+        before = count(database)
         with contextlib.suppress(exc.IntegrityError), database.write() as conn:
-            _add(conn, name)
-        assert _count(database) == before + (name != "Default")
+            add(conn, name)
+        assert count(database) == before + (name != "Default")
     database.close()
 
 
@@ -167,7 +145,7 @@ def test_connections_in_use_and_commits_are_counted(database: Database) -> None:
     with database.write():
         assert _sample("tandem_db_pool_connections_in_use") == used + 1
     with pytest.raises(exc.IntegrityError), database.write() as conn:
-        _add(conn, "Default")
+        add(conn, "Default")
     assert _sample("tandem_db_pool_connections_in_use") == used
     assert _sample("tandem_db_commit_duration_seconds_count") == commits + 1
 
@@ -179,187 +157,6 @@ def test_the_pool_size_is_shown_while_the_database_is_open(settings: Settings) -
     database.close()
     database.close()
     assert _sample("tandem_db_pool_size") == before
-
-
-@only_sqlite
-def test_sqlite_connections_sync_their_log_by_the_journal_mode(
-    settings: Settings, tmp_path: Path
-) -> None:
-    database = Database(replace(settings, backend_store_uri=f"sqlite:///{tmp_path / 'new.db'}"))
-    names = "journal_mode", "synchronous", "foreign_keys"
-    full, normal = 2, 1
-
-    def found() -> list[object]:
-        with database.read() as conn:
-            return [conn.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
-
-    assert found() == ["delete", full, 1]
-    database.prepare("unused")
-    assert found() == ["wal", normal, 1]
-    database.close()
-
-
-@only_sqlite
-def test_sqlite_sync_of_the_log_follows_each_commit_and_lets_others_write(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the disk has after the sync, as a power cut leaves it, holds what was acknowledged."""
-    database.prepare("unused")
-    path = Path(str(database.url.database))
-    synced: list[str] = []
-
-    def sync(descriptor: int) -> None:
-        log = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
-        assert log == path.with_name(path.name + "-wal").resolve()
-        copy = tmp_path / f"copy-{len(synced)}.db"
-        shutil.copy(path, copy)
-        shutil.copy(log, copy.with_name(copy.name + "-wal"))
-        with contextlib.closing(sqlite3.connect(copy)) as conn:
-            names = conn.execute("SELECT name FROM experiments WHERE name LIKE 'it-%'").fetchall()
-            synced.append(" ".join(name for (name,) in names))
-        with contextlib.closing(sqlite3.connect(path, timeout=0)) as other:
-            other.execute("BEGIN IMMEDIATE")
-        fdatasync(descriptor)
-
-    fdatasync = os.fdatasync
-    monkeypatch.setattr(os, "fdatasync", sync)
-    insert = "INSERT INTO experiments (name, lifecycle_stage) VALUES ('it-1', 'active')"
-    with database.write() as conn:
-        conn.exec_driver_sql(insert)
-        assert synced == []
-    assert synced == ["it-1"]
-    database.run_in_transaction(lambda conn: conn.exec_driver_sql(insert.replace("it-1", "it-2")))
-    assert synced == ["it-1", "it-1 it-2"]
-    with pytest.raises(exc.IntegrityError), database.write() as conn:
-        conn.exec_driver_sql(insert)
-    assert len(synced) == 2
-
-
-@only_sqlite
-def test_sqlite_log_that_cannot_be_synced_is_no_success(
-    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    database.prepare("unused")
-
-    def fail(_: int) -> None:
-        raise OSError(errno.EIO, "Input/output error")
-
-    monkeypatch.setattr(os, "fdatasync", fail)
-    with pytest.raises(Unavailable, match="disk fails"), database.write() as conn:
-        conn.exec_driver_sql("DELETE FROM runs")
-    assert "Input/output error" in caplog.text
-    monkeypatch.undo()
-    with database.write() as conn:  # nothing is left locked
-        conn.exec_driver_sql("DELETE FROM runs")
-
-
-@only_sqlite
-def test_a_locked_sqlite_database_is_unavailable(settings: Settings) -> None:
-    database = Database(replace(settings, pool_timeout=0.05))
-    other = sqlite3.connect(str(database.url.database))
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(Unavailable, match="locked") as refused, database.write():
-        pytest.fail("another process writes")
-    assert str(database.url.database) not in refused.value.message
-    assert _count(database) == 1
-    other.close()
-    with database.write() as conn:
-        _add(conn, "now")
-    database.close()
-
-
-Ask = Callable[[], Awaitable[object]]
-
-
-@contextlib.asynccontextmanager
-async def _ask_a_batcher(database: Database) -> AsyncIterator[Ask]:
-    def write(calls: Sequence[int]) -> Sequence[int]:
-        with database.write():
-            return calls
-
-    batcher = Batcher[int, int]("test", write, cost=lambda _: 1, limit=1, timeout=1)
-    yield lambda: batcher.run(1)
-    await batcher.aclose()
-
-
-@contextlib.asynccontextmanager
-async def _ask_in_a_thread(database: Database, size: int) -> AsyncIterator[Ask]:
-    def write() -> None:
-        with database.write():
-            pass
-
-    threads = Threads(size, 1)
-    yield lambda: threads.run(write)
-    await threads.aclose()
-
-
-@only_sqlite
-@pytest.mark.parametrize(
-    "ways",
-    [
-        _ask_a_batcher,
-        partial(_ask_in_a_thread, size=1),
-        partial(_ask_in_a_thread, size=2),
-    ],
-)
-def test_what_waits_for_several_things_at_a_locked_sqlite_waits_no_longer_than_for_one(
-    settings: Settings, ways: Callable[[Database], contextlib.AbstractAsyncContextManager[Ask]]
-) -> None:
-    database = Database(replace(settings, pool_timeout=1.0))
-    other = sqlite3.connect(str(database.url.database))
-    other.execute("BEGIN IMMEDIATE")
-
-    async def main() -> list[float]:
-        async with ways(database) as ask:
-
-            async def timed(delay: float) -> float:
-                await asyncio.sleep(delay)
-                began = time.monotonic()
-                with pytest.raises(Unavailable):
-                    await ask()
-                return time.monotonic() - began
-
-            return await asyncio.gather(timed(0), timed(0.1))
-
-    took = asyncio.run(main())
-    other.close()
-    assert max(took) < 1.5
-    with database.write() as conn:  # and the next waits as long as ever
-        assert conn.exec_driver_sql("PRAGMA busy_timeout").scalar() == 1_000
-    database.close()
-
-
-@only_sqlite
-def test_a_transaction_is_the_only_writer_from_its_start(settings: Settings) -> None:
-    database = Database(settings)
-    other = sqlite3.connect(str(database.url.database), timeout=0)
-    with database.write(), pytest.raises(sqlite3.OperationalError, match="locked"):
-        other.execute("BEGIN IMMEDIATE")
-    other.close()
-    database.close()
-
-
-@only_sqlite
-def test_writers_that_wait_leave_connections_to_readers(settings: Settings) -> None:
-    database = Database(replace(settings, pool_size=2, pool_timeout=0.2))
-    refused: list[Unavailable] = []
-
-    def write() -> None:
-        try:
-            with database.write():
-                pytest.fail("another thread writes")
-        except Unavailable as error:
-            refused.append(error)
-
-    with database.write():
-        threads = [threading.Thread(target=write) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        database.ping()
-        for thread in threads:
-            thread.join()
-    assert ["busy" in error.message for error in refused] == [True] * 3
-    database.close()
 
 
 @only_postgresql
@@ -397,13 +194,13 @@ def test_a_connection_lost_while_idle_is_replaced(
 def test_a_connection_lost_while_in_use_is_unavailable(database: Database) -> None:
     def write() -> None:
         with database.write() as conn:
-            _add(conn, "lost")
+            add(conn, "lost")
             terminate_others(database)
-            _add(conn, "never")
+            add(conn, "never")
 
     with pytest.raises(Unavailable, match="does not answer"):
         write()
-    assert _count(database) == 1
+    assert count(database) == 1
 
 
 @only_postgresql
@@ -424,13 +221,13 @@ def test_a_transaction_reads_committed_and_says_who_it_is(database: Database) ->
 @only_postgresql
 def test_a_value_that_does_not_fit_is_the_callers_fault(database: Database) -> None:
     with pytest.raises(InvalidParameter, match="too long"), database.write() as conn:
-        _add(conn, "x" * 257)
+        add(conn, "x" * 257)
 
 
 @only_postgresql
 def test_a_deadlock_is_tried_again(database: Database) -> None:
     with database.write() as conn:
-        _add(conn, "other")
+        add(conn, "other")
     both_hold_one = threading.Barrier(2)
     attempts: list[int] = []
 
@@ -458,23 +255,23 @@ def _touch(experiment: int) -> Any:
 
 
 def test_a_transaction_run_as_a_function_returns_its_result(database: Database) -> None:
-    def add(conn: Connection) -> str:
-        _add(conn, "added")
+    def write(conn: Connection) -> str:
+        add(conn, "added")
         return "done"
 
-    assert database.run_in_transaction(add) == "done"
-    assert _count(database) == 2
+    assert database.run_in_transaction(write) == "done"
+    assert count(database) == 2
 
 
 def test_a_transaction_that_fails_for_good_is_not_tried_again(database: Database) -> None:
     attempts = []
 
-    def add(conn: Connection) -> None:
+    def write(conn: Connection) -> None:
         attempts.append(1)
-        _add(conn, "Default")
+        add(conn, "Default")
 
     with pytest.raises(exc.IntegrityError):
-        database.run_in_transaction(add)
+        database.run_in_transaction(write)
     assert len(attempts) == 1
 
 
@@ -490,7 +287,7 @@ def test_on_commit_is_called_once_by_the_thread_after_its_commit_only(database: 
     told: list[tuple[int, int]] = []
 
     def tell() -> None:
-        told.append((_count(database), threading.get_ident()))
+        told.append((count(database), threading.get_ident()))
 
     def fail() -> None:
         with database.write() as conn:
@@ -500,16 +297,16 @@ def test_on_commit_is_called_once_by_the_thread_after_its_commit_only(database: 
     with pytest.raises(KeyError):
         fail()
     with database.write() as conn:
-        _add(conn, "without")
+        add(conn, "without")
     assert told == []
     with database.write() as conn:
-        _add(conn, "with")
+        add(conn, "with")
         on_commit(conn, tell)
         on_commit(conn, tell)
         assert told == []
     assert told == [(3, threading.get_ident())]
     with database.write() as conn:
-        _add(conn, "without again")
+        add(conn, "without again")
     assert len(told) == 1
 
 
