@@ -98,6 +98,71 @@ def test_sqlite_log_that_cannot_be_synced_is_no_success(
 
 
 @only_sqlite
+def test_sqlite_log_that_failed_a_sync_is_emptied_before_the_next_commit_succeeds(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linux tells a failed write once: the next sync says nothing of pages that it lost."""
+    database.prepare("unused")
+    path = Path(str(database.url.database))
+    log = path.with_name(path.name + "-wal")
+    insert = "INSERT INTO experiments (name, lifecycle_stage) VALUES ('it-{}', 'active')"
+    reader = sqlite3.connect(path)
+    reader.execute("BEGIN")
+    reader.execute("SELECT 1 FROM experiments").fetchall()
+
+    def fail(_: int) -> None:
+        monkeypatch.setattr(os, "fdatasync", fdatasync)
+        raise OSError(errno.EIO, "Input/output error")
+
+    def write(number: int) -> None:
+        with database.write() as conn:
+            conn.exec_driver_sql("PRAGMA busy_timeout = 100")
+            conn.exec_driver_sql(insert.format(number))
+
+    write(1)
+    fdatasync = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", fail)
+    for number in 2, 3:
+        with pytest.raises(Unavailable, match="disk fails"):
+            write(number)
+    reader.close()
+    before = log.stat().st_size
+    write(4)
+    assert log.stat().st_size < before
+    with contextlib.closing(sqlite3.connect(path)) as conn:
+        rows = conn.execute("SELECT name FROM experiments WHERE name LIKE 'it-%'").fetchall()
+    assert [name for (name,) in rows] == ["it-1", "it-2", "it-4"]
+
+
+@only_sqlite
+def test_sqlite_log_stays_open_from_before_the_first_commit_while_sqlite_keeps_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linux tells of a failed write only the descriptors that were open then."""
+    database.prepare("unused")
+    synced: list[tuple[int, int]] = []
+
+    def sync(descriptor: int) -> None:
+        synced.append((descriptor, os.fstat(descriptor).st_ino))
+        fdatasync(descriptor)
+
+    fdatasync = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", sync)
+    log = Path(f"{database.url.database}-wal")
+    for _ in range(2):
+        with database.write() as conn:
+            conn.exec_driver_sql("DELETE FROM runs")
+        assert synced[-1][1] == log.stat().st_ino
+    assert synced[0] == synced[1]
+    for engine in database._engines.values():
+        engine.dispose()
+    assert not log.exists()
+    with database.write() as conn:
+        conn.exec_driver_sql("DELETE FROM runs")
+    assert synced[-1][1] == log.stat().st_ino
+
+
+@only_sqlite
 def test_a_locked_sqlite_database_is_unavailable(settings: Settings) -> None:
     database = Database(replace(settings, pool_timeout=0.05))
     other = sqlite3.connect(str(database.url.database))

@@ -30,7 +30,7 @@ from tandem_metadata.database.pool import (
     connections_in_use,
     open_engine,
 )
-from tandem_metadata.database.sqlite_writer import WriterLock
+from tandem_metadata.database.sqlite_writer import WriteAheadLog, WriterLock
 from tandem_shared.errors import Unavailable
 
 T = TypeVar("T")
@@ -85,6 +85,7 @@ class Database:
         self.dialect: Dialect = "sqlite" if self.url.drivername == "sqlite" else "postgresql"
         self._timeout = settings.pool_timeout
         self._writer_lock = WriterLock(self._timeout) if self.dialect == "sqlite" else None
+        self._log = WriteAheadLog()
         self._size = settings.pool_size + extra_connections + point_lookups
         apart = point_lookups if self.dialect == "postgresql" else 0
         engine = open_engine(self.url, self.dialect, settings, self._size - apart)
@@ -128,6 +129,7 @@ class Database:
         self._size = 0
         for engine in self._engines.values():
             engine.dispose()
+        self._log.close()
 
     def ping(self, *, quiet: bool = False) -> None:
         """Return once the database has answered; raise Unavailable if it does not."""
@@ -278,17 +280,21 @@ class Database:
             if self._writer_lock:
                 held.enter_context(self._writer_lock.hold(until))
             conn = held.enter_context(self._connect(self._transacting[point_lookup]))
+            if path := conn.info.get(WAL):
+                self._log.recover(conn)
             transaction = held.enter_context(conn.begin())
             committed: dict[Callable[[], None], None] = {}
             conn.info[_ON_COMMIT] = committed  # in place of a transaction's that was rolled back
             if self._writer_lock:
                 self._writer_lock.begin(conn, until)
+            if path:
+                self._log.open(path)
             yield conn
             with COMMIT.time():
                 transaction.commit()
-                if log := conn.info.get(WAL):
+                if path:
                     held.close()  # others write while this waits for the disk
-                    sqlite_writer.sync(log)
+                    self._log.sync()
         for function in committed:
             function()
 

@@ -48,21 +48,6 @@ def why_unusable(path: Path) -> str | None:
     return None
 
 
-def sync(log: str) -> None:
-    """Return once a write-ahead log is on the disk; raises OSError when the disk fails.
-
-    A log that was removed is in the database's file, which SQLite syncs first.
-    """
-    try:
-        descriptor = os.open(log, os.O_RDONLY)
-    except FileNotFoundError:
-        return
-    try:
-        os.fdatasync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def check_space(folder: Path) -> None:
     """Raise OSError unless the folder's file system takes more bytes.
 

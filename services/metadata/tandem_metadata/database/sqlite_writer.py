@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -9,7 +10,6 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, exc
 
-from tandem_metadata.database import sqlite_file
 from tandem_metadata.database.faults import DISK_FAILS, is_busy
 from tandem_metadata.database.pool import WAL
 from tandem_shared.errors import Unavailable
@@ -17,6 +17,8 @@ from tandem_shared.errors import Unavailable
 _PAUSE: Final = 0.01  # seconds
 _UNSPENT: Final = 0.9
 """The part of its time-out that a write has left when it has not waited yet."""
+
+_CLOSED: Final = -1
 
 _log = logging.getLogger("tandem.db")
 
@@ -57,12 +59,73 @@ class WriterLock:
                 _set_busy_timeout(conn, self._timeout)
 
 
-def sync(log: str) -> None:
-    """Return once the write-ahead log is on the disk; raise Unavailable if the disk fails."""
+class WriteAheadLog:
+    """Has the commits of this process reach the disk. Its methods are called concurrently.
+
+    After a sync that failed, the disk may lack pages that the next sync reports as written, and
+    the log is of no use behind them. So no commit succeeds then until SQLite has moved the whole
+    log into the database's file.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._file = _CLOSED
+        self._failed = False
+
+    def recover(self, conn: Connection) -> None:
+        """Empty a log that could not be synced. Called outside a transaction by the one writer.
+
+        Raises Unavailable while others read, and SQLite's error while the disk fails.
+        """
+        if not self._failed:
+            return
+        (busy, _, _) = conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        conn.rollback()  # what SQLAlchemy began
+        if busy:
+            raise Unavailable(DISK_FAILS, reason="SQLite's log failed, and is read by others")
+        with self._lock:
+            self._failed = False
+
+    def open(self, path: str) -> None:
+        """Open the log that the transaction under way will write to.
+
+        Linux tells a failed write once to each descriptor that was open then. So each process has
+        one from before its first commit, and keeps it. Raises Unavailable.
+        """
+        with self._lock, _unavailable("opened"):
+            # SQLite removes the log whenever the last connection of all processes closes.
+            if self._file != _CLOSED and not os.fstat(self._file).st_nlink:
+                self._close()
+            if self._file == _CLOSED:
+                self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def sync(self) -> None:
+        """Return once all commits so far are on the disk; raise Unavailable if the disk fails."""
+        with self._lock:  # of two that sync one descriptor at once, only one is told
+            if self._failed:
+                raise Unavailable(DISK_FAILS, reason="an earlier sync of SQLite's log failed")
+            self._failed = True
+            with _unavailable("synced"):
+                os.fdatasync(self._file)
+            self._failed = False
+
+    def close(self) -> None:
+        """Close the log; the next transaction opens it again."""
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._file != _CLOSED:
+            os.close(self._file)
+            self._file = _CLOSED
+
+
+@contextlib.contextmanager
+def _unavailable(what: str) -> Iterator[None]:
     try:
-        sqlite_file.sync(log)
+        yield
     except OSError as error:
-        reason = f"SQLite's log cannot be synced: {error.strerror}"
+        reason = f"SQLite's log cannot be {what}: {error.strerror}"
         _log.warning("database unavailable: %s", reason)
         raise Unavailable(DISK_FAILS, reason=reason) from error
 
