@@ -1,4 +1,4 @@
-"""Encoded runs of one snapshot, so that a page is not read again while nothing is written."""
+"""Caches encoded runs of one snapshot: no page is read again while nothing is written."""
 
 import threading
 import time
@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 _SECONDS: Final = 1.0
-"""How long a snapshot is trusted: after a failover another one may look the same."""
+"""Lifetime of a snapshot: after a failover, an equal one may stand for other rows."""
 
 _MAX_BYTES: Final = 8 * 2**20
 
 
 class SnapshotRunCache:
-    """Encoded runs by id, of the latest snapshot that any was read with; see `pg_snapshot`.
+    """Encoded runs by id, as the latest snapshot read them; see `pg_snapshot`.
 
     Called concurrently.
     """

@@ -1,4 +1,4 @@
-"""Blocking functions in threads, bounded by the database's connections."""
+"""Runs blocking functions in threads, at most one for each connection to the database."""
 
 import asyncio
 import contextvars
@@ -21,13 +21,13 @@ V = TypeVar("V")
 class Threads:
     """Runs blocking functions in threads, as many at once as the pool has connections.
 
-    One more would only wait for a connection, and hold a thread meanwhile. All methods are called
-    by the event loop.
+    Further threads would only wait for a connection. The event loop calls all methods.
     """
 
     def __init__(self, size: int, timeout: float, read_timeout: float | None = None) -> None:
-        """A call waits `timeout` seconds for its thread; what it then reads may take as long as
-        `read_timeout`, or for ever.
+        """`timeout`: longest wait for a thread. `read_timeout`: longest read; None is no limit.
+
+        Both are in seconds.
         """
         self._timeout = timeout
         self.read_timeout = read_timeout
@@ -38,9 +38,9 @@ class Threads:
     async def run(self, function: Callable[P, V], *args: P.args, **kwargs: P.kwargs) -> V:
         """The function's result, or what it raises; it sees the caller's context.
 
-        A caller that is cancelled goes on once the function has ended. Raises Unavailable when no
-        thread, and so no connection, was free for `timeout` seconds. The function's reads are
-        cancelled with the caller, when they take too long (ReadTimeout), and when the client leaves
+        A cancelled caller waits until the function has ended. Raises Unavailable when no thread,
+        and so no connection, was free for `timeout` seconds. The function's reads are cancelled
+        with the caller, when they take too long (ReadTimeout), and when the client leaves
         (ClientDisconnect). Its writes go on.
         """
         loop = asyncio.get_running_loop()
@@ -64,34 +64,34 @@ class Threads:
             del outcome, call  # A failure's traceback would keep them in memory.
 
     async def aclose(self) -> None:
-        """Wait for what is running, and let the threads end."""
+        """Wait for the running functions, and end the threads."""
         await self._threads.aclose()
 
     def _release(self) -> None:
-        """Give a thread that is free to who waits longest."""
+        """Give a free thread to the call that waits longest."""
         while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
                 return
         self._free += 1
 
     async def _acquire(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Wait for a free thread; nobody is overtaken."""
-        turn: asyncio.Future[None] = loop.create_future()
-        self._waiting.append(turn)
-        timer = loop.call_later(self._timeout, self._give_up, turn)
+        """Wait for a free thread, first come, first served."""
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(waiter)
+        timer = loop.call_later(self._timeout, self._give_up, waiter)
         try:
-            await turn
+            await waiter
         except asyncio.CancelledError:
-            if not turn.cancelled():  # it came, and was not taken
+            if not waiter.cancelled():  # a thread was given, but not used
                 self._release()
             raise
         finally:
             timer.cancel()
 
-    def _give_up(self, turn: "asyncio.Future[None]") -> None:
-        if not turn.done():
-            turn.set_exception(connections_in_use())
+    def _give_up(self, waiter: "asyncio.Future[None]") -> None:
+        if not waiter.done():
+            waiter.set_exception(connections_in_use())
         while self._waiting and self._waiting[0].done():
             self._waiting.popleft()

@@ -43,7 +43,10 @@ def parse_url(text: str) -> URL:
 
 
 def _check_escapes(text: str, url: URL) -> None:
-    """A part of a password behind an `@` would be taken for the host, and be told as one."""
+    """Raise SettingsError for an `@` too many: SQLAlchemy takes what follows it for the host.
+
+    Messages would then show a part of the password.
+    """
     given = text.partition("://")[2]
     authority = _USER.match(given)
     address, _, query = given[authority.end() if authority else 0 :].partition("?")
@@ -56,7 +59,7 @@ def _check_escapes(text: str, url: URL) -> None:
 
 
 def _check_parameters(url: URL) -> None:
-    """The driver would find these out only when it connects, which may be much later."""
+    """Raise SettingsError for parameters that the driver would refuse when it connects."""
     try:
         psycopg.conninfo.make_conninfo(**dict.fromkeys(url.query, ""))
         int(str(url.query.get("connect_timeout", 0)))
@@ -69,7 +72,7 @@ def _check_parameters(url: URL) -> None:
 
 
 def _dialect(url: URL) -> Any:
-    """What makes the driver's arguments of an address, and refuses some."""
+    """SQLAlchemy's dialect, which makes the driver's arguments of an address."""
     return url.get_dialect()()
 
 

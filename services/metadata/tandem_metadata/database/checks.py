@@ -1,4 +1,4 @@
-"""Checks of whether the database takes writes, as far as can be seen without one."""
+"""Checks whether the database takes writes, as far as can be seen without writing to it."""
 
 import errno
 
@@ -28,7 +28,7 @@ def check_file(url: URL) -> None:
             sentence = FULL
         elif error.errno == errno.EROFS:
             sentence = READ_ONLY
-        else:  # such as a closed folder, in which SQLite has the files it needs
+        else:  # such as a read-only folder, in which SQLite's -wal and -shm exist
             return
         reason = f"the folder {path.parent} takes no more: {error.strerror}"
         raise Unavailable(sentence, reason=reason) from error

@@ -1,8 +1,8 @@
-"""What `db optimize` does: adds indexes beside MLflow's, or drops them, and has statistics kept.
+"""Adds the indexes of `db optimize` beside MLflow's, or drops them, and gathers statistics.
 
-On PostgreSQL nobody waits for it: indexes are built and dropped concurrently, outside any
-transaction. On SQLite each is a transaction of its own, for which other writers wait. The next call
-takes up what an earlier one left unfinished.
+PostgreSQL builds and drops indexes concurrently, outside any transaction, so nobody waits. On
+SQLite each index is one transaction, for which other writers wait. A later call rebuilds an index
+that an earlier one left unfinished.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from tandem_shared.settings import SettingsError
 
 Say = Callable[[str], None]
 
-_LOCK: Final = 0x7461_6E64_656E  # next to that of the migration
+_LOCK: Final = 0x7461_6E64_656E  # key of an advisory lock: the migration's plus one
 _SEARCHED: Final = ("runs", "latest_metrics", "params", "tags", "experiments")
 _SAMPLED: Final = 1_000  # entries that SQLite reads of an index for its statistics
 
@@ -33,8 +33,8 @@ _SIZE: Final = text("SELECT pg_relation_size(to_regclass(:name))")
 def add(database: Database, say: Say) -> None:
     """Add the indexes that are missing, and gather statistics for the planner.
 
-    `say` is told what is done, as sentences. Raises SettingsError for a database that is not of a
-    supported revision, for a role that may not do it, and while another process does it.
+    Calls `say` with a sentence for each step. Raises SettingsError for a revision that is not
+    supported, for a role that may not do it, and while another process does it.
     """
     with _alone(database):
         for index in indexes.ALL:
@@ -46,7 +46,7 @@ def add(database: Database, say: Say) -> None:
 
 
 def drop(database: Database, say: Say) -> None:
-    """Drop the indexes that are there; tells and raises as `add` does."""
+    """Drop the indexes that are there; says and raises as `add` does."""
     with _alone(database):
         for index in indexes.ALL:
             if not _exists(database, index):
@@ -130,8 +130,8 @@ def _changing(database: Database) -> Iterator[Connection]:
 def _alone(database: Database) -> Iterator[None]:
     """Let one process at a time do this on PostgreSQL: it would drop another's unfinished index.
 
-    The lock is tried, not waited for: CREATE INDEX CONCURRENTLY waits for older statements, and so
-    would wait for a process that waits for the lock.
+    The lock is tried, not waited for. CREATE INDEX CONCURRENTLY waits for older statements, also
+    for one that waits for this lock: a deadlock.
     """
     with database.read() as conn:
         revisions.check(revisions.current(conn), conn)

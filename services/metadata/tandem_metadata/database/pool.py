@@ -23,7 +23,7 @@ _CONNECT_TIMEOUT = 10  # seconds
 _IDLE_SECONDS = 1.0
 
 BINARY = "tandem_binary"
-"""Execution option of a statement whose rows PostgreSQL is to send as they are, not as text."""
+"""Execution option of a statement whose rows PostgreSQL sends in binary format, not as text."""
 
 ISOLATION_LEVELS: Final[Mapping[Dialect, tuple[str | None, str | None]]] = {
     "sqlite": ("AUTOCOMMIT", None),
@@ -31,7 +31,7 @@ ISOLATION_LEVELS: Final[Mapping[Dialect, tuple[str | None, str | None]]] = {
 }
 """Isolation levels for autocommitted statements and for transactions; None: the pool's default.
 
-To change the level and back costs as much as a small statement does in the driver. PostgreSQL's
+Changing the level and back costs as much as a small statement does in the driver. PostgreSQL's
 default is AUTOCOMMIT, the commoner case.
 """
 
@@ -90,7 +90,7 @@ class DatabaseSettings(Protocol):
 
 
 WAL: Final = "tandem_wal"
-"""What a connection's `info` calls the path of SQLite's write-ahead log; absent without one."""
+"""Key of a connection's `info`: the path of SQLite's write-ahead log; absent without one."""
 
 
 def open_engine(
@@ -98,7 +98,7 @@ def open_engine(
 ) -> Engine:
     """A pool of at most `size` connections, which connects to nothing yet.
 
-    With `point_lookup` they are for statements that find rows by indexed keys and by nothing else.
+    With `point_lookup`, for statements that find all their rows by indexed keys.
     """
     options: dict[str, Any] = {}
     if dialect == "sqlite":
@@ -130,7 +130,7 @@ def open_engine(
     else:
         event.listen(engine, "checkout", _check_idle)
         event.listen(engine, "before_cursor_execute", _choose_format)
-        # Without prepared statements, a connection of PgBouncer's serves others in between.
+        # Not without prepared statements: PgBouncer may lend the connection to others.
         if point_lookup and settings.db_prepared_statements:
             event.listen(engine, "connect", _prefer_indexes)
     event.listen(engine, "checkout", _count_checkout)
@@ -153,13 +153,13 @@ def _configure_sqlite(connection: sqlite3.Connection, record: Any) -> None:
 
 
 def _prefer_indexes(connection: psycopg.Connection[Any], _: object) -> None:
-    """Have plans go by indexes, however small the tables are.
+    """Make plans use indexes, however small the tables are.
 
-    PostgreSQL keeps the plans of prepared statements, and of a foreign key's check, as long as the
-    connection and its statistics last. Made in a new database, they would read tables as a whole,
-    and go on to while these grow: until it analyzes them, each new run costs more than the last.
+    PostgreSQL keeps the plans of prepared statements and of foreign keys' checks until it analyzes
+    the table. Plans made in a new database use sequential scans, so each new run would cost more
+    than the last (7a537ef).
     """
-    # Scans that are left count as very costly, and would all be compiled.
+    # Sequential scans that remain count as very costly, so JIT would compile each.
     connection.execute(
         "SELECT set_config(name, 'off', false) FROM pg_settings "
         "WHERE name IN ('enable_seqscan', 'jit')"
@@ -170,9 +170,9 @@ def _prefer_indexes(connection: psycopg.Connection[Any], _: object) -> None:
 def _check_idle(
     connection: psycopg.Connection[Any], record: Any, __: PoolProxiedConnection
 ) -> None:
-    """Have a connection replaced that the server has closed while nobody used it.
+    """Have a connection replaced that the server closed while it was idle.
 
-    Asking costs as much as a small query, so not when it was in use a moment ago.
+    The check costs as much as a small query, so a connection used within a second is not checked.
     """
     used = record.info.get("tandem_used")  # None for a new one
     if used is None or time.monotonic() - used < _IDLE_SECONDS:

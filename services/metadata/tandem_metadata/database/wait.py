@@ -1,6 +1,6 @@
-"""The wait for a database that somebody else migrates: what `serve --no-migrate` begins with.
+"""Waits for a database that somebody else migrates, at the start of `serve --no-migrate`.
 
-The service listens meanwhile, and says what it waits for to whoever asks.
+The service listens meanwhile, and its answers say what it waits for.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from tandem_shared.errors import Unavailable
 POLL_SECONDS: Final = 2.0
 
 _FIRST_SECONDS: Final = 1.0
-"""How long a start waits for the first look, so that a ready database is served at once."""
+"""Longest that `start` waits for the first look, so that a ready database is served at once."""
 
 PENDING = Gauge(
     "tandem_db_migration_pending",
@@ -32,9 +32,10 @@ _log = logging.getLogger("tandem.db")
 
 
 class DatabaseWait:
-    """Looks every few seconds, in a thread, until the database can be used; then it ends.
+    """Looks at the database every `POLL_SECONDS`, in a thread, until it can be used.
 
-    `then` is called once, in the event loop, before the first request is let through.
+    `then` is called once, in the event loop, before the first request is let through. The event
+    loop calls all methods but `_look`.
     """
 
     def __init__(
@@ -58,13 +59,13 @@ class DatabaseWait:
             raise Unavailable(self._sentence)
 
     async def start(self) -> None:
-        """Begin to wait. Where there is nothing to wait for, the wait is over on return."""
+        """Begin to wait. If the database is ready within a second, the wait is over on return."""
         PENDING.set(1)
         self._task = asyncio.create_task(self._run())
         await asyncio.wait([self._task], timeout=_FIRST_SECONDS)
 
     async def stop(self) -> None:
-        """End the wait, however it stands; a look that hangs is left to itself."""
+        """End the wait. A look that hangs in its thread is not waited for."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -80,7 +81,7 @@ class DatabaseWait:
             _log.info("the database is ready: the wait is over")
 
     def _look(self) -> str | None:
-        """What is waited for; None once the database is ready. Logs it when it changes."""
+        """What is waited for, as a sentence; None once the database is ready. Logs each change."""
         reason = None
         try:
             adopt(self._database, self._root)
@@ -103,10 +104,10 @@ class DatabaseWait:
 def adopt(database: Database, artifact_root: str) -> None:
     """Make a database ready for service as `Database.prepare` does, but leave its tables alone.
 
-    Experiment 0, which is data, is added where it is missing. Raises Unavailable, saying what is
+    Adds experiment 0 if it is missing, because that is data. Raises Unavailable, saying what is
     missing, while Tandem cannot use the database.
     """
-    if _is_missing_file(database):  # opening it would make it
+    if _is_missing_file(database):  # SQLite would create it when it connects
         raise Unavailable(f"The service's database is not there; {revisions.UPGRADE} makes it.")
     database.check_access()
     try:

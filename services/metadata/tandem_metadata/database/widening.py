@@ -1,8 +1,8 @@
-"""The one column of MLflow's tables that Tandem makes wider than revision `3da73c924c2f` has it.
+"""Widens `experiment_tags.value`, the one column of MLflow's tables that Tandem alters.
 
-Tags of experiments, their notes among them, have 20,000 characters in MLflow 3.17.2, and PostgreSQL
-stores 5,000 of them in the tables of revisions before `17e22815139b`. That one makes the column
-TEXT; done before, it changes nothing there, and older servers of MLflow do not notice.
+MLflow 3.17.2 allows 20,000 characters in a tag or note of an experiment. Before revision
+`17e22815139b`, which makes the column TEXT, PostgreSQL takes 5,000. MLflow's migration changes
+nothing where the column is TEXT already, and older MLflow servers do not notice.
 """
 
 import logging
@@ -19,10 +19,10 @@ SELECT EXISTS (
 FROM pg_attribute
 WHERE attrelid = to_regclass('experiment_tags') AND attname = 'value'
   AND atttypid = 'varchar'::regtype"""
-"""A row where the column is narrow: whether Tandem made the tables, by the room it leaves there."""
+"""One row if the column is VARCHAR: whether Tandem made the tables, known by their fillfactor."""
 
 _WIDEN: Final = (
-    # Whoever reads or writes tags meanwhile is waited for, and everybody waits behind.
+    # ALTER TABLE waits for transactions that use the table, and later ones queue behind it.
     "SET LOCAL lock_timeout = '5s'",
     "ALTER TABLE experiment_tags ALTER COLUMN value TYPE text",
     "SET LOCAL lock_timeout TO DEFAULT",
@@ -31,8 +31,8 @@ _log = logging.getLogger("tandem.db")
 
 
 def is_due(conn: Connection, *, foreign: bool = False) -> bool:
-    """Whether the column is narrow; in tables that MLflow made it may be so, unless `foreign`."""
-    if conn.dialect.name != "postgresql":  # SQLite holds no text to its column's length
+    """Whether to widen: the column is narrow, and Tandem made the table or `foreign` is set."""
+    if conn.dialect.name != "postgresql":  # SQLite enforces no lengths
         return False
     row = conn.exec_driver_sql(_NARROW).first()
     return row is not None and (foreign or bool(row[0]))
@@ -41,7 +41,8 @@ def is_due(conn: Connection, *, foreign: bool = False) -> bool:
 def widen(conn: Connection) -> bool:
     """Widen the column, without rewriting the table; False, and a line in the log, if that fails.
 
-    Nothing else of the transaction is lost then: the role may not own the table, or a view use it.
+    It fails if the role does not own the table, or a view uses the column. A savepoint keeps the
+    rest of the transaction.
     """
     try:
         with conn.begin_nested():

@@ -5,8 +5,8 @@ from sqlalchemy import MetaData
 METADATA = MetaData()
 """Every table of MLflow's schema at revision 3da73c924c2f.
 
-Names of constraints and indexes are those in the databases that MLflow makes; where MLflow names
-none, none is given here, so that each database makes up the same name as it did for MLflow.
+Constraints and indexes have MLflow's names. Where MLflow gives none, none is given here, so that
+the database generates the same name.
 """
 
 RUN_ID = 32

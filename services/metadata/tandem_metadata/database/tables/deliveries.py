@@ -1,8 +1,8 @@
-"""The one table that is Tandem's own, beside MLflow's in the same database: what is to be sent.
+"""Tandem's own table: deliveries to webhooks that are still to be made.
 
-It is in MLflow's database, not in one of its own, because only then can a change of the registry
-and the deliveries that it causes be committed together. It has no foreign key to MLflow's tables:
-MLflow's migrations rebuild those, and know nothing of tables that refer to them.
+It is in MLflow's database, so that one transaction commits a change of the registry and its
+deliveries. It has no foreign key to MLflow's tables: MLflow's migrations rebuild those, and know
+nothing of references to them.
 """
 
 from typing import Final
@@ -10,20 +10,20 @@ from typing import Final
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
 
 OWN = MetaData()
-"""Tandem's own tables: not part of the schema that is MLflow's."""
+"""Tandem's own tables, apart from MLflow's schema."""
 
 PREFIX: Final = "tandem_"
-"""What the names of Tandem's own tables begin with, and no name of MLflow's does."""
+"""Prefix of the names of Tandem's own tables; no table of MLflow's has it."""
 
 deliveries = Table(
     "tandem_webhook_deliveries",
     OWN,
-    # What the receiver sees as X-MLflow-Delivery-Id, the same at every attempt.
+    # Sent as X-MLflow-Delivery-Id, the same at every attempt.
     Column("delivery_id", String(36), primary_key=True),
     Column("webhook_id", String(256), nullable=False),
     # The bytes that are signed and sent, as text.
     Column("body", Text, nullable=False),
-    # Milliseconds since 1970. While an attempt is made, the end of its lease.
+    # Milliseconds since 1970. During an attempt, the end of its lease.
     Column("due_at", BigInteger, nullable=False),
     # Attempts begun.
     Column("attempts", Integer, nullable=False),

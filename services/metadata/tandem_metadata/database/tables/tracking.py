@@ -21,7 +21,7 @@ from tandem_metadata.database.tables.base import METADATA, RUN_ID
 
 
 def _is_nan_check() -> CheckConstraint:
-    """MLflow's databases check booleans on SQLite only, which stores them as integers."""
+    """MLflow's check of a boolean; only SQLite has it, because it stores booleans as integers."""
     return CheckConstraint("is_nan IN (0, 1)").ddl_if(dialect="sqlite")
 
 
@@ -43,7 +43,7 @@ experiment_tags = Table(
     "experiment_tags",
     METADATA,
     Column("key", String(250), nullable=False),
-    # As newer revisions have it; see `widening`.
+    # TEXT on PostgreSQL, as in newer revisions; see `widening`.
     Column("value", String(5000).with_variant(Text(), "postgresql")),
     Column("experiment_id", Integer, ForeignKey("experiments.experiment_id"), nullable=False),
     PrimaryKeyConstraint("key", "experiment_id", name="experiment_tag_pk"),

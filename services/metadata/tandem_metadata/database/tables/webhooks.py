@@ -1,4 +1,4 @@
-"""Webhooks and the events they wait for."""
+"""Webhooks and the events that they subscribe to."""
 
 from sqlalchemy import (
     BigInteger,

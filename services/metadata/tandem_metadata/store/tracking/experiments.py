@@ -42,7 +42,7 @@ def create(
     """Create an experiment and return its id; without a location it gets `<root>/<id>`.
 
     Raises InvalidParameter for a name, location or tag that cannot be stored, and AlreadyExists
-    when an experiment, be it a deleted one, has the name.
+    when an active or deleted experiment has the name.
     """
     limits.check_text("name", name, limits.EXPERIMENT_NAME)
     if artifact_location:
@@ -58,7 +58,7 @@ def create(
             creation_time=now,
             last_update_time=now,
         )
-        # Without a target: newer revisions have the name unique in its workspace.
+        # No conflict target: newer revisions make the name unique in its workspace.
         .on_conflict_do_nothing()
         .returning(experiments.c.experiment_id)
     ).first()
@@ -74,12 +74,12 @@ def create(
 
 
 def get(conn: Connection, experiment_id: str) -> Experiment:
-    """The experiment, be it active or deleted. Raises NotFound."""
+    """The experiment, active or deleted. Raises NotFound."""
     return from_rows(conn, [_row(conn, experiment_id)])[0]
 
 
 def by_ids(conn: Connection, ids: Sequence[str]) -> dict[str, Experiment]:
-    """Experiments by their ids, which runs have; two statements for any number."""
+    """Experiments by id, by two statements for any number. `ids` come from runs' rows."""
     numbers = [int(experiment_id) for experiment_id in ids]
     rows = conn.execute(
         select(experiments).where(any_of(conn, experiments.c.experiment_id, numbers))
@@ -88,7 +88,7 @@ def by_ids(conn: Connection, ids: Sequence[str]) -> dict[str, Experiment]:
 
 
 def get_by_name(conn: Connection, name: str) -> Experiment:
-    """The experiment of that name, be it active or deleted. Raises NotFound."""
+    """The experiment of that name, active or deleted. Raises NotFound."""
     row = conn.execute(select(experiments).where(experiments.c.name == name)).first()
     if row is None:
         raise NotFound(f"No experiment has the name {name!r}.")
@@ -98,7 +98,7 @@ def get_by_name(conn: Connection, name: str) -> Experiment:
 def from_rows(conn: Connection, rows: Sequence[Row[Any]]) -> list[Experiment]:
     """Experiments for rows of the experiments table, in their order, with their tags.
 
-    These come as they were first set, or else by key; see `logging_order`.
+    Tags come in the order in which they were first set, or by key; see `logging_order`.
     """
     if not rows:
         return []
@@ -164,10 +164,10 @@ def restore(conn: Connection, experiment_id: str) -> None:
 
 
 def check_active(conn: Connection, experiment_id: str, *, lock: bool = False) -> Row[Any]:
-    """The row of an active experiment, which stays so until the transaction ends.
+    """The row of an active experiment, which stays active until the transaction ends.
 
-    With `lock` other requests that check it wait until then. Raises NotFound, or InvalidParameter
-    for a deleted experiment.
+    With `lock`, other checks of it wait until then. Raises NotFound, or InvalidParameter for a
+    deleted experiment.
     """
     row = _row(conn, experiment_id, for_update=lock, for_share=not lock)
     if error := refusal(experiment_id, row.lifecycle_stage):
@@ -176,7 +176,7 @@ def check_active(conn: Connection, experiment_id: str, *, lock: bool = False) ->
 
 
 def refusal(experiment_id: str, stage: str | None) -> ApiError | None:
-    """The error of changing an experiment of that lifecycle stage; None if it is active.
+    """The error of changing an experiment in that lifecycle stage; None if it is active.
 
     A stage of None means that there is no such experiment.
     """
