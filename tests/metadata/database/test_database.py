@@ -310,6 +310,15 @@ def test_on_commit_is_called_once_by_the_thread_after_its_commit_only(database: 
     assert len(told) == 1
 
 
+def test_on_commit_is_refused_outside_of_a_transaction(database: Database) -> None:
+    with database.read() as conn, pytest.raises(RuntimeError, match=r"Database\.write"):
+        on_commit(conn, pytest.fail)
+    with database.write() as conn:
+        add(conn, "written")
+    with database.read() as conn, pytest.raises(RuntimeError, match=r"Database\.write"):
+        on_commit(conn, pytest.fail)
+
+
 def _in_threads(functions: list[Any]) -> None:
     threads = [threading.Thread(target=function) for function in functions]
     for thread in threads:

@@ -280,11 +280,13 @@ class Database:
             if self._writer_lock:
                 held.enter_context(self._writer_lock.hold(until))
             conn = held.enter_context(self._connect(self._transacting[point_lookup]))
-            if path := conn.info.get(WAL):
+            info = conn.info
+            if path := info.get(WAL):
                 self._log.recover(conn)
             transaction = held.enter_context(conn.begin())
             committed: dict[Callable[[], None], None] = {}
-            conn.info[_ON_COMMIT] = committed  # in place of a transaction's that was rolled back
+            info[_ON_COMMIT] = committed
+            held.callback(info.pop, _ON_COMMIT, None)
             if self._writer_lock:
                 self._writer_lock.begin(conn, until)
             if path:
@@ -319,6 +321,9 @@ def on_commit(conn: Connection, function: Callable[[], None]) -> None:
     """Call `function` once the transaction of `conn`, from `write`, has been committed.
 
     It is called by the thread that committed, after the connection went back to the pool, and once
-    however often it was given. It must not block or raise. A rollback forgets it.
+    however often it was given. It must not block or raise. A rollback forgets it. Raises
+    RuntimeError for a connection that is in no transaction of `write`.
     """
+    if _ON_COMMIT not in conn.info:
+        raise RuntimeError("on_commit needs a connection of Database.write")
     conn.info[_ON_COMMIT][function] = None
