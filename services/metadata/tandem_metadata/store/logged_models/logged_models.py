@@ -26,6 +26,7 @@ from tandem_metadata.store.dialect import bulk
 from tandem_metadata.store.dialect.in_list import any_of
 from tandem_metadata.store.logged_models import load
 from tandem_metadata.store.tracking import experiments
+from tandem_metadata.store.tracking import params as run_params
 from tandem_shared.clock import now_ms
 from tandem_shared.errors import InvalidParameter, NotFound
 
@@ -143,16 +144,9 @@ def log_params(conn: Connection, model_id: str, params: Sequence[LoggedModelPara
         .where(columns.model_id == model_id, any_of(conn, columns.param_key, sorted(values)))
         .order_by(columns.param_key)
     )
-    changes = [
-        f"{_quoted(key)} is {_quoted(old)}, not {_quoted(values[key])}"
-        for key, old in conn.execute(found)
-        if old != values[key]
-    ]
+    changes = [(key, old, values[key]) for key, old in conn.execute(found) if old != values[key]]
     if changes:
-        raise InvalidParameter(
-            f"Changing param values is not allowed. Already logged to model '{model_id}': "
-            f"{'; '.join(changes)}. Log to another key or another model."
-        )
+        raise run_params.changed("model", model_id, changes)
 
 
 def _check_name(name: str) -> None:

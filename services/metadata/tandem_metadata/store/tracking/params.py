@@ -1,17 +1,19 @@
 """Params of runs, which never change once they are logged."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection
 
+from tandem_metadata.rules import limits
 from tandem_metadata.store.dialect import bulk
 from tandem_metadata.store.dialect.logging_order import is_kept
 from tandem_metadata.store.dialect.pg_arrays import is_postgresql, text_columns
 from tandem_shared.errors import InvalidParameter
 
-_SHOWN: Final = 250
+_quoted: Final = partial(limits.quoted, longest=250)
 
 ParamKey = tuple[str, str]
 """A run's id and the key of one of its params."""
@@ -21,16 +23,20 @@ def conflict(
     run_id: str, given: Mapping[str, str], known: Mapping[ParamKey, str]
 ) -> InvalidParameter | None:
     """The error of an entry that gives `known` params of its run another value, if it does."""
-    changed = [key for key, value in given.items() if known.get((run_id, key), value) != value]
-    if not changed:
-        return None
-    changes = [
-        f"'{key}' is {_shown(known[run_id, key])}, not {_shown(given[key])}"
-        for key in sorted(changed)
-    ]
+    changes = sorted(
+        (key, old, value)
+        for key, value in given.items()
+        if (old := known.get((run_id, key), value)) != value
+    )
+    return changed("run", run_id, changes) if changes else None
+
+
+def changed(kind: str, owner: str, changes: Iterable[tuple[str, str, str]]) -> InvalidParameter:
+    """The error of changing params of a run or model: key, stored and given value of each."""
+    shown = [f"{_quoted(key)} is {_quoted(old)}, not {_quoted(new)}" for key, old, new in changes]
     return InvalidParameter(
-        f"Changing param values is not allowed. Already logged to run '{run_id}': "
-        f"{'; '.join(changes)}. Log to another key or another run."
+        f"Changing param values is not allowed. Already logged to {kind} '{owner}': "
+        f"{'; '.join(shown)}. Log to another key or another {kind}."
     )
 
 
@@ -62,7 +68,3 @@ _SQLITE_FIND: Final = (
     "SELECT p.run_uuid, p.key, p.value FROM json_each(?) AS g "
     "JOIN params p ON p.run_uuid = g.value ->> 0 AND p.key = g.value ->> 1"
 )
-
-
-def _shown(value: str) -> str:
-    return repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}...")
