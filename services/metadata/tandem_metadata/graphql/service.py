@@ -7,11 +7,10 @@ from typing import Any
 
 from graphql import (
     DocumentNode,
-    ExecutionResult,
     GraphQLError,
     GraphQLSyntaxError,
     NoSchemaIntrospectionCustomRule,
-    execute,
+    execute_sync,
     parse,
     specified_rules,
     validate,
@@ -82,16 +81,14 @@ class GraphQL:
         variables: Mapping[str, Any] | None,
         operation: str | None,
     ) -> Answer:
-        result = execute(
+        result = execute_sync(
             self._schema,
             document,
             context_value=Reading(conn),
             variable_values=dict(variables or {}),
             operation_name=operation,
-            is_awaitable=_never,
             execution_context_class=limits.Execution,
         )
-        assert isinstance(result, ExecutionResult)
         return Answer(result.data, _sentences(result.errors or ()) or None)
 
     def _prepare(self, query: str) -> _Prepared:
@@ -109,11 +106,6 @@ class GraphQL:
             return _Prepared(document, [excess])
         errors = validate(self._schema, document, self._rules)
         return _Prepared(document, [_of_query(error) for error in errors])
-
-
-def _never(_: object) -> bool:
-    """No value is awaitable, because no resolver is asynchronous; the default check is slow."""
-    return False
 
 
 def _of_query(error: GraphQLError) -> str:
