@@ -1,6 +1,7 @@
 """Files and directories on a disk. Every call blocks, so threads make it."""
 
 import errno
+import io
 import os
 import shutil
 import stat as mode_of
@@ -28,21 +29,19 @@ class Source:
     def __init__(self, descriptor: int, path: str) -> None:
         """Takes `descriptor` over. Closes it and raises if it is no regular file's."""
         self._path = path
-        self._descriptor: int | None = descriptor
         try:
             self.stat = stat_of(os.fstat(descriptor), path)
+            self._file = io.FileIO(descriptor)
         except BaseException:
-            self.close()
+            os.close(descriptor)
             raise
 
     def seek(self, start: int) -> None:
-        assert self._descriptor is not None
-        os.lseek(self._descriptor, start, os.SEEK_SET)
+        self._file.seek(start)
 
     def read(self, size: int) -> bytes:
-        assert self._descriptor is not None
         with translated(self._path):
-            return os.read(self._descriptor, size)
+            return self._file.read(size)
 
     def read_cached(self, size: int) -> bytes:
         """Like `read`, but b"" where that may wait for the disk. Called by the event loop.
@@ -50,23 +49,20 @@ class Source:
         RWF_NOWAIT tells whether the first and the last byte are in the page cache. The kernel reads
         ahead in one piece, so the bytes between them are there as well.
         """
-        assert self._descriptor is not None
-        start = os.lseek(self._descriptor, 0, os.SEEK_CUR)
-        byte = bytearray(1)
         if _NOWAIT is None:
             return b""
+        start = self._file.tell()
+        byte = bytearray(1)
         try:
             for at in (start, start + size - 1):
-                if not os.preadv(self._descriptor, [byte], at, _NOWAIT):
+                if not os.preadv(self._file.fileno(), [byte], at, _NOWAIT):
                     return b""
         except OSError:  # Not in the page cache, or the file system cannot tell.
             return b""
         return self.read(size)
 
     def close(self) -> None:
-        if self._descriptor is not None:
-            descriptor, self._descriptor = self._descriptor, None
-            os.close(descriptor)
+        self._file.close()
 
 
 class Temporary:

@@ -58,7 +58,7 @@ class _OpenAttempt:
         self.first = b""
         self.is_closed = False
 
-    def run(self) -> None:
+    def run(self) -> OpenObject:
         """Open, read the first chunk, and close if that is all. Called in a thread."""
         opened = self.opened = self._open_object()
         if opened.length:
@@ -67,6 +67,7 @@ class _OpenAttempt:
         if len(self.first) == opened.length:
             self.is_closed = True
             opened.close()
+        return opened
 
 
 @asynccontextmanager
@@ -77,9 +78,7 @@ async def open_reading(
     attempt = _OpenAttempt(open_object)
     chunks: ReadAhead | None = None
     try:
-        await threads.run(attempt.run)
-        opened = attempt.opened
-        assert opened is not None
+        opened = await threads.run(attempt.run)
         chunks = ReadAhead(
             threads,
             opened.read,

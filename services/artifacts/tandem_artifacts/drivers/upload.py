@@ -162,10 +162,10 @@ class _Upload:
         if not self._number:
             await self._threads.run(self._store.put, self._key, data)
             return
-        await self._send(data)
+        upload_id = await self._send(data)
         del data
         await self._land(0)
-        await self._complete()
+        await self._complete(upload_id)
 
     async def abandon(self) -> None:
         # Parts under way come first: S3 may keep a part that arrives after the abort.
@@ -176,30 +176,33 @@ class _Upload:
         if self._id is not None:
             await self._aborts.abort(self._key, self._id)
 
-    async def _send(self, data: bytearray) -> None:
+    async def _send(self, data: bytearray) -> str:
+        """Begin to send a part, after the upload if it is the first; the upload's id."""
         if self._number == MAX_PARTS:
             raise InvalidParameter(
                 "The file is larger than an upload in one request may be: 1.1 TiB."
             )
-        if self._id is None:
-            await self._threads.run(self._begin)
+        upload_id = self._id
+        if upload_id is None:
+            upload_id = await self._threads.run(self._begin)
         await self._land(_IN_FLIGHT - 1)
         self._number += 1
-        self._flying.add(asyncio.create_task(self._put_part(self._number, data)))
+        self._flying.add(asyncio.create_task(self._put_part(upload_id, self._number, data)))
         del data
         size = part_bytes(self._number + 1, self._size)
         if not self._room.hold((_IN_FLIGHT + 1) * size):
             await self._land(0)
             self._room.hold(size)
+        return upload_id
 
-    def _begin(self) -> None:
-        """Begin the multipart upload. Called in a thread."""
+    def _begin(self) -> str:
+        """Begin the multipart upload; its id. Called in a thread."""
         # The thread keeps the id, so that a cancelled caller can abort the upload.
         self._id = self._store.begin(self._key)
+        return self._id
 
-    async def _put_part(self, number: int, data: bytearray) -> None:
-        assert self._id is not None
-        etag = await self._threads.run(self._store.put_part, self._key, self._id, number, data)
+    async def _put_part(self, upload_id: str, number: int, data: bytearray) -> None:
+        etag = await self._threads.run(self._store.put_part, self._key, upload_id, number, data)
         self._parts.append(Part(number, etag))
 
     async def _land(self, allowed: int) -> None:
@@ -210,11 +213,10 @@ class _Upload:
             for task in done:
                 task.result()
 
-    async def _complete(self) -> None:
-        assert self._id is not None
+    async def _complete(self, upload_id: str) -> None:
         parts = sorted(self._parts, key=lambda part: part.number)
         try:
-            await self._threads.run(self._store.complete, self._key, self._id, parts)
+            await self._threads.run(self._store.complete, self._key, upload_id, parts)
         except NotFound:
             raise Unavailable("The artifact store lost the upload; try again.") from None
         self._id = None
