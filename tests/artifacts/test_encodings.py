@@ -15,8 +15,9 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 
 from tandem_shared.http.artifact_headers import RELAYED
-from tests.artifacts.service import API, ARTIFACTS, process
+from tests.artifacts.service import API, ARTIFACTS
 from tests.seaweedfs import S3Server
+from tests.system.services import artifacts_service
 
 _PACKED = gzip.compress(b"plain" * 200)
 _FILES = {
@@ -100,9 +101,9 @@ def test_content_encoding_that_mlflow_stored_comes_back_as_logged(
 
     host = endpoint.removeprefix("http://")
     destination = {"s3": f"s3://{prefix}", "minio": f"minio://{host}/{prefix}?secure=false"}[kind]
-    environ = {"MLFLOW_S3_ENDPOINT_URL": endpoint}
-    arguments = ("--artifacts-destination", destination, "--redirect-downloads")
-    with process(tmp_path, *arguments, environ=environ) as service:
+    variables = {**s3_server.environ, "MLFLOW_S3_ENDPOINT_URL": endpoint}
+    arguments = (destination, "--redirect-downloads")
+    with artifacts_service(tmp_path, *arguments, variables=variables) as service:
         uri = f"mlflow-artifacts://127.0.0.1:{service.port}/run"
         repository = get_artifact_repository(uri, tracking_uri="http://127.0.0.1:1")
         fetched = Path(repository.download_artifacts(""))

@@ -11,8 +11,9 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from starlette.testclient import TestClient
 
 from tandem_shared.http.artifact_headers import RELAYED
-from tests.artifacts.service import API, ARTIFACTS, client, process
+from tests.artifacts.service import API, ARTIFACTS, client
 from tests.seaweedfs import S3Server
+from tests.system.services import artifacts_service
 
 MIB = 1024 * 1024
 
@@ -113,12 +114,12 @@ def test_multipart_and_presigned_urls_are_refused_if_switched_off(destination: s
 
 
 def test_stock_client_transfers_by_parts_without_being_told(
-    destination: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    destination: str, s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE", str(MIB))
     monkeypatch.setenv("MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE", str(5 * MIB))
     monkeypatch.setenv("MLFLOW_MULTIPART_DOWNLOAD_CHUNK_SIZE", str(MIB))
-    metrics = there_and_back(destination, tmp_path)
+    metrics = there_and_back(destination, s3_server, tmp_path)
     assert "mpu/complete/{path:path}" in metrics
     assert "presigned/{path:path}" in metrics
     # Not a byte of it came through the service.
@@ -126,20 +127,22 @@ def test_stock_client_transfers_by_parts_without_being_told(
     assert 'tandem_artifact_bytes_total{direction="out"}' not in metrics
 
 
-def test_stock_client_follows_redirects(destination: str, tmp_path: Path) -> None:
-    metrics = there_and_back(
-        destination, tmp_path, "--redirect-downloads", "--disable-proxy-multipart-download"
-    )
+def test_stock_client_follows_redirects(
+    destination: str, s3_server: S3Server, tmp_path: Path
+) -> None:
+    arguments = ("--redirect-downloads", "--disable-proxy-multipart-download")
+    metrics = there_and_back(destination, s3_server, tmp_path, *arguments)
     assert 'status="307"' in metrics
     assert 'tandem_artifact_bytes_total{direction="in"} 7.340032e+06' in metrics
     assert 'tandem_artifact_bytes_total{direction="out"}' not in metrics
 
 
-def there_and_back(destination: str, directory: Path, *arguments: str) -> str:
+def there_and_back(destination: str, s3_server: S3Server, directory: Path, *arguments: str) -> str:
     """Send a file through the service with MLflow's client, fetch it, and return the metrics."""
     content = os.urandom(7 * MIB)
     (directory / "model.bin").write_bytes(content)
-    with process(directory, "--artifacts-destination", destination, *arguments) as service:
+    variables = s3_server.environ
+    with artifacts_service(directory, destination, *arguments, variables=variables) as service:
         # MLflow's client waits for this answer for 3 seconds, once; the first takes longest.
         assert httpx.get(f"{service.url}/api/3.0/mlflow/server-info", timeout=30).is_success
         uri = f"mlflow-artifacts://127.0.0.1:{service.port}/run"

@@ -13,7 +13,8 @@ from tandem_artifacts.__main__ import main
 from tandem_artifacts.app import create_app, driver_of, sent_elsewhere
 from tandem_artifacts.settings import ACCEPTED_SWITCHES, REFUSED_FLAGS, Settings
 from tandem_shared.settings import SettingsError, flag, load
-from tests.artifacts.service import API, client, process, stored
+from tests.artifacts.service import API, client, stored
+from tests.system.services import artifacts_service
 
 Run = Callable[..., "Ended"]
 
@@ -152,7 +153,8 @@ def test_setting_that_cannot_work_ends_the_service_with_a_sentence(
 
 
 def test_mlflows_switches_carry_over(tmp_path: Path) -> None:
-    with process(tmp_path, *ACCEPTED_SWITCHES, "--host", "127.0.0.1", "-w", "1") as service:
+    arguments = (*ACCEPTED_SWITCHES, "--host", "127.0.0.1", "-w", "1")
+    with artifacts_service(tmp_path, str(tmp_path / "store"), *arguments) as service:
         assert service.popen.poll() is None
 
 

@@ -3,14 +3,17 @@
 import hashlib
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from tests.artifacts.service import ARTIFACTS, Process, process, stored
+from tests.artifacts.service import ARTIFACTS, stored
+from tests.faults import memory
+from tests.harness.processes import Process, eventually
+from tests.system.services import artifacts_service
 
 MIB = 1024 * 1024
 HOST = b"Host: localhost\r\n"
@@ -26,7 +29,7 @@ def server(request: pytest.FixtureRequest) -> list[str]:
 def service(tmp_path_factory: pytest.TempPathFactory, server: list[str]) -> Iterator[Process]:
     directory = tmp_path_factory.mktemp("service")
     limits = ["--max-artifact-bytes", str(3 * 1024 * MIB), "--upload-idle-timeout", "1"]
-    with process(directory, *limits, *server) as running:
+    with artifacts_service(directory, str(directory / "store"), *limits, *server) as running:
         yield running
 
 
@@ -37,15 +40,6 @@ def root(service: Process) -> Iterator[Path]:
     for entry in httpx.get(f"{service.url}{ARTIFACTS}").json().get("files", []):
         httpx.delete(f"{service.url}{ARTIFACTS}/{entry['path']}")
     assert stored(service.log.parent / "store") == []
-
-
-def wait_until(done: Callable[[], bool]) -> None:
-    """The test's own time limit is the suite's."""
-    for _ in range(400):
-        if done():
-            return
-        threading.Event().wait(0.05)
-    raise AssertionError("it never came about")
 
 
 def begin(
@@ -97,10 +91,10 @@ def test_memory_is_constant_while_a_large_file_passes_both_ways(
     service: Process, root: Path
 ) -> None:
     there_and_back(service, root, 64)
-    before = service.peak_bytes()
+    before = memory.peak(service)
     there_and_back(service, root, 512)
-    assert service.peak_bytes() < before + 25 * MIB
-    assert service.peak_bytes() < 150 * MIB
+    assert memory.peak(service) < before + 25 * MIB
+    assert memory.peak(service) < 150 * MIB
 
 
 def test_range_beyond_four_gibibytes_is_read(service: Process, root: Path) -> None:
@@ -119,13 +113,13 @@ def test_range_beyond_four_gibibytes_is_read(service: Process, root: Path) -> No
 def test_memory_is_constant_while_a_client_stops_reading(service: Process, root: Path) -> None:
     with (root / "sparse").open("wb") as sparse:
         sparse.truncate(1024 * MIB)
-    left = service.log.read_text().count('"status":499')
+    left = service.output().count('"status":499')
     connection = begin(service, "sparse", b"", b"", b"GET")
     assert connection.recv(100).startswith(b"HTTP/1.1 200")
     threading.Event().wait(0.5)
     connection.close()
-    wait_until(lambda: service.log.read_text().count('"status":499') > left)
-    assert service.peak_bytes() < 150 * MIB
+    eventually(lambda: service.output().count('"status":499') > left)
+    assert memory.peak(service) < 150 * MIB
 
 
 @pytest.mark.parametrize(
@@ -148,7 +142,7 @@ def test_upload_that_is_cut_off_leaves_things_as_they_were(
     connection.shutdown(socket.SHUT_WR)
     assert b" 200 " not in rest(connection)
     connection.close()
-    wait_until(lambda: stored(root) == (["cut"] if existing else []))
+    eventually(lambda: stored(root) == (["cut"] if existing else []))
     assert not existing or (root / "cut").read_bytes() == b"old"
 
 
@@ -157,7 +151,7 @@ def test_upload_that_stops_sending_is_answered_408(service: Process, root: Path)
     answer = rest_of_head(connection)
     assert b" 408 " in answer
     connection.close()
-    wait_until(lambda: stored(root) == [])
+    eventually(lambda: stored(root) == [])
 
 
 def test_upload_declared_over_the_size_limit_is_refused_before_it_is_sent(
@@ -220,20 +214,20 @@ def test_download_stays_whole_while_its_artifact_is_replaced(service: Process, r
 
 
 def test_transfers_in_flight_finish_after_sigterm(tmp_path: Path, server: list[str]) -> None:
-    with process(tmp_path, *server) as service:
+    with artifacts_service(tmp_path, str(tmp_path / "store"), *server) as service:
         (tmp_path / "store" / "down").write_bytes(b"d" * 64 * MIB)
         upload = begin(service, "up", b"Content-Length: 10\r\n", b"hello")
         with httpx.stream("GET", f"{service.url}{ARTIFACTS}/down", timeout=30) as download:
             chunks = download.iter_raw()
             received = len(next(chunks))
-            service.terminate()
-            wait_until(lambda: refuses(service))
+            service.send_signal()
+            eventually(lambda: refuses(service))
             upload.sendall(b"world")
             assert b" 200 " in rest_of_head(upload)
             received += sum(len(chunk) for chunk in chunks)
         upload.close()
         assert received == 64 * MIB
-        assert service.popen.wait(20) == 0
+        assert service.wait(20) == 0
     assert (tmp_path / "store" / "up").read_bytes() == b"helloworld"
 
 
@@ -246,17 +240,18 @@ def refuses(service: Process) -> bool:
 
 
 def test_upload_that_outlasts_the_stop_stores_nothing(tmp_path: Path, server: list[str]) -> None:
-    with process(tmp_path, "--graceful-timeout", "0.5", *server) as service:
+    destination, timeout = str(tmp_path / "store"), ("--graceful-timeout", "0.5")
+    with artifacts_service(tmp_path, destination, *timeout, *server) as service:
         upload = begin(service, "up", b"Content-Length: 3000000\r\n", bytes(2_500_000))
-        wait_until(lambda: stored(tmp_path / "store") != [])
-        service.terminate()
-        assert service.popen.wait(20) == 0
+        eventually(lambda: stored(tmp_path / "store") != [])
+        assert service.stop() == 0
         upload.close()
     assert stored(tmp_path / "store") == []
 
 
 def test_metrics_of_several_workers_add_up(tmp_path: Path, server: list[str]) -> None:
-    with process(tmp_path, "--workers", "2", *server) as service:
+    destination, workers = str(tmp_path / "store"), ("--workers", "2")
+    with artifacts_service(tmp_path, destination, *workers, *server) as service:
         for number in range(10):
             assert httpx.put(f"{service.url}{ARTIFACTS}/{number}", content=b"x").is_success
         assert (

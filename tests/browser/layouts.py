@@ -11,9 +11,8 @@ from urllib.parse import urlsplit
 import mlflow
 
 from tests.harness import traefik
-from tests.harness.processes import answers, free_port
+from tests.harness.processes import Process, answers, free_port
 from tests.system import services
-from tests.system.services import Process
 
 _ARTIFACT_PATHS = ("/api/2.0/mlflow-artifacts", "/ajax-api/2.0/mlflow-artifacts")
 _METADATA_NAME = "tandem.localhost"

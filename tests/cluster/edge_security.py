@@ -12,7 +12,7 @@ from typing import Any
 
 from tests import debian
 from tests.cluster.manifests import Unsupported
-from tests.harness.processes import answers, free_port, running
+from tests.harness.processes import free_port, running
 from tests.kubernetes.tools import Object
 
 _PREFIX = "traefik.ingress.kubernetes.io/router."
@@ -94,9 +94,9 @@ def token_checker(objects: Sequence[Object], secrets: Secrets, directory: Path) 
     command = [_moved(part, here) for part in container["command"]]
     program = debian.find(command[0], package="nginx-light")
     path = container["readinessProbe"]["httpGet"]["path"]
-    url = f"http://127.0.0.1:{port}{path}"
-    with running([program, *command[1:]], directory / "nginx.log", lambda: answers(url)):
-        yield f"127.0.0.1:{port}"
+    log, host = directory / "nginx.log", f"127.0.0.1:{port}"
+    with running([program, *command[1:]], log, path, url=f"http://{host}"):
+        yield host
 
 
 def _asked(ingress: Object) -> tuple[tuple[str, str], ...]:

@@ -3,7 +3,7 @@
 import socket
 from urllib.parse import urlsplit
 
-from tests.system.services import Process
+from tests.harness.processes import Process
 
 
 def connect(process: Process, *, receive_bytes: int | None = None) -> socket.socket:

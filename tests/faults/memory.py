@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.system.services import Process
+from tests.harness.processes import Process
 
 _RESIDENT = re.compile(r"^VmRSS:\s+(\d+) kB", re.MULTILINE)
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
@@ -12,12 +12,12 @@ _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 
 def resident(process: Process) -> int:
     """Bytes of memory that the service and its workers have now."""
-    return sum(_bytes(pid, _RESIDENT) for pid in _with_workers(process.process.pid))
+    return sum(_bytes(pid, _RESIDENT) for pid in _with_workers(process.pid))
 
 
 def peak(process: Process) -> int:
     """The most bytes of memory that each had at any time, added up."""
-    return sum(_bytes(pid, _PEAK) for pid in _with_workers(process.process.pid))
+    return sum(_bytes(pid, _PEAK) for pid in _with_workers(process.pid))
 
 
 def _with_workers(pid: int) -> Iterator[int]:

@@ -10,8 +10,8 @@ import requests
 
 from tests.faults import connections, memory
 from tests.faults.scale import LONG, scaled
-from tests.harness.processes import eventually
-from tests.system.services import Process, Stack, stack
+from tests.harness.processes import Process, eventually
+from tests.system.services import Stack, stack
 
 _BLOCK = b"HTTP/1.1 200 OK\r\n".ljust(64 * 1024, b"x")
 """Services read and send in multiples of its length: each piece begins so."""

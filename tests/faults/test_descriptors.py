@@ -11,8 +11,8 @@ import requests
 
 from tests.faults import connections
 from tests.faults.scale import scaled
-from tests.harness.processes import eventually
-from tests.system.services import Process, artifacts_service
+from tests.harness.processes import Process, eventually
+from tests.system.services import artifacts_service
 
 _LIMIT = 256
 
@@ -24,7 +24,7 @@ def test_idle_connections_that_take_all_descriptors_stop_nobody(
     """There are fewer than the service counted on at its start: it has to do with what it gets."""
     options = ("--asgi-server", asgi_server, "--log-level", "WARNING")
     with artifacts_service(tmp_path, str(tmp_path / "files"), *options) as service:
-        pid = service.process.pid
+        pid = service.pid
         soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         assert soft == hard
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (_LIMIT, hard))
@@ -44,5 +44,5 @@ def test_idle_connections_that_take_all_descriptors_stop_nobody(
 
 
 def _seconds_of_work(service: Process) -> float:
-    fields = Path(f"/proc/{service.process.pid}/stat").read_text().rpartition(")")[2].split()
+    fields = Path(f"/proc/{service.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

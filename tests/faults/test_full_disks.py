@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import requests
 
+from tests.harness.processes import Process
 from tests.system import services
-from tests.system.services import Process
 
 _API = "/api/2.0/mlflow"
 _SENTENCE = "The database's disk is full"
@@ -35,7 +35,7 @@ def _on_a_small_disk(directory: Path, place: Path) -> Iterator[tuple[Process, Pa
         "--default-artifact-root", "mlflow-artifacts:/",
     ]  # fmt: skip
     with services.service(directory, command) as process:
-        yield process, Path(f"/proc/{process.process.pid}/root{place}")
+        yield process, Path(f"/proc/{process.pid}/root{place}")
 
 
 def test_a_full_disk_is_said_and_unready_until_it_has_room(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import requests
 
 from tests.faults import memory
 from tests.faults.scale import scaled
+from tests.harness.processes import Process
 from tests.system import services
 
 MIB = 1024 * 1024
@@ -85,12 +86,12 @@ def test_a_message_of_an_upload_that_is_dear_to_read_is_refused(
             assert max(waits) < 2
 
 
-def _send(process: services.Process, path: str, text: str) -> requests.Response:
+def _send(process: Process, path: str, text: str) -> requests.Response:
     return requests.post(f"{process.url}/api/{path}", data=text, headers=JSON, timeout=60)
 
 
 @contextmanager
-def _others(process: services.Process) -> Iterator[list[float]]:
+def _others(process: Process) -> Iterator[list[float]]:
     """How long each of somebody else's requests takes meanwhile, in seconds."""
     waits: list[float] = []
     is_over = threading.Event()

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from tests.faults.scale import LONG, scaled
-from tests.harness.processes import eventually
+from tests.harness.processes import Process, eventually
 from tests.postgresql import PostgreSQL, serve
 from tests.system import services
 from tests.system.hammer import Hammer, stored_steps
@@ -28,7 +28,7 @@ def own_postgresql() -> Iterator[PostgreSQL]:
 
 
 @pytest.fixture
-def service(own_postgresql: PostgreSQL, tmp_path: Path) -> Iterator[services.Process]:
+def service(own_postgresql: PostgreSQL, tmp_path: Path) -> Iterator[Process]:
     """The metadata service with two workers, which wait a second for a connection."""
     name = own_postgresql.create()
     options = ("--workers", "2", "--pool-timeout", "1")
@@ -36,18 +36,18 @@ def service(own_postgresql: PostgreSQL, tmp_path: Path) -> Iterator[services.Pro
         yield running
 
 
-def _run(service: services.Process) -> str:
+def _run(service: Process) -> str:
     created = requests.post(f"{service.url}{API}/runs/create", json={"experiment_id": "0"})
     run_id: str = created.json()["run"]["info"]["run_id"]
     return run_id
 
 
-def _status(service: services.Process, path: str) -> int:
+def _status(service: Process, path: str) -> int:
     return requests.get(service.url + path, timeout=30).status_code
 
 
 def test_postgresql_that_crashes_under_load_loses_nothing_acknowledged(
-    service: services.Process, own_postgresql: PostgreSQL
+    service: Process, own_postgresql: PostgreSQL
 ) -> None:
     run_id = _run(service)
     hammer = Hammer(service.url, run_id, clients=8, through_outages=True)
@@ -103,7 +103,7 @@ def test_what_waits_for_a_frozen_postgresql_at_the_stop_is_a_503_or_cut(
 
 
 def test_postgresql_that_stands_still_is_a_503_and_health_goes_on(
-    service: services.Process, own_postgresql: PostgreSQL
+    service: Process, own_postgresql: PostgreSQL
 ) -> None:
     run_id = _run(service)
     hammer = Hammer(service.url, run_id, clients=8, through_outages=True)

@@ -12,8 +12,9 @@ import requests
 
 from tests.faults import connections, memory
 from tests.faults.scale import scaled
+from tests.harness.processes import Process
 from tests.system import services
-from tests.system.services import Process, Stack
+from tests.system.services import Stack
 
 MIB = 1024 * 1024
 HEADS = {

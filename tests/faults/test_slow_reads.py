@@ -13,8 +13,8 @@ from tandem_metadata.database.tables.tracking import experiment_tags, experiment
 from tandem_metadata.settings import Settings
 from tests.faults import connections
 from tests.faults.scale import LONG, scaled
-from tests.harness.processes import eventually
-from tests.system.services import Process, metadata_service
+from tests.harness.processes import Process, eventually
+from tests.system.services import metadata_service
 
 _ROOT = "mlflow-artifacts://127.0.0.1:1/"
 _RUNS = 200

@@ -14,8 +14,8 @@ import requests
 from tests.faults.connections import answer, request
 from tests.faults.memory import peak, resident
 from tests.faults.scale import LONG, scaled
-from tests.harness.processes import eventually
-from tests.system.services import Process, artifacts_service
+from tests.harness.processes import Process, eventually
+from tests.system.services import artifacts_service
 
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 MIB = 1024 * 1024
@@ -84,7 +84,7 @@ def test_stalled_uploads_take_little_memory_and_leave_nothing(service: Process) 
 
 def test_readers_that_take_nothing_in_are_cut(service: Process) -> None:
     before = resident(service)
-    descriptors = Path(f"/proc/{service.process.pid}/fd")
+    descriptors = Path(f"/proc/{service.pid}/fd")
     open_before = len(list(descriptors.iterdir()))
     with ExitStack() as connections:
         for _ in range(PLACES):

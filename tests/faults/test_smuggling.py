@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults import connections
+from tests.harness.processes import Process
 from tests.system import services
-from tests.system.services import Process, Stack
+from tests.system.services import Stack
 
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 _HIDDEN = b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n"

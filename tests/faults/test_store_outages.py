@@ -15,10 +15,9 @@ import requests
 
 from tests.faults.gate import Gate
 from tests.faults.scale import scaled
-from tests.harness.processes import eventually
+from tests.harness.processes import Process, eventually
 from tests.seaweedfs import S3Server
 from tests.system import services
-from tests.system.services import Process
 
 FILES = "/api/2.0/mlflow-artifacts/artifacts"
 CONTENT = os.urandom(8 * 1024 * 1024)

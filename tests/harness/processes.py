@@ -1,18 +1,25 @@
 """Processes that tests start, and what they wait for."""
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-import requests
+import httpx
 
-START_SECONDS = 60
+START_SECONDS = 120
+STOP_SECONDS = 40
 
+_LISTENS = re.compile(r"(?:listens|running) on (http://\S+)")
 _FOREIGN = ("MLFLOW_", "TANDEM_", "AWS_", "PROMETHEUS_", "_MLFLOW_")
 
 
@@ -50,35 +57,106 @@ def environment(**variables: str) -> dict[str, str]:
     return {**inherited, **variables}
 
 
-def answers(url: str, **options: object) -> bool:
-    """Whether a URL is answered with success; the options are those of requests.get."""
+def get(url: str, **options: Any) -> httpx.Response:
+    """The answer of a local server; the options are those of httpx.get."""
+    # Reading the authorities' certificates for each request would take longer than the request.
+    return httpx.get(url, **{"timeout": 20, "verify": False, "trust_env": False, **options})
+
+
+def answers(url: str, **options: Any) -> bool:
+    """Whether a URL is answered with success; the options are those of httpx.get."""
     try:
-        return requests.get(url, timeout=5, **options).ok  # type: ignore[arg-type]
-    except requests.RequestException:
+        return get(url, timeout=5, **options).is_success
+    except httpx.TransportError:
         return False
+
+
+@dataclass
+class Process:
+    """A process in a session of its own; its output goes to the log."""
+
+    popen: "subprocess.Popen[bytes]"
+    log: Path
+    url: str = ""
+    """Where it serves; of a service that says so itself, empty until `answers` has read it."""
+    seconds: float = 0
+    """From its start until it was ready."""
+
+    @property
+    def name(self) -> str:
+        """The program's."""
+        return Path(self.popen.args[0]).name  # type: ignore[index,arg-type]
+
+    @property
+    def pid(self) -> int:
+        return self.popen.pid
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or 0
+
+    def connect(self) -> socket.socket:
+        """A bare connection, for what no HTTP client would send."""
+        return socket.create_connection((urlsplit(self.url).hostname, self.port), timeout=20)
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return get(self.url + path, **options)
+
+    def answers(self, path: str) -> bool:
+        """Whether it serves and answers the path with success."""
+        if not self.url and (said := _LISTENS.search(self.output())):
+            self.url = said[1]
+        return bool(self.url) and answers(self.url + path)
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """What a service logged so far; lines that are no JSON (its greeting) are left out."""
+        return [json.loads(line) for line in self.output().splitlines() if line.startswith("{")]
+
+    def send_signal(self, number: int = signal.SIGTERM) -> None:
+        self.popen.send_signal(number)
+
+    def wait(self, seconds: float = STOP_SECONDS) -> int:
+        """The exit status."""
+        return self.popen.wait(seconds)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send the signal; the exit status."""
+        self.send_signal(number)
+        return self.wait()
+
+    def kill(self) -> None:
+        """SIGKILL to the process and its children, as a crash of the machine's memory would."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.wait()
 
 
 @contextmanager
 def running(
     command: Sequence[str | Path],
     log: Path,
-    ready: Callable[[], bool],
+    ready: str | Callable[[], bool],
     *,
+    url: str = "",
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     user: str | None = None,
-) -> Iterator["subprocess.Popen[bytes]"]:
+) -> Iterator[Process]:
     """A server, from when it is ready; it is killed at the end, with its children.
 
-    Its output goes to the log. Raises RuntimeError with the end of it when the server ends before
-    it is ready, or takes more than START_SECONDS.
+    It is ready when the condition holds, or when it answers the path with success.
+    Raises RuntimeError as `wait_ready` does.
     """
     process = start(command, log, cwd=cwd, env=env, user=user)
+    process.url = url
     try:
-        wait_ready(process, log, ready)
+        wait_ready(process, ready)
         yield process
     finally:
-        kill(process)
+        process.kill()
 
 
 def start(
@@ -88,10 +166,10 @@ def start(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     user: str | None = None,
-) -> "subprocess.Popen[bytes]":
-    """A process in a session of its own, with its output in the log."""
+) -> Process:
+    """A process that works in the log's folder, or in `cwd`."""
     with log.open("wb") as output:
-        return subprocess.Popen(
+        popen = subprocess.Popen(
             command,
             cwd=cwd or log.parent,
             env=env,
@@ -100,20 +178,17 @@ def start(
             stderr=output,
             start_new_session=True,
         )
+    return Process(popen, log)
 
 
-def wait_ready(process: "subprocess.Popen[bytes]", log: Path, ready: Callable[[], bool]) -> None:
-    """Wait until a server is ready; raises RuntimeError with the end of its log if it is not."""
-    deadline = time.monotonic() + START_SECONDS
-    while not ready():
-        if process.poll() is not None or time.monotonic() > deadline:
-            tail = log.read_text(errors="replace")[-4000:]
-            raise RuntimeError(f"{Path(str(process.args[0])).name} did not start:\n{tail}")  # type: ignore[index]
-        time.sleep(0.05)
+def wait_ready(process: Process, ready: str | Callable[[], bool]) -> None:
+    """Wait until a process that was started just now is ready, as `running` takes it.
 
-
-def kill(process: "subprocess.Popen[bytes]") -> None:
-    """SIGKILL to a process that `start` began, and to its children."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    Raises RuntimeError with the end of its log if it ends before, or takes more than START_SECONDS.
+    """
+    begun = time.monotonic()
+    while not (process.answers(ready) if isinstance(ready, str) else ready()):
+        if process.popen.poll() is not None or time.monotonic() > begun + START_SECONDS:
+            raise RuntimeError(f"{process.name} did not start:\n{process.output()[-4000:]}")
+        time.sleep(0.02)
+    process.seconds = time.monotonic() - begun

@@ -12,7 +12,7 @@ import requests
 
 from tests import debian
 from tests.harness import processes
-from tests.harness.processes import answers, free_port
+from tests.harness.processes import free_port
 
 _PACKAGE = "prometheus"
 
@@ -83,5 +83,5 @@ def running(
         "--log.level=warn",
     ]
     log = directory / "prometheus.log"
-    with processes.running(command, log, lambda: answers(f"{url}/-/ready")):
+    with processes.running(command, log, "/-/ready", url=url):
         yield Prometheus(url)

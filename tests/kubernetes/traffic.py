@@ -11,9 +11,9 @@ from typing import Any
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.harness.processes import eventually
+from tests.harness.processes import Process, eventually
 from tests.receiver import Receiver
-from tests.system.services import Process, Stack
+from tests.system.services import Stack
 
 VARIABLES = {
     "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
@@ -131,7 +131,7 @@ def _failures(stack: Stack) -> None:
 @contextlib.contextmanager
 def _limited(service: Process) -> Iterator[None]:
     """No process of the service can write a file of more than `_LONGEST_FILE` bytes."""
-    own = _family(service.process.pid)
+    own = _family(service.pid)
     before = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in own}
     try:
         for pid, (_, hard) in before.items():

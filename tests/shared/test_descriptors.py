@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.processes import eventually
-from tests.shared.conftest import Process, Starter
+from tests.harness.processes import Process, eventually
+from tests.shared.conftest import Starter
 from tests.shared.test_asgi_servers import HOST, statuses
 from tests.shared.test_serve import children
 
@@ -32,9 +32,7 @@ def connected(process: Process, count: int, sent: bytes = b"") -> Iterator[list[
     with contextlib.ExitStack() as opened:
         made = []
         for _ in range(count):
-            connection = opened.enter_context(
-                socket.create_connection(("127.0.0.1", process.port), timeout=20)
-            )
+            connection = opened.enter_context(process.connect())
             made.append(connection)
             if sent:
                 connection.sendall(sent)
@@ -54,7 +52,7 @@ def is_closed(connection: socket.socket) -> bool:
 
 
 def processes(process: Process) -> list[int]:
-    return [process.popen.pid, *children(process)]
+    return [process.pid, *children(process)]
 
 
 def seconds_of_work(process: Process) -> float:
@@ -75,8 +73,8 @@ def test_connections_that_do_nothing_make_room_for_others(start: Starter, sent: 
         if sent != GREET:  # those that never sent a request go first
             used.sendall(GREET)
             assert statuses(used.recv(65536)) == [200]
-        assert 1 <= process.log().count(SAID) <= 2
-    assert "Traceback" not in process.log()
+        assert 1 <= process.output().count(SAID) <= 2
+    assert "Traceback" not in process.output()
 
 
 def test_each_worker_has_all_descriptors_that_it_is_allowed_and_makes_room(start: Starter) -> None:
@@ -87,28 +85,27 @@ def test_each_worker_has_all_descriptors_that_it_is_allowed_and_makes_room(start
         for _ in range(3):
             assert process.get("/greet").status_code == 200
         eventually(lambda: sum(map(is_closed, idle)) >= 2 * LIMIT, "the oldest are closed")
-    assert 2 <= process.log().count(SAID) <= 4
-    assert "Traceback" not in process.log()
+    assert 2 <= process.output().count(SAID) <= 4
+    assert "Traceback" not in process.output()
 
 
 def test_more_requests_than_descriptors_wait_for_their_turn(start: Starter) -> None:
     """Each is under way, so none of them may be cut."""
     process = start("--port=0", command=LIMITED)
     with connected(process, LIMIT, SLOW) as asking:
-        eventually(lambda: "No more connections" in process.log(), "it has too many")
+        eventually(lambda: "No more connections" in process.output(), "it has too many")
         before = seconds_of_work(process)
         for connection in asking:
             assert statuses(connection.recv(65536)) == [200]
         assert seconds_of_work(process) - before < 1
     assert process.get("/greet").status_code == 200
-    assert 1 <= process.log().count(SAID) <= 2
-    assert "Traceback" not in process.log()
+    assert 1 <= process.output().count(SAID) <= 2
+    assert "Traceback" not in process.output()
 
 
 def test_a_stop_while_there_is_no_descriptor_is_clean(starter: Starter) -> None:
     process = starter("--port=0", command=LIMITED)
     with connected(process, LIMIT, SLOW):
-        eventually(lambda: "No more connections" in process.log(), "it has too many")
-        process.stop()
-        assert process.wait() == 0
-    assert '"ERROR"' not in process.log()
+        eventually(lambda: "No more connections" in process.output(), "it has too many")
+        assert process.stop() == 0
+    assert '"ERROR"' not in process.output()

@@ -14,8 +14,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tandem_shared import __version__
-from tests.harness.processes import eventually
-from tests.shared.conftest import PATIENCE, Process, Starter
+from tests.harness.processes import Process, eventually
+from tests.shared.conftest import Starter
 
 WORKERS = pytest.mark.parametrize("workers", ["--workers=1", "--workers=2"])
 HANG = "60"
@@ -23,7 +23,7 @@ HANG = "60"
 
 def refuses(process: Process) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", process.port), 5).close()
+        process.connect().close()
     except ConnectionRefusedError:
         return True
     return False
@@ -31,7 +31,7 @@ def refuses(process: Process) -> bool:
 
 def children(process: Process) -> set[int]:
     listed = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(process.popen.pid)],
+        ["ps", "-o", "pid=", "--ppid", str(process.pid)],
         capture_output=True,
         text=True,
         check=False,
@@ -74,10 +74,11 @@ def request_in_flight(process: Process, path: str):  # type: ignore[no-untyped-d
 @WORKERS
 def test_it_says_where_it_listens_and_answers_there(start: Starter, workers: str) -> None:
     process = start(workers, "--port=0", "--greeting=100% grüß, dich")
-    assert process.lines[0] == f"tiny listens on {process.url}\n"
     assert process.get("/greet").json()["greeting"] == "100% grüß, dich"
     assert process.get("/health").text == "OK"
-    for line in process.lines[1:]:
+    greeting, *lines = process.output().splitlines()
+    assert greeting == f"tiny listens on {process.url}"
+    for line in lines:
         assert json.loads(line)["service"] == "tiny"
 
 
@@ -94,17 +95,13 @@ def test_it_listens_on_ipv6(start: Starter) -> None:
 
 
 @WORKERS
-def test_a_port_in_use_ends_it_with_a_sentence(
-    start: Starter, free_port: int, workers: str
-) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", free_port))
-        taken.listen()
-        process = start(workers, f"--port={free_port}", ready=False)
+def test_a_port_in_use_ends_it_with_a_sentence(start: Starter, workers: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = start(workers, f"--port={port}", ready=False)
         assert process.wait() == 2
-    eventually(lambda: "use.\n" in process.log() or "--port" in process.log(), "a reason is given")
-    assert process.log() == (
-        f"error: Cannot listen on 127.0.0.1:{free_port}: Address already in use. "
+    assert process.output() == (
+        f"error: Cannot listen on 127.0.0.1:{port}: Address already in use. "
         "Choose another --host or --port.\n"
     )
 
@@ -113,21 +110,21 @@ def test_a_port_in_use_ends_it_with_a_sentence(
 def test_a_service_that_cannot_start_ends_with_the_reason(start: Starter, workers: str) -> None:
     process = start(workers, "--port=0", "--broken=true", ready=False)
     assert process.wait() == 2
-    eventually(lambda: "cannot start" in process.log(), "a reason is given")
-    assert "Traceback" not in process.log()
+    assert "cannot start" in process.output()
+    assert "Traceback" not in process.output()
     assert children(process) == set()
 
 
 def test_a_stop_whose_exception_is_lost_while_starting_still_stops(start: Starter) -> None:
     process = start("--port=0", "--lost_stop=true", ready=False)
     assert process.wait() == 0
-    eventually(lambda: "ignored in" in process.log(), "the exception is lost")
+    assert "ignored in" in process.output()
 
 
 def test_a_stop_that_ends_in_an_error_while_starting_still_stops(start: Starter) -> None:
     process = start("--port=0", "--spoilt_stop=true", ready=False)
     assert process.wait() == 0
-    assert "Traceback" not in process.log()
+    assert "Traceback" not in process.output()
 
 
 @WORKERS
@@ -138,7 +135,7 @@ def test_a_stop_fails_readiness_first_and_lets_requests_finish(
     process = start(workers, "--port=0", "--shutdown_delay=2")
     go = tmp_path / "go"
     with request_in_flight(process, f"/held?until={go}") as held:
-        process.stop(number)
+        process.send_signal(number)
         eventually(lambda: process.get("/ready").status_code == 503, "it is not ready")
         assert process.get("/ready").text == "draining"
         assert process.get("/greet").status_code == 200
@@ -148,7 +145,7 @@ def test_a_stop_fails_readiness_first_and_lets_requests_finish(
         go.touch()
         assert held.result().status_code == 200
     assert process.wait() == 0
-    assert "Traceback" not in process.log()
+    assert "Traceback" not in process.output()
 
 
 @WORKERS
@@ -160,9 +157,9 @@ def test_a_kept_connection_ends_with_its_next_answer_after_the_stop(
     with httpx.Client() as kept, httpx.Client() as held, ThreadPoolExecutor(1) as pool:
         for client in (kept, held):
             assert "connection" not in client.get(process.url + "/greet").headers
-        late = pool.submit(held.get, f"{process.url}/held?until={go}", timeout=PATIENCE)
+        late = pool.submit(held.get, f"{process.url}/held?until={go}", timeout=20)
         eventually(lambda: in_flight(process) == 2, "the request is in flight")
-        process.stop()
+        process.send_signal()
         # A connection stays with its worker, and the workers learn of the stop one by one.
         answer = kept.get(process.url + "/ready")
         while answer.status_code == 200 and "connection" not in answer.headers:
@@ -186,50 +183,45 @@ def test_a_request_that_hangs_is_cut_after_the_graceful_timeout(
     environ = {"TINY_CLEAN_UP_SECONDS": "1"}
     process = start(workers, "--port=0", "--graceful_timeout=0.2", environ=environ)
     with request_in_flight(process, f"{path}?seconds={HANG}") as hanging:
-        process.stop()
-        assert process.wait() == 0
+        assert process.stop() == 0
         # Which of the two depends on how far the server came in cancelling it.
         assert isinstance(hanging.exception(), httpx.TransportError) or (
             hanging.result().status_code == 503
         )
-    assert "Traceback" not in process.log()
+    assert "Traceback" not in process.output()
     assert children(process) == set()
 
 
 def test_a_client_that_does_not_read_its_answer_does_not_delay_the_stop(start: Starter) -> None:
     process = start("--port=0", "--graceful_timeout=0.2")
-    with socket.create_connection(("127.0.0.1", process.port)) as client:
+    with process.connect() as client:
         client.sendall(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert client.recv(100)
-        process.stop()
-        assert process.wait() == 0
-    assert "Traceback" not in process.log()
+        assert process.stop() == 0
+    assert "Traceback" not in process.output()
 
 
 @WORKERS
 def test_idle_connections_do_not_delay_the_stop(start: Starter, workers: str) -> None:
-    process = start(workers, "--port=0")  # the graceful timeout would outlast wait()
-    with httpx.Client() as client, socket.create_connection(("127.0.0.1", process.port)) as silent:
+    process = start(workers, "--port=0", "--graceful_timeout=60")  # it would outlast stop()
+    with httpx.Client() as client, process.connect() as silent:
         assert client.get(process.url + "/greet").status_code == 200
         silent.sendall(b"GET /greet HTTP/1.1\r\nHost: localh")
-        process.stop()
-        assert process.wait() == 0
+        assert process.stop() == 0
 
 
 @WORKERS
 def test_a_stop_while_starting_ends_it_cleanly(start: Starter, workers: str) -> None:
     process = start(workers, "--port=0", ready=False)
-    eventually(lambda: bool(process.lines), "it listens")
-    process.stop()
-    assert process.wait() == 0
-    assert "Traceback" not in process.log()
+    eventually(lambda: bool(process.output()), "it listens")
+    assert process.stop() == 0
+    assert "Traceback" not in process.output()
 
 
 def test_a_stop_while_the_event_loop_is_made_ends_it_cleanly(start: Starter) -> None:
     process = start("--port=0", environ={"TINY_LOOP_STOP": "true"}, ready=False)
     assert process.wait() == 0
-    eventually(lambda: bool(process.lines), "it listens")
-    assert len(process.lines) == 1, process.log()
+    assert process.output().count("\n") == 1, process.output()
 
 
 @WORKERS
@@ -237,8 +229,8 @@ def test_a_second_signal_does_not_spoil_the_stop(start: Starter, workers: str) -
     process = start(workers, "--port=0")
     for _ in range(50):
         if process.popen.poll() is None:
-            process.stop()
-            process.stop(signal.SIGINT)
+            process.send_signal()
+            process.send_signal(signal.SIGINT)
     assert process.wait() == 0
 
 
@@ -252,8 +244,7 @@ def test_a_worker_that_is_killed_is_replaced(start: Starter) -> None:
     new = (children(process) - before).pop()
     eventually(lambda: process.get("/greet").json()["pid"] == new, "the new worker answers")
     assert victim not in children(process)
-    process.stop()
-    assert process.wait() == 0
+    assert process.stop() == 0
 
 
 def test_workers_end_with_a_supervisor_that_was_killed(start: Starter) -> None:
@@ -290,7 +281,7 @@ def test_a_dead_worker_s_requests_are_in_flight_no_more_but_stay_counted(start: 
     with request_in_flight(process, f"/slow?seconds={HANG}"):
         for pid in children(process):
             os.kill(pid, signal.SIGKILL)
-        eventually(process.is_ready, "new workers answer")
+        eventually(lambda: process.answers("/ready"), "new workers answer")
         eventually(lambda: in_flight(process) == 1, "the dead worker's request is forgotten")
     ready = "tandem_http_requests_total{method=GET,route=/ready,service=tiny,status=200}"
     assert metrics(process)[ready] == 2
@@ -306,8 +297,7 @@ def test_a_directory_for_metrics_is_made_and_emptied_of_old_ones(
         process.get("/greet")
         # A request is counted after its answer is sent, and the other worker may be asked.
         eventually(partial(counts, process, greeted, 1), "the request is counted once")
-        process.stop()
-        assert process.wait() == 0
+        assert process.stop() == 0
     assert list(directory.glob("*.db"))
 
 

@@ -48,8 +48,7 @@ def test_signal_queue_wakes_who_waits_when_another_thread_is_interrupted(
 def test_supervisor_stops_while_a_replacement_is_not_yet_due(start: Starter) -> None:
     process = start("--workers=2", "--port=0")
     os.kill(min(children(process)), signal.SIGKILL)
-    eventually(lambda: "starting another" in process.log(), "its end is noticed")
-    process.stop()
-    process.stop()
-    assert process.wait() == 0
-    assert "Traceback" not in process.log()
+    eventually(lambda: "starting another" in process.output(), "its end is noticed")
+    process.send_signal()
+    assert process.stop() == 0
+    assert "Traceback" not in process.output()

@@ -64,7 +64,7 @@ def test_the_workers_directory_for_metrics_goes_with_the_supervisor(
     process = start("--workers=2", "--port=0", environ={"TMPDIR": str(temporary)})
     directory = next(temporary.iterdir())
     with request_in_flight(process, "/slow?seconds=3") as slow:
-        process.stop()
+        process.send_signal()
         eventually(lambda: len(children(process)) == 1, "the idle worker has ended")
         assert list(directory.glob("*.db"))
         assert slow.result().status_code == 200
@@ -81,8 +81,7 @@ def test_threads_that_workers_will_not_have_are_named(start: Starter) -> None:
     )
     process = start("--workers=2", "--port=0", command=("-c", code))
     assert process.get("/greet").status_code == 200
-    warned = [line for line in process.lines if "exporter" in line]
+    warned = [line for line in process.output().splitlines() if "exporter" in line]
     assert len(warned) == 1
     assert '"WARNING"' in warned[0]
-    process.stop()
-    assert process.wait() == 0
+    assert process.stop() == 0

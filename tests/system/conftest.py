@@ -8,10 +8,11 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
+from tests.harness.processes import Process
 from tests.postgresql import PostgreSQL
 from tests.seaweedfs import S3Server
 from tests.system import client_environments, services
-from tests.system.services import Process, Stack
+from tests.system.services import Stack
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -5,7 +5,7 @@ import time
 
 import requests
 
-from tests.system.services import Process
+from tests.harness.processes import Process
 
 _API = "/api/2.0/mlflow"
 

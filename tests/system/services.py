@@ -1,49 +1,15 @@
 """Both services, and MLflow's own server, as real processes on free ports."""
 
-import json
-import os
-import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from tests.harness import processes
-from tests.harness.processes import answers, environment, free_port, wait_ready
-
-STOP_SECONDS = 40
+from tests.harness.processes import Process, environment, free_port, running
 
 _BIN = Path(sys.executable).parent
-_LISTENS = re.compile(r"listens on (http://\S+)")
-
-
-@dataclass
-class Process:
-    """A running server; its output goes to a file."""
-
-    name: str
-    url: str
-    log: Path
-    process: "subprocess.Popen[bytes]"
-
-    def stop(self) -> int:
-        """SIGTERM, and the exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(STOP_SECONDS)
-
-    def kill(self) -> None:
-        """SIGKILL to the process and its children, as a crash of the machine's memory would."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(STOP_SECONDS)
-
-    def log_lines(self) -> list[dict[str, Any]]:
-        """What the service logged so far; lines that are no JSON (its greeting) are left out."""
-        lines = self.log.read_text(errors="replace").splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
 
 
 @dataclass(frozen=True)
@@ -113,12 +79,12 @@ def stack(
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[Stack]:
     """Both services; `arguments` and `variables` go to both."""
-    with ExitStack() as running:
-        artifacts = running.enter_context(
+    with ExitStack() as stacked:
+        artifacts = stacked.enter_context(
             artifacts_service(directory, destination, *arguments, variables=variables)
         )
         root = artifacts.url.replace("http://", "mlflow-artifacts://") + "/"
-        metadata = running.enter_context(
+        metadata = stacked.enter_context(
             metadata_service(directory, database, root, *arguments, variables=variables)
         )
         yield Stack(metadata, artifacts, database, destination)
@@ -153,8 +119,8 @@ def mlflow_server(
     # Jobs are background processes of features that no test asks about.
     chosen = environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", **(variables or {}))
     log = directory / "mlflow.log"
-    with processes.running(command, log, lambda: answers(f"{url}/health"), env=chosen) as process:
-        yield Process("mlflow", url, log, process)
+    with running(command, log, "/health", url=url, env=chosen) as process:
+        yield process
 
 
 def mlflow_upgrade(database: str) -> None:
@@ -171,31 +137,11 @@ def service(
     started: str = "/ready",
 ) -> Iterator[Process]:
     """A command that serves, once it answers 200 at `started`; it must stop with status 0."""
-    server = _start(directory, [*command, "--port", "0"], environment(**(variables or {})))
-    try:
-        wait_ready(server.process, server.log, lambda: _is_up(server, started))
-        yield server
-        if server.process.poll() is None:
-            status = server.stop()
-            assert status == 0, f"{server.name} ended with {status}:\n{_tail(server)}"
-    finally:
-        processes.kill(server.process)
-
-
-def _start(directory: Path, command: Sequence[str], variables: Mapping[str, str]) -> Process:
     name = Path(command[0]).name
-    number = len(list(directory.glob(f"{name}-*.log")))
-    log = directory / f"{name}-{number}.log"
-    process = processes.start([_BIN / command[0], *command[1:]], log, env=variables)
-    return Process(name, "", log, process)
-
-
-def _is_up(server: Process, path: str) -> bool:
-    if not server.url:
-        match = _LISTENS.search(server.log.read_text(errors="replace"))
-        server.url = match[1] if match else ""
-    return bool(server.url) and answers(server.url + path)
-
-
-def _tail(server: Process) -> str:
-    return server.log.read_text(errors="replace")[-4000:]
+    log = directory / f"{name}-{len(list(directory.glob(f'{name}-*.log')))}.log"
+    serving = [_BIN / command[0], *command[1:], "--port", "0"]
+    with running(serving, log, started, env=environment(**(variables or {}))) as process:
+        yield process
+        if process.popen.poll() is None:
+            status = process.stop()
+            assert status == 0, f"{name} ended with {status}:\n{process.output()[-4000:]}"

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests.harness.processes import eventually
+from tests.harness.processes import Process, eventually
 from tests.system import services
-from tests.system.services import Process, Stack
+from tests.system.services import Stack
 
 API = "/api/2.0/mlflow"
 FILES = "/api/2.0/mlflow-artifacts/artifacts"

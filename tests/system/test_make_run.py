@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.harness.processes import environment, free_port
+from tests.harness.processes import STOP_SECONDS, environment, free_port
 from tests.system import services
 
 SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "run.py"
@@ -40,7 +40,7 @@ def running(directory: Path, metadata: int, artifacts: int) -> "Iterator[subproc
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-            process.wait(services.STOP_SECONDS)
+            process.wait(STOP_SECONDS)
 
 
 def test_make_run_ends_with_its_banner_and_logs_no_requests(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_make_run_ends_with_its_banner_and_logs_no_requests(tmp_path: Path) -> N
         for port in ports:
             assert requests.get(f"http://127.0.0.1:{port}/version").status_code == 200
         process.send_signal(signal.SIGINT)
-        rest = process.communicate(timeout=services.STOP_SECONDS)[0]
+        rest = process.communicate(timeout=STOP_SECONDS)[0]
         assert process.returncode == 0
     shown = "".join(before)
     assert f"{BANNER}http://127.0.0.1:{ports[0]}" in shown
@@ -79,7 +79,7 @@ def test_make_run_does_not_announce_another_tandem(taken: str, tmp_path: Path) -
         assert BANNER not in shown
         assert f"Cannot listen on 127.0.0.1:{ports[taken]}" in shown
         assert "METADATA_PORT=5001" in shown
-        assert os.getpgid(process.process.pid)  # the other goes on
+        assert os.getpgid(process.pid)  # the other goes on
         assert requests.get(f"{process.url}/ready").status_code == 200
 
 

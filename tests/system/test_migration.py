@@ -11,10 +11,9 @@ import psycopg
 import pytest
 import requests
 
-from tests.harness.processes import eventually
+from tests.harness.processes import Process, eventually
 from tests.postgresql import PostgreSQL
 from tests.system import services
-from tests.system.services import Process
 
 API = "/api/2.0/mlflow"
 ROOT = "mlflow-artifacts://127.0.0.1:5500/"

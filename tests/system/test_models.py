@@ -18,8 +18,8 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
-from tests.harness.processes import eventually
-from tests.system.services import Process, Stack
+from tests.harness.processes import Process, eventually
+from tests.system.services import Stack
 
 REQUIREMENTS = ["scikit-learn"]
 """Given, so that the client does not start a process to find them out."""

@@ -1,6 +1,5 @@
 """Both services in operation: request ids, metrics, workers, graceful stops, crashes."""
 
-import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,11 +12,11 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.harness.processes import eventually
+from tests.harness.processes import Process, eventually
 from tests.postgresql import PostgreSQL
 from tests.system import services
 from tests.system.hammer import Hammer, stored_steps
-from tests.system.services import Process, Stack
+from tests.system.services import Stack
 
 API = "/api/2.0/mlflow"
 FILES = "/api/2.0/mlflow-artifacts/artifacts"
@@ -184,10 +183,10 @@ def test_readiness_fails_before_the_service_stops(tmp_path: Path) -> None:
     delay = {"TANDEM_SHUTDOWN_DELAY": "3"}
     with services.stack(tmp_path, database, str(tmp_path / "artifacts"), variables=delay) as stack:
         for service in (stack.artifacts, stack.metadata):
-            service.process.send_signal(signal.SIGTERM)
+            service.send_signal()
             eventually(lambda service=service: _status(service, "/ready") == 503)
             assert _status(service, "/health") == 200
-            assert service.process.wait(services.STOP_SECONDS) == 0
+            assert service.wait() == 0
 
 
 def _status(service: Process, path: str) -> int:
@@ -213,12 +212,12 @@ def test_an_upload_in_flight_finishes_before_the_stop(tmp_path: Path) -> None:
         thread = threading.Thread(target=upload)
         thread.start()
         assert begun.wait(30)
-        service.process.send_signal(signal.SIGTERM)
+        service.send_signal()
         eventually(lambda: _refuses(service))
         finish.set()
         thread.join(30)
         assert statuses == [200]
-        assert service.process.wait(services.STOP_SECONDS) == 0
+        assert service.wait() == 0
     assert (tmp_path / "files" / "slow.bin").read_bytes() == b"a" * 100_000 + b"b" * 100_000
 
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +12,8 @@ import requests
 from mlflow import MlflowClient
 
 from tests import debian
-from tests.harness.processes import environment, eventually, free_port
+from tests.harness.processes import Process, answers, environment, free_port, running
 from tests.system import services
-from tests.system.services import Process
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "web-ui.md"
 NAME = "mlflow.example.com"
@@ -96,24 +94,15 @@ def behind(proxy: Proxy, home: Path) -> Iterator[str]:
         services.metadata_service(
             home, database, root, *hosts, "--artifacts-url", artifacts.url
         ) as metadata,
-        (home / "proxy.log").open("wb") as log,
     ):
         command = proxy(home, port, metadata, artifacts)
         variables = environment(XDG_DATA_HOME=str(home), HOME=str(home))
-        process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
-        try:
-            eventually(lambda: _answers(url))
+        with running(command, home / "proxy.log", lambda: _answers(url), env=variables):
             yield url
-        finally:
-            process.terminate()
-            process.wait(services.STOP_SECONDS)
 
 
 def _answers(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/health", headers={"Host": NAME}, timeout=5).ok
-    except requests.ConnectionError:
-        return False
+    return answers(f"{url}/health", headers={"Host": NAME})
 
 
 def _as_a_page(url: str, path: str, **body: object) -> requests.Response:

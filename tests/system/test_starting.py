@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.harness.processes import environment, eventually
+from tests.harness.processes import Process, environment, eventually
 from tests.seaweedfs import S3Server
 from tests.system import services
 
@@ -147,7 +147,7 @@ def test_credentials_that_do_not_do_are_logged_at_once(
 def _told_at_start(directory: Path, destination: str, variables: dict[str, str]) -> str:
     """The first line about the store in the log of a service that nobody asks anything."""
 
-    def lines(service: services.Process) -> list[str]:
+    def lines(service: Process) -> list[str]:
         found = [line for line in service.log_lines() if line["logger"] == "tandem.ready"]
         return [line["message"] for line in found]
 

@@ -20,10 +20,9 @@ from sqlalchemy import create_engine, update
 
 from tandem_metadata.database.address import parse_url
 from tandem_metadata.database.tables.deliveries import deliveries
-from tests.harness.processes import environment, eventually
+from tests.harness.processes import Process, environment, eventually
 from tests.receiver import Receiver, receiving
 from tests.system import services
-from tests.system.services import Process
 
 ROOT = "mlflow-artifacts://127.0.0.1:5500/"
 KEY = Fernet.generate_key().decode()
@@ -189,8 +188,7 @@ def test_a_crash_in_the_middle_of_a_delivery_repeats_it(
         client.create_webhook("hook", receiver.url + "/hang", [CREATED])
         client.create_registered_model("m")
         (cut,) = receiver.wait("/hang")
-        service.process.send_signal(signal.SIGKILL)
-        service.process.wait(30)
+        service.stop(signal.SIGKILL)
     receiver.released.set()
     _end_leases(database)
     with serving(tmp_path, database):

@@ -10,10 +10,11 @@ import pytest
 
 from tandem_artifacts.drivers.upload import PART_BYTES
 from tests.artifacts.conformance.conftest import Bucket, Store
-from tests.artifacts.service import ARTIFACTS, process
+from tests.artifacts.service import ARTIFACTS
 from tests.faults.gate import Gate
 from tests.harness.processes import eventually
 from tests.seaweedfs import S3Server
+from tests.system.services import artifacts_service
 
 
 @pytest.fixture
@@ -32,11 +33,11 @@ def test_stop_while_a_part_is_on_its_way_leaves_no_multipart_upload(
     assert isinstance(store, Bucket)
     host = store.server.endpoint.removeprefix("http://")
     slow = f"127.0.0.1:{gate.port}"
-    with process(
+    with artifacts_service(
         tmp_path,
-        *("--artifacts-destination", store.destination.replace(host, slow)),
+        store.destination.replace(host, slow),
         *("--graceful-timeout", "0.2"),
-        environ={"MLFLOW_S3_ENDPOINT_URL": f"http://{slow}"},
+        variables={**store.server.environ, "MLFLOW_S3_ENDPOINT_URL": f"http://{slow}"},
     ) as service:
         assert httpx.put(f"{service.url}{ARTIFACTS}/whole", content=b"x").status_code == 200
         with service.connect() as upload:
@@ -46,10 +47,10 @@ def test_stop_while_a_part_is_on_its_way_leaves_no_multipart_upload(
             eventually(lambda: store.leftovers() != [], "the first part leaves")
             with gate.frozen():
                 upload.sendall(bytes(PART_BYTES))
-                service.terminate()
+                service.send_signal()
                 threading.Event().wait(1)  # past the graceful timeout: the request is cancelled
                 assert service.popen.poll() is None
-            assert service.popen.wait(20) == 0
+            assert service.wait(20) == 0
     assert store.keys() == ["whole"]
     assert store.leftovers() == []
-    assert "abandoned" not in service.log.read_text()
+    assert "abandoned" not in service.output()

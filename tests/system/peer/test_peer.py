@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
+from tests.harness.processes import Process
 from tests.postgresql import PostgreSQL
 from tests.system import services
 from tests.system.peer.ask import Answer, Conversation, UnknownSymbol
@@ -14,7 +15,6 @@ from tests.system.peer.comparison import difference
 from tests.system.peer.corpus import REQUESTS
 from tests.system.peer.differences import BETWEEN_DATABASES, REASONS
 from tests.system.peer.normal import comparable, grouped
-from tests.system.services import Process
 
 _UNSENT = Answer(0, "", "not sent: an earlier answer lacked what this request refers to")
 
