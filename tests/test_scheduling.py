@@ -23,7 +23,7 @@ def test_number(number):
 @pytest.mark.parametrize(
     ("nodeid", "group"),
     [
-        ("tests/shared/test_wire.py::test_a[x]", "tests/shared/test_wire.py"),
+        ("tests/shared/wire/test_codec.py::test_a[x]", "tests/shared/wire/test_codec.py"),
         ("tests/system/test_a.py::test_b[sqlite-disk]", "tests/system/ sqlite-disk"),
         ("tests/system/test_a.py::test_b[x-postgresql-s3-y]", "tests/system/ postgresql-s3"),
         ("tests/system/test_a.py::test_b[postgresql]", "tests/system/test_a.py"),

@@ -1,56 +1,5 @@
-import contextlib
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-
 import hypothesis
-import pytest
-
-from tests.harness import processes
-from tests.harness.processes import Process, environment, wait_ready
-
-ROOT = Path(__file__).parents[2]
 
 # A busy machine is no finding.
 hypothesis.settings.register_profile("tandem", deadline=None, database=None)
 hypothesis.settings.load_profile("tandem")
-
-
-@dataclass
-class Starter:
-    """Starts services, and has them killed at the end."""
-
-    directory: Path
-    end: contextlib.ExitStack
-    asgi_server: str = "hypercorn"
-
-    def __call__(
-        self,
-        *flags: str,
-        environ: dict[str, str] | None = None,
-        command: tuple[str, ...] = ("-m", "tests.shared.tiny"),
-        ready: bool = True,
-    ) -> Process:
-        """Start the tiny service, or another command, and wait until it answers."""
-        log = self.directory / f"{len(list(self.directory.iterdir()))}.log"
-        chosen = {"PYTHONPATH": str(ROOT), "TANDEM_ASGI_SERVER": self.asgi_server}
-        variables = environment(**{**chosen, **(environ or {})})
-        process = processes.start([sys.executable, *command, *flags], log, cwd=ROOT, env=variables)
-        self.end.callback(process.kill)
-        if ready:
-            wait_ready(process, variables.get("MLFLOW_STATIC_PREFIX", "") + "/ready")
-        return process
-
-
-@pytest.fixture
-def starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
-    with contextlib.ExitStack() as end:
-        yield Starter(tmp_path_factory.mktemp("services"), end)
-
-
-@pytest.fixture(params=["hypercorn", "uvicorn"])
-def start(request: pytest.FixtureRequest, starter: Starter) -> Starter:
-    """Starts services under either ASGI server."""
-    starter.asgi_server = request.param
-    return starter

@@ -22,7 +22,7 @@ from tandem_shared.security import hosts_and_origins
 from tandem_shared.serving import run
 from tandem_shared.settings import SettingsError, load
 from tandem_shared.wire import codec
-from tests.shared.tiny import SERVICE, Settings
+from tests.shared.serving.tiny import SERVICE, Settings
 from tests.undelayed import is_undelayed
 
 # Tests of requests that cannot be cut need not wait as long as users would.

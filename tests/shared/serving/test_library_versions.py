@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from tandem_shared.serving import hypercorn_server, uvicorn_server
 from tandem_shared.serving.options import require_version
 from tandem_shared.settings import SettingsError
-from tests.shared.conftest import ROOT, Starter
+from tests.shared.serving.conftest import ROOT, Starter
 
 SUPPORTED = [*hypercorn_server.SUPPORTED, *uvicorn_server.SUPPORTED]
 
@@ -61,7 +61,7 @@ def test_require_version_stops_a_start_with_another_version(
     metadata.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 9.9.0\n")
     process = start(
         "--port=0",
-        command=(*optimized, "-m", "tests.shared.tiny"),
+        command=(*optimized, "-m", "tests.shared.serving.tiny"),
         environ={"PYTHONPATH": f"{tmp_path}:{ROOT}"},
         ready=False,
     )

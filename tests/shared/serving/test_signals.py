@@ -10,8 +10,8 @@ import pytest
 
 from tandem_shared.serving.signals import SignalQueue
 from tests.harness.processes import eventually
-from tests.shared.conftest import Starter
-from tests.shared.test_serve import children
+from tests.shared.serving.conftest import Starter
+from tests.shared.serving.test_serve import children
 
 
 @pytest.fixture

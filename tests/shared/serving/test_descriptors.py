@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.harness.processes import Process, eventually
-from tests.shared.conftest import Starter
-from tests.shared.test_asgi_servers import HOST, statuses
-from tests.shared.test_serve import children
+from tests.shared.serving.conftest import Starter
+from tests.shared.serving.test_asgi_servers import HOST, statuses
+from tests.shared.serving.test_serve import children
 
 LIMIT = 128
 LIMITED = (
     "-c",
-    "import resource, sys; from tests.shared import tiny;"
+    "import resource, sys; from tests.shared.serving import tiny;"
     f"resource.setrlimit(resource.RLIMIT_NOFILE, ({LIMIT} // 2, {LIMIT}));"
     "sys.exit(tiny.main())",
 )

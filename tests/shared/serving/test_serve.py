@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tandem_shared import __version__
 from tests.harness.processes import Process, eventually
-from tests.shared.conftest import Starter
+from tests.shared.serving.conftest import Starter
 
 WORKERS = pytest.mark.parametrize("workers", ["--workers=1", "--workers=2"])
 HANG = "60"

@@ -4,8 +4,8 @@ import h2.connection
 import h2.events
 
 from tests.harness.processes import Process
-from tests.shared.conftest import Starter
-from tests.shared.test_asgi_servers import HOST, UVICORN, statuses, talk
+from tests.shared.serving.conftest import Starter
+from tests.shared.serving.test_asgi_servers import HOST, UVICORN, statuses, talk
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.harness.processes import eventually
-from tests.shared.conftest import Starter
-from tests.shared.test_serve import children, request_in_flight
+from tests.shared.serving.conftest import Starter
+from tests.shared.serving.test_serve import children, request_in_flight
 
 
 @pytest.mark.parametrize(
@@ -24,11 +24,11 @@ def test_a_command_imports_no_metrics_before_it_knows_of_workers(module: str) ->
 def test_metrics_that_came_too_early_for_workers_are_refused() -> None:
     code = (
         "import sys, prometheus_client\n"
-        "from tests.shared import tiny\n"
+        "from tests.shared.serving import tiny\n"
         "sys.argv[1:] = ['--workers=2', '--port=0']\n"
         "tiny.main()"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     ended = subprocess.run(
         [sys.executable, "-c", code], cwd=root, check=False, capture_output=True, text=True
     )
@@ -76,7 +76,7 @@ def test_threads_that_workers_will_not_have_are_named(start: Starter) -> None:
     code = (
         "import sys, threading, time\n"
         "threading.Thread(target=time.sleep, args=(60,), name='exporter', daemon=True).start()\n"
-        "from tests.shared import tiny\n"
+        "from tests.shared.serving import tiny\n"
         "sys.exit(tiny.main())"
     )
     process = start("--workers=2", "--port=0", command=("-c", code))

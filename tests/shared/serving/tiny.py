@@ -1,4 +1,4 @@
-"""A service small enough to test serving with; started through `python -m tests.shared.tiny`."""
+"""A service small enough to test serving with; `python -m tests.shared.serving.tiny` starts it."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ class Settings(CommonSettings):
     loop_stop: bool = setting(False, "Stop as the loop is made.", env="TINY_LOOP_STOP")
 
 
-SERVICE = Service("tiny", "tests.shared.tiny_app:create_app")
+SERVICE = Service("tiny", "tests.shared.serving.tiny_app:create_app")
 
 
 def main() -> int:

@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from tests.harness.processes import Process, eventually
-from tests.shared.conftest import Starter
-from tests.shared.test_serve import metrics
+from tests.shared.serving.conftest import Starter
+from tests.shared.serving.test_serve import metrics
 
-UVICORN = ("-m", "uvicorn", "--factory", "tests.shared.tiny_app:create_app", "--port=0")
+UVICORN = ("-m", "uvicorn", "--factory", "tests.shared.serving.tiny_app:create_app", "--port=0")
 HOST = b"Host: localhost\r\n"
 JSON = b"Content-Type: application/json\r\n"
 IN_FLIGHT = "tandem_http_requests_in_flight{service=tiny}"
@@ -227,7 +227,10 @@ def test_a_missing_server_is_named_with_its_extra(starter: Starter) -> None:
     hide = "from importlib import util; util.find_spec = lambda name: None; "
     process = starter(
         "--port=0",
-        command=("-c", hide + "from tests.shared import tiny; raise SystemExit(tiny.main())"),
+        command=(
+            "-c",
+            hide + "from tests.shared.serving import tiny; raise SystemExit(tiny.main())",
+        ),
         environ={"TANDEM_ASGI_SERVER": "uvicorn"},
         ready=False,
     )
