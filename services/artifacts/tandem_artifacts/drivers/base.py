@@ -1,4 +1,4 @@
-"""The contract of an object store; `tests/artifacts/conformance` holds every driver to it.
+"""The contract of an object store; `tests/artifacts/drivers` holds every driver to it.
 
 Paths are keys relative to the driver's root, `/`-separated, and checked by `InstrumentedDriver`;
 "" is the root itself. The event loop calls all methods, from any number of tasks at once; drivers

@@ -8,7 +8,7 @@ listing. Undocumented parts that this module uses, and no other does:
 - `InvalidResponseError._code`: the status of an answer that is no XML.
 
 `put_object` is public, but copies the object, beyond the memory that its upload is granted.
-`tests/artifacts/test_library_versions.py` fails where a new version lacks these.
+`tests/artifacts/drivers/test_library_versions.py` fails where a new version lacks these.
 """
 
 from collections.abc import Iterator, Sequence

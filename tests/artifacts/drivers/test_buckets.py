@@ -17,8 +17,8 @@ from tandem_artifacts.drivers.open import open_driver
 from tandem_artifacts.drivers.upload import PART_BYTES
 from tandem_shared.errors import ApiError, InvalidParameter, NotFound, PermissionDenied, Unavailable
 from tests import seaweedfs
-from tests.artifacts.conformance.conftest import Bucket, Store
-from tests.artifacts.conformance.content import breaking, fetch, pattern, stream
+from tests.artifacts.drivers.conftest import Bucket, Store
+from tests.artifacts.drivers.content import breaking, fetch, pattern, stream
 
 pytestmark = pytest.mark.anyio
 

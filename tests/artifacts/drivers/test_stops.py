@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tandem_artifacts.drivers.upload import PART_BYTES
-from tests.artifacts.conformance.conftest import Bucket, Store
+from tests.artifacts.drivers.conftest import Bucket, Store
 from tests.artifacts.service import ARTIFACTS
 from tests.faults.gate import Gate
 from tests.harness.processes import eventually

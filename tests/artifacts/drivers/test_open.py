@@ -8,7 +8,7 @@ import pytest
 
 from tandem_artifacts.drivers.open import open_driver
 from tandem_shared.settings import SettingsError
-from tests.artifacts.conformance.content import fetch, names, stream
+from tests.artifacts.drivers.content import fetch, names, stream
 
 pytestmark = pytest.mark.anyio
 

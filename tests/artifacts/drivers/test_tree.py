@@ -4,8 +4,8 @@ import pytest
 
 from tandem_artifacts.drivers.base import Driver, Entry
 from tandem_artifacts.drivers.objects import PAGE_ENTRIES
-from tests.artifacts.conformance.conftest import Store
-from tests.artifacts.conformance.content import entries, fetch, put_all, stream
+from tests.artifacts.drivers.conftest import Store
+from tests.artifacts.drivers.content import entries, fetch, put_all, stream
 
 pytestmark = pytest.mark.anyio
 

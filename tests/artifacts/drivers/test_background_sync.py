@@ -12,8 +12,8 @@ from tandem_artifacts.drivers import background_sync, disk
 from tandem_artifacts.drivers.base import LONG_CHUNK_BYTES
 from tandem_artifacts.drivers.local import UPLOADS
 from tandem_shared.errors import Unavailable
-from tests.artifacts.conformance.conftest import Directory
-from tests.artifacts.conformance.content import MEBIBYTE, fetch, hanging, names, pattern, stream
+from tests.artifacts.drivers.conftest import Directory
+from tests.artifacts.drivers.content import MEBIBYTE, fetch, hanging, names, pattern, stream
 
 pytestmark = pytest.mark.anyio
 _SECONDS = 30

@@ -18,8 +18,8 @@ from tandem_shared.errors import (
     PermissionDenied,
     Unavailable,
 )
-from tests.artifacts.conformance.conftest import Directory
-from tests.artifacts.conformance.content import breaking, entries, fetch, names, pattern, stream
+from tests.artifacts.drivers.conftest import Directory
+from tests.artifacts.drivers.content import breaking, entries, fetch, names, pattern, stream
 
 pytestmark = pytest.mark.anyio
 

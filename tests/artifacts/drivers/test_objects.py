@@ -10,8 +10,8 @@ import pytest
 from tandem_artifacts.drivers.base import CHUNK_BYTES, Driver
 from tandem_artifacts.drivers.upload import PART_BYTES
 from tandem_shared.errors import InvalidParameter, NotFound
-from tests.artifacts.conformance.conftest import Store
-from tests.artifacts.conformance.content import (
+from tests.artifacts.drivers.conftest import Store
+from tests.artifacts.drivers.content import (
     MEBIBYTE,
     breaking,
     entries,

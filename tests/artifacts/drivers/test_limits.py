@@ -12,8 +12,8 @@ import pytest
 from tandem_artifacts.drivers import upload
 from tandem_artifacts.drivers.upload import MAX_PARTS, part_bytes
 from tandem_shared.errors import InvalidParameter
-from tests.artifacts.conformance.conftest import Bucket, Store
-from tests.artifacts.conformance.content import fetch, pattern, stream
+from tests.artifacts.drivers.conftest import Bucket, Store
+from tests.artifacts.drivers.content import fetch, pattern, stream
 
 GIBIBYTE = 1024**3
 TRANSFER_MEBIBYTES = (48, 96)

@@ -16,7 +16,7 @@ from tandem_artifacts.drivers.minio import SUPPORTED
 from tandem_artifacts.drivers.open import open_driver
 from tandem_shared.settings import SettingsError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_minio_series_is_that_of_pyproject_and_constraints() -> None:

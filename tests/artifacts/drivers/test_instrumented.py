@@ -14,7 +14,7 @@ from tandem_artifacts.drivers.base import Driver
 from tandem_artifacts.drivers.instrumented import InstrumentedDriver
 from tandem_artifacts.drivers.local import Local
 from tandem_shared.errors import InvalidParameter, NotFound, PermissionDenied
-from tests.artifacts.conformance.content import entries, fetch, hanging, stream
+from tests.artifacts.drivers.content import entries, fetch, hanging, stream
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ import pytest
 from tandem_artifacts.drivers import disk
 from tandem_artifacts.drivers.reading import ReadAhead
 from tandem_shared.concurrency.threads import Threads
-from tests.artifacts.conformance.content import pattern
+from tests.artifacts.drivers.content import pattern
 
 pytestmark = pytest.mark.anyio
 CONTENT = pattern(40 * 1024 * 1024)
