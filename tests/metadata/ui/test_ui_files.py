@@ -1,89 +1,23 @@
-"""The web UI's files: codings, caching, media types, security policy, and the folder's checks."""
+"""The web UI's files: codings, caching, media types, paths, and the folder's checks."""
 
-import gzip
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import anyio
-import brotli
 import pytest
 from starlette.testclient import TestClient
 from starlette.types import Message
 
 from tandem_metadata.app import create_app
 from tandem_metadata.routes import ui as ui_routes
-from tandem_metadata.settings import Settings
 from tandem_metadata.ui import assets
 from tandem_metadata.ui.assets import Assets
 from tandem_metadata.ui.encodings import choose
-from tandem_shared.http.router import Router
-from tandem_shared.security.hosts_and_origins import secure
 from tandem_shared.settings import SettingsError
+from tests.metadata.ui.conftest import DEFAULTS, FILES, FRAME_URL, MAIN, MAIN_URL, PAGE, Start
 
-PAGE = (
-    '<!doctype html><script defer="defer" src="static-files/static/js/main.0123abcd.js"></script>'
-)
-MAIN = b"console.log('main');" * 100
-FILES = {
-    "index.html": PAGE.encode(),
-    "favicon.ico": b"icon",
-    "manifest.json": b"{}",
-    "static/js/main.0123abcd.js": MAIN,
-    "static/js/main.0123abcd.js.br": brotli.compress(MAIN),
-    "static/js/main.0123abcd.js.gz": gzip.compress(MAIN),
-    "static/js/main.0123abcd.js.LICENSE.txt": b"licence",
-    "static/css/main.89abcdef.css": b"a{}",
-    "static/css/main.89abcdef.css.gz": gzip.compress(b"a{}"),
-    "static/media/pdf.worker.min.16b289c2599c81a29db9.mjs": b"export {};",
-    "static/media/index.f6d03137e8c9dd0de04c.cjs": b"",
-    "static/media/font.20fd1704ea223900efa9.woff2": b"wOF2",
-    "static/media/chart.16174216d6f3b7c24f40e3541fe0ca2c.svg": b"<svg/>",
-    "static/js/main.0123abcd.js.map": b"{}",
-    "strange.bin": b"?",
-    "lib/notebook-trace-renderer/index.html": b"<html></html>",
-    ".hidden": b"secret",
-    ".git/config": b"secret",
-}
-MAIN_URL = "/static-files/static/js/main.0123abcd.js"
-DEFAULTS = "static-files/tandem-defaults.js"
 OTHER_SCRIPTS = ("static-files/tandem-absent.js", "static-files/tandem-html-artifacts.js")
-FRAME_URL = "/static-files/tandem-html-artifact.html"
-
-Start = Callable[..., TestClient]
-
-
-@pytest.fixture
-def build(tmp_path: Path) -> Path:
-    folder = tmp_path / "build"
-    for name, content in FILES.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    (tmp_path / "outside.txt").write_text("outside")
-    return folder
-
-
-@pytest.fixture
-def start(build: Path) -> Start:
-    """Builds the UI's routes with the given settings and the service's security middleware."""
-
-    def start(**given: Any) -> TestClient:
-        settings = Settings(**{"ui_dir": str(build), **given})
-        router = Router(ui_routes.routes(settings), prefix=settings.static_prefix)
-        app = secure(router, settings, framed=ui_routes.FRAMED)
-        client = TestClient(app, "http://localhost", follow_redirects=False)
-        client.headers.pop("accept-encoding")
-        return client
-
-    return start
-
-
-@pytest.fixture
-def ui(start: Start) -> TestClient:
-    return start()
 
 
 def test_ui_page_loads_our_scripts_before_the_builds_own(ui: TestClient) -> None:
@@ -292,93 +226,6 @@ def test_ui_file_goes_out_in_pieces_of_256_kib(tmp_path: Path) -> None:
     scope = {"type": "http", "method": "GET", "headers": [], "extensions": {}}
     anyio.run(ui_routes._File(tmp_path / "large.js"), scope, receive, send)
     assert [size for size in sizes if size] == [256 * 1024] * 4
-
-
-def test_ui_policy_allows_this_service_only(ui: TestClient) -> None:
-    for path in ("/", MAIN_URL, f"/{DEFAULTS}"):
-        policy = ui.get(path).headers["content-security-policy"]
-        directives = dict(part.partition(" ")[::2] for part in policy.split("; "))
-        assert directives["default-src"] == "'self'"
-        assert directives["script-src"] == "'self' 'unsafe-eval'"
-        assert directives["connect-src"] == "'self' blob:"
-        assert directives["object-src"] == "'none'"
-        assert directives["frame-ancestors"] == "'self'"
-        sources = {source for value in directives.values() for source in value.split()}
-        assert sources <= {
-            "'self'", "'none'", "'unsafe-eval'", "'unsafe-inline'", "data:", "blob:",
-        }  # fmt: skip
-        assert "'unsafe-inline'" not in directives["script-src"]
-
-
-@pytest.mark.parametrize(
-    ("option", "ancestors"),
-    [("SAMEORIGIN", "frame-ancestors 'self'"), ("deny", "frame-ancestors 'none'"), ("NONE", None)],
-)
-def test_ui_frame_ancestors_follow_x_frame_options(
-    start: Start, option: str, ancestors: str | None
-) -> None:
-    policy = start(x_frame_options=option).get("/").headers["content-security-policy"]
-    assert [part for part in policy.split("; ") if part.startswith("frame-ancestors")] == (
-        [ancestors] if ancestors else []
-    )
-
-
-def directives_of(policy: str) -> dict[str, str]:
-    return dict(part.partition(" ")[::2] for part in policy.split("; "))
-
-
-def test_html_artifact_policy_has_an_opaque_origin_and_no_host(ui: TestClient) -> None:
-    headers = ui.get(FRAME_URL).headers
-    directives = directives_of(headers["content-security-policy"])
-    assert directives["sandbox"] == "allow-scripts"
-    assert directives["default-src"] == "'none'"
-    sources = {each for value in directives.values() for each in value.split()}
-    assert sources == {
-        "allow-scripts", "'none'", "'unsafe-inline'", "'unsafe-eval'", "data:", "blob:", "'self'",
-    }  # fmt: skip
-    assert [name for name, value in directives.items() if "'self'" in value] == ["frame-ancestors"]
-    assert headers["connection-allowlist"] == "()"
-    assert "connection-allowlist" not in ui.get("/").headers
-
-
-def test_html_artifact_policy_allows_the_hosts_of_the_setting(start: Start) -> None:
-    ui = start(html_artifact_hosts=("cdn.plot.ly", "https://*.example.com:8443"))
-    headers = ui.get(FRAME_URL).headers
-    directives = directives_of(headers["content-security-policy"])
-    led_there = {name for name, value in directives.items() if "cdn.plot.ly" in value}
-    kinds = ("script", "style", "img", "font", "media", "connect")
-    assert led_there == {f"{kind}-src" for kind in kinds}
-    assert directives["connect-src"] == "data: blob: cdn.plot.ly https://*.example.com:8443"
-    assert headers["connection-allowlist"] == (
-        '("*://cdn.plot.ly" "https://*.example.com:8443"); redirects=allow'
-    )
-    assert "plot.ly" not in ui.get("/").headers["content-security-policy"]
-    headers = start(html_artifact_hosts=("*",)).get(FRAME_URL).headers
-    assert directives_of(headers["content-security-policy"])["connect-src"] == "data: blob: *"
-    assert "connection-allowlist" not in headers
-
-
-@pytest.mark.parametrize(
-    ("option", "ancestors"), [("SAMEORIGIN", "'self'"), ("DENY", "'self'"), ("NONE", None)]
-)
-def test_html_artifact_policy_lets_the_ui_frame_them_always(
-    start: Start, option: str, ancestors: str | None
-) -> None:
-    policy = start(x_frame_options=option).get(FRAME_URL).headers["content-security-policy"]
-    assert directives_of(policy).get("frame-ancestors") == ancestors
-
-
-@pytest.mark.parametrize("prefix", ["", "/mlflow"])
-def test_ui_trace_renderer_alone_may_be_framed_by_notebooks(start: Start, prefix: str) -> None:
-    ui = start(static_prefix=prefix)
-    renderer = ui.get(f"{prefix}/static-files/lib/notebook-trace-renderer/index.html")
-    assert renderer.status_code == 200
-    assert "x-frame-options" not in renderer.headers
-    assert renderer.headers["x-content-type-options"] == "nosniff"
-    assert "frame-ancestors" not in renderer.headers["content-security-policy"]
-    for path in ("/", MAIN_URL, "/static-files/lib/notebook-trace-renderer"):
-        answer = ui.get(f"{prefix}{path}")
-        assert answer.headers["x-frame-options"] == "SAMEORIGIN"
 
 
 def test_ui_paths_begin_with_the_static_prefix(start: Start) -> None:
