@@ -8,20 +8,9 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 from tandem_metadata.database.database import Database
-from tandem_metadata.routes import (
-    datasets,
-    experiments,
-    graphql,
-    metrics,
-    model_versions,
-    params,
-    registered_models,
-    runs,
-    tags,
-)
-from tandem_metadata.routes.endpoint import Context, bind
+from tandem_metadata.routes import graphql
 from tandem_metadata.settings import Settings
-from tests.metadata import in_process
+from tests.metadata.api import Api
 
 _QUERIES = Path(__file__).parents[1] / "queries"
 GET_EXPERIMENT = (_QUERIES / "get_experiment.graphql").read_text()
@@ -29,27 +18,14 @@ GET_RUN = (_QUERIES / "get_run.graphql").read_text()
 SEARCH_RUNS = (_QUERIES / "search_runs.graphql").read_text()
 """Queries of MLflow 3.17.2's web UI; the last one is in its scripts, but never sent."""
 
-_ENDPOINTS = [
-    *experiments.ENDPOINTS,
-    *runs.ENDPOINTS,
-    *tags.ENDPOINTS,
-    *params.ENDPOINTS,
-    *metrics.ENDPOINTS,
-    *datasets.ENDPOINTS,
-    *registered_models.ENDPOINTS,
-    *model_versions.ENDPOINTS,
-]
 
-
-class Api:
+class GraphQL(Api):
     """Reads by GraphQL and writes by REST."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        context = Context(settings, database)
-        bound = [*bind(context, _ENDPOINTS), *graphql.routes(context)]
-        self.http = in_process.client(context, bound)
+        super().__init__(settings, database, graphql.routes)
 
-    def ask(self, query: str, operation: str | None = None, **variables: Any) -> Any:
+    def query(self, query: str, operation: str | None = None, **variables: Any) -> Any:
         """The whole answer, whose status must be 200."""
         body = {"operationName": operation, "variables": variables, "query": query}
         answer = self.http.post("/graphql", json=body)
@@ -59,46 +35,34 @@ class Api:
         return answer.json()
 
     def data(self, query: str, **variables: Any) -> Any:
-        answer = self.ask(query, **variables)
+        answer = self.query(query, **variables)
         assert answer["errors"] is None
         return answer["data"]
 
-    def refused(self, query: str, **variables: Any) -> str:
+    def error(self, query: str, **variables: Any) -> str:
         """The only error of an answer without data."""
-        answer = self.ask(query, **variables)
+        answer = self.query(query, **variables)
         assert answer["data"] is None
         (sentence,) = answer["errors"]
         return str(sentence)
 
-    def post(self, path: str, **fields: Any) -> Any:
-        answer = self.http.post(f"/api/2.0/mlflow/{path}", json=fields)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def experiment(self, name: str = "e", **fields: Any) -> str:
-        return str(self.post("experiments/create", name=name, **fields)["experiment_id"])
-
-    def run(self, experiment_id: str = "0", **fields: Any) -> str:
-        run = self.post("runs/create", experiment_id=experiment_id, **fields)["run"]
-        return str(run["info"]["run_id"])
-
     def fill(self, run_id: str) -> None:
         """Log one of each kind of data, and make a model version of it."""
-        self.post("runs/log-metric", run_id=run_id, key="loss", value=0.5, timestamp=7, step=2**40)
-        self.post("runs/log-parameter", run_id=run_id, key="lr", value="0.1")
-        self.post("runs/set-tag", run_id=run_id, key="t", value="v")
+        self.call("runs/log-metric", run_id=run_id, key="loss", value=0.5, timestamp=7, step=2**40)
+        self.call("runs/log-parameter", run_id=run_id, key="lr", value="0.1")
+        self.call("runs/set-tag", run_id=run_id, key="t", value="v")
         dataset = {"name": "d", "digest": "1", "source_type": "http", "source": "{}"}
         context = [{"key": "mlflow.data.context", "value": "train"}]
-        self.post(
+        self.call(
             "runs/log-inputs",
             run_id=run_id,
             datasets=[{"dataset": dataset, "tags": context}],
             models=[{"model_id": "m-in"}],
         )
-        self.post("runs/outputs", run_id=run_id, models=[{"model_id": "m-out", "step": 3}])
+        self.call("runs/outputs", run_id=run_id, models=[{"model_id": "m-out", "step": 3}])
         name = f"of-{run_id}"
-        self.post("registered-models/create", name=name)
-        self.post("model-versions/create", name=name, source="s3://b/c", run_id=run_id)
+        self.call("registered-models/create", name=name)
+        self.call("model-versions/create", name=name, source="s3://b/c", run_id=run_id)
 
 
 @contextmanager

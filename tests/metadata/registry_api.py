@@ -6,76 +6,15 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables.deliveries import deliveries
 from tandem_metadata.database.tables.logged_models import logged_model_tags, logged_models
 from tandem_metadata.database.tables.webhooks import webhook_events, webhooks
-from tandem_metadata.routes import experiments, model_versions, registered_models, runs
-from tandem_metadata.routes.endpoint import Context, bind
-from tandem_metadata.settings import Settings
-from tests.metadata import in_process
-
-ENDPOINTS = [
-    *experiments.ENDPOINTS,
-    *runs.ENDPOINTS,
-    *registered_models.ENDPOINTS,
-    *model_versions.ENDPOINTS,
-]
-
-INVALID = (400, "INVALID_PARAMETER_VALUE")
-MISSING = (404, "RESOURCE_DOES_NOT_EXIST")
-EXISTS = (400, "RESOURCE_ALREADY_EXISTS")
+from tests.metadata.api import Api
 
 PROMPT = {"key": "mlflow.prompt.is_prompt", "value": "true"}
 
-_METHODS = {
-    "registered-models/get": "GET",
-    "registered-models/update": "PATCH",
-    "registered-models/delete": "DELETE",
-    "registered-models/delete-tag": "DELETE",
-    "model-versions/get": "GET",
-    "model-versions/get-download-uri": "GET",
-    "model-versions/update": "PATCH",
-    "model-versions/delete": "DELETE",
-    "model-versions/delete-tag": "DELETE",
-    "runs/get": "GET",
-}
 
-
-class Registry:
-    """Sends requests; methods that return a body require status 200."""
-
-    def __init__(self, settings: Settings, database: Database) -> None:
-        self.database = database
-        context = Context(settings, database)
-        self._client = in_process.client(context, bind(context, ENDPOINTS))
-
-    def ask(self, path: str, method: str = "", **fields: Any) -> tuple[int, Any]:
-        """The status and the body; `method` defaults to the endpoint's own."""
-        method = method or _METHODS.get(path, "POST")
-        url = f"/api/2.0/mlflow/{path}"
-        if method == "GET":
-            answer = self._client.get(url, params=fields)
-        else:
-            answer = self._client.request(
-                method,
-                url,
-                content=json.dumps(fields),
-                headers={"Content-Type": "application/json"},
-            )
-        return answer.status_code, answer.json()
-
-    def call(self, path: str, method: str = "", **fields: Any) -> Any:
-        status, body = self.ask(path, method, **fields)
-        assert status == 200, body
-        return body
-
-    def refused(self, path: str, method: str = "", **fields: Any) -> tuple[int, str]:
-        status, body = self.ask(path, method, **fields)
-        assert set(body) == {"error_code", "message"}, body
-        assert body["message"]
-        return status, body["error_code"]
-
+class Registry(Api):
     def model(self, name: str = "m", **fields: Any) -> Any:
         return self.call("registered-models/create", name=name, **fields)["registered_model"]
 
@@ -108,7 +47,7 @@ class Registry:
         tags = [PROMPT, {"key": "mlflow.prompt.text", "value": text}]
         return self.create_version(name, "dummy-source", tags=tags)
 
-    def run(self, **fields: Any) -> Any:
+    def run_info(self, **fields: Any) -> Any:
         return self.call("runs/create", experiment_id="0", **fields)["run"]["info"]
 
     def logged_model(self, location: str, run_id: str | None = None, **values: Any) -> str:

@@ -49,7 +49,7 @@ from tandem_shared.observability.instrumentation import Instrumentation
 from tandem_shared.security.hosts_and_origins import ALWAYS_ANSWERED, secure
 from tandem_shared.settings import load
 
-_ENDPOINTS: list[Endpoint[Any]] = [
+ENDPOINTS: list[Endpoint[Any]] = [
     *experiments.ENDPOINTS,
     *runs.ENDPOINTS,
     *tags.ENDPOINTS,
@@ -94,7 +94,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     wait = None if settings.migrate else DatabaseWait(database, root, context.background, begin)
     ready = service.probe(context, wait.check if wait else None)
     routes = [
-        *bind(context, _ENDPOINTS),
+        *bind(context, ENDPOINTS),
         *artifacts.routes(context, client),
         *artifact_proxy.routes(client.roots),
         *model_artifacts.routes(context, client),

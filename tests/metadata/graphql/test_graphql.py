@@ -7,17 +7,17 @@ import pytest
 from tandem_metadata.database.database import Database
 from tandem_metadata.graphql import resolvers
 from tandem_metadata.settings import Settings
-from tests.metadata.graphql_api import GET_EXPERIMENT, GET_RUN, SEARCH_RUNS, Api, statements
+from tests.metadata.graphql_api import GET_EXPERIMENT, GET_RUN, SEARCH_RUNS, GraphQL, statements
 
 _MAX = 1.7976931348623157e308
 
 
 @pytest.fixture
-def api(settings: Settings, database: Database) -> Api:
-    return Api(settings, database)
+def api(settings: Settings, database: Database) -> GraphQL:
+    return GraphQL(settings, database)
 
 
-def test_graphql_answers_the_uis_experiment_query(api: Api) -> None:
+def test_graphql_answers_the_uis_experiment_query(api: GraphQL) -> None:
     tag = {"key": "team", "value": "ops"}
     experiment_id = api.experiment("alpha", tags=[tag], artifact_location="s3://b/p")
     answer = api.data(GET_EXPERIMENT, input={"experimentId": experiment_id})
@@ -43,11 +43,11 @@ def test_graphql_answers_the_uis_experiment_query(api: Api) -> None:
     }
 
 
-def test_graphql_answers_the_uis_run_query(api: Api) -> None:
+def test_graphql_answers_the_uis_run_query(api: GraphQL) -> None:
     experiment_id = api.experiment("alpha", artifact_location="s3://b/p")
     run_id = api.run(experiment_id, run_name="first", start_time=123, user_id="bob")
     api.fill(run_id)
-    api.post("runs/update", run_id=run_id, status="FINISHED", end_time=456)
+    api.call("runs/update", run_id=run_id, status="FINISHED", end_time=456)
     run = api.data(GET_RUN, data={"runId": run_id})["mlflowGetRun"]
     changed = run["run"]["experiment"].pop("lastUpdateTime")
     assert changed.isdecimal()
@@ -137,7 +137,7 @@ def test_graphql_answers_the_uis_run_query(api: Api) -> None:
     }
 
 
-def test_graphql_unset_fields_of_a_run_are_protobufs_defaults(api: Api) -> None:
+def test_graphql_unset_fields_of_a_run_are_protobufs_defaults(api: GraphQL) -> None:
     run_id = api.run()
     run = api.data(GET_RUN, data={"runUuid": run_id})["mlflowGetRun"]["run"]
     assert (run["info"]["endTime"], run["info"]["userId"]) == ("0", "")
@@ -152,9 +152,9 @@ def test_graphql_unset_fields_of_a_run_are_protobufs_defaults(api: Api) -> None:
     ("logged", "shown"),
     [("NaN", None), ("Infinity", _MAX), ("-Infinity", -_MAX), (3, 3.0), (-0.0, -0.0)],
 )
-def test_graphql_metric_is_a_number_or_null(api: Api, logged: Any, shown: float | None) -> None:
+def test_graphql_metric_is_a_number_or_null(api: GraphQL, logged: Any, shown: float | None) -> None:
     run_id = api.run()
-    api.post("runs/log-metric", run_id=run_id, key="m", value=logged, timestamp=1)
+    api.call("runs/log-metric", run_id=run_id, key="m", value=logged, timestamp=1)
     query = """query ($id: String) {
         mlflowGetRun(input: {runId: $id}) { run { data { metrics { value } } } }
         mlflowGetMetricHistoryBulkInterval(input: {runIds: [$id], metricKey: "m"}) {
@@ -166,12 +166,12 @@ def test_graphql_metric_is_a_number_or_null(api: Api, logged: Any, shown: float 
     assert found["mlflowGetMetricHistoryBulkInterval"]["metrics"] == [{"value": shown}]
 
 
-def test_graphql_samples_a_metrics_history(api: Api) -> None:
+def test_graphql_samples_a_metrics_history(api: GraphQL) -> None:
     ids = [api.run(), api.run()]
     for run_id in ids:
         for step in range(10):
             fields = {"key": "m", "value": step / 2, "timestamp": 2**40, "step": step}
-            api.post("runs/log-metric", run_id=run_id, **fields)
+            api.call("runs/log-metric", run_id=run_id, **fields)
     query = """query GetMetricHistoryBulkInterval($data: MlflowGetMetricHistoryBulkIntervalInput!) {
         mlflowGetMetricHistoryBulkInterval(input: $data) {
             __typename
@@ -200,11 +200,11 @@ def test_graphql_samples_a_metrics_history(api: Api) -> None:
 
 
 @pytest.mark.parametrize("operation", ["query", "mutation"])
-def test_graphql_searches_runs_by_pages(api: Api, operation: str) -> None:
+def test_graphql_searches_runs_by_pages(api: GraphQL, operation: str) -> None:
     first, second = api.experiment("one"), api.experiment("two")
     ids = [api.run(experiment, start_time=at) for at, experiment in enumerate((first, second), 1)]
     deleted = api.run(first, start_time=3)
-    api.post("runs/delete", run_id=deleted)
+    api.call("runs/delete", run_id=deleted)
     for run_id in ids:
         api.fill(run_id)
     query = SEARCH_RUNS.replace("query", operation, 1)
@@ -230,7 +230,7 @@ def test_graphql_searches_runs_by_pages(api: Api, operation: str) -> None:
     assert data["pageToken"] == ""
 
 
-def test_graphql_page_size_is_limited(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_graphql_page_size_is_limited(api: GraphQL, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolvers, "MAX_PAGE", 1)
     for _ in range(2):
         api.fill(api.run())
@@ -250,7 +250,7 @@ def test_graphql_page_size_is_limited(api: Api, monkeypatch: pytest.MonkeyPatch)
         assert found["mlflowSearchModelVersions"]["nextPageToken"]
 
 
-def test_graphql_searches_model_versions(api: Api) -> None:
+def test_graphql_searches_model_versions(api: GraphQL) -> None:
     run_id = api.run()
     api.fill(run_id)
     query = """query ($data: MlflowSearchModelVersionsInput) {
@@ -290,7 +290,7 @@ def test_graphql_searches_model_versions(api: Api) -> None:
     assert api.data("{ mlflowSearchModelVersions { nextPageToken } }")
 
 
-def test_graphql_searches_datasets_by_a_mutation_as_in_mlflow(api: Api) -> None:
+def test_graphql_searches_datasets_by_a_mutation_as_in_mlflow(api: GraphQL) -> None:
     api.fill(api.run())
     query = """mutation {
         mlflowSearchDatasets(input: {experimentIds: ["0"]}) {
@@ -307,7 +307,7 @@ def test_graphql_searches_datasets_by_a_mutation_as_in_mlflow(api: Api) -> None:
     }
 
 
-def test_graphql_reads_only_the_fields_asked_for(api: Api) -> None:
+def test_graphql_reads_only_the_fields_asked_for(api: GraphQL) -> None:
     run_id = api.run()
     api.fill(run_id)
     parts = {
@@ -329,7 +329,7 @@ def test_graphql_reads_only_the_fields_asked_for(api: Api) -> None:
         assert len(seen) == 1 + more, f"{part}: {seen}"
 
 
-def test_graphql_reads_many_runs_by_as_many_statements_as_one(api: Api) -> None:
+def test_graphql_reads_many_runs_by_as_many_statements_as_one(api: GraphQL) -> None:
     experiment_ids = [api.experiment(name) for name in ("a", "b")]
     for experiment_id in (*experiment_ids, *experiment_ids):
         api.fill(api.run(experiment_id))
@@ -345,14 +345,14 @@ def test_graphql_reads_many_runs_by_as_many_statements_as_one(api: Api) -> None:
     assert counts == [10, 10]
 
 
-def test_graphql_unknown_entities_are_null_beside_known_ones(api: Api) -> None:
+def test_graphql_unknown_entities_are_null_beside_known_ones(api: GraphQL) -> None:
     run_id = api.run()
     query = """query ($id: String, $experiment: String) {
         lost: mlflowGetRun(input: {runId: "lost"}) { run { info { runId } } }
         mlflowGetExperiment(input: {experimentId: $experiment}) { experiment { name } }
         mlflowGetRun(input: {runId: $id}) { run { info { runId } } }
     }"""
-    answer = api.ask(query, id=run_id, experiment="987654")
+    answer = api.query(query, id=run_id, experiment="987654")
     assert answer == {
         "data": {
             "lost": None,
@@ -384,8 +384,8 @@ def test_graphql_unknown_entities_are_null_beside_known_ones(api: Api) -> None:
         ('mlflowGetMetricHistoryBulkInterval(input: {runIds: ["a"]})', "'metric_key'"),
     ],
 )
-def test_graphql_refuses_the_input_that_rest_refuses(api: Api, field: str, named: str) -> None:
-    answer = api.ask(f"{{ {field} {{ __typename }} }}")
+def test_graphql_refuses_the_input_that_rest_refuses(api: GraphQL, field: str, named: str) -> None:
+    answer = api.query(f"{{ {field} {{ __typename }} }}")
     assert answer["data"] == {field.partition("(")[0]: None}
     (sentence,) = answer["errors"]
     assert named in sentence

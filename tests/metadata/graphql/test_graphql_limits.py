@@ -13,7 +13,7 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.graphql import limits
 from tandem_metadata.settings import Settings
 from tests.metadata import in_process
-from tests.metadata.graphql_api import GET_RUN, SEARCH_RUNS, Api, statements
+from tests.metadata.graphql_api import GET_RUN, SEARCH_RUNS, GraphQL, statements
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +32,9 @@ def database(settings: Settings) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="module")
-def api(settings: Settings, database: Database) -> Iterator[Api]:
+def api(settings: Settings, database: Database) -> Iterator[GraphQL]:
     with in_process.leaving():
-        yield Api(settings, database)
+        yield GraphQL(settings, database)
 
 
 @pytest.mark.parametrize(
@@ -57,13 +57,13 @@ def api(settings: Settings, database: Database) -> Iterator[Api]:
     ],
 )
 def test_graphql_refuses_a_query_that_the_schema_does_not_allow(
-    api: Api, query: str, named: str
+    api: GraphQL, query: str, named: str
 ) -> None:
-    assert named in api.refused(query)
+    assert named in api.error(query)
 
 
-def test_graphql_checks_variables(api: Api) -> None:
-    sentence = api.refused(GET_RUN, data={"runId": 3})
+def test_graphql_checks_variables(api: GraphQL) -> None:
+    sentence = api.error(GET_RUN, data={"runId": 3})
     assert "$data" in sentence
     assert "runId" in sentence
 
@@ -73,7 +73,7 @@ def test_graphql_without_a_database_is_a_503(settings: Settings, tmp_path: Path)
     path.parent.mkdir()
     database = Database(replace(settings, backend_store_uri=f"sqlite:///{path}"))
     path.parent.rmdir()
-    answer = Api(settings, database).http.post("/graphql", json={"query": "{ __typename }"})
+    answer = GraphQL(settings, database).http.post("/graphql", json={"query": "{ __typename }"})
     assert answer.status_code == 503
     assert answer.json()["error_code"] == "TEMPORARILY_UNAVAILABLE"
 
@@ -108,7 +108,7 @@ def test_graphql_refuses_a_query_that_is_too_large(
 ) -> None:
     settings = replace(settings, graphql_max_root_fields=2, graphql_max_aliases=2)
     with statements() as seen:
-        assert named in Api(settings, database).refused(query)
+        assert named in GraphQL(settings, database).error(query)
     assert seen == []
 
 
@@ -122,8 +122,8 @@ def test_graphql_refuses_a_query_that_is_too_large(
         " { __typename } }",
     ],
 )
-def test_graphql_refuses_a_number_with_too_many_digits(api: Api, query: str, sign: str) -> None:
-    assert "too many digits" in api.refused(query % f"{sign}{'9' * 4_301}")
+def test_graphql_refuses_a_number_with_too_many_digits(api: GraphQL, query: str, sign: str) -> None:
+    assert "too many digits" in api.error(query % f"{sign}{'9' * 4_301}")
 
 
 _ALIASES = """{ mlflowSearchRuns(input: {experimentIds: ["0"]}) { runs { data {
@@ -140,7 +140,7 @@ def test_graphql_limits_rows_fields_and_characters_of_an_answer(
     shutil.copy(str(settings.backend_store_uri).removeprefix("sqlite:///"), path)
     settings = replace(settings, backend_store_uri=f"sqlite:///{path}")
     database = Database(settings)
-    api = Api(settings, database)
+    api = GraphQL(settings, database)
     for number in range(3):
         api.fill(api.run(run_name=f"r{number}", tags=[{"key": "long", "value": "x" * 1000}]))
     with statements() as seen:
@@ -150,7 +150,7 @@ def test_graphql_limits_rows_fields_and_characters_of_an_answer(
     monkeypatch.setattr(limits, "MAX_ROWS", rows)
     assert len(api.data(_ALIASES)["mlflowSearchRuns"]["runs"]) == 3
     monkeypatch.setattr(limits, "MAX_ROWS", rows - 1)
-    assert f"more than {rows - 1} metrics, params, tags" in api.refused(_ALIASES)
+    assert f"more than {rows - 1} metrics, params, tags" in api.error(_ALIASES)
     monkeypatch.setattr(limits, "MAX_ROWS", 2)
     for part in (
         "data { metrics { key } }",
@@ -161,29 +161,29 @@ def test_graphql_limits_rows_fields_and_characters_of_an_answer(
         "modelVersions { version }",
     ):
         with statements() as fewer:
-            assert "more than 2 metrics, params, tags" in api.refused(_FOUND % part)
+            assert "more than 2 metrics, params, tags" in api.error(_FOUND % part)
         assert len(fewer) < len(seen)  # the query ends at the limit
 
     names = _FOUND % "info { runId }"  # an object, its list, and two fields a run with their own
     monkeypatch.setattr(limits, "MAX_FIELDS", 1 + 1 + 3 * 2)
     assert len(api.data(names)["mlflowSearchRuns"]["runs"]) == 3
     monkeypatch.setattr(limits, "MAX_FIELDS", 1 + 1 + 3 * 2 - 1)
-    assert "more than 7 fields; ask for fewer runs" in api.refused(names)
+    assert "more than 7 fields; ask for fewer runs" in api.error(names)
 
     monkeypatch.undo()
     monkeypatch.setattr(limits, "MAX_ANSWER_CHARACTERS", 2_500)
-    assert "more than 2500 characters" in api.refused(_FOUND % "data { tags { value } }")
+    assert "more than 2500 characters" in api.error(_FOUND % "data { tags { value } }")
     assert api.data(names)
     database.close()
 
 
 def test_graphql_limits_are_settings(settings: Settings, database: Database) -> None:
     query = "{" + " ".join(f"a{n}: __typename" for n in range(11)) + "}"
-    assert "10 aliases" in Api(settings, database).refused(query)
+    assert "10 aliases" in GraphQL(settings, database).error(query)
     more = replace(settings, graphql_max_aliases=11)
-    assert "11 root fields" in Api(more, database).refused(query)
+    assert "11 root fields" in GraphQL(more, database).error(query)
     more = replace(more, graphql_max_root_fields=11)
-    assert len(Api(more, database).data(query)) == 11
+    assert len(GraphQL(more, database).data(query)) == 11
 
 
 def test_graphql_limits_allow_the_web_uis_largest_query() -> None:
@@ -201,10 +201,10 @@ def test_graphql_limits_allow_the_web_uis_largest_query() -> None:
 def test_graphql_introspection_is_a_setting(
     settings: Settings, database: Database, query: str
 ) -> None:
-    closed = Api(settings, database).ask(query)
+    closed = GraphQL(settings, database).query(query)
     assert closed["data"] is None
     assert "introspection" in closed["errors"][0].lower()
-    opened = Api(replace(settings, graphql_introspection=True), database)
+    opened = GraphQL(replace(settings, graphql_introspection=True), database)
     assert opened.data(query)
 
 
@@ -227,7 +227,7 @@ def test_graphql_introspection_is_a_setting(
         (json.dumps({"query": "{a}" + " " * 20_000}).encode(), "20000"),
     ],
 )
-def test_graphql_body_without_a_query_is_a_400(api: Api, body: bytes, named: str) -> None:
+def test_graphql_body_without_a_query_is_a_400(api: GraphQL, body: bytes, named: str) -> None:
     headers = {"Content-Type": "application/json; charset=utf-8"}
     answer = api.http.post("/graphql", content=body, headers=headers)
     assert answer.status_code == 400
@@ -235,7 +235,7 @@ def test_graphql_body_without_a_query_is_a_400(api: Api, body: bytes, named: str
     assert named in answer.json()["message"]
 
 
-def test_graphql_accepts_only_json_by_post(api: Api) -> None:
+def test_graphql_accepts_only_json_by_post(api: GraphQL) -> None:
     for kind in ("text/plain", "application/x-www-form-urlencoded", "application/graphql"):
         answer = api.http.post(
             "/graphql", content='{"query": "{__typename}"}', headers={"Content-Type": kind}

@@ -3,39 +3,14 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
-from starlette.testclient import TestClient
 
 from tandem_metadata.database.database import Database
-from tandem_metadata.routes import (
-    datasets,
-    experiments,
-    logged_models,
-    metrics,
-    model_versions,
-    params,
-    registered_models,
-    runs,
-)
-from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
-from tests.metadata import in_process
+from tests.metadata.api import Api, Json
 from tests.metadata.logging_client import new_run
-
-Json = dict[str, Any]
-_MODULES = (
-    datasets,
-    experiments,
-    logged_models,
-    metrics,
-    model_versions,
-    params,
-    registered_models,
-    runs,
-)
 
 
 def _entries(count: int) -> list[Json]:
@@ -82,26 +57,20 @@ _LISTS: dict[str, tuple[str, Json, list[Json], int]] = {
 }
 
 
-class _Client:
-    def __init__(self, http: TestClient, database: Database) -> None:
-        self._http = http
-        self._database = database
-        self._named = {"RUN": new_run(database)}
-        model = self.post("logged-models", {"experiment_id": "0"})[1]["model"]
-        self._named["MODEL"] = model["info"]["model_id"]
-        assert self.post("registered-models/create", {"name": "registered"})[0] == 200
+class _Client(Api):
+    def __init__(self, settings: Settings, database: Database) -> None:
+        super().__init__(settings, database)
+        model = self.call("logged-models", experiment_id="0")["model"]
+        self._named = {"RUN": new_run(database), "MODEL": model["info"]["model_id"]}
+        self.call("registered-models/create", name="registered")
 
-    def post(self, path: str, body: Json) -> tuple[int, Json]:
+    def send(self, path: str, body: Json) -> tuple[int, Json]:
         """Send a body in which RUN and MODEL stand for a run's and a logged model's id."""
         method = "PATCH" if path.endswith("/tags") else "POST"
         text = json.dumps(body)
         for name, identity in self._named.items():
             path, text = path.replace(name, identity), text.replace(name, identity)
-        headers = {"Content-Type": "application/json"}
-        answer = self._http.request(
-            method, f"/api/2.0/mlflow/{path}", content=text, headers=headers
-        )
-        return answer.status_code, answer.json()
+        return self.ask(path, method, **json.loads(text))
 
     @contextmanager
     def statements(self) -> Iterator[list[bool]]:
@@ -119,9 +88,7 @@ class _Client:
 
 @pytest.fixture
 def client(settings: Settings, database: Database) -> _Client:
-    endpoints = [endpoint for module in _MODULES for endpoint in module.ENDPOINTS]
-    context = Context(settings, database)
-    return _Client(in_process.client(context, bind(context, endpoints)), database)
+    return _Client(settings, database)
 
 
 @pytest.mark.parametrize("what", _LISTS)
@@ -131,13 +98,13 @@ def test_list_at_its_limit_takes_few_statements_and_a_longer_one_is_refused(
     path, body, entries, limit = _LISTS[what]
     field = what.split()[0]
     with client.statements() as noted:
-        status, answer = client.post(path, {**body, field: entries})
+        status, answer = client.send(path, {**body, field: entries})
     assert len(noted) <= 1  # SQLite's BEGIN
     assert (status, answer["error_code"]) == (400, "INVALID_PARAMETER_VALUE"), answer
     for part in (field, str(limit), str(limit + 1)):
         assert part in answer["message"]
     with client.statements() as noted:
-        status, answer = client.post(path, {**body, field: entries[:limit]})
+        status, answer = client.send(path, {**body, field: entries[:limit]})
     assert status == 200, answer
     assert 0 < len(noted) <= 12
     if database.dialect == "postgresql":  # SQLite has no round trips to save
@@ -156,7 +123,7 @@ def test_list_of_dataset_tags_is_limited(
     client: _Client, datasets: int, tags: int, said: str | None
 ) -> None:
     body = {"run_id": "RUN", "datasets": _used(datasets, tags)}
-    status, answer = client.post("runs/log-inputs", body)
+    status, answer = client.send("runs/log-inputs", body)
     assert status == (400 if said else 200), answer
     if said:
         assert said in answer["message"]
@@ -167,4 +134,4 @@ def test_list_of_experiments_in_a_logged_model_search_is_limited(
 ) -> None:
     for count, expected in ((10_001, 400), (10_000, 200)):
         body = {"experiment_ids": [str(number) for number in range(count)]}
-        assert client.post("logged-models/search", body)[0] == expected
+        assert client.send("logged-models/search", body)[0] == expected

@@ -3,14 +3,12 @@
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
 
 from tandem_metadata.database.database import Database
-from tandem_metadata.routes import experiments, graphql, logged_models, registry_search, runs
-from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
-from tests.metadata import in_process
+from tests.metadata.api import INVALID
 from tests.metadata.conftest import only_sqlite
+from tests.metadata.graphql_api import GraphQL
 
 pytestmark = only_sqlite
 
@@ -25,37 +23,23 @@ _VERSIONS = (
 
 
 @pytest.fixture
-def client(settings: Settings, database: Database) -> TestClient:
-    context = Context(settings, database)
-    endpoints = [
-        *experiments.ENDPOINTS,
-        *runs.ENDPOINTS,
-        *logged_models.ENDPOINTS,
-        *registry_search.ENDPOINTS,
-    ]
-    return in_process.client(context, [*bind(context, endpoints), *graphql.routes(context)])
+def api(settings: Settings, database: Database) -> GraphQL:
+    return GraphQL(settings, database)
 
 
 def _rest(path: str, method: str = "POST", **fields: Any) -> Any:
-    def ask(client: TestClient, **hostile: Any) -> str:
-        url = f"/api/2.0/mlflow/{path}"
-        everything = {**fields, **hostile}
-        if method == "GET":
-            answer = client.get(url, params=everything)
-        else:
-            answer = client.post(url, json=everything)
-        assert answer.status_code == 400
-        return str(answer.json()["message"])
+    def ask(api: GraphQL, **hostile: Any) -> str:
+        *code, message = api.refusal(path, method, **fields, **hostile)
+        assert tuple(code) == INVALID
+        return message
 
     return ask
 
 
 def _graphql(query: str) -> Any:
-    def ask(client: TestClient, **hostile: Any) -> str:
+    def ask(api: GraphQL, **hostile: Any) -> str:
         data = {"orderBy" if name == "order_by" else name: of for name, of in hostile.items()}
-        answer = client.post("/graphql", json={"query": query, "variables": {"data": data}})
-        assert answer.status_code == 200
-        (message,) = answer.json()["errors"]
+        (message,) = api.query(query, data=data)["errors"]
         return str(message)
 
     return ask
@@ -77,26 +61,22 @@ SORTED = {name: ask for name, ask in SEARCHES.items() if name != "logged models"
 
 
 @pytest.mark.parametrize("ask", SEARCHES.values(), ids=SEARCHES)
-def test_a_search_reads_a_filter_no_further_than_its_first_mistake(
-    client: TestClient, ask: Any
-) -> None:
-    assert "at character 1, near `(`" in ask(client, filter="( ;")
+def test_a_search_reads_a_filter_no_further_than_its_first_mistake(api: GraphQL, ask: Any) -> None:
+    assert "at character 1, near `(`" in ask(api, filter="( ;")
 
 
 @pytest.mark.parametrize("ask", LONG.values(), ids=LONG)
-def test_a_search_refuses_a_filter_that_is_too_long(client: TestClient, ask: Any) -> None:
-    assert "400001 characters, at most 400000" in ask(client, filter="(" * 400_001)
+def test_a_search_refuses_a_filter_that_is_too_long(api: GraphQL, ask: Any) -> None:
+    assert "400001 characters, at most 400000" in ask(api, filter="(" * 400_001)
 
 
 @pytest.mark.parametrize("ask", SORTED.values(), ids=SORTED)
-def test_a_search_refuses_a_clause_of_order_by_that_is_too_long(
-    client: TestClient, ask: Any
-) -> None:
-    assert "2001 characters, at most 2000" in ask(client, order_by=["(" * 2_001])
+def test_a_search_refuses_a_clause_of_order_by_that_is_too_long(api: GraphQL, ask: Any) -> None:
+    assert "2001 characters, at most 2000" in ask(api, order_by=["(" * 2_001])
 
 
-def test_logged_models_cannot_be_sorted_by_a_field_that_is_too_long(client: TestClient) -> None:
+def test_logged_models_cannot_be_sorted_by_a_field_that_is_too_long(api: GraphQL) -> None:
     field = {"field_name": "metrics." + "m" * 2_000}
-    message = SEARCHES["logged models"](client, order_by=[field])
+    message = SEARCHES["logged models"](api, order_by=[field])
     assert "order_by[0].field_name" in message
     assert len(message) < 1_000

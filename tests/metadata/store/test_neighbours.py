@@ -6,7 +6,7 @@ import pytest
 
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
-from tests.metadata.logged_models_api import MODELS, Api
+from tests.metadata.logged_models_api import MODELS, LoggedModels
 from tests.metadata.registry_api import Registry
 
 TAG = [{"key": "k", "value": "v"}]
@@ -77,17 +77,17 @@ def test_a_change_of_a_version_is_its_own(api: Registry) -> None:
 
 
 def test_a_change_of_a_logged_model_is_its_own(settings: Settings, database: Database) -> None:
-    api = Api(settings, database)
+    api = LoggedModels(settings, database)
     mine, other = (api.model_id(tags=TAG, params=TAG) for _ in range(2))
     path = f"{MODELS}/{mine}"
     # The same key with two values is no change of a param where the models are two.
-    api.done("POST", f"{MODELS}/{other}/params", {"params": [{"key": "p", "value": "other"}]})
+    api.call(f"{MODELS}/{other}/params", params=[{"key": "p", "value": "other"}])
     before = api.get(other)
-    api.done("POST", f"{path}/params", {"params": [{"key": "p", "value": "mine"}]})
-    api.done("PATCH", path, {"status": "LOGGED_MODEL_READY"})
-    api.done("PATCH", f"{path}/tags", {"tags": [{"key": "k", "value": "new"}]})
+    api.call(f"{path}/params", params=[{"key": "p", "value": "mine"}])
+    api.call(path, "PATCH", status="LOGGED_MODEL_READY")
+    api.call(f"{path}/tags", "PATCH", tags=[{"key": "k", "value": "new"}])
     assert api.get(other) == before
-    api.done("DELETE", f"{path}/tags/k")
+    api.call(f"{path}/tags/k", "DELETE")
     assert api.get(other) == before
-    api.done("DELETE", path)
+    api.call(path, "DELETE")
     assert api.get(other) == before

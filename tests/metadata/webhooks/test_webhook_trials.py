@@ -14,17 +14,17 @@ from tandem_metadata.settings import Settings
 from tandem_metadata.webhooks import secrets
 from tandem_metadata.webhooks.examples import EXAMPLES
 from tandem_shared.settings import replace
-from tests.metadata.webhooks_api import EVENT, TAG_EVENT, Api, guarded, opened
+from tests.metadata.webhooks_api import EVENT, TAG_EVENT, Webhooks, guarded, opened
 from tests.receiver import Receiver, receiving
 
 
 @pytest.fixture
-def api(settings: Settings, database: Database) -> Api:
+def api(settings: Settings, database: Database) -> Webhooks:
     return guarded(settings, database)
 
 
 @pytest.fixture
-def open_api(settings: Settings, database: Database) -> Api:
+def open_api(settings: Settings, database: Database) -> Webhooks:
     return opened(settings, database)
 
 
@@ -36,7 +36,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.mark.parametrize("given", [None, TAG_EVENT])
 def test_webhook_test_sends_an_example_once(
-    open_api: Api, receiver: Receiver, database: Database, given: Any
+    open_api: Webhooks, receiver: Receiver, database: Database, given: Any
 ) -> None:
     url = receiver.answer("/ok", 202, body="tänk you".encode())
     webhook_id = open_api.create(url=url, secret="s3cret", status="DISABLED")["webhook_id"]
@@ -56,13 +56,15 @@ def test_webhook_test_sends_an_example_once(
         assert conn.execute(select(deliveries)).all() == []
 
 
-def test_webhook_test_without_a_secret_is_not_signed(open_api: Api, receiver: Receiver) -> None:
+def test_webhook_test_without_a_secret_is_not_signed(
+    open_api: Webhooks, receiver: Receiver
+) -> None:
     webhook_id = open_api.create(url=receiver.url + "/x")["webhook_id"]
     assert open_api.ok("POST", f"/{webhook_id}/test")["result"]["success"] is True
     assert "x-mlflow-signature" not in receiver.received[0].headers
 
 
-def test_webhook_test_that_fails_says_how(open_api: Api, receiver: Receiver) -> None:
+def test_webhook_test_that_fails_says_how(open_api: Webhooks, receiver: Receiver) -> None:
     def result(url: str, **fields: Any) -> Any:
         webhook_id = open_api.create(url=url, **fields)["webhook_id"]
         return open_api.ok("POST", f"/{webhook_id}/test")["result"]
@@ -84,7 +86,7 @@ def test_webhook_test_that_fails_says_how(open_api: Api, receiver: Receiver) -> 
 def test_webhook_test_of_a_hanging_receiver_ends_and_keeps_no_thread(
     settings: Settings, database: Database, receiver: Receiver
 ) -> None:
-    api = Api(
+    api = Webhooks(
         replace(
             settings,
             webhook_allow_private_ips=True,
@@ -102,13 +104,13 @@ def test_webhook_test_of_a_hanging_receiver_ends_and_keeps_no_thread(
 @pytest.mark.parametrize(
     "event", [{"entity": "PROMPT", "action": "SET"}, {"entity": "x", "action": "SET"}, {}, "x"]
 )
-def test_webhook_test_of_an_impossible_event_is_refused(api: Api, event: Any) -> None:
-    status, body = api.ask("POST", f"/{api.create()['webhook_id']}/test", event=event)
+def test_webhook_test_of_an_impossible_event_is_refused(api: Webhooks, event: Any) -> None:
+    status, body = api.ask(f"webhooks/{api.create()['webhook_id']}/test", "POST", event=event)
     assert (status, body["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
 
 
 def test_webhook_test_with_an_unreadable_secret_sends_nothing(
-    open_api: Api, receiver: Receiver, database: Database
+    open_api: Webhooks, receiver: Receiver, database: Database
 ) -> None:
     webhook_id = open_api.create(url=receiver.url + "/x", secret="s")["webhook_id"]
     with database.write() as conn:
@@ -121,7 +123,7 @@ def test_webhook_test_with_an_unreadable_secret_sends_nothing(
 
 
 def test_webhook_test_to_a_private_address_of_mlflows_is_refused(
-    api: Api, receiver: Receiver, database: Database
+    api: Webhooks, receiver: Receiver, database: Database
 ) -> None:
     """The address is checked at each connection, whatever the table holds."""
     webhook_id = api.create()["webhook_id"]
@@ -138,7 +140,7 @@ def test_webhook_test_to_a_private_address_of_mlflows_is_refused(
 
 
 def test_webhook_test_sends_credentials_of_mlflows_urls(
-    open_api: Api, receiver: Receiver, database: Database
+    open_api: Webhooks, receiver: Receiver, database: Database
 ) -> None:
     webhook_id = open_api.create()["webhook_id"]
     with database.write() as conn:

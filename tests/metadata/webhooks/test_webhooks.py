@@ -15,17 +15,17 @@ from tandem_metadata.settings import Settings
 from tandem_metadata.store.webhooks import events as webhook_events
 from tandem_metadata.webhooks import secrets
 from tandem_metadata.webhooks.examples import EXAMPLES
-from tests.metadata.webhooks_api import EVENT, KEY, PUBLIC, TAG_EVENT, Api, guarded, opened
+from tests.metadata.webhooks_api import EVENT, KEY, PUBLIC, TAG_EVENT, Webhooks, guarded, opened
 from tests.receiver import Receiver, receiving
 
 
 @pytest.fixture
-def api(settings: Settings, database: Database) -> Api:
+def api(settings: Settings, database: Database) -> Webhooks:
     return guarded(settings, database)
 
 
 @pytest.fixture
-def open_api(settings: Settings, database: Database) -> Api:
+def open_api(settings: Settings, database: Database) -> Webhooks:
     return opened(settings, database)
 
 
@@ -35,7 +35,7 @@ def receiver() -> Iterator[Receiver]:
         yield running
 
 
-def test_webhook_is_created_and_read(api: Api) -> None:
+def test_webhook_is_created_and_read(api: Webhooks) -> None:
     made = api.create(
         name="Hook.1_a-b",
         description="tells",
@@ -54,20 +54,20 @@ def test_webhook_is_created_and_read(api: Api) -> None:
     }
 
 
-def test_webhook_fields_not_given_have_mlflows_defaults(api: Api) -> None:
+def test_webhook_fields_not_given_have_mlflows_defaults(api: Webhooks) -> None:
     made = api.create(status=None, description="", secret="")
     assert made["status"] == "ACTIVE"
     assert "description" not in made
     assert api.ok("GET", f"/{made['webhook_id']}")["webhook"] == made
 
 
-def test_webhook_events_and_status_may_be_numbers(api: Api) -> None:
+def test_webhook_events_and_status_may_be_numbers(api: Webhooks) -> None:
     made = api.create(events=[{"entity": 10, "action": 5}], status=2)
     assert made["events"] == [{"entity": "BUDGET_POLICY", "action": "EXCEEDED"}]
     assert made["status"] == "DISABLED"
 
 
-def test_webhooks_are_listed_by_pages_the_latest_first(api: Api, database: Database) -> None:
+def test_webhooks_are_listed_by_pages_the_latest_first(api: Webhooks, database: Database) -> None:
     made = [api.create(name=f"n{number}") for number in range(5)]
     with database.write() as conn:
         for number, each in enumerate(made):
@@ -93,20 +93,22 @@ def test_webhooks_are_listed_by_pages_the_latest_first(api: Api, database: Datab
 @pytest.mark.parametrize(
     "query", [{"max_results": -1}, {"max_results": 1001}, {"max_results": "x"}, {"page_token": "x"}]
 )
-def test_webhooks_refuse_an_invalid_page_size_or_token(api: Api, query: dict[str, Any]) -> None:
-    status, body = api.ask("GET", **query)
+def test_webhooks_refuse_an_invalid_page_size_or_token(
+    api: Webhooks, query: dict[str, Any]
+) -> None:
+    status, body = api.ask("webhooks", "GET", **query)
     assert (status, body["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
 
 
-def test_webhooks_refuse_a_token_of_another_search(api: Api) -> None:
+def test_webhooks_refuse_a_token_of_another_search(api: Webhooks) -> None:
     from tandem_metadata.search.sql import page_token
 
     token = page_token.write(page_token.fingerprint("runs"), [(0, "1"), (0, "x")])
-    status, body = api.ask("GET", page_token=token)
+    status, body = api.ask("webhooks", "GET", page_token=token)
     assert (status, body["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
 
 
-def test_webhook_is_updated_field_by_field(api: Api) -> None:
+def test_webhook_is_updated_field_by_field(api: Webhooks) -> None:
     made = api.create(description="old", events=[EVENT])
     path = f"/{made['webhook_id']}"
     changes: list[dict[str, Any]] = [
@@ -140,20 +142,20 @@ _BAD_CHANGES: list[Any] = [
 ]
 
 
-def test_webhook_update_that_is_refused_changes_nothing(api: Api, database: Database) -> None:
+def test_webhook_update_that_is_refused_changes_nothing(api: Webhooks, database: Database) -> None:
     for change in _BAD_CHANGES:
         made = api.create(secret="kept")
         with database.read() as conn:
             before = conn.execute(select(webhooks)).all()
         wanted = {"name": "other", "secret": "other", "description": "other", **change}
-        status, body = api.ask("PATCH", f"/{made['webhook_id']}", **wanted)
+        status, body = api.ask(f"webhooks/{made['webhook_id']}", "PATCH", **wanted)
         assert (status, body["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
         with database.read() as conn:
             assert conn.execute(select(webhooks)).all() == before
 
 
 def test_webhook_that_is_deleted_is_hidden_and_kept_in_its_table(
-    api: Api, database: Database
+    api: Webhooks, database: Database
 ) -> None:
     webhook_id = api.create()["webhook_id"]
     assert api.ok("DELETE", f"/{webhook_id}") == {}
@@ -161,14 +163,16 @@ def test_webhook_that_is_deleted_is_hidden_and_kept_in_its_table(
     for method, path in (
         ("GET", ""), ("DELETE", ""), ("PATCH", ""), ("POST", "/test"),
     ):  # fmt: skip
-        status, body = api.ask(method, f"/{webhook_id}{path}")
+        status, body = api.ask(f"webhooks/{webhook_id}{path}", method)
         assert (status, body["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST"), method
     with database.read() as conn:
         (row,) = conn.execute(select(webhooks))
     assert row.deleted_timestamp == row.last_updated_timestamp > 0
 
 
-def test_webhook_deletion_and_disabling_drop_its_deliveries(api: Api, database: Database) -> None:
+def test_webhook_deletion_and_disabling_drop_its_deliveries(
+    api: Webhooks, database: Database
+) -> None:
     ids = {name: api.create(name=name)["webhook_id"] for name in ("gone", "off", "kept")}
     with database.write() as conn:
         webhook_events.record(conn, "registered_model", "created", {})
@@ -180,19 +184,19 @@ def test_webhook_deletion_and_disabling_drop_its_deliveries(api: Api, database: 
 
 
 @pytest.mark.parametrize("missing", ["name", "url", "events"])
-def test_webhook_without_a_required_field_is_refused(api: Api, missing: str) -> None:
-    assert f"'{missing}'" in api.refusal(**{missing: None})
+def test_webhook_without_a_required_field_is_refused(api: Webhooks, missing: str) -> None:
+    assert f"'{missing}'" in api.refused_creation(**{missing: None})
 
 
 _BAD_NAMES: list[Any] = [" ", "a b", "-a", "a-", "a" * 64, "é", "a\n", "K\u212a", 3]
 
 
-def test_webhook_name_that_is_invalid_is_refused(api: Api) -> None:
+def test_webhook_name_that_is_invalid_is_refused(api: Webhooks) -> None:
     for name in _BAD_NAMES:
-        assert "'name'" in api.refusal(name=name)
+        assert "'name'" in api.refused_creation(name=name)
 
 
-def test_webhook_fields_of_the_longest_values_fit(api: Api) -> None:
+def test_webhook_fields_of_the_longest_values_fit(api: Webhooks) -> None:
     made = api.create(
         name="a" * 63,
         url="https://8.8.8.8/".ljust(500, "x"),
@@ -216,10 +220,10 @@ _BAD_FIELDS: list[Any] = [
 ]
 
 
-def test_webhook_fields_with_invalid_values_are_named(api: Api) -> None:
+def test_webhook_fields_with_invalid_values_are_named(api: Webhooks) -> None:
     for fields in _BAD_FIELDS:
         (name,) = fields
-        assert f"'{name}'" in api.refusal(**fields)
+        assert f"'{name}'" in api.refused_creation(**fields)
 
 
 _BAD_EVENTS: list[Any] = [
@@ -240,9 +244,9 @@ _BAD_EVENTS: list[Any] = [
 ]
 
 
-def test_webhook_events_that_are_impossible_are_refused(api: Api) -> None:
+def test_webhook_events_that_are_impossible_are_refused(api: Webhooks) -> None:
     for events in _BAD_EVENTS:
-        assert "'events" in api.refusal(events=events)
+        assert "'events" in api.refused_creation(events=events)
 
 
 _BAD_URLS: list[Any] = [
@@ -287,20 +291,20 @@ _BAD_URLS: list[Any] = [
 ]
 
 
-def test_webhook_url_that_is_not_allowed_is_refused(api: Api) -> None:
+def test_webhook_url_that_is_not_allowed_is_refused(api: Webhooks) -> None:
     for url in _BAD_URLS:
-        message = api.refusal(url=url)
+        message = api.refused_creation(url=url)
         assert "'url'" in message
         assert "pass" not in message.replace("password", "")
 
 
-def test_webhook_url_with_loopback_and_http_is_accepted_by_settings(open_api: Api) -> None:
+def test_webhook_url_with_loopback_and_http_is_accepted_by_settings(open_api: Webhooks) -> None:
     open_api.create(url="http://127.0.0.1:1/")
     open_api.create(url="https://no-such-host.invalid/")
 
 
 def test_webhook_secrets_are_encrypted_as_mlflow_does(
-    api: Api, database: Database, monkeypatch: pytest.MonkeyPatch
+    api: Webhooks, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mlflow.store.model_registry.dbmodels.models import EncryptedString
 
@@ -324,16 +328,16 @@ def test_webhook_secrets_are_encrypted_as_mlflow_does(
 
 
 def test_webhook_secret_without_a_key_is_refused(settings: Settings, database: Database) -> None:
-    api = Api(settings, database)
-    assert "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY" in api.refusal(secret="s3cret")
+    api = Webhooks(settings, database)
+    assert "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY" in api.refused_creation(secret="s3cret")
     webhook_id = api.create()["webhook_id"]
-    status, body = api.ask("PATCH", f"/{webhook_id}", secret="s3cret")
+    status, body = api.ask(f"webhooks/{webhook_id}", "PATCH", secret="s3cret")
     assert status == 400
     assert "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY" in body["message"]
     assert "s3cret" not in body["message"]
 
 
-def test_webhook_answers_hold_no_secret(open_api: Api, receiver: Receiver) -> None:
+def test_webhook_answers_hold_no_secret(open_api: Webhooks, receiver: Receiver) -> None:
     made = open_api.create(secret="s3cret", url=receiver.url + "/x")
     path = f"/{made['webhook_id']}"
     answers = [
@@ -360,7 +364,7 @@ def test_webhook_events_and_examples_are_mlflows() -> None:
     }
 
 
-def test_webhook_without_times_is_listed(api: Api, database: Database) -> None:
+def test_webhook_without_times_is_listed(api: Webhooks, database: Database) -> None:
     with database.write() as conn:
         conn.execute(insert(webhooks).values(webhook_id="w", name="n", url=PUBLIC))
     assert api.ok("GET")["webhooks"][0]["webhook_id"] == "w"

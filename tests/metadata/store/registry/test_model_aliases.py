@@ -6,7 +6,8 @@ import pytest
 
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
-from tests.metadata.registry_api import INVALID, MISSING, Registry
+from tests.metadata.api import INVALID, MISSING
+from tests.metadata.registry_api import Registry
 
 ALIAS = "registered-models/alias"
 

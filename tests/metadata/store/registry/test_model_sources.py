@@ -8,7 +8,8 @@ import pytest
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tandem_shared.settings import SettingsError
-from tests.metadata.registry_api import INVALID, MISSING, Registry
+from tests.metadata.api import INVALID, MISSING
+from tests.metadata.registry_api import Registry
 
 ROOT = "mlflow-artifacts://artifacts.example.com"
 CREATE = "model-versions/create"
@@ -38,7 +39,7 @@ def test_source_outside_artifacts_services_needs_no_run(api: Registry) -> None:
 
 
 def test_source_with_an_ambiguous_path_or_unknown_host_is_refused(api: Registry) -> None:
-    run_id = api.run()["run_id"]
+    run_id = api.run()
     for source in (
         "s3://b",
         "s3://b/",
@@ -71,7 +72,7 @@ def test_source_with_an_ambiguous_path_or_unknown_host_is_refused(api: Registry)
 
 
 def test_source_in_an_artifacts_service_must_be_the_runs(api: Registry) -> None:
-    run, other = api.run(), api.run()
+    run, other = api.run_info(), api.run_info()
     uri, run_id = run["artifact_uri"], run["run_id"]
     for source in (uri, f"{uri}/model", f"{uri}//a/b/", uri.replace("://a", "://A")):
         assert api.create_version(source=source, run_id=run_id)["run_id"] == run_id
@@ -124,13 +125,13 @@ def test_source_that_is_a_local_path_must_be_the_runs(api: Registry, root: str) 
         "/",
     ):
         assert api.refused(CREATE, name="m", source=source, run_id=run_id) == INVALID, source
-    for fields in ({}, {"run_id": api.run()["run_id"]}):
+    for fields in ({}, {"run_id": api.run()}):
         assert api.refused(CREATE, name="m", source=path, **fields) == INVALID
     assert api.latest() == before
 
 
 def test_source_that_is_a_logged_model_gets_a_tag_with_the_version(api: Registry) -> None:
-    run_id = api.run()["run_id"]
+    run_id = api.run()
     location = f"{ROOT}/0/models/x/artifacts"
     model_id = api.logged_model(location, run_id)
     source = f"models:/{model_id}"
@@ -149,7 +150,7 @@ def test_source_that_is_a_logged_model_gets_a_tag_with_the_version(api: Registry
 
 def test_source_outside_the_logged_model_is_refused(api: Registry) -> None:
     location = f"{ROOT}/0/models/x/artifacts"
-    run = api.run()
+    run = api.run_info()
     model_id = api.logged_model(location)
     other = api.logged_model(f"{ROOT}/0/models/y/artifacts")
     deleted = api.logged_model(location, lifecycle_stage="deleted")
@@ -203,7 +204,7 @@ def test_source_of_a_runs_uri_names_that_run(api: Registry) -> None:
 
 
 def test_source_copies_a_version_by_number_alias_stage_or_latest(api: Registry) -> None:
-    run_id = api.run()["run_id"]
+    run_id = api.run()
     model_id = api.logged_model(f"{ROOT}/0/models/x/artifacts", run_id)
     api.create_version(source=f"models:/{model_id}", model_id=model_id)
     api.create_version(source="s3://b/2")

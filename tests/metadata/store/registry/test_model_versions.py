@@ -7,7 +7,8 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables.registry import model_version_tags, model_versions
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.registry import model_version_search, registered_model_search
-from tests.metadata.registry_api import INVALID, MISSING, PROMPT, Registry
+from tests.metadata.api import INVALID, MISSING
+from tests.metadata.registry_api import PROMPT, Registry
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables import registry
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.registry import model_versions, registered_models
-from tests.metadata.registry_api import EXISTS, INVALID, MISSING, PROMPT, Registry
+from tests.metadata.api import EXISTS, INVALID, MISSING
+from tests.metadata.registry_api import PROMPT, Registry
 
 NO_NAMES = ("", " ", "a/b", "a:b", ".", "..", "..a", "a\0b", 5, None, ["m"])
 ODD_NAMES = ("x" * 257, "a\x1bb", "a\x7f")

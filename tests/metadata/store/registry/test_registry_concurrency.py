@@ -14,7 +14,8 @@ from tandem_metadata.settings import Settings
 from tandem_metadata.store.logged_models import logged_models
 from tandem_metadata.store.registry.version_creation import VERSIONS_TAG
 from tandem_shared.errors import NotFound
-from tests.metadata.registry_api import EXISTS, MISSING, Registry
+from tests.metadata.api import EXISTS, MISSING
+from tests.metadata.registry_api import Registry
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def _at_once(*requests: Callable[[], Any]) -> list[Any]:
 
 def test_concurrent_versions_get_distinct_numbers(apis: tuple[Registry, Registry]) -> None:
     apis[0].model()
-    run_id = apis[0].run()["run_id"]
+    run_id = apis[0].run()
     model_id = apis[0].logged_model("s3://b/c", run_id)
 
     def creator(api: Registry) -> Callable[[], list[str]]:

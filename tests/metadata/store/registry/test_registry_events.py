@@ -101,7 +101,7 @@ def test_events_of_prompts_are_recorded(api: Registry) -> None:
 
 
 def test_event_of_a_version_omits_a_run_that_only_its_logged_model_names(api: Registry) -> None:
-    run_id = api.run()["run_id"]
+    run_id = api.run()
     model_id = api.logged_model("s3://b/c", run_id)
     api.model("m")
     version = api.create_version("m", f"models:/{model_id}", model_id=model_id)

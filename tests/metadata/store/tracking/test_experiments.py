@@ -8,21 +8,18 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.tracking import experiments
 from tandem_shared.errors import AlreadyExists
-from tests.metadata.tracking_api import Api
-
-INVALID = (400, "INVALID_PARAMETER_VALUE")
-MISSING = (404, "RESOURCE_DOES_NOT_EXIST")
-EXISTS = (400, "RESOURCE_ALREADY_EXISTS")
+from tests.metadata.api import EXISTS, INVALID, MISSING
+from tests.metadata.tracking_api import Tracking
 
 
 @pytest.fixture
-def api(settings: Settings, database: Database) -> Api:
-    return Api(settings, database)
+def api(settings: Settings, database: Database) -> Tracking:
+    return Tracking(settings, database)
 
 
-def test_a_new_experiment_is_active_and_has_its_place_below_the_root(api: Api) -> None:
+def test_a_new_experiment_is_active_and_has_its_place_below_the_root(api: Tracking) -> None:
     experiment_id = api.experiment("fraud", tags=[{"key": "a"}, {"key": "b", "value": "2"}])
-    found = api.get("experiments/get", experiment_id=experiment_id)["experiment"]
+    found = api.call("experiments/get", experiment_id=experiment_id)["experiment"]
     assert found.pop("creation_time") == found.pop("last_update_time") > 1_600_000_000_000
     assert found == {
         "experiment_id": experiment_id,
@@ -32,11 +29,11 @@ def test_a_new_experiment_is_active_and_has_its_place_below_the_root(api: Api) -
         "workspace": "default",
         "tags": [{"key": "a", "value": ""}, {"key": "b", "value": "2"}],
     }
-    by_name = api.get("experiments/get-by-name", experiment_name="fraud")["experiment"]
+    by_name = api.call("experiments/get-by-name", experiment_name="fraud")["experiment"]
     assert by_name["experiment_id"] == experiment_id
 
 
-def test_a_given_artifact_location_is_kept(api: Api) -> None:
+def test_a_given_artifact_location_is_kept(api: Tracking) -> None:
     for number, location in enumerate(
         (
             "s3://bucket/path",
@@ -51,11 +48,11 @@ def test_a_given_artifact_location_is_kept(api: Api) -> None:
         )
     ):
         experiment_id = api.experiment(f"e{number}", artifact_location=location)
-        found = api.get("experiments/get", experiment_id=experiment_id)["experiment"]
+        found = api.call("experiments/get", experiment_id=experiment_id)["experiment"]
         assert found["artifact_location"] == location
 
 
-def test_an_artifact_location_that_cannot_be_used_is_refused(api: Api) -> None:
+def test_an_artifact_location_that_cannot_be_used_is_refused(api: Tracking) -> None:
     for location in (
         "relative/path",
         " s3://bucket",
@@ -79,21 +76,21 @@ def test_an_artifact_location_that_cannot_be_used_is_refused(api: Api) -> None:
     assert api.experiment_names() == ["Default"]
 
 
-def test_a_name_that_cannot_be_stored_is_refused(api: Api) -> None:
+def test_a_name_that_cannot_be_stored_is_refused(api: Tracking) -> None:
     for name in ("", None, 5, ["e"], "x" * 257, "a\x1bb", "a\0b", "a\x7f"):
         assert api.refused("experiments/create", name=name) == INVALID, name
         assert api.refused("experiments/update", experiment_id="0", new_name=name) == INVALID, name
     assert api.experiment_names() == ["Default"]
 
 
-def test_a_name_of_many_kinds_is_kept(api: Api) -> None:
+def test_a_name_of_many_kinds_is_kept(api: Tracking) -> None:
     for name in ("x" * 256, "é" * 256, "a/b", "../c", "   ", "名前"):
         api.experiment(name)
-        found = api.get("experiments/get-by-name", experiment_name=name)["experiment"]
+        found = api.call("experiments/get-by-name", experiment_name=name)["experiment"]
         assert found["name"] == name
 
 
-def test_a_tag_that_cannot_be_stored_keeps_its_experiment_from_being(api: Api) -> None:
+def test_a_tag_that_cannot_be_stored_keeps_its_experiment_from_being(api: Tracking) -> None:
     for tags in (
         [{"value": "1"}],
         [{"key": "a$b", "value": "1"}],
@@ -110,14 +107,14 @@ def test_a_tag_that_cannot_be_stored_keeps_its_experiment_from_being(api: Api) -
     assert api.experiment_names() == ["Default"]
 
 
-def test_a_name_is_taken_by_active_and_by_deleted_experiments_alike(api: Api) -> None:
+def test_a_name_is_taken_by_active_and_by_deleted_experiments_alike(api: Tracking) -> None:
     experiment_id = api.experiment("taken")
     assert api.refused("experiments/create", name="taken") == EXISTS
     assert api.refused("experiments/update", experiment_id="0", new_name="taken") == EXISTS
-    _, active = api.ask("POST", "experiments/create", {"name": "taken"})
-    api.post("experiments/delete", experiment_id=experiment_id)
+    _, active = api.ask("experiments/create", name="taken")
+    api.call("experiments/delete", experiment_id=experiment_id)
     assert api.refused("experiments/create", name="taken") == EXISTS
-    _, deleted = api.ask("POST", "experiments/create", {"name": "taken"})
+    _, deleted = api.ask("experiments/create", name="taken")
     assert "deleted" in deleted["message"]
     assert "deleted" not in active["message"]
     assert api.experiment_names() == ["Default", "taken"]
@@ -159,7 +156,7 @@ def test_of_two_experiments_created_with_one_name_at_once_one_wins(database: Dat
     ],
 )
 def test_an_unknown_experiment_is_told_apart_from_an_id_that_is_none(
-    api: Api, experiment_id: str, answer: tuple[int, str]
+    api: Tracking, experiment_id: str, answer: tuple[int, str]
 ) -> None:
     for path, fields in (
         ("experiments/get", {}),
@@ -173,39 +170,39 @@ def test_an_unknown_experiment_is_told_apart_from_an_id_that_is_none(
         assert api.refused(path, experiment_id=experiment_id, **fields) == answer, path
 
 
-def test_an_unknown_name_is_not_found(api: Api) -> None:
-    status, body = api.ask("GET", "experiments/get-by-name", {"experiment_name": "none"})
+def test_an_unknown_name_is_not_found(api: Tracking) -> None:
+    status, body = api.ask("experiments/get-by-name", experiment_name="none")
     assert (status, body["error_code"]) == MISSING
 
 
-def test_renaming_changes_the_name_and_the_time_of_the_last_update(api: Api) -> None:
+def test_renaming_changes_the_name_and_the_time_of_the_last_update(api: Tracking) -> None:
     experiment_id = api.experiment("before")
-    before = api.get("experiments/get", experiment_id=experiment_id)["experiment"]
-    assert api.post("experiments/update", experiment_id=experiment_id, new_name="after") == {}
-    after = api.get("experiments/get", experiment_id=experiment_id)["experiment"]
+    before = api.call("experiments/get", experiment_id=experiment_id)["experiment"]
+    assert api.call("experiments/update", experiment_id=experiment_id, new_name="after") == {}
+    after = api.call("experiments/get", experiment_id=experiment_id)["experiment"]
     assert after["name"] == "after"
     assert after["creation_time"] == before["creation_time"]
     assert after["last_update_time"] >= before["last_update_time"]
-    api.post("experiments/update", experiment_id=experiment_id, new_name="after")
+    api.call("experiments/update", experiment_id=experiment_id, new_name="after")
 
 
-def test_deleting_and_restoring_an_experiment_takes_its_runs_along(api: Api) -> None:
+def test_deleting_and_restoring_an_experiment_takes_its_runs_along(api: Tracking) -> None:
     experiment_id = api.experiment()
     run_id, elsewhere = api.run(experiment_id), api.run("0")
-    assert api.post("experiments/delete", experiment_id=experiment_id) == {}
-    found = api.get("experiments/get", experiment_id=experiment_id)["experiment"]
+    assert api.call("experiments/delete", experiment_id=experiment_id) == {}
+    found = api.call("experiments/get", experiment_id=experiment_id)["experiment"]
     assert found["lifecycle_stage"] == "deleted"
     assert api.info(run_id)["lifecycle_stage"] == "deleted"
     assert api.info(elsewhere)["lifecycle_stage"] == "active"
     assert api.refused("experiments/delete", experiment_id=experiment_id) == MISSING
-    assert api.post("experiments/restore", experiment_id=experiment_id) == {}
+    assert api.call("experiments/restore", experiment_id=experiment_id) == {}
     assert api.info(run_id)["lifecycle_stage"] == "active"
     assert api.refused("experiments/restore", experiment_id=experiment_id) == MISSING
 
 
-def test_a_deleted_experiment_takes_no_changes(api: Api) -> None:
+def test_a_deleted_experiment_takes_no_changes(api: Tracking) -> None:
     experiment_id = api.experiment()
-    api.post("experiments/delete", experiment_id=experiment_id)
+    api.call("experiments/delete", experiment_id=experiment_id)
     assert api.refused("experiments/update", experiment_id=experiment_id, new_name="n") == (
         400,
         "INVALID_STATE",
@@ -214,15 +211,15 @@ def test_a_deleted_experiment_takes_no_changes(api: Api) -> None:
     assert api.refused("experiments/set-experiment-tag", value="v", **tag) == INVALID
     assert api.refused("experiments/delete-experiment-tag", **tag) == INVALID
     assert api.refused("runs/create", experiment_id=experiment_id) == INVALID
-    found = api.get("experiments/get", experiment_id=experiment_id)["experiment"]
+    found = api.call("experiments/get", experiment_id=experiment_id)["experiment"]
     assert "tags" not in found
     assert found["name"] == "e"
 
 
-def test_search_answers_get_and_post_alike(api: Api) -> None:
+def test_search_answers_get_and_post_alike(api: Tracking) -> None:
     api.experiment("first")
-    page = api.post("experiments/search", max_results=1)
+    page = api.call("experiments/search", max_results=1)
     assert len(page["experiments"]) == 1
-    same = api.get("experiments/search", max_results="1", view_type="ACTIVE_ONLY")
+    same = api.call("experiments/search", "GET", max_results="1", view_type="ACTIVE_ONLY")
     assert same["experiments"] == page["experiments"]
-    assert api.get("experiments/search", max_results="5", filter="name = 'none'") == {}
+    assert api.call("experiments/search", "GET", max_results="5", filter="name = 'none'") == {}

@@ -1,57 +1,30 @@
 """In which order what was logged comes back: as it was first logged, where the database knows."""
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
 
-from tandem_metadata.app import create_app
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.tracking import load, log_many
 from tandem_metadata.store.tracking.log_entry import LogEntry
 from tandem_shared.errors import ApiError
-from tests.metadata.conftest import ARTIFACT_ROOT, only_postgresql
+from tests.metadata.api import Json
+from tests.metadata.conftest import only_postgresql
+from tests.metadata.graphql_api import GraphQL
 from tests.metadata.logging_client import new_run
 
-Json = dict[str, Any]
-
-
-class _Api:
-    def __init__(self, http: TestClient) -> None:
-        self._http = http
-
-    def post(self, path: str, **body: Any) -> Json:
-        return self._json(self._http.post(f"/api/2.0/mlflow/{path}", json=body))
-
-    def get(self, path: str, **query: str) -> Json:
-        return self._json(self._http.get(f"/api/2.0/mlflow/{path}", params=query))
-
-    def graphql(self, run_id: str) -> Json:
-        query = (
-            "query Q($data: MlflowGetRunInput!) { mlflowGetRun(input: $data) { run { data {"
-            " metrics { key } params { key } tags { key } } } } }"
-        )
-        body = {"query": query, "variables": {"data": {"runId": run_id}}}
-        found: Json = self._json(self._http.post("/graphql", json=body))["data"]["mlflowGetRun"]
-        return found["run"]["data"]  # type: ignore[no-any-return]
-
-    @staticmethod
-    def _json(answer: Any) -> Json:
-        assert answer.status_code == 200, answer.text
-        found: Json = answer.json()
-        return found
+_DATA = """
+query Q($data: MlflowGetRunInput!) {
+  mlflowGetRun(input: $data) { run { data { metrics { key } params { key } tags { key } } } }
+}
+"""
 
 
 @pytest.fixture
-def api(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Api]:
-    monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", settings.backend_store_uri)
-    monkeypatch.setenv("MLFLOW_DEFAULT_ARTIFACT_ROOT", ARTIFACT_ROOT)
-    with TestClient(create_app(), base_url="http://127.0.0.1:5000") as http:
-        yield _Api(http)
+def api(settings: Settings, database: Database) -> GraphQL:
+    return GraphQL(settings, database)
 
 
 @pytest.fixture
@@ -72,19 +45,19 @@ def _metrics(keys: str, step: int = 0, **of: str) -> list[Json]:
     return [{"key": key, "value": 0.5, "timestamp": 1, "step": step, **of} for key in keys]
 
 
-def _log(api: _Api, run_id: str) -> None:
+def _log(api: GraphQL, run_id: str) -> None:
     """To the run in several requests; what comes again is not the first of its key."""
     batch = {"params": _entries("zma"), "metrics": _metrics("zma"), "tags": _entries("zma")}
-    api.post("runs/log-batch", run_id=run_id, **batch)
+    api.call("runs/log-batch", run_id=run_id, **batch)
     again = {"metrics": _metrics("yz", 1), "tags": _entries("ya", "w")}
-    api.post("runs/log-batch", run_id=run_id, params=_entries("yz"), **again)
-    api.post("runs/log-parameter", run_id=run_id, key="b", value="v")
-    api.post("runs/log-metric", run_id=run_id, **_metrics("b")[0])
-    api.post("runs/set-tag", run_id=run_id, key="b", value="v")
+    api.call("runs/log-batch", run_id=run_id, params=_entries("yz"), **again)
+    api.call("runs/log-parameter", run_id=run_id, key="b", value="v")
+    api.call("runs/log-metric", run_id=run_id, **_metrics("b")[0])
+    api.call("runs/set-tag", run_id=run_id, key="b", value="v")
 
 
-def test_what_a_run_logged_comes_in_the_order_of_logging(api: _Api, on_sqlite: bool) -> None:
-    made = api.post("runs/create", experiment_id="0", tags=_entries("xc"))["run"]
+def test_what_a_run_logged_comes_in_the_order_of_logging(api: GraphQL, on_sqlite: bool) -> None:
+    made = api.call("runs/create", experiment_id="0", tags=_entries("xc"))["run"]
     assert _keys(made["data"]["tags"]) == "xc"
     run_id = made["info"]["run_id"]
     _log(api, run_id)
@@ -93,55 +66,59 @@ def test_what_a_run_logged_comes_in_the_order_of_logging(api: _Api, on_sqlite: b
         "params": "zmayb",
         "tags": "xczmayb" if on_sqlite else "abcmxyz",
     }
-    (found,) = api.post("runs/search", experiment_ids=["0"])["runs"]
-    read = [found["data"], api.get("runs/get", run_id=run_id)["run"]["data"], api.graphql(run_id)]
-    for data in read:
+    (found,) = api.call("runs/search", experiment_ids=["0"])["runs"]
+    read = (
+        api.call("runs/get", run_id=run_id),
+        api.data(_DATA, data={"runId": run_id})["mlflowGetRun"],
+    )
+    for run in (found, *(each["run"] for each in read)):
+        data = run["data"]
         assert {kind: _keys(data[kind]) for kind in expected} == expected
 
 
-def test_runs_of_a_page_have_their_params_in_the_order_of_logging(api: _Api) -> None:
+def test_runs_of_a_page_have_their_params_in_the_order_of_logging(api: GraphQL) -> None:
     """Few runs and many are read by statements of their own."""
-    created = [api.post("runs/create", experiment_id="0")["run"] for _ in range(20)]
+    created = [api.call("runs/create", experiment_id="0")["run"] for _ in range(20)]
     orders = {run["info"]["run_id"]: "zmayb"[number % 5 :] for number, run in enumerate(created)}
     for half in (slice(0, 2), slice(2, None)):
         for run_id, keys in orders.items():
-            api.post("runs/log-batch", run_id=run_id, params=_entries(keys[half]))
+            api.call("runs/log-batch", run_id=run_id, params=_entries(keys[half]))
     for count in (3, 20):
-        found = api.post("runs/search", experiment_ids=["0"], max_results=count)["runs"]
+        found = api.call("runs/search", experiment_ids=["0"], max_results=count)["runs"]
         assert len(found) == count
         for run in found:
             assert _keys(run["data"]["params"]) == orders[run["info"]["run_id"]]
 
 
-def test_metrics_of_logged_models_do_too(api: _Api, on_sqlite: bool) -> None:
-    run_id = api.post("runs/create", experiment_id="0")["run"]["info"]["run_id"]
-    model_id = api.post("logged-models", experiment_id="0")["model"]["info"]["model_id"]
+def test_metrics_of_logged_models_do_too(api: GraphQL, on_sqlite: bool) -> None:
+    run_id = api.run()
+    model_id = api.call("logged-models", experiment_id="0")["model"]["info"]["model_id"]
     for keys in ("zma", "b"):
         logged = _metrics(keys, model_id=model_id)
-        api.post("runs/log-batch", run_id=run_id, metrics=logged, params=_entries(keys))
-    model = api.get(f"logged-models/{model_id}")["model"]
+        api.call("runs/log-batch", run_id=run_id, metrics=logged, params=_entries(keys))
+    model = api.call(f"logged-models/{model_id}", "GET")["model"]
     # PostgreSQL takes those of one request by their keys.
     assert _keys(model["data"]["metrics"]) == ("zmab" if on_sqlite else "amzb")
-    run = api.get("runs/get", run_id=run_id)["run"]["data"]
+    run = api.call("runs/get", run_id=run_id)["run"]["data"]
     assert _keys(run["params"]) == "zmab"
     assert _keys(run["metrics"]) == ("zmab" if on_sqlite else "abmz")
 
 
 def test_tags_of_experiments_models_and_versions_do_where_they_may_change(
-    api: _Api, on_sqlite: bool
+    api: GraphQL, on_sqlite: bool
 ) -> None:
     expected = "zmab" if on_sqlite else "abmz"
-    number = api.post("experiments/create", name="e", tags=_entries("zma"))["experiment_id"]
-    api.post("registered-models/create", name="r", tags=_entries("zma"))
-    api.post("model-versions/create", name="r", source="s3://b/c", tags=_entries("zma"))
+    number = api.call("experiments/create", name="e", tags=_entries("zma"))["experiment_id"]
+    api.call("registered-models/create", name="r", tags=_entries("zma"))
+    api.call("model-versions/create", name="r", source="s3://b/c", tags=_entries("zma"))
     for key in "bz":
         tag = {"key": key, "value": "new"}
-        api.post("experiments/set-experiment-tag", experiment_id=number, **tag)
-        api.post("registered-models/set-tag", name="r", **tag)
-        api.post("model-versions/set-tag", name="r", version="1", **tag)
-    experiment = api.get("experiments/get", experiment_id=number)["experiment"]
-    model = api.get("registered-models/get", name="r")["registered_model"]
-    version = api.get("model-versions/get", name="r", version="1")["model_version"]
+        api.call("experiments/set-experiment-tag", experiment_id=number, **tag)
+        api.call("registered-models/set-tag", name="r", **tag)
+        api.call("model-versions/set-tag", name="r", version="1", **tag)
+    experiment = api.call("experiments/get", experiment_id=number)["experiment"]
+    model = api.call("registered-models/get", name="r")["registered_model"]
+    version = api.call("model-versions/get", name="r", version="1")["model_version"]
     assert [_keys(each["tags"]) for each in (experiment, model, version)] == [expected] * 3
 
 

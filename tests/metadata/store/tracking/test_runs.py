@@ -12,26 +12,25 @@ from tandem_metadata.database.tables import tracking
 from tandem_metadata.rules import run_names
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.tracking import load, runs
-from tests.metadata.tracking_api import Api
+from tests.metadata.api import INVALID, MISSING
+from tests.metadata.tracking_api import Tracking
 
-INVALID = (400, "INVALID_PARAMETER_VALUE")
-MISSING = (404, "RESOURCE_DOES_NOT_EXIST")
 GENERATED = re.compile(r"[a-z]+-[a-z]+-[0-9]{1,3}")
 
 
 @pytest.fixture
-def api(settings: Settings, database: Database) -> Api:
-    return Api(settings, database)
+def api(settings: Settings, database: Database) -> Tracking:
+    return Tracking(settings, database)
 
 
-def test_a_new_run_is_running_and_has_its_place_below_its_experiment(api: Api) -> None:
+def test_a_new_run_is_running_and_has_its_place_below_its_experiment(api: Tracking) -> None:
     tags = [
         {"key": "mlflow.runName", "value": "first"},
         {"key": "mlflow.user", "value": "eve"},
         {"key": "t", "value": "1"},
     ]
     fields = {"user_id": "bob", "start_time": "123", "run_name": "first", "tags": tags}
-    run = api.post("runs/create", experiment_id="0", **fields)["run"]
+    run = api.call("runs/create", experiment_id="0", **fields)["run"]
     run_id = run["info"]["run_id"]
     assert re.fullmatch("[0-9a-f]{32}", run_id)
     assert run["info"] == {
@@ -47,26 +46,26 @@ def test_a_new_run_is_running_and_has_its_place_below_its_experiment(api: Api) -
     }
     assert run["data"]["tags"] == tags
     assert run["inputs"] == {}
-    assert api.get("runs/get", run_id=run_id)["run"] == {**run, "outputs": {}}
-    assert api.get("runs/get", run_uuid=run_id)["run"]["info"] == run["info"]
+    assert api.call("runs/get", run_id=run_id)["run"] == {**run, "outputs": {}}
+    assert api.call("runs/get", run_uuid=run_id)["run"]["info"] == run["info"]
 
 
-def test_a_query_string_of_the_location_stays_at_the_end(api: Api) -> None:
+def test_a_query_string_of_the_location_stays_at_the_end(api: Tracking) -> None:
     run_id = api.run(api.experiment(artifact_location="s3://b/p/?region=x"))
     assert api.info(run_id)["artifact_uri"] == f"s3://b/p/{run_id}/artifacts?region=x"
 
 
-def test_the_longest_location_that_is_taken_holds_runs(api: Api) -> None:
+def test_the_longest_location_that_is_taken_holds_runs(api: Tracking) -> None:
     run_id = api.run(api.experiment(artifact_location="s3://" + "b" * 152))
     assert len(api.info(run_id)["artifact_uri"]) == 200
 
 
 def test_a_location_that_mlflow_made_too_long_is_no_fault_of_the_service(
-    api: Api, database: Database
+    api: Tracking, database: Database
 ) -> None:
     with database.write() as conn:
         conn.execute(update(tracking.experiments).values(artifact_location="s3://" + "b" * 200))
-    status, body = api.ask("POST", "runs/create", {"experiment_id": "0"})
+    status, body = api.ask("runs/create", experiment_id="0")
     assert status == (200 if database.dialect == "sqlite" else 400), body
 
 
@@ -75,7 +74,7 @@ def test_a_location_that_mlflow_made_too_long_is_no_fault_of_the_service(
     [("n", None, "n"), ("", "t", "t"), ("n", "n", "n"), ("", None, None), ("", "", None)],
 )
 def test_the_name_and_the_name_tag_are_one(
-    api: Api, run_name: str, tag: str | None, name: str | None
+    api: Tracking, run_name: str, tag: str | None, name: str | None
 ) -> None:
     tags = [] if tag is None else [{"key": "mlflow.runName", "value": tag}]
     run_id = api.run(run_name=run_name, tags=tags)
@@ -90,7 +89,7 @@ def test_generated_names_differ() -> None:
     assert all(GENERATED.fullmatch(name) for name in names)
 
 
-def test_a_run_that_cannot_be_stored_is_refused(api: Api) -> None:
+def test_a_run_that_cannot_be_stored_is_refused(api: Tracking) -> None:
     for fields in (
         {"run_name": "a", "tags": [{"key": "mlflow.runName", "value": "b"}]},
         {"run_name": "x" * 251},
@@ -118,28 +117,28 @@ def test_a_run_that_cannot_be_stored_is_refused(api: Api) -> None:
     assert api.run_ids() == []
 
 
-def test_an_update_changes_what_it_gives_only(api: Api) -> None:
+def test_an_update_changes_what_it_gives_only(api: Tracking) -> None:
     run_id = api.run(run_name="before")
-    finished = api.post("runs/update", run_id=run_id, status="FINISHED", end_time=99)["run_info"]
+    finished = api.call("runs/update", run_id=run_id, status="FINISHED", end_time=99)["run_info"]
     assert (finished["status"], finished["end_time"]) == ("FINISHED", 99)
-    renamed = api.post("runs/update", run_uuid=run_id, run_name="after")["run_info"]
+    renamed = api.call("runs/update", run_uuid=run_id, run_name="after")["run_info"]
     assert renamed == {**finished, "run_name": "after"}
     assert api.tags(run_id) == {"mlflow.runName": "after"}
-    assert api.post("runs/update", run_id=run_id, run_name="")["run_info"] == renamed
+    assert api.call("runs/update", run_id=run_id, run_name="")["run_info"] == renamed
     assert api.info(run_id) == renamed
-    by_number = api.post("runs/update", run_id=run_id, status=4, end_time="100")["run_info"]
+    by_number = api.call("runs/update", run_id=run_id, status=4, end_time="100")["run_info"]
     assert (by_number["status"], by_number["end_time"]) == ("FAILED", 100)
 
 
-def test_renaming_restores_a_name_tag_that_was_deleted(api: Api) -> None:
+def test_renaming_restores_a_name_tag_that_was_deleted(api: Tracking) -> None:
     run_id = api.run(run_name="n")
-    api.post("runs/delete-tag", run_id=run_id, key="mlflow.runName")
+    api.call("runs/delete-tag", run_id=run_id, key="mlflow.runName")
     assert api.info(run_id)["run_name"] == "n"
-    api.post("runs/update", run_id=run_id, run_name="again")
+    api.call("runs/update", run_id=run_id, run_name="again")
     assert api.tags(run_id) == {"mlflow.runName": "again"}
 
 
-def test_an_update_that_cannot_be_stored_changes_nothing(api: Api) -> None:
+def test_an_update_that_cannot_be_stored_changes_nothing(api: Tracking) -> None:
     run_id = api.run(run_name="n")
     before = api.info(run_id)
     for fields in (
@@ -161,19 +160,19 @@ def test_an_update_that_cannot_be_stored_changes_nothing(api: Api) -> None:
     assert api.tags(run_id) == {"mlflow.runName": "n"}
 
 
-def test_a_deleted_run_is_read_and_restored_but_not_updated(api: Api) -> None:
+def test_a_deleted_run_is_read_and_restored_but_not_updated(api: Tracking) -> None:
     run_id = api.run()
-    assert api.post("runs/delete", run_id=run_id) == {}
-    assert api.post("runs/delete", run_id=run_id) == {}
+    assert api.call("runs/delete", run_id=run_id) == {}
+    assert api.call("runs/delete", run_id=run_id) == {}
     assert api.info(run_id)["lifecycle_stage"] == "deleted"
     assert api.refused("runs/update", run_id=run_id, status="KILLED") == INVALID
-    assert api.post("runs/restore", run_id=run_id) == {}
-    assert api.post("runs/restore", run_id=run_id) == {}
+    assert api.call("runs/restore", run_id=run_id) == {}
+    assert api.call("runs/restore", run_id=run_id) == {}
     found = api.info(run_id)
     assert (found["lifecycle_stage"], found["status"]) == ("active", "RUNNING")
 
 
-def test_an_unknown_run_is_not_found(api: Api) -> None:
+def test_an_unknown_run_is_not_found(api: Tracking) -> None:
     for run_id in ("none", "../x", "x" * 5000, "0" * 32):
         for path in ("get", "update", "delete", "restore"):
             assert api.refused(f"runs/{path}", run_id=run_id) == MISSING, (path, run_id)
@@ -227,10 +226,10 @@ def _log_everything(database: Database, run_id: str) -> None:
         )
 
 
-def test_a_run_comes_with_all_it_logged(api: Api, database: Database) -> None:
+def test_a_run_comes_with_all_it_logged(api: Tracking, database: Database) -> None:
     run_id = api.run(run_name="n")
     _log_everything(database, run_id)
-    run = api.get("runs/get", run_id=run_id)["run"]
+    run = api.call("runs/get", run_id=run_id)["run"]
     point = {"timestamp": 5, "step": 2}
     assert run["data"] == {
         "metrics": [
@@ -250,7 +249,7 @@ def test_a_run_comes_with_all_it_logged(api: Api, database: Database) -> None:
     assert run["outputs"] == {"model_outputs": [{"model_id": "m-2", "step": 7}]}
 
 
-def test_many_runs_are_read_by_as_many_statements_as_one(api: Api, database: Database) -> None:
+def test_many_runs_are_read_by_as_many_statements_as_one(api: Tracking, database: Database) -> None:
     ids = [api.run(run_name=name) for name in "abc"]
     for run_id in ids:
         _log_everything(database, run_id)
@@ -269,7 +268,7 @@ def test_many_runs_are_read_by_as_many_statements_as_one(api: Api, database: Dat
 
 
 def test_tags_set_at_once_in_any_order_never_wait_for_each_other(
-    api: Api, database: Database
+    api: Tracking, database: Database
 ) -> None:
     run_id = api.run(run_name="n")
     keys = [f"k{number}" for number in range(20)]
@@ -292,36 +291,36 @@ def test_tags_set_at_once_in_any_order_never_wait_for_each_other(
     assert api.tags(run_id) == {"mlflow.runName": "n", **dict.fromkeys(keys, "9")}
 
 
-def test_search_finds_runs_by_their_tags(api: Api) -> None:
+def test_search_finds_runs_by_their_tags(api: Tracking) -> None:
     wanted = api.run(tags=[{"key": "team", "value": "a"}])
     api.run(tags=[{"key": "team", "value": "b"}])
-    found = api.post("runs/search", experiment_ids=["0"], filter="tags.team = 'a'")
+    found = api.call("runs/search", experiment_ids=["0"], filter="tags.team = 'a'")
     assert [run["info"]["run_id"] for run in found["runs"]] == [wanted]
-    assert api.post("runs/search", experiment_ids=["0"], filter="tags.team = 'c'") == {}
+    assert api.call("runs/search", experiment_ids=["0"], filter="tags.team = 'c'") == {}
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", " ", "\t"])
-def test_a_name_keeps_the_line_end_that_a_command_printed(api: Api, end: str) -> None:
+def test_a_name_keeps_the_line_end_that_a_command_printed(api: Tracking, end: str) -> None:
     experiment = api.experiment(f"of{end}")
     name = f"4f2a91c{end}"
     run_id = api.run(experiment, run_name=name, user_id=f"ann{end}")
     assert api.info(run_id)["run_name"] == api.tags(run_id)["mlflow.runName"] == name
     assert api.info(run_id)["user_id"] == f"ann{end}"
-    found = api.post(
+    found = api.call(
         "runs/search",
         experiment_ids=[experiment],
         filter=f"attributes.run_name = '{name}' AND tags.`mlflow.runName` = '{name}'",
     )
     assert [run["info"]["run_id"] for run in found["runs"]] == [run_id]
-    api.post("runs/update", run_id=run_id, run_name=f"new{end}")
+    api.call("runs/update", run_id=run_id, run_name=f"new{end}")
     assert api.info(run_id)["run_name"] == f"new{end}"
-    answer = api.get("experiments/get-by-name", experiment_name=f"of{end}")
+    answer = api.call("experiments/get-by-name", experiment_name=f"of{end}")
     assert answer["experiment"]["experiment_id"] == experiment
 
 
-def test_a_key_keeps_one_line_end(api: Api) -> None:
+def test_a_key_keeps_one_line_end(api: Tracking) -> None:
     run_id = api.run()
-    api.post("runs/set-tag", run_id=run_id, key="branch\n", value="main\n")
+    api.call("runs/set-tag", run_id=run_id, key="branch\n", value="main\n")
     assert api.tags(run_id)["branch\n"] == "main\n"
-    api.post("runs/delete-tag", run_id=run_id, key="branch\n")
+    api.call("runs/delete-tag", run_id=run_id, key="branch\n")
     assert "branch\n" not in api.tags(run_id)

@@ -10,11 +10,10 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.tracking import tags
 from tandem_shared.errors import InvalidParameter
+from tests.metadata.api import INVALID, MISSING
 from tests.metadata.conftest import only_postgresql
-from tests.metadata.tracking_api import Api
+from tests.metadata.tracking_api import Tracking
 
-INVALID = (400, "INVALID_PARAMETER_VALUE")
-MISSING = (404, "RESOURCE_DOES_NOT_EXIST")
 BAD_KEYS = [
     "",
     "/a",
@@ -41,38 +40,38 @@ MODEL = {
 
 
 @pytest.fixture
-def api(settings: Settings, database: Database) -> Api:
-    return Api(settings, database)
+def api(settings: Settings, database: Database) -> Tracking:
+    return Tracking(settings, database)
 
 
-def test_a_key_that_cannot_be_stored_is_refused(api: Api) -> None:
+def test_a_key_that_cannot_be_stored_is_refused(api: Tracking) -> None:
     run_id = api.run(run_name="n")
     path = "experiments/set-experiment-tag"
     for key in BAD_KEYS:
         assert api.refused("runs/set-tag", run_id=run_id, key=key, value="v") == INVALID, key
         assert api.refused(path, experiment_id="0", key=key, value="v") == INVALID, key
     assert api.tags(run_id) == {"mlflow.runName": "n"}
-    assert "tags" not in api.get("experiments/get", experiment_id="0")["experiment"]
+    assert "tags" not in api.call("experiments/get", experiment_id="0")["experiment"]
 
 
-def test_a_tag_is_set_then_overwritten_then_deleted(api: Api) -> None:
+def test_a_tag_is_set_then_overwritten_then_deleted(api: Tracking) -> None:
     run_id = api.run(run_name="n")
     for key in ("a", "a/b", "a.b c-d_e:f", "é", "x" * 250, " "):
         for value in ("1", "line\nline", ""):
-            assert api.post("runs/set-tag", run_id=run_id, key=key, value=value) == {}
+            assert api.call("runs/set-tag", run_id=run_id, key=key, value=value) == {}
             assert api.tags(run_id)[key] == value
-        assert api.post("runs/delete-tag", run_id=run_id, key=key) == {}
+        assert api.call("runs/delete-tag", run_id=run_id, key=key) == {}
         assert api.tags(run_id) == {"mlflow.runName": "n"}
         assert api.refused("runs/delete-tag", run_id=run_id, key=key) == MISSING
 
 
-def test_a_tag_without_a_value_is_empty_and_old_clients_say_run_uuid(api: Api) -> None:
+def test_a_tag_without_a_value_is_empty_and_old_clients_say_run_uuid(api: Tracking) -> None:
     run_id = api.run()
-    api.post("runs/set-tag", run_uuid=run_id, key="k")
+    api.call("runs/set-tag", run_uuid=run_id, key="k")
     assert api.tags(run_id)["k"] == ""
 
 
-def test_a_value_that_cannot_be_stored_is_refused(api: Api) -> None:
+def test_a_value_that_cannot_be_stored_is_refused(api: Tracking) -> None:
     run_id = api.run(run_name="n")
     for value in (5, "a\0b", ["v"]):
         assert api.refused("runs/set-tag", run_id=run_id, key="k", value=value) == INVALID
@@ -82,11 +81,11 @@ def test_a_value_that_cannot_be_stored_is_refused(api: Api) -> None:
 def test_a_long_value_is_cut_unless_the_setting_says_refuse(
     settings: Settings, database: Database
 ) -> None:
-    cutting = Api(settings, database)
+    cutting = Tracking(settings, database)
     run_id = cutting.run(run_name="n", tags=[{"key": "first", "value": "v" * 8001}])
-    cutting.post("runs/set-tag", run_id=run_id, key="k", value="v" * 8001)
+    cutting.call("runs/set-tag", run_id=run_id, key="k", value="v" * 8001)
     assert cutting.tags(run_id)["k"] == cutting.tags(run_id)["first"] == "v" * 8000
-    refusing = Api(
+    refusing = Tracking(
         Settings(
             backend_store_uri=settings.backend_store_uri,
             default_artifact_root=settings.default_artifact_root,
@@ -101,11 +100,11 @@ def test_a_long_value_is_cut_unless_the_setting_says_refuse(
     assert cutting.run_ids() == [run_id]
 
 
-def test_the_name_tag_renames_the_run_unless_it_is_empty(api: Api) -> None:
+def test_the_name_tag_renames_the_run_unless_it_is_empty(api: Tracking) -> None:
     run_id = api.run(run_name="before")
-    api.post("runs/set-tag", run_id=run_id, key="mlflow.runName", value="after")
+    api.call("runs/set-tag", run_id=run_id, key="mlflow.runName", value="after")
     assert api.info(run_id)["run_name"] == api.tags(run_id)["mlflow.runName"] == "after"
-    api.post("runs/set-tag", run_id=run_id, key="mlflow.runName", value="")
+    api.call("runs/set-tag", run_id=run_id, key="mlflow.runName", value="")
     assert api.info(run_id)["run_name"] == api.tags(run_id)["mlflow.runName"] == "after"
     for value in ("x" * 251, "a\x1bb"):
         fields = {"run_id": run_id, "key": "mlflow.runName", "value": value}
@@ -113,49 +112,49 @@ def test_the_name_tag_renames_the_run_unless_it_is_empty(api: Api) -> None:
     assert api.info(run_id)["run_name"] == api.tags(run_id)["mlflow.runName"] == "after"
 
 
-def test_unknown_and_deleted_runs_take_no_tags(api: Api) -> None:
+def test_unknown_and_deleted_runs_take_no_tags(api: Tracking) -> None:
     model = json.dumps(MODEL)
     assert api.refused("runs/set-tag", run_id="none", key="k", value="v") == MISSING
     assert api.refused("runs/delete-tag", run_id="none", key="k") == MISSING
     assert api.refused("runs/log-model", run_id="none", model_json=model) == MISSING
     assert api.refused("runs/set-tag", key="k", value="v") == INVALID
     run_id = api.run(run_name="n")
-    api.post("runs/delete", run_id=run_id)
+    api.call("runs/delete", run_id=run_id)
     assert api.refused("runs/set-tag", run_id=run_id, key="k", value="v") == INVALID
     assert api.refused("runs/delete-tag", run_id=run_id, key="mlflow.runName") == INVALID
     assert api.refused("runs/log-model", run_id=run_id, model_json=model) == INVALID
     assert api.tags(run_id) == {"mlflow.runName": "n"}
 
 
-def test_an_experiment_tag_is_set_then_overwritten_then_deleted(api: Api) -> None:
+def test_an_experiment_tag_is_set_then_overwritten_then_deleted(api: Tracking) -> None:
     for value in ("1", "", "v" * 5000):
         fields = {"experiment_id": "0", "key": "k", "value": value}
-        assert api.post("experiments/set-experiment-tag", **fields) == {}
-        found = api.get("experiments/get", experiment_id="0")["experiment"]
+        assert api.call("experiments/set-experiment-tag", **fields) == {}
+        found = api.call("experiments/get", experiment_id="0")["experiment"]
         assert found["tags"] == [{"key": "k", "value": value}]
     gone = {"experiment_id": "0", "key": "k"}
-    assert api.post("experiments/delete-experiment-tag", **gone) == {}
-    assert "tags" not in api.get("experiments/get", experiment_id="0")["experiment"]
+    assert api.call("experiments/delete-experiment-tag", **gone) == {}
+    assert "tags" not in api.call("experiments/get", experiment_id="0")["experiment"]
     assert api.refused("experiments/delete-experiment-tag", **gone) == MISSING
 
 
-def test_an_experiment_tag_that_is_too_long_is_refused_and_never_cut(api: Api) -> None:
+def test_an_experiment_tag_that_is_too_long_is_refused_and_never_cut(api: Tracking) -> None:
     fields = {"experiment_id": "0", "key": "k", "value": "v" * 20001}
     assert api.refused("experiments/set-experiment-tag", **fields) == INVALID
-    assert "tags" not in api.get("experiments/get", experiment_id="0")["experiment"]
+    assert "tags" not in api.call("experiments/get", experiment_id="0")["experiment"]
 
 
-def test_a_tag_of_an_experiment_has_the_same_limit_on_both_databases(api: Api) -> None:
+def test_a_tag_of_an_experiment_has_the_same_limit_on_both_databases(api: Tracking) -> None:
     tag = {"key": "mlflow.note.content", "value": "ä" * 20000}
-    api.post("experiments/set-experiment-tag", experiment_id="0", **tag)
-    assert api.get("experiments/get", experiment_id="0")["experiment"]["tags"] == [tag]
-    created = api.post("experiments/create", name="noted", tags=[tag])["experiment_id"]
-    assert api.get("experiments/get", experiment_id=created)["experiment"]["tags"] == [tag]
+    api.call("experiments/set-experiment-tag", experiment_id="0", **tag)
+    assert api.call("experiments/get", experiment_id="0")["experiment"]["tags"] == [tag]
+    created = api.call("experiments/create", name="noted", tags=[tag])["experiment_id"]
+    assert api.call("experiments/get", experiment_id=created)["experiment"]["tags"] == [tag]
 
 
 @only_postgresql
 def test_a_tag_that_only_an_older_mlflows_table_is_too_narrow_for_is_refused(
-    api: Api, database: Database
+    api: Tracking, database: Database
 ) -> None:
     with database.write() as conn:
         conn.exec_driver_sql("ALTER TABLE experiment_tags ALTER COLUMN value TYPE varchar(5000)")
@@ -164,24 +163,24 @@ def test_a_tag_that_only_an_older_mlflows_table_is_too_narrow_for_is_refused(
         ("experiments/set-experiment-tag", {"experiment_id": "0", **tag}),
         ("experiments/create", {"name": "e", "tags": [tag]}),
     ):
-        status, body = api.ask("POST", path, fields)
+        status, body = api.ask(path, **fields)
         assert (status, body["error_code"]) == INVALID
         assert "tandem-metadata db upgrade" in body["message"]
 
 
-def test_an_experiment_keeps_fifty_custom_views_and_lets_them_change(api: Api) -> None:
+def test_an_experiment_keeps_fifty_custom_views_and_lets_them_change(api: Tracking) -> None:
     views = [{"key": f"mlflow.customView.view{n}", "value": "{}"} for n in range(50)]
     experiment_id = api.experiment(tags=views)
     path = "experiments/set-experiment-tag"
-    api.post(path, experiment_id=experiment_id, key=views[0]["key"], value="new")
+    api.call(path, experiment_id=experiment_id, key=views[0]["key"], value="new")
     more = {"experiment_id": experiment_id, "key": "mlflow.customView.more", "value": ""}
-    api.post(path, **more)
+    api.call(path, **more)
     more["key"] = "mlflow.customView.viewMore"
     assert api.refused(path, **more) == INVALID
 
 
 def test_two_custom_views_at_once_do_not_both_take_the_last_place(
-    api: Api, database: Database
+    api: Tracking, database: Database
 ) -> None:
     views = [{"key": f"mlflow.customView.view{n}", "value": "{}"} for n in range(49)]
     experiment_id = api.experiment(tags=views)
@@ -206,11 +205,11 @@ def test_two_custom_views_at_once_do_not_both_take_the_last_place(
     assert len(refused) == 1
 
 
-def test_models_of_old_clients_gather_in_one_tag(api: Api) -> None:
+def test_models_of_old_clients_gather_in_one_tag(api: Tracking) -> None:
     run_id = api.run()
-    api.post("runs/log-model", run_id=run_id, model_json=json.dumps(MODEL))
+    api.call("runs/log-model", run_id=run_id, model_json=json.dumps(MODEL))
     second = {**MODEL, "model_uuid": "u", "flavors": None}
-    api.post("runs/log-model", run_id=run_id, model_json=json.dumps(second))
+    api.call("runs/log-model", run_id=run_id, model_json=json.dumps(second))
     first = {
         "run_id": "r",
         "artifact_path": "model",
@@ -222,7 +221,7 @@ def test_models_of_old_clients_gather_in_one_tag(api: Api) -> None:
     assert recorded == [first, {**first, "model_uuid": "u", "flavors": {}}]
 
 
-def test_a_model_that_cannot_be_recorded_is_refused(api: Api) -> None:
+def test_a_model_that_cannot_be_recorded_is_refused(api: Tracking) -> None:
     run_id = api.run(run_name="n")
     for model_json in (
         "",
@@ -242,10 +241,10 @@ def test_a_model_that_cannot_be_recorded_is_refused(api: Api) -> None:
     assert api.tags(run_id) == {"mlflow.runName": "n"}
 
 
-def test_a_history_of_models_that_is_none_is_not_overwritten(api: Api) -> None:
+def test_a_history_of_models_that_is_none_is_not_overwritten(api: Tracking) -> None:
     run_id = api.run()
     for broken in ("not JSON", "{}", "[" * 8000):
-        api.post("runs/set-tag", run_id=run_id, key="mlflow.log-model.history", value=broken)
+        api.call("runs/set-tag", run_id=run_id, key="mlflow.log-model.history", value=broken)
         fields = {"run_id": run_id, "model_json": json.dumps(MODEL)}
         assert api.refused("runs/log-model", **fields) == INVALID
         assert api.tags(run_id)["mlflow.log-model.history"] == broken
