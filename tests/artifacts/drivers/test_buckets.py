@@ -240,7 +240,7 @@ async def test_server_that_does_not_answer_is_unavailable(
 async def test_failed_abort_does_not_hide_why_the_upload_failed(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    inner = bucket.driver._driver._bucket  # type: ignore[attr-defined]
+    inner = bucket.driver.inner.bucket  # type: ignore[attr-defined]
     abort = inner.abort
     given: list[tuple[str, str]] = []
 
@@ -262,7 +262,7 @@ async def test_abort_that_fails_is_tried_again(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tandem_artifacts.drivers.upload._ABORT_AGAIN_SECONDS", (0.01,) * 5)
-    inner = bucket.driver._driver._bucket  # type: ignore[attr-defined]
+    inner = bucket.driver.inner.bucket  # type: ignore[attr-defined]
     abort, failures, done = inner.abort, [True] * 3, asyncio.Event()
 
     def fail_first(key: str, upload_id: str) -> None:
@@ -296,7 +296,7 @@ async def test_upload_id_of_nobody_is_not_found_and_harms_nothing(
 async def test_check_needs_no_rights_above_the_prefix(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inner = bucket.driver._driver._bucket  # type: ignore[attr-defined]
+    inner = bucket.driver.inner.bucket  # type: ignore[attr-defined]
     page = inner.page
     listed: list[str] = []
 

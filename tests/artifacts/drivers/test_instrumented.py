@@ -115,7 +115,7 @@ async def test_operations_are_counted_by_outcome(
 
     await driver.write("object", stream(b"x"))
     with monkeypatch.context() as patched:
-        patched.setattr(driver._driver, "write", fails)
+        patched.setattr(driver.inner, "write", fails)
         with pytest.raises(RuntimeError):
             await driver.write("object", stream(b"x"))
     reached = asyncio.Event()

@@ -114,7 +114,7 @@ async def test_upload_without_room_for_more_sends_part_by_part(
 ) -> None:
     data = pattern(3 * upload.PART_BYTES + 5)
     room = Cramped()
-    inner = bucket.driver._driver._bucket  # type: ignore[attr-defined]
+    inner = bucket.driver.inner.bucket  # type: ignore[attr-defined]
     send, at_once, most = inner.put_part, 0, 0
 
     def count_them(*arguments: Any) -> str:

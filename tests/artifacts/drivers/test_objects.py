@@ -331,7 +331,7 @@ async def test_writers_of_one_object_leave_the_object_of_one_of_them(store: Stor
 
 
 async def test_check_does_not_wait_for_transfers(store: Store) -> None:
-    threads = store.driver._driver._threads  # type: ignore[attr-defined]
+    threads = store.driver.inner._threads  # type: ignore[attr-defined]
     done = threading.Event()
     busy = [asyncio.create_task(threads.run(done.wait)) for _ in range(100)]
     await asyncio.sleep(0)  # They take every thread there is.

@@ -52,7 +52,7 @@ _log = logging.getLogger(__name__)
 
 
 class InstrumentedDriver(Driver):
-    """A driver around another one.
+    """A driver around another one, `inner`.
 
     Every path goes through `tandem_shared.paths`, which raises InvalidParameter, before the driver
     sees it. Metrics tell operations apart and four outcomes: `ok`, `refused` (an error that is the
@@ -61,7 +61,7 @@ class InstrumentedDriver(Driver):
     """
 
     def __init__(self, driver: Driver) -> None:
-        self._driver = driver
+        self.inner = driver
         self.multipart = driver.multipart
         self.presigned = driver.presigned
         self.host = driver.host
@@ -70,11 +70,11 @@ class InstrumentedDriver(Driver):
 
     async def check(self) -> None:
         with _timed("check"):
-            await self._driver.check()
+            await self.inner.check()
 
     async def stat(self, path: str) -> Stat:
         with _timed("stat"):
-            return await self._driver.stat(paths.check_stored(path))
+            return await self.inner.stat(paths.check_stored(path))
 
     @asynccontextmanager
     async def read(
@@ -87,7 +87,7 @@ class InstrumentedDriver(Driver):
         room: Room = UNBOUNDED,
     ) -> AsyncIterator[Reading]:
         with _timed("read") as timing, _transfers(_OUT).track_inprogress():
-            async with self._driver.read(
+            async with self.inner.read(
                 paths.check_stored(path), start, length, etag=etag, room=room
             ) as reading:
                 yield Reading(reading.stat, timing.count(reading.chunks, _OUT))
@@ -102,35 +102,35 @@ class InstrumentedDriver(Driver):
     ) -> None:
         with _timed("write") as timing, _transfers(_IN).track_inprogress():
             counted = timing.count(chunks, _IN)
-            await self._driver.write(paths.check_stored(path), counted, size=size, room=room)
+            await self.inner.write(paths.check_stored(path), counted, size=size, room=room)
 
     async def list(self, path: str) -> AsyncIterator[Entry]:
         with _timed("list"):
-            async for entry in self._driver.list(paths.check_stored(path) if path else ""):
+            async for entry in self.inner.list(paths.check_stored(path) if path else ""):
                 yield entry
 
     async def delete(self, path: str) -> None:
         with _timed("delete"):
-            await self._driver.delete(paths.check_stored(path))
+            await self.inner.delete(paths.check_stored(path))
 
     async def create_multipart(self, path: str, parts: int) -> MultipartUpload:
         with _timed("create_multipart"):
-            return await self._driver.create_multipart(paths.check_stored(path), parts)
+            return await self.inner.create_multipart(paths.check_stored(path), parts)
 
     async def complete_multipart(self, path: str, upload_id: str, parts: Sequence[Part]) -> None:
         with _timed("complete_multipart"):
-            await self._driver.complete_multipart(paths.check_stored(path), upload_id, parts)
+            await self.inner.complete_multipart(paths.check_stored(path), upload_id, parts)
 
     async def abort_multipart(self, path: str, upload_id: str) -> None:
         with _timed("abort_multipart"):
-            await self._driver.abort_multipart(paths.check_stored(path), upload_id)
+            await self.inner.abort_multipart(paths.check_stored(path), upload_id)
 
     async def presign_download(self, path: str) -> SignedDownload:
         with _timed("presign_download"):
-            return await self._driver.presign_download(paths.check_stored(path))
+            return await self.inner.presign_download(paths.check_stored(path))
 
     async def close(self) -> None:
-        await self._driver.close()
+        await self.inner.close()
 
 
 class _Timing:

@@ -148,7 +148,7 @@ class Bucket(PartStore):
 
 
 class ObjectStore(Driver):
-    """A driver over a bucket, or over the part of it below a prefix."""
+    """A driver over a `bucket`, or over the part of it below a prefix."""
 
     multipart = True
     presigned = True
@@ -157,7 +157,7 @@ class ObjectStore(Driver):
     def __init__(
         self, bucket: Bucket, prefix: str, *, download_url_seconds: int, part_url_seconds: int
     ) -> None:
-        self._bucket = bucket
+        self.bucket = bucket
         self.host = bucket.host()
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._download_url_seconds = download_url_seconds
@@ -169,7 +169,7 @@ class ObjectStore(Driver):
 
     async def check(self) -> None:
         # Below the prefix: the service may have no rights to the rest of the bucket.
-        await self._check_thread.run(self._bucket.page, self._prefix, "", None, 1)
+        await self._check_thread.run(self.bucket.page, self._prefix, "", None, 1)
 
     async def stat(self, path: str) -> Stat:
         return await self._threads.run(self._stat, path)
@@ -195,13 +195,13 @@ class ObjectStore(Driver):
         room: Room = UNBOUNDED,
     ) -> None:
         key = self._key(path)
-        await upload(self._bucket, self._threads, self._aborts, key, chunks, size, room)
+        await upload(self.bucket, self._threads, self._aborts, key, chunks, size, room)
 
     async def list(self, path: str) -> AsyncIterator[Entry]:
         prefix = self._below(path)
         after: str | None = None
         while True:
-            page = await self._threads.run(self._bucket.page, prefix, "/", after, PAGE_ENTRIES)
+            page = await self._threads.run(self.bucket.page, prefix, "/", after, PAGE_ENTRIES)
             for entry in sorted(_entries(page, prefix), key=lambda entry: entry.path):
                 yield entry
             if (after := page.next) is None:
@@ -220,11 +220,11 @@ class ObjectStore(Driver):
             raise InvalidParameter("A multipart upload needs at least one part to be completed.")
         ordered = sorted(parts, key=lambda part: part.number)
         with _known(upload_id):
-            await self._threads.run(self._bucket.complete, self._key(path), upload_id, ordered)
+            await self._threads.run(self.bucket.complete, self._key(path), upload_id, ordered)
 
     async def abort_multipart(self, path: str, upload_id: str) -> None:
         with _known(upload_id):
-            await self._threads.run(self._bucket.abort, self._key(path), upload_id)
+            await self._threads.run(self.bucket.abort, self._key(path), upload_id)
 
     async def presign_download(self, path: str) -> SignedDownload:
         return await self._threads.run(self._presign_download, path)
@@ -233,7 +233,7 @@ class ObjectStore(Driver):
         self._aborts.close()
         self._threads.close()
         self._check_thread.close()
-        self._bucket.close()
+        self.bucket.close()
 
     def _key(self, path: str) -> str:
         return self._prefix + path
@@ -245,22 +245,22 @@ class ObjectStore(Driver):
 
     def _stat(self, path: str) -> Stat:
         try:
-            return self._bucket.head(self._key(path))
+            return self.bucket.head(self._key(path))
         except NotFound:
             self._refuse_directory(path)
             raise
 
     def _refuse_directory(self, path: str) -> None:
-        if self._bucket.page(self._below(path), "", None, 1).entries:
+        if self.bucket.page(self._below(path), "", None, 1).entries:
             raise InvalidParameter(f"'{path}' is a directory.")
 
     def _open(self, path: str, start: int, length: int | None, etag: str | None) -> OpenObject:
         try:
             if length == 0:
                 raise BeyondEnd
-            return self._bucket.get(self._key(path), start, length, etag)
+            return self.bucket.get(self._key(path), start, length, etag)
         except BeyondEnd:
-            stat = self._bucket.head(self._key(path))
+            stat = self.bucket.head(self._key(path))
             if etag is not None and stat.etag != etag:
                 raise NotFound(f"'{path}' has been replaced.") from None
             return OpenObject(stat, 0, lambda _: b"", lambda: None)
@@ -271,29 +271,29 @@ class ObjectStore(Driver):
 
     def _delete(self, path: str) -> None:
         if path:
-            self._bucket.delete([self._key(path)])
+            self.bucket.delete([self._key(path)])
         after: str | None = None
         while True:
-            page = self._bucket.page(self._below(path), "", after, PAGE_ENTRIES)
+            page = self.bucket.page(self._below(path), "", after, PAGE_ENTRIES)
             if page.entries:
-                self._bucket.delete([listed.key for listed in page.entries])
+                self.bucket.delete([listed.key for listed in page.entries])
             if (after := page.next) is None:
                 return
 
     def _create_multipart(self, path: str, parts: int) -> MultipartUpload:
         key = self._key(path)
-        upload_id = self._bucket.begin(key)
+        upload_id = self.bucket.begin(key)
         urls = [
-            self._bucket.presign_part(key, upload_id, number, self._part_url_seconds)
+            self.bucket.presign_part(key, upload_id, number, self._part_url_seconds)
             for number in range(1, parts + 1)
         ]
-        return MultipartUpload(upload_id, urls, self._bucket.part_headers())
+        return MultipartUpload(upload_id, urls, self.bucket.part_headers())
 
     def _presign_download(self, path: str) -> SignedDownload:
         stat, key = self._stat(path), self._key(path)
         disposition = f"attachment; filename*=UTF-8''{quote(path.rpartition('/')[2], safe='')}"
         answered = Answered(disposition, _IDENTITY if stat.encoding else None)
-        url = self._bucket.presign_get(key, answered, self._download_url_seconds)
+        url = self.bucket.presign_get(key, answered, self._download_url_seconds)
         return SignedDownload(url, stat.size, self._is_as_stored(key, stat, answered))
 
     def _is_as_stored(self, key: str, stat: Stat, answered: "Answered") -> bool:
@@ -301,7 +301,7 @@ class ObjectStore(Driver):
         if stat.encoding.lower() in ("", _IDENTITY):
             return True
         try:
-            return self._bucket.encoding_of(key, answered).lower() in ("", _IDENTITY)
+            return self.bucket.encoding_of(key, answered).lower() in ("", _IDENTITY)
         except BeyondEnd:  # An empty object has nothing to decode.
             return True
 
