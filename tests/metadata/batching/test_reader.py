@@ -3,8 +3,8 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 from sqlalchemy import Engine, event, insert
@@ -26,13 +26,13 @@ def _ids(outcome: object) -> list[str]:
     return [json.loads(run)["info"]["run_id"] for run in outcome]
 
 
-def _reader(database: Database) -> Reader:
-    return Reader(database, Threads(2, 10), 10)
-
-
-async def _close(reader: Reader) -> None:
+@asynccontextmanager
+async def _reader(database: Database) -> AsyncIterator[Reader]:
+    threads = Threads(2, 10)
+    reader = Reader(database, threads, 10)
+    yield reader
     await reader.aclose()
-    await reader._threads.aclose()
+    await threads.aclose()
 
 
 class _Noted:
@@ -72,16 +72,15 @@ def test_what_many_ask_for_at_once_is_read_by_one_statement(database: Database) 
         log_to_run(conn, log_entry.metric(b, LoggedMetric("m", float("nan"), 1)))
 
     async def main() -> tuple[list[list[bytes]], list[str]]:
-        reader = _reader(database)
-        calls = [(a, b), (b, c, a), (c, "f" * 32), ()]
-        with _noted(database) as noted:
-            tasks = [asyncio.create_task(reader.page(_page(calls[0])))]
-            await noted.began()
-            tasks += [asyncio.create_task(reader.page(_page(ids))) for ids in calls[1:]]
-            await asyncio.sleep(0)
-            noted.go.set()
-            outcomes = await asyncio.gather(*tasks)
-        await _close(reader)
+        async with _reader(database) as reader:
+            calls = [(a, b), (b, c, a), (c, "f" * 32), ()]
+            with _noted(database) as noted:
+                tasks = [asyncio.create_task(reader.page(_page(calls[0])))]
+                await noted.began()
+                tasks += [asyncio.create_task(reader.page(_page(ids))) for ids in calls[1:]]
+                await asyncio.sleep(0)
+                noted.go.set()
+                outcomes = await asyncio.gather(*tasks)
         return outcomes, noted.statements
 
     outcomes, statements = asyncio.run(main())
@@ -98,13 +97,12 @@ def test_a_run_that_is_not_there_is_said_to_be_missing_and_the_others_come(
     run_id = new_run(database)
 
     async def main() -> None:
-        reader = _reader(database)
-        asked = [reader.run("f" * 32), reader.run(run_id), reader.run("g" * 32)]
-        outcomes = await asyncio.gather(*asked, return_exceptions=True)
-        assert [type(outcome) for outcome in outcomes] == [NotFound, bytes, NotFound]
-        with pytest.raises(NotFound, match="ffff"):
-            await reader.run("f" * 32)
-        await _close(reader)
+        async with _reader(database) as reader:
+            asked = [reader.run("f" * 32), reader.run(run_id), reader.run("g" * 32)]
+            outcomes = await asyncio.gather(*asked, return_exceptions=True)
+            assert [type(outcome) for outcome in outcomes] == [NotFound, bytes, NotFound]
+            with pytest.raises(NotFound, match="ffff"):
+                await reader.run("f" * 32)
 
     asyncio.run(main())
 
@@ -117,16 +115,15 @@ def test_a_page_of_many_runs_does_not_hold_up_others(database: Database) -> None
         conn.execute(insert(tracking.runs), [{**row, "run_uuid": each} for each in ids])
 
     async def main() -> None:
-        reader = _reader(database)
-        with _noted(database) as noted:
-            many = asyncio.create_task(reader.page(_page(ids)))
-            await noted.began()
-            found = await asyncio.wait_for(reader.page(_page((run_id,))), 5)
-            assert _ids(found) == [run_id]
-            assert not many.done()
-            noted.go.set()
-            assert _ids(await many) == ids
-        await _close(reader)
+        async with _reader(database) as reader:
+            with _noted(database) as noted:
+                many = asyncio.create_task(reader.page(_page(ids)))
+                await noted.began()
+                found = await asyncio.wait_for(reader.page(_page((run_id,))), 5)
+                assert _ids(found) == [run_id]
+                assert not many.done()
+                noted.go.set()
+                assert _ids(await many) == ids
 
     asyncio.run(main())
 
@@ -148,13 +145,12 @@ def test_many_runs_come_as_they_come_alone(database: Database, count: int) -> No
             log_to_run(conn, log_entry.many(request, truncate=True))
 
     async def main() -> None:
-        reader = _reader(database)
-        found = await reader.page(_page(run_ids))
-        assert found == [await reader.run(run_id) for run_id in run_ids]
-        data = [json.loads(run)["data"] for run in found]
-        assert {metric["key"] for metric in data[0]["metrics"]} == {"a", "b", "c"}
-        assert data[3]["params"] == [{"key": k, "value": f"{k} of 1"} for k in ("z", "y")]
-        assert not {"metrics", "params"} & data[1].keys()
-        await _close(reader)
+        async with _reader(database) as reader:
+            found = await reader.page(_page(run_ids))
+            assert found == [await reader.run(run_id) for run_id in run_ids]
+            data = [json.loads(run)["data"] for run in found]
+            assert {metric["key"] for metric in data[0]["metrics"]} == {"a", "b", "c"}
+            assert data[3]["params"] == [{"key": k, "value": f"{k} of 1"} for k in ("z", "y")]
+            assert not {"metrics", "params"} & data[1].keys()
 
     asyncio.run(main())

@@ -152,6 +152,8 @@ def test_cached_pages_are_as_stored_whatever_transactions_do(database: Database)
     ids = [new_run(database) for _ in range(_RUNS)]
     uncommitted: dict[str, Any] = {}
     cached = 0
+    with database.write() as conn:
+        engine = conn.engine
     with _pages(database) as (ask, reads):
         for step in range(150):
             run_id = choose.choice(ids[:3])
@@ -160,7 +162,7 @@ def test_cached_pages_are_as_stored_whatever_transactions_do(database: Database)
                 choose.choice([transaction.commit, transaction.rollback])()
                 conn.close()
             elif choose.random() < 0.5:
-                conn = database._engines[True].connect()
+                conn = engine.connect()
                 uncommitted[run_id] = conn, conn.begin()
                 runs.put_tags(conn, {(run_id, "t"): str(step)})
             before = len(reads)

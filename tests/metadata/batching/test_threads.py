@@ -5,6 +5,7 @@ import threading
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import anyio
 import pytest
@@ -133,15 +134,19 @@ def test_a_caller_cancelled_as_its_turn_comes_gives_it_to_the_next(
         await asyncio.sleep(0)
         first, second = (asyncio.create_task(threads.run(int)) for _ in range(2))
         await asyncio.sleep(0)
-        release = threads._release
+        loop = asyncio.get_running_loop()
+        call_soon, ended = loop.call_soon_threadsafe, threading.Event()
 
-        def release_and_cancel() -> None:
-            monkeypatch.undo()
-            release()
-            first.cancel()
+        def note(*given: Any) -> None:
+            call_soon(*given)
+            ended.set()
 
-        monkeypatch.setattr(threads, "_release", release_and_cancel)
+        # The loop stands still until it has been told that the thread is free, and hears next that
+        # who waited longest for it is cancelled.
+        monkeypatch.setattr(loop, "call_soon_threadsafe", note)
         end.set()
+        assert ended.wait(5)
+        loop.call_soon(first.cancel)
         assert await asyncio.wait_for(second, 5) == 0
         await held
         assert first.cancelled()

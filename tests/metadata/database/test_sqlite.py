@@ -154,8 +154,9 @@ def test_sqlite_log_stays_open_from_before_the_first_commit_while_sqlite_keeps_i
             conn.exec_driver_sql("DELETE FROM runs")
         assert synced[-1][1] == log.stat().st_ino
     assert synced[0] == synced[1]
-    for engine in database._engines.values():
-        engine.dispose()
+    with database.read() as conn:
+        engine = conn.engine
+    engine.dispose()  # SQLite removes the log with its last connection
     assert not log.exists()
     with database.write() as conn:
         conn.exec_driver_sql("DELETE FROM runs")
