@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.scheduling import group_of
+from tests.harness.scheduling import LONGEST, group_of
 
 _ROOT = Path(__file__).parents[1]
 _TEST = """
@@ -36,6 +36,10 @@ def test_number(number):
 )
 def test_group_of_a_test_is_its_file_or_its_services(nodeid: str, group: str) -> None:
     assert group_of(nodeid) == group
+
+
+def test_longest_groups_are_in_files_that_exist() -> None:
+    assert [group for group in LONGEST if not (_ROOT / group.partition(" ")[0]).exists()] == []
 
 
 def test_groups_stay_in_one_process_each(tmp_path: Path) -> None:
