@@ -135,6 +135,41 @@ def test_sqlite_log_that_failed_a_sync_is_emptied_before_the_next_commit_succeed
 
 
 @only_sqlite
+def test_sqlite_sync_under_way_is_no_failure_to_the_next_writer(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.prepare("unused")
+    reader = sqlite3.connect(str(database.url.database))
+    reader.execute("BEGIN")
+    reader.execute("SELECT 1 FROM experiments").fetchall()
+    before = count(database)
+    failures: list[Unavailable] = []
+
+    def write(name: str) -> None:
+        try:
+            with database.write() as conn:
+                conn.exec_driver_sql("PRAGMA busy_timeout = 100")
+                add(conn, name)
+        except Unavailable as error:
+            failures.append(error)
+
+    def sync(descriptor: int) -> None:
+        monkeypatch.setattr(os, "fdatasync", fdatasync)
+        other.start()
+        other.join(0.5)  # it waits for this sync, or fails at once
+        fdatasync(descriptor)
+
+    fdatasync = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", sync)
+    other = threading.Thread(target=write, args=("second",))
+    write("first")
+    other.join()
+    reader.close()
+    assert failures == []
+    assert count(database) == before + 2
+
+
+@only_sqlite
 def test_sqlite_log_stays_open_from_before_the_first_commit_while_sqlite_keeps_it(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

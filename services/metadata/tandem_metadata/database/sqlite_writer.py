@@ -77,7 +77,7 @@ class WriteAheadLog:
 
         Raises Unavailable while others read, and SQLite's error while the disk fails.
         """
-        if not self._failed:
+        if not self._failed:  # not locked: a sync holds the lock for as long as the disk takes
             return
         (busy, _, _) = conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
         conn.rollback()  # what SQLAlchemy began
@@ -104,10 +104,12 @@ class WriteAheadLog:
         with self._lock:  # of two that sync one descriptor at once, only one is told
             if self._failed:
                 raise Unavailable(DISK_FAILS, reason="an earlier sync of SQLite's log failed")
-            self._failed = True
-            with _unavailable("synced"):
-                os.fdatasync(self._file)
-            self._failed = False
+            try:
+                with _unavailable("synced"):
+                    os.fdatasync(self._file)
+            except BaseException:
+                self._failed = True
+                raise
 
     def close(self) -> None:
         """Close the log; the next transaction opens it again."""
