@@ -4,13 +4,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.browser.layouts import ui_folder
-from tests.cluster import manifests, names
+from tests.cluster import manifests, names, stock_client
 from tests.cluster.cluster import Cluster, Image
 from tests.cluster.edge import Edge
 from tests.cluster.manifests import Manifests
@@ -20,6 +21,8 @@ from tests.postgresql import PostgreSQL
 
 METADATA, ARTIFACTS, MIGRATE = "tandem-metadata", "tandem-artifacts", "tandem-migrate"
 ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 300
+"""How long a client may take, beside all other tests."""
 
 LAYOUTS = {
     "two-hosts": (),
@@ -64,13 +67,26 @@ class Installation:
 
     def start(self, way: str, module: str, *arguments: str) -> "subprocess.Popen[str]":
         """Start a script of this directory as a client that comes by this edge."""
-        return start_client(self.edges[way], module, *arguments)
+        return subprocess.Popen(
+            [sys.executable, "-m", f"tests.cluster.{module}", *arguments],
+            cwd=ROOT,
+            env=client_environment(self.edges[way]),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def start_stock_client(
+        self, way: str, experiment: str, scratch: Path
+    ) -> "Future[dict[str, Any]]":
+        """Start the stock client, which comes by this edge."""
+        variables = client_environment(self.edges[way])
+        return stock_client.start(self.url, experiment, scratch, variables)
 
 
-def start_client(
-    through: Edge, module: str, *arguments: str, **variables: str
-) -> "subprocess.Popen[str]":
-    """Start a script of this directory as a client of an edge, with more variables."""
+def client_environment(through: Edge, **variables: str) -> dict[str, str]:
+    """The environment of a client of an edge, with more variables; empty ones are left out."""
     settings = {
         **names.variable(through.hosts, through.address),
         "MLFLOW_TRACKING_SERVER_CERT_PATH": str(through.authority),
@@ -79,18 +95,10 @@ def start_client(
         **variables,
     }
     given = environment(**{name: each for name, each in settings.items() if each})
-    return subprocess.Popen(
-        [sys.executable, "-m", f"tests.cluster.{module}", *arguments],
-        cwd=ROOT,
-        env={name: each for name, each in given.items() if name not in _FOREIGN},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return {name: each for name, each in given.items() if name not in _FOREIGN}
 
 
-def answer_of(process: "subprocess.Popen[str]", seconds: float = 300) -> Any:
+def answer_of(process: "subprocess.Popen[str]", seconds: float = SECONDS) -> Any:
     """What a client script prints last, at an end that must be a good one."""
     output, errors = process.communicate(timeout=seconds)
     assert process.returncode == 0, errors[-4000:]

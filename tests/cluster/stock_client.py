@@ -1,12 +1,12 @@
-"""What a user does with the stock client, as a script: `python -m tests.cluster.stock_client`.
+"""What a user does with the stock client, in a process of its own.
 
-It takes the tracking URI, the name of an experiment and a scratch directory, and prints what it
-found as JSON. Everything else it knows is in MLflow's own variables.
+Everything that it knows besides its arguments is in MLflow's own variables.
 """
 
-import json
+import multiprocessing
 import os
-import sys
+from collections.abc import Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,27 @@ import requests
 from tests.cluster import names
 
 NAME = "deep/naïve ☃.txt"
+
+# A process that has imported MLflow and scikit-learn is forked; to import them takes seconds.
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(["mlflow.sklearn", "sklearn.linear_model", __name__])
+
+
+def start(
+    uri: str, experiment: str, scratch: Path, environment: Mapping[str, str]
+) -> "Future[dict[str, Any]]":
+    """Run `main` in a new process with this environment, and nothing of this process's."""
+    process = ProcessPoolExecutor(1, _processes)
+    found = process.submit(_run, uri, experiment, scratch, dict(environment))
+    process.shutdown(wait=False)
+    return found
+
+
+def _run(uri: str, experiment: str, scratch: Path, environment: dict[str, str]) -> dict[str, Any]:
+    os.environ.clear()
+    os.environ.update(environment)
+    names.install()
+    return main(uri, experiment, scratch)
 
 
 def main(uri: str, experiment: str, scratch: Path) -> dict[str, Any]:
@@ -91,8 +112,3 @@ def _shown(uri: str, run_id: str) -> dict[str, Any]:
 def _content(directory: Path) -> dict[str, bytes]:
     files = (path for path in directory.rglob("*") if path.is_file())
     return {str(path.relative_to(directory)): path.read_bytes() for path in files}
-
-
-if __name__ == "__main__":
-    names.install()
-    print(json.dumps(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))))

@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 import requests
 
-from tests.cluster import edge, edge_security, manifests, names
+from tests.cluster import edge, edge_security, manifests, names, stock_client
 from tests.cluster.certificates import Authority
 from tests.cluster.edge import Edge
 from tests.cluster.installation import (
     ARTIFACTS,
     LAYOUTS,
     METADATA,
+    SECONDS,
     Installation,
-    answer_of,
-    start_client,
+    client_environment,
 )
 from tests.kubernetes import tools
 
@@ -99,10 +99,8 @@ def test_who_has_credentials_works_as_ever(
     installation: Installation, secured: Secured, tmp_path: Path
 ) -> None:
     name = f"{installation.layout}-{secured.way}"
-    client = start_client(
-        secured.edge, "stock_client", installation.url, name, str(tmp_path), **secured.variables
-    )
-    found = answer_of(client)
+    variables = client_environment(secured.edge, **secured.variables)
+    found = stock_client.start(installation.url, name, tmp_path, variables).result(SECONDS)
     assert found["found"] == [found["run_id"]]
     assert found["same"]
     assert found["predicted"] == [0, 1]
@@ -112,17 +110,14 @@ def test_who_has_credentials_works_as_ever(
 def test_a_client_may_trust_any_certificate(
     installation: Installation, secured: Secured, tmp_path: Path
 ) -> None:
-    client = start_client(
+    variables = client_environment(
         secured.edge,
-        "stock_client",
-        installation.url,
-        f"{installation.layout}-{secured.way}-insecure",
-        str(tmp_path),
         **secured.variables,
         MLFLOW_TRACKING_SERVER_CERT_PATH="",
         MLFLOW_TRACKING_INSECURE_TLS="true",
     )
-    assert answer_of(client)["same"]
+    name = f"{installation.layout}-{secured.way}-insecure"
+    assert stock_client.start(installation.url, name, tmp_path, variables).result(SECONDS)["same"]
 
 
 def test_who_has_none_gets_nowhere(

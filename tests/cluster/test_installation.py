@@ -14,8 +14,8 @@ from tests.cluster.installation import (
     IMAGE,
     METADATA,
     MIGRATE,
+    SECONDS,
     Installation,
-    answer_of,
     database,
     render,
 )
@@ -57,8 +57,7 @@ def _ask(pod: Pod, path: str) -> requests.Response:
 @pytest.mark.parametrize("way", ["ingress", "httproute"])
 def test_a_stock_client_works(installation: Installation, way: str, tmp_path: Path) -> None:
     name = f"{installation.layout}-{way}"
-    client = installation.start(way, "stock_client", installation.url, name, str(tmp_path))
-    found = answer_of(client)
+    found = installation.start_stock_client(way, name, tmp_path).result(SECONDS)
     assert found["artifact_uri"].startswith(
         f"mlflow-artifacts://{urlsplit(installation.artifacts_url).hostname}/"
     )

@@ -19,7 +19,7 @@ from tests.cluster.transfer import MIB
 from tests.harness.processes import eventually
 from tests.seaweedfs import S3Server
 
-LARGE = (2048, 30)
+LARGE = (512, 7)
 """MiB of a large transfer, and MiB a second at the most: it lasts for more than a minute."""
 SLOW = (60, 1)
 """The same of one that only has to be there."""
@@ -60,11 +60,11 @@ def test_a_roll_fails_no_request(
     carriers = cluster.roll(ARTIFACTS, lambda pod: deleted.update({pod.name: time.time()}))
     old = [*carriers, *cluster.roll(METADATA, lambda _: None)]
     seconds = time.monotonic() - begun
-    client = installation.start("ingress", "stock_client", installation.url, folder, str(tmp_path))
+    client = installation.start_stock_client("ingress", folder, tmp_path)
     for each in downloads:
         assert answer_of(each, SECONDS)["sha256"] == kept["sha256"]
     sent = {name: answer_of(each, SECONDS) for name, each in uploads.items()}
-    assert answer_of(client)["same"]
+    assert client.result(SECONDS)["same"]
     report = answer_of(steady)
     cluster.wait_ended(old, SECONDS)
 
