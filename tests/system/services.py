@@ -125,8 +125,10 @@ def mlflow_server(
 
 def mlflow_upgrade(database: str) -> None:
     """Bring a database's tables to the form of MLflow's release, by its own command."""
-    command = [_BIN / "mlflow", "db", "upgrade", database]
-    subprocess.run(command, check=True, env=environment(), capture_output=True)
+    import mlflow.db  # takes seconds; most of those who use this module need none of it
+
+    # In this process: another one would spend most of its seconds on the same import.
+    mlflow.db.upgrade.main([database], standalone_mode=False)
 
 
 @contextmanager
