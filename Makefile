@@ -71,9 +71,10 @@ test-all: setup-dev browser tools ## what test, test-browser and test-cluster do
 	$(PYTEST) tests
 
 browser: # Chromium for the tests of the web UI; without it they are skipped
-	@command -v chromium chromium-browser google-chrome >/dev/null \
-	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	       && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium fonts-liberation; } \
+	@command -v chromium-headless-shell chromium chromium-browser google-chrome >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+	       && { apt-get install -qq -y --no-install-recommends chromium-headless-shell fonts-liberation \
+	            || apt-get install -qq -y --no-install-recommends chromium fonts-liberation; }; } \
 	  || echo "no Chromium, and it cannot be installed from here: the tests of the web UI will be skipped"
 
 tools: # what runs in front of and beside Tandem, for tests; without it they are skipped
@@ -110,7 +111,7 @@ check: setup-dev ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-isolate: setup-dev ## each wheel alone in a clean environment: --help and one request
+isolate: $(VENV)/.installed ## each wheel alone in a clean environment: --help and one request
 	$(BIN)/python deploy/isolate.py
 
 clean: ## remove what make made
