@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmark import page, plot, results, table, targets
+from tests.benchmark import page, results, table, targets
 from tests.benchmark.results import Figure, Results
 from tests.benchmark.targets import Target
 
@@ -116,6 +116,8 @@ def test_kept_figures_are_the_same_when_read_again(tmp_path: Path) -> None:
 
 
 def test_a_picture_is_drawn(tmp_path: Path) -> None:
+    from tests.benchmark import plot  # takes seconds to import
+
     plot.draw(FIGURES, tmp_path / page.PICTURE)
     assert (tmp_path / page.PICTURE).read_bytes().startswith(b"\x89PNG")
 

@@ -14,8 +14,6 @@ import requests
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.models import Model, ModelSignature, infer_signature
-from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
 
 from tests.browser.layouts import Layout, client_of
 
@@ -155,6 +153,10 @@ def _sweep(client: MlflowClient, experiment_id: str) -> dict[str, str]:
 
 
 def _showcase(client: MlflowClient, run_id: str, directory: Path) -> str:
+    # Imported where it is used: it takes seconds, in each process that collects the tests.
+    from sklearn.datasets import load_iris
+    from sklearn.linear_model import LogisticRegression
+
     client.log_batch(
         run_id,
         [
@@ -193,7 +195,7 @@ def _showcase(client: MlflowClient, run_id: str, directory: Path) -> str:
 def _save_among_the_runs_artifacts(
     client: MlflowClient,
     run_id: str,
-    classifier: LogisticRegression,
+    classifier: Any,
     signature: ModelSignature,
     directory: Path,
 ) -> None:

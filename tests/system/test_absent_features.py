@@ -7,7 +7,6 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from sklearn.linear_model import LinearRegression
 
 from tests.system.services import Stack
 
@@ -28,6 +27,8 @@ def spans_sent_to(stack: Stack) -> int:
 def test_traced_training_goes_on_and_is_told_that_traces_are_not_kept(
     sqlite_stack: Stack, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from sklearn.linear_model import LinearRegression
+
     monkeypatch.setattr(logging.getLogger("mlflow"), "propagate", True)
     mlflow.set_tracking_uri(sqlite_stack.metadata.url)
     try:

@@ -7,7 +7,6 @@ import time
 import uuid
 from pathlib import Path
 
-import matplotlib.figure
 import mlflow
 import numpy as np
 import pandas as pd
@@ -72,13 +71,15 @@ def test_a_directory_goes_up_and_comes_back(client: MlflowClient, tmp_path: Path
 
 
 def test_everything_the_client_can_log_is_stored(client: MlflowClient, tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
     run_id = _run(client)
     client.log_text(run_id, "hello ☃", "text/t.txt")
     client.log_dict(run_id, {"k": [1, 2]}, "d.json")
     client.log_dict(run_id, {"k": [1, 2]}, "d.yaml")
     client.log_image(run_id, np.zeros((4, 4, 3), dtype=np.uint8), "i.png")
     client.log_image(run_id, np.zeros((4, 4, 3), dtype=np.uint8), key="steps", step=3)
-    client.log_figure(run_id, matplotlib.figure.Figure(), "f.png")
+    client.log_figure(run_id, Figure(), "f.png")
     for value in (1, 2):
         client.log_table(run_id, {"a": [value], "b": ["x"]}, "table.json")
     assert mlflow.artifacts.load_text(f"runs:/{run_id}/text/t.txt") == "hello ☃"

@@ -15,8 +15,6 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.models.model import ModelInfo
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
 
 from tests.harness.processes import Process, eventually
 from tests.system.services import Stack
@@ -29,11 +27,16 @@ Log = Callable[..., ModelInfo]
 
 @pytest.fixture(scope="module")
 def iris() -> tuple[pd.DataFrame, pd.Series]:
+    # Imported where it is used: it takes seconds, in each process that collects the tests.
+    from sklearn.datasets import load_iris
+
     return load_iris(return_X_y=True, as_frame=True)
 
 
 @pytest.fixture(scope="module")
-def classifier(iris: tuple[pd.DataFrame, pd.Series]) -> LogisticRegression:
+def classifier(iris: tuple[pd.DataFrame, pd.Series]) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
     return LogisticRegression(max_iter=500).fit(*iris)
 
 
@@ -78,7 +81,7 @@ def test_a_trained_model_is_loaded_by_its_alias(
     experiment: str,
     name: str,
     iris: tuple[pd.DataFrame, pd.Series],
-    classifier: LogisticRegression,
+    classifier: Any,
 ) -> None:
     features, _ = iris
     with mlflow.start_run(experiment_id=experiment) as run:
@@ -347,7 +350,7 @@ def test_a_model_is_evaluated(
     client: MlflowClient,
     experiment: str,
     iris: tuple[pd.DataFrame, pd.Series],
-    classifier: LogisticRegression,
+    classifier: Any,
 ) -> None:
     features, target = iris
     with mlflow.start_run(experiment_id=experiment):
@@ -369,6 +372,8 @@ def test_a_model_is_evaluated(
 def test_a_model_is_logged_automatically(
     client: MlflowClient, experiment: str, iris: tuple[pd.DataFrame, pd.Series]
 ) -> None:
+    from sklearn.linear_model import LogisticRegression
+
     mlflow.sklearn.autolog(silent=True)
     try:
         with mlflow.start_run(experiment_id=experiment) as run:
