@@ -90,9 +90,13 @@ def test_like_pattern_is_tried_once_a_row_in_tables_without_statistics(
             once = min(_seconds(lambda v=value, p=pattern: _try(conn, like, v, p)) for _ in "123")
             assert search(conn, f"{field} {like} '%aa%'"), "what it looks for is there"
             missing = f"{field} {like} '{pattern}'"
-            took = _seconds(lambda s=search, m=missing: s(conn, m))
-            if took > 5 * _ROWS * once + 0.5:
-                often[search.__name__, field] = took / once
+            took = []
+            for _ in "123":  # whatever else the machine does may hold one up
+                took.append(_seconds(lambda s=search, m=missing: s(conn, m)))
+                if took[-1] <= 5 * _ROWS * once + 0.5:
+                    break
+            else:
+                often[search.__name__, field] = [each / once for each in took]
     assert often == {}, "searches that take so many times as long as one comparison"
 
 
