@@ -58,7 +58,9 @@ _WATCH_ALERTS = """
 (() => {
   const selector = %s;
   const seen = new WeakSet();
+  let waiting = false;
   const look = () => {
+    waiting = false;
     for (const element of document.querySelectorAll(selector)) {
       if (!seen.has(element) && element.innerText.trim()) {
         seen.add(element);
@@ -66,7 +68,13 @@ _WATCH_ALERTS = """
       }
     }
   };
-  new MutationObserver(look).observe(document, {childList: true, subtree: true});
+  const lookSoon = () => {
+    if (!waiting) {
+      waiting = true;
+      setTimeout(look, 100);
+    }
+  };
+  new MutationObserver(lookSoon).observe(document, {childList: true, subtree: true});
 })();
 """
 # Skeletons and spinners of any kind move for ever. Charts that one would have to scroll to do so
@@ -177,7 +185,7 @@ class Tab:
         """
         self.settle()
         try:
-            self.page.wait_for_function(f"({_MOVING})().length === 0")
+            self.page.wait_for_function(f"({_MOVING})().length === 0", polling=100)
         except TimeIsUp:
             moving = "\n".join(self.page.evaluate(_MOVING))
             raise AssertionError(f"{self.page.url} never comes to rest:\n{moving}") from None
