@@ -1,12 +1,77 @@
 """Checks whether the database takes writes, as far as can be seen without writing to it."""
 
 import errno
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
 
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL, Connection, Engine, event
 
 from tandem_metadata.database import sqlite_file
-from tandem_metadata.database.faults import FULL, READ_ONLY
+from tandem_metadata.database.faults import FULL, MOVED, READ_ONLY
+from tandem_metadata.database.pool import WAL
 from tandem_shared.errors import Unavailable
+
+_Identity = tuple[int, int]  # device and inode
+
+_LOG: Final = "tandem_wal_identity"
+"""Key of a connection's `info`: which file its write-ahead log is."""
+
+_log = logging.getLogger("tandem.db")
+
+
+class OpenedFile:
+    """SQLite's file as the first connection of this process found it.
+
+    SQLite goes on with files that were removed, where nobody finds what it stores. It also makes
+    an empty database at the path for the next connection. Its methods are called concurrently:
+    whichever thread connects first, they all find the same file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = str(path)
+        self._identity: _Identity | None = None
+        self._lost_log: str | None = None
+
+    def watch(self, engine: Engine) -> None:
+        """Check before each connection of the pool is made, and remember the files it opened."""
+        event.listen(engine, "do_connect", lambda *_: self.check())
+        event.listen(engine, "connect", self._remember)
+
+    def _remember(self, _: object, record: Any) -> None:
+        self._identity = self._identity or _identity(self._path)
+        if log := record.info.get(WAL):
+            record.info[_LOG] = _identity(log)
+
+    def check(self, info: Mapping[str, Any] = MappingProxyType({}), *, quiet: bool = False) -> None:
+        """Raise Unavailable, with a reason, if the file is not there any more.
+
+        The same for the log that the connection of this `info` has open. It cannot come back:
+        another connection may have made a new one. With `quiet`, the service's log does not say
+        why.
+        """
+        if (log := info.get(WAL)) and _identity(log) != info[_LOG]:
+            self._lost_log = log
+        if self._lost_log:
+            why = f"{self._lost_log} was removed or replaced in use; restart the service"
+        elif self._identity and _identity(self._path) != self._identity:
+            why = f"{self._path} was moved or replaced in use; put it back, or restart the service"
+        else:
+            return
+        if not quiet:
+            _log.warning("database unavailable: %s", why)
+        raise Unavailable(MOVED, reason=why)
+
+
+def _identity(path: str) -> _Identity | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def check_access(url: URL) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, event, exc
 
 from tandem_metadata.database import checks, faults, read_cancellation, revisions, sqlite_writer
 from tandem_metadata.database.address import parse_url
+from tandem_metadata.database.checks import OpenedFile
 from tandem_metadata.database.direct import DirectConnection, StatementFailed, checkout
 from tandem_metadata.database.faults import FULL, READ_ONLY, sqlstate
 from tandem_metadata.database.pool import (
@@ -30,6 +31,7 @@ from tandem_metadata.database.pool import (
     connections_in_use,
     open_engine,
 )
+from tandem_metadata.database.sqlite_file import path_of
 from tandem_metadata.database.sqlite_writer import WriteAheadLog, WriterLock
 from tandem_shared.errors import Unavailable
 
@@ -95,6 +97,9 @@ class Database:
             # A server that closed connections of one pool has closed the other pool's too.
             event.listen(engine, "invalidate", lambda *_: lookups.dispose())
             event.listen(lookups, "invalidate", lambda *_: engine.dispose())
+        self._file = OpenedFile(path_of(self.url)) if self.dialect == "sqlite" else None
+        if self._file:
+            self._file.watch(engine)
         self._engines = {False: engine, True: lookups}
         statements, transactions = ISOLATION_LEVELS[self.dialect]
         self._autocommit = _at_level(self._engines, statements)
@@ -141,8 +146,10 @@ class Database:
 
         Raises Unavailable, with a reason for the log, if not. Writes nothing to the database.
         """
-        if self.dialect == "sqlite":
-            self.ping(quiet=True)
+        if self._file:
+            with self.read(quiet=True) as conn:
+                conn.exec_driver_sql("SELECT 1")
+                self._file.check(conn.info, quiet=True)
             checks.check_file(self.url)
         else:
             self._check_writable()
@@ -289,6 +296,8 @@ class Database:
             held.callback(info.pop, _ON_COMMIT, None)
             if self._writer_lock:
                 self._writer_lock.begin(conn, until)
+            if self._file:
+                self._file.check(info)
             if path:
                 self._log.open(path)
             yield conn

@@ -17,6 +17,10 @@ from tandem_shared.settings import SettingsError
 
 FULL: Final = "The database's disk is full: nothing was stored. Try again when it has room."
 DISK_FAILS: Final = "The database's disk fails; the service's log says how."
+MOVED: Final = (
+    "A file of the database was moved or removed while in use: nothing was stored. The service's "
+    "log says which."
+)
 READ_ONLY: Final = "The database takes no writes: it is read-only for this service."
 
 _SILENT: Final = "The database does not answer; try again later."

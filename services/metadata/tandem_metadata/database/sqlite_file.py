@@ -24,7 +24,8 @@ def path_of(url: URL) -> Path:
 def why_unusable(path: Path) -> str | None:
     """Why the service's user cannot read and write a database there; None if nothing is known.
 
-    Looks at modes and owners only. A file that is missing, but could be made, is no obstacle.
+    Looks at names, modes and owners only. A file that is missing, but could be made, is no
+    obstacle; SQLite would delete the log that it left behind.
     """
     folder = path.parent
     user = f"the service's user (id {os.geteuid()})"
@@ -38,6 +39,11 @@ def why_unusable(path: Path) -> str | None:
         if not os.access(path, os.W_OK):
             return f"{user} may not write to {path}, or its file system is read-only"
     beside = (f"{path}-wal", f"{path}-shm")
+    if not os.path.exists(path) and _size(beside[0]):
+        return (
+            f"{path} is missing, but its log {beside[0]} is there, which may hold runs; put the "
+            "database back, or move the log away"
+        )
     if not (
         os.access(folder, os.W_OK | os.X_OK) or all(os.access(each, os.W_OK) for each in beside)
     ):
@@ -46,6 +52,13 @@ def why_unusable(path: Path) -> str | None:
             "database, or its file system is read-only"
         )
     return None
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
 
 
 def check_space(folder: Path) -> None:

@@ -92,7 +92,7 @@ class WriteAheadLog:
         Linux tells a failed write once to each descriptor that was open then. So each process has
         one from before its first commit, and keeps it. Raises Unavailable.
         """
-        with self._lock, _unavailable("opened"):
+        with self._lock, _unavailable(f"log {path} cannot be opened"):
             # SQLite removes the log whenever the last connection of all processes closes.
             if self._file != _CLOSED and not os.fstat(self._file).st_nlink:
                 self._close()
@@ -105,7 +105,7 @@ class WriteAheadLog:
             if self._failed:
                 raise Unavailable(DISK_FAILS, reason="an earlier sync of SQLite's log failed")
             try:
-                with _unavailable("synced"):
+                with _unavailable("log cannot be synced"):
                     os.fdatasync(self._file)
             except BaseException:
                 self._failed = True
@@ -127,7 +127,7 @@ def _unavailable(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = f"SQLite's log cannot be {what}: {error.strerror}"
+        reason = f"SQLite's {what}: {error.strerror}"
         _log.warning("database unavailable: %s", reason)
         raise Unavailable(DISK_FAILS, reason=reason) from error
 
