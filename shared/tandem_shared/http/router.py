@@ -100,7 +100,7 @@ async def read_json_body(request: Request, limit: int) -> bytes:
 
     Raises:
     - InvalidParameter, as MLflow does, when the content type is not JSON. A page of another origin
-      could send such a request without a preflight.
+      could send such a request without a preflight. And when the body has a content encoding.
     - BadRequest when the body exceeds `limit` bytes (413), or pauses for `IDLE_SECONDS` (408).
     - Unavailable when all long bodies together exceed `BODIES_BYTES`.
 
@@ -140,6 +140,7 @@ class _Body:
 
 async def _read(request: Request, body: _Body, limit: int) -> None:
     content_type = request_header(request.scope, b"content-type").split(";", 1)[0].strip().lower()
+    encoding = request_header(request.scope, b"content-encoding").strip().lower()
     declared = request_header(request.scope, b"content-length")
     if declared.isdecimal() and int(declared) > limit:
         raise too_large(limit)
@@ -156,6 +157,11 @@ async def _read(request: Request, body: _Body, limit: int) -> None:
                 if body.read and content_type != "application/json":
                     raise InvalidParameter(
                         f"Content-Type must be application/json, not '{content_type}'."
+                    )
+                if body.read and encoding not in ("", "identity"):
+                    raise InvalidParameter(
+                        f"The request body is encoded as '{encoding}'; send it without "
+                        "Content-Encoding."
                     )
                 if not message.get("more_body"):
                     return

@@ -245,6 +245,15 @@ def test_a_body_of_another_content_type_is_refused(headers: dict[str, str]) -> N
     assert "application/json" in answer.json["message"]
 
 
+def test_a_compressed_body_is_refused_by_the_name_of_its_encoding() -> None:
+    headers = {**JSON, "Content-Encoding": "gzip"}
+    answer = call(APP, "POST", "/a", headers=headers, body=[b"{}"])
+    assert (answer.status, answer.json["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+    assert "'gzip'" in answer.json["message"]
+    plain = call(APP, "POST", "/a", headers={**JSON, "Content-Encoding": "identity"}, body=[b"{}"])
+    assert plain.status == 200
+
+
 def test_no_body_needs_no_content_type() -> None:
     assert call(APP, "POST", "/a").status == 200
 
