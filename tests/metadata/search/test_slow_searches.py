@@ -13,8 +13,9 @@ from tandem_metadata.database.tables.tracking import experiments, runs
 from tandem_metadata.store.tracking import run_search
 
 _SAID = (
-    "an experiment of more than 10,000 runs was searched without the index tandem_runs_started, so "
-    "all of them were read; `tandem-metadata db optimize` adds it while the service runs"
+    "an experiment (id 0) of more than 10,000 runs was searched without the index "
+    "tandem_runs_started, so all of them were read; `tandem-metadata db optimize "
+    "--backend-store-uri …` adds it while the service runs"
 )
 
 

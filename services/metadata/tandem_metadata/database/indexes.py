@@ -55,7 +55,8 @@ MANY_RUNS: Final = 10_000
 _log = logging.getLogger("tandem.db")
 
 _MORE_RUNS: Final = text(
-    "SELECT 1 FROM runs WHERE experiment_id IN :ids GROUP BY experiment_id HAVING count(*) > :some"
+    "SELECT experiment_id FROM runs WHERE experiment_id IN :ids"
+    " GROUP BY experiment_id HAVING count(*) > :some"
 ).bindparams(bindparam("ids", type_=BigInteger(), expanding=True))
 
 _VALID: Final = {
@@ -106,12 +107,14 @@ class SlowSearches:
             return
         self._next_look = now + self._LOOK_SECONDS
         given = {"ids": list(experiment_ids), "some": MANY_RUNS}
-        if is_there(conn, STARTED) or conn.execute(_MORE_RUNS, given).first() is None:
+        if is_there(conn, STARTED) or not (found := conn.execute(_MORE_RUNS, given).first()):
             return
         self._next_look = math.inf
         _log.warning(
-            "an experiment of more than %s runs was searched without the index %s, so all of them "
-            "were read; `tandem-metadata db optimize` adds it while the service runs",
+            "an experiment (id %d) of more than %s runs was searched without the index %s, so all "
+            "of them were read; `tandem-metadata db optimize --backend-store-uri …` adds it while "
+            "the service runs",
+            found.experiment_id,
             f"{MANY_RUNS:,}",
             STARTED.name,
         )
