@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from tandem_artifacts.__main__ import main
 from tandem_artifacts.app import create_app, driver_of, sent_elsewhere
 from tandem_artifacts.settings import ACCEPTED_SWITCHES, REFUSED_FLAGS, Settings
+from tandem_shared import MLFLOW_VERSION
 from tandem_shared.settings import SettingsError, flag, load
 from tests.artifacts.service import API, client, stored
 from tests.system.services import artifacts_service
@@ -84,7 +85,7 @@ def test_metrics_labels_hold_no_path(http: TestClient) -> None:
 def test_health_ready_and_version_are_answered(http: TestClient) -> None:
     assert http.get("/health").text == "OK"
     assert http.get("/ready").text == "OK"
-    assert http.get("/version").text == "3.17.2"
+    assert http.get("/version").text == MLFLOW_VERSION
     assert "artifacts" in http.get("/").text
 
 

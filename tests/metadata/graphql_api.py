@@ -16,7 +16,7 @@ _QUERIES = Path(__file__).parents[1] / "queries"
 GET_EXPERIMENT = (_QUERIES / "get_experiment.graphql").read_text()
 GET_RUN = (_QUERIES / "get_run.graphql").read_text()
 SEARCH_RUNS = (_QUERIES / "search_runs.graphql").read_text()
-"""Queries of MLflow 3.17.2's web UI; the last one is in its scripts, but never sent."""
+"""Queries of MLflow's web UI; the last one is in its scripts, but never sent."""
 
 
 class GraphQL(Api):

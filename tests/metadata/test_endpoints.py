@@ -7,6 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tandem_metadata.app import create_app
+from tandem_shared import MLFLOW_VERSION
 
 POST = [
     *(
@@ -138,5 +139,5 @@ def test_graphql_answers_below_the_static_prefix_only(http: TestClient) -> None:
 
 def test_the_version_is_mlflows(http: TestClient) -> None:
     answer = http.get("/version")
-    assert answer.text == "3.17.2"
+    assert answer.text == MLFLOW_VERSION
     assert answer.headers["content-type"].startswith("text/plain")

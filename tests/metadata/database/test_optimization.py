@@ -192,7 +192,7 @@ def test_the_service_goes_on_meanwhile(database: Database, prepared_uri: str) ->
 
 
 def _upgrade(uri: str) -> None:
-    """Have MLflow's migrations bring the database to 3.17.2's last revision, one by one."""
+    """Have MLflow's migrations bring the database to their last revision, one by one."""
     config = Config()
     config.set_main_option("script_location", str(Path(mlflow.store.db_migrations.__file__).parent))
     address = parse_url(uri).render_as_string(hide_password=False)
@@ -213,7 +213,7 @@ def test_mlflow_upgrades_a_new_database_and_keeps_its_index(
 def test_mlflow_upgrades_a_database_with_them(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    """To MLflow 3.17.2's last revision, through every one between; what is lost comes again."""
+    """To MLflow's last revision, through every one between; what is lost comes again."""
     if kind == "sqlite":
         uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     else:

@@ -12,6 +12,7 @@ from tandem_metadata.database import widening
 from tandem_metadata.database.faults import sqlstate
 from tandem_metadata.database.indexes import STARTED
 from tandem_metadata.database.tables.deliveries import OWN
+from tandem_shared import MLFLOW_VERSION
 from tandem_shared.clock import now_ms
 from tandem_shared.settings import SettingsError
 
@@ -49,7 +50,7 @@ SUPPORTED: Final = (
     "75868b020152",
     "dc11669786a5",
 )
-"""Revisions that are used as they are, oldest first; the last is that of MLflow 3.17.2."""
+"""Revisions that are used as they are, oldest first; the last is that of the pinned MLflow."""
 
 OLDER: Final = frozenset(
     {
@@ -187,7 +188,7 @@ def why_unusable(conn: Connection) -> str | None:
     if revision in OLDER:
         return (
             f"It is at revision {revision}, older than {CREATED}, the first that Tandem uses; "
-            "`mlflow db upgrade` of MLflow 3.17.2 upgrades it."
+            f"`mlflow db upgrade` of MLflow {MLFLOW_VERSION} upgrades it."
         )
     if revision not in SUPPORTED:
         return (
@@ -287,12 +288,12 @@ def check(revision: str | None, conn: Connection) -> None:
     if revision in OLDER:
         raise SettingsError(
             f"The database of --backend-store-uri is at revision {revision}, older than "
-            f"{CREATED}, the first that Tandem uses. Back it up, then run, with MLflow 3.17.2: "
-            f"mlflow db upgrade {_address(conn)}"
+            f"{CREATED}, the first that Tandem uses. Back it up, then run, with MLflow "
+            f"{MLFLOW_VERSION}: mlflow db upgrade {_address(conn)}"
         )
     raise SettingsError(
         f"The database of --backend-store-uri is at revision {revision}, which this version of "
-        f"Tandem does not know; it uses those of MLflow up to 3.17.2 ({SUPPORTED[-1]}). "
+        f"Tandem does not know; it uses those of MLflow up to {MLFLOW_VERSION} ({SUPPORTED[-1]}). "
         "Use a newer Tandem."
     )
 

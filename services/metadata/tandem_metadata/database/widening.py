@@ -1,6 +1,6 @@
 """Widens `experiment_tags.value`, the one column of MLflow's tables that Tandem alters.
 
-MLflow 3.17.2 allows 20,000 characters in a tag or note of an experiment. Before revision
+MLflow allows 20,000 characters in a tag or note of an experiment. Before revision
 `17e22815139b`, which makes the column TEXT, PostgreSQL takes 5,000. MLflow's migration changes
 nothing where the column is TEXT already, and older MLflow servers do not notice.
 """
