@@ -3,12 +3,13 @@
 import re
 from typing import Final
 
+INT64_MAX: Final = 2**63 - 1
+
 _INTEGER: Final = re.compile(r"\s*[+-]?[0-9]+\s*")
-_MAX: Final = 2**31 - 1
 
 
-def parse(text: str) -> int | None:
-    """The integer; None for one that no integer column holds: below 0, or above 2**31 - 1.
+def parse(text: str, largest: int = INT64_MAX) -> int | None:
+    """The integer; None for one below 0, or above the `largest` that a column holds.
 
     Raises ValueError for text that is not an integer.
     """
@@ -16,4 +17,4 @@ def parse(text: str) -> int | None:
         raise ValueError(text)
     # The length first: int() refuses thousands of digits with an error of its own.
     number = int(text) if len(text) <= 20 else -1
-    return number if 0 <= number <= _MAX else None
+    return number if 0 <= number <= largest else None

@@ -1,13 +1,14 @@
 """Versions of registered models and their tags, over HTTP and on both databases."""
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables.registry import model_version_tags, model_versions
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.registry import model_version_search, registered_model_search
 from tests.metadata.api import INVALID, MISSING
+from tests.metadata.conftest import only_sqlite
 from tests.metadata.registry_api import PROMPT, Registry
 
 
@@ -267,3 +268,22 @@ def _assert_only_prompts_are_there(api: Registry) -> None:
         (prompt,), _ = registered_model_search.search(conn, filter=asked)
         (version,), _ = model_version_search.search(conn, filter=asked)
     assert prompt.name == version.name == "p"
+
+
+@only_sqlite
+def test_version_numbers_of_more_than_32_bits_are_used_on_sqlite(
+    api: Registry, database: Database
+) -> None:
+    api.call("registered-models/create", name="m")
+    api.call("model-versions/create", name="m", source="s3://b/c")
+    with database.write() as conn:
+        conn.execute(update(model_versions).values(version=2**40))
+    named = {"name": "m", "version": str(2**40)}
+    api.call("model-versions/update", **named, description="d")
+    api.call("model-versions/set-tag", **named, key="k", value="v")
+    api.call("registered-models/alias", **named, alias="a")
+    found = api.call("model-versions/get", **named)["model_version"]
+    assert (found["version"], found["description"]) == (str(2**40), "d")
+    assert (found["tags"], found["aliases"]) == ([{"key": "k", "value": "v"}], ["a"])
+    new = api.call("model-versions/create", name="m", source="s3://b/c")["model_version"]
+    assert new["version"] == str(2**40 + 1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from tandem_metadata.rules.integers import INT64_MAX
 from tandem_metadata.search.language.lexer import Token, refusal, shown
 from tandem_metadata.search.language.parser import Comparison, Identifier, SortKey, Value
 from tandem_shared.errors import InvalidParameter
@@ -22,7 +23,7 @@ MAX_PATTERN: Final = 1_000
 Operand = Value | tuple[int, ...]
 """A value converted to its field's type; ids become integers."""
 
-_ID = re.compile("-?[0-9]{1,18}")
+_ID = re.compile("-?[0-9]{1,19}")
 
 
 class Entity(Enum):
@@ -179,8 +180,8 @@ def _ids(value: Value, token: Token) -> int | tuple[int, ...]:
 
 
 def is_id(text: str) -> bool:
-    """Whether the text is a whole number of up to 18 digits, which fits into 64 bits."""
-    return _ID.fullmatch(text) is not None
+    """Whether the text is a whole number that fits into 64 bits."""
+    return _ID.fullmatch(text) is not None and abs(int(text)) <= INT64_MAX
 
 
 def _mistyped(comparison: Comparison, wanted: Type) -> InvalidParameter:

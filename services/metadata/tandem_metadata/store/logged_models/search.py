@@ -1,6 +1,5 @@
 """Searches of logged models."""
 
-import contextlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -17,8 +16,7 @@ from tandem_metadata.search.sql.logged_models import logged_model_clauses, order
 from tandem_metadata.search.sql.page_token import fingerprint
 from tandem_metadata.store.dialect.in_list import any_of
 from tandem_metadata.store.logged_models import load
-from tandem_metadata.store.tracking.experiments import parse_id
-from tandem_shared.errors import NotFound
+from tandem_metadata.store.tracking import experiments
 
 DEFAULT_MAX_RESULTS: Final = 50
 MAX_RESULTS_OF_ZERO: Final = 100
@@ -45,7 +43,8 @@ def search(
     """
     wanted = DEFAULT_MAX_RESULTS if max_results is None else max_results or MAX_RESULTS_OF_ZERO
     limit = check_max_results(min(wanted, MAX_RESULTS))
-    ids = _numbers(experiment_ids)
+    limits.check_count("experiment_ids", experiment_ids, MAX_EXPERIMENTS)
+    ids = experiments.possible_ids(conn, experiment_ids)
     conditions = [LOGGED_MODELS.condition(comparison) for comparison in parse_filter(filter)]
     clauses = logged_model_clauses(conditions, datasets, conn.dialect.name)
     ordering = order_logged_models(order_by)
@@ -59,13 +58,3 @@ def search(
         conn, matching, ordering, search=this_search, limit=limit, token=page_token
     )
     return load.load(conn, rows), token
-
-
-def _numbers(experiment_ids: Sequence[str]) -> list[int]:
-    """The ids as sorted, distinct integers, without ids that no experiment can have."""
-    limits.check_count("experiment_ids", experiment_ids, MAX_EXPERIMENTS)
-    numbers = set()
-    for experiment_id in experiment_ids:
-        with contextlib.suppress(NotFound):
-            numbers.add(parse_id(experiment_id))
-    return sorted(numbers)

@@ -33,7 +33,7 @@ def set(conn: Connection, name: str, alias: str, version: str) -> None:  # noqa:
             f"Invalid value '{alias[:_SHOWN]}' for parameter 'alias': '{LATEST}' and names such "
             "as 'v1' are reserved; choose another."
         )
-    rows.parse_version(version)
+    rows.parse_version(conn, version)
     rows.model(conn, name, lock=True)
     number = rows.version(conn, name, version).version
     columns = registered_model_aliases.c

@@ -65,7 +65,7 @@ def transition(
             f"Parameter 'archive_existing_versions' goes with the stages {' and '.join(_ACTIVE)} "
             f"only, not with {wanted}; leave it out."
         )
-    registry_rows.parse_version(version)
+    registry_rows.parse_version(conn, version)
     registry_rows.model(conn, name, lock=True)
     row = registry_rows.version(conn, name, version)
     now = now_ms()
@@ -89,7 +89,7 @@ def delete(conn: Connection, name: str, version: str) -> None:
 
     Its row stays with its contents removed, so that its number is never used again.
     """
-    registry_rows.parse_version(version)
+    registry_rows.parse_version(conn, version)
     registry_rows.model(conn, name, lock=True)
     row = registry_rows.version(conn, name, version)
     aliases = registered_model_aliases.c

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from tandem_metadata.database.tables.registry import model_versions, registered_models
 from tandem_metadata.rules import integers, limits
+from tandem_metadata.store.dialect import integer_columns
 from tandem_shared.errors import InvalidParameter, NotFound
 
 STAGES: Final = ("None", "Staging", "Production", "Archived")
@@ -43,13 +44,13 @@ def _check_name(field: str, name: str) -> None:
         )
 
 
-def parse_version(version: str) -> int | None:
+def parse_version(conn: Connection, version: str) -> int | None:
     """A version's number; None for an integer that no version can have.
 
     Raises InvalidParameter for text that is not an integer.
     """
     try:
-        return integers.parse(version)
+        return integers.parse(version, integer_columns.largest(conn))
     except ValueError:
         raise InvalidParameter(
             f"Invalid value {limits.quoted(version)} for parameter 'version': a version is an "
@@ -87,7 +88,7 @@ def version(conn: Connection, name: str, given: str) -> Row[Any]:
     Raises NotFound, and InvalidParameter for an invalid name or version.
     """
     _check_name("name", name)
-    number = parse_version(given)
+    number = parse_version(conn, given)
     columns = model_versions.c
     row = (
         None

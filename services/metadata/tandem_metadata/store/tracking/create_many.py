@@ -112,7 +112,7 @@ def _look_up(
     numbers: dict[str, int] = {}
     for experiment_id in experiment_ids:
         try:
-            numbers[experiment_id] = experiments.parse_id(experiment_id)
+            numbers[experiment_id] = experiments.parse_id(conn, experiment_id)
         except ApiError as error:
             errors[experiment_id] = error
     given: Any = sorted(set(numbers.values()))

@@ -115,7 +115,7 @@ def summaries(conn: Connection, experiment_ids: Sequence[str]) -> list[DatasetSu
             f"Parameter 'experiment_ids' names {len(experiment_ids)} experiments; at most "
             f"{MAX_EXPERIMENTS} are allowed."
         )
-    numbers = [experiments.parse_id(each) for each in experiment_ids]
+    numbers = experiments.possible_ids(conn, experiment_ids)
     columns = (datasets.c.experiment_id, datasets.c.name, datasets.c.digest, input_tags.c.value)
     statement = (
         select(*columns)

@@ -1,5 +1,6 @@
 """Experiments: creating, reading, renaming, deleting and restoring them."""
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from tandem_metadata.database import tables
 from tandem_metadata.database.tables.tracking import experiment_tags, experiments, runs
 from tandem_metadata.messages.experiments import Experiment, ExperimentTag
 from tandem_metadata.rules import artifact_locations, integers, limits
-from tandem_metadata.store.dialect import bulk
+from tandem_metadata.store.dialect import bulk, integer_columns
 from tandem_metadata.store.dialect.in_list import any_of
 from tandem_metadata.store.dialect.logging_order import first_logged
 from tandem_shared.clock import now_ms
@@ -20,20 +21,34 @@ from tandem_shared.errors import AlreadyExists, ApiError, InvalidParameter, Inva
 _WORKSPACE = "default"
 
 
-def parse_id(experiment_id: str) -> int:
+def parse_id(conn: Connection, experiment_id: str) -> int:
     """The number of an experiment id.
 
-    Raises InvalidParameter when it is not an integer, NotFound when no experiment can have it.
+    Raises InvalidParameter when it is not an integer, NotFound when no experiment of the database
+    can have it.
     """
+    largest = integer_columns.largest(conn)
     try:
-        number = integers.parse(experiment_id)
+        number = integers.parse(experiment_id, largest)
     except ValueError:
         raise InvalidParameter(
             f"Invalid experiment ID {experiment_id[:100]!r}: an experiment ID is an integer."
         ) from None
     if number is None:
-        raise _not_found(experiment_id)
+        raise _not_found(experiment_id, f"; ids go from 0 to {largest} in this database")
     return number
+
+
+def possible_ids(conn: Connection, experiment_ids: Sequence[str]) -> list[int]:
+    """Their numbers, sorted and distinct, without those that no experiment can have.
+
+    Raises InvalidParameter for an id that is not an integer.
+    """
+    numbers = set()
+    for experiment_id in experiment_ids:
+        with contextlib.suppress(NotFound):
+            numbers.add(parse_id(conn, experiment_id))
+    return sorted(numbers)
 
 
 def create(
@@ -200,7 +215,8 @@ def newest_locations(conn: Connection, limit: int) -> list[str]:
 def _row(
     conn: Connection, experiment_id: str, *, for_update: bool = False, for_share: bool = False
 ) -> Row[Any]:
-    statement = select(experiments).where(experiments.c.experiment_id == parse_id(experiment_id))
+    number = parse_id(conn, experiment_id)
+    statement = select(experiments).where(experiments.c.experiment_id == number)
     if for_update or for_share:
         statement = statement.with_for_update(read=for_share)
     row = conn.execute(statement).first()
@@ -216,7 +232,7 @@ def _set(conn: Connection, number: int, **values: object) -> None:
 def _move(
     conn: Connection, experiment_id: str, before: str, after: str, deleted_time: int | None
 ) -> None:
-    number = parse_id(experiment_id)
+    number = parse_id(conn, experiment_id)
     moved = conn.execute(
         update(experiments)
         .where(experiments.c.experiment_id == number, experiments.c.lifecycle_stage == before)
@@ -266,5 +282,5 @@ def _name_taken(conn: Connection, name: str) -> AlreadyExists:
     return AlreadyExists(f"An experiment has the name {name!r} already; choose another name.")
 
 
-def _not_found(experiment_id: str) -> NotFound:
-    return NotFound(f"No experiment has the ID {experiment_id.strip()[:100]}.")
+def _not_found(experiment_id: str, reason: str = "") -> NotFound:
+    return NotFound(f"No experiment has the ID {experiment_id.strip()[:100]}{reason}.")
