@@ -24,7 +24,7 @@ export BACKEND_STORE_URI ?= sqlite:///mlflow.db
 export ARTIFACTS_DESTINATION ?= ./mlartifacts
 export UI_DIR ?= .cache/ui/$(shell sed -n 's/^mlflow==\([^ ]*\).*/\1/p' deploy/ui.txt)
 
-.PHONY: help setup setup-dev ui run test test-faults test-browser test-cluster test-all browser tools picture bench bench-growth load-tools check isolate clean
+.PHONY: help setup setup-dev ui run test test-faults test-browser test-cluster test-all browser tools picture bench bench-growth load-tools check isolate follow clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -113,6 +113,10 @@ check: setup-dev ## ruff, mypy --strict, import-linter
 
 isolate: $(VENV)/.installed ## each wheel alone in a clean environment: --help and one request
 	$(BIN)/python deploy/isolate.py
+
+follow: setup-dev ## what the release VERSION of MLflow changes for Tandem; KEEP=1 writes its contract down instead
+	@[ -n '$(VERSION)' ] || { echo "make follow VERSION=x.y.z: which release of MLflow?"; exit 2; }
+	@$(BIN)/python -W ignore -m contract '$(VERSION)' $(if $(KEEP),--keep)
 
 clean: ## remove what make made
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -8,6 +8,7 @@ NAME = "tandem-artifacts"
 
 _METADATA = "this is the artifacts service and keeps no metadata; give it to tandem-metadata."
 _SERVER = "choose by --asgi-server; see serve --help for what can be set."
+_GATEWAY = "Tandem is no gateway, and keeps no secrets of one."
 
 REFUSED_FLAGS = {
     "--no-serve-artifacts": "this is the artifacts service; run tandem-metadata instead.",
@@ -21,6 +22,11 @@ REFUSED_FLAGS = {
     "--gunicorn-opts": _SERVER,
     "--waitress-opts": _SERVER,
     "--uvicorn-opts": _SERVER,
+    "--artifacts-presigned-only": "uploads always may come through this service; "
+    "--redirect-downloads sends downloads to the object store.",
+    "--secrets-cache-ttl": _GATEWAY,
+    "--secrets-cache-max-size": _GATEWAY,
+    "--workspace-store-uri": "Tandem has no workspaces.",
     "--enable-workspaces": "Tandem has no workspaces.",
     "--dev": "set --log-level DEBUG instead.",
 }

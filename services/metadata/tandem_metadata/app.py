@@ -92,6 +92,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         await context.background.run(hidden_traces.warn, database)
 
     wait = None if settings.migrate else DatabaseWait(database, root, context.background, begin)
+    refuse = unsupported.refuse(settings.static_prefix)
     ready = service.probe(context, wait.check if wait else None)
     routes = [
         *bind(context, ENDPOINTS),
@@ -101,6 +102,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         *graphql.routes(context),
         *service.routes(ready),
         *ui_stubs.routes(),
+        *ui_stubs.refusals(refuse),
         *unkept_traces.routes(),
         *ui.routes(settings),
     ]
@@ -126,7 +128,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     router = Router(
         routes,
         prefix=settings.static_prefix,
-        fallback=unsupported.refuse(settings.static_prefix),
+        fallback=refuse,
         gate=gate if wait else None,
         lifespan=lifespan,
     )

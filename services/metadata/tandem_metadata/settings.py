@@ -13,6 +13,7 @@ from tandem_shared.settings import CommonSettings, SettingsError, setting, witho
 NAME = "tandem-metadata"
 
 _SERVER = "choose the ASGI server by --asgi-server; see serve --help for what can be set."
+_GATEWAY = "Tandem is no gateway, and keeps no secrets of one."
 
 REFUSED_FLAGS = {
     "--serve-artifacts": "this is the metadata service and carries no artifacts; "
@@ -26,6 +27,12 @@ REFUSED_FLAGS = {
     "--gunicorn-opts": _SERVER,
     "--waitress-opts": _SERVER,
     "--uvicorn-opts": _SERVER,
+    "--artifacts-presigned-only": "this is the metadata service and carries no artifacts; give "
+    "tandem-artifacts --redirect-downloads.",
+    "--trace-archival-config": "Tandem keeps no traces.",
+    "--secrets-cache-ttl": _GATEWAY,
+    "--secrets-cache-max-size": _GATEWAY,
+    "--workspace-store-uri": "Tandem has no workspaces.",
     "--enable-workspaces": "Tandem has no workspaces.",
     "--dev": "set --log-level DEBUG instead.",
 }

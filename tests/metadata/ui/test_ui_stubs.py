@@ -58,6 +58,12 @@ NOT_SUPPORTED = [
     ("GET", "3.0/mlflow/jobs/1"),
     ("POST", "3.0/mlflow/prompt-optimization/jobs"),
     ("POST", "3.0/mlflow/demo/generate"),
+    ("GET", "3.0/mlflow/workspaces"),
+    ("PATCH", "3.0/mlflow/workspaces/a"),
+    ("GET", "3.0/mlflow/skills"),
+    ("POST", "2.0/mlflow/artifacts/presigned-download-url"),
+    ("PUT", "3.0/mlflow/assistant/config"),
+    ("POST", "2.0/mlflow/gateway-proxy"),
 ]
 NO_TRACE = [
     "2.0/mlflow/get-trace-artifact?request_id=tr-1",
@@ -67,10 +73,7 @@ NO_TRACE = [
     "3.0/mlflow/traces/get?trace_id=tr-1&allow_partial=true",
 ]
 NO_ENDPOINT = [
-    ("GET", "3.0/mlflow/workspaces"),
     ("GET", "2.0/mlflow/users/list"),
-    ("POST", "2.0/mlflow/artifacts/presigned-download-url"),
-    ("POST", "2.0/mlflow/runs/create-promptlab-run"),
     ("GET", "3.0/mlflow/tracesx"),
 ]
 

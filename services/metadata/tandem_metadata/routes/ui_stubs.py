@@ -10,6 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tandem_metadata.routes import unsupported
 from tandem_shared.http.router import Handler, Route, json_response, read_json_body
 from tandem_shared.wire import codec
 
@@ -60,11 +61,30 @@ _ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
 }
 
 
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
 def routes() -> list[Route]:
     """The routes of all answers; bodies of requests are read and ignored."""
     return [
         Route(method, f"/ajax-api/{path}", _saying(codec.encode_json(answer)), method == "POST")
         for (method, path), answer in _ANSWERS.items()
+    ]
+
+
+def refusals(refuse: Handler) -> list[Route]:
+    """Routes for the other methods of these paths, where `unsupported.ABSENT` has a reason.
+
+    `refuse` is the handler of `unsupported`. Without them a client would be told that the method is
+    wrong, not that the feature is absent.
+    """
+    paths = dict.fromkeys(f"/ajax-api/{path}" for _, path in _ANSWERS)
+    return [
+        Route(method, path, refuse)
+        for path in paths
+        if unsupported.names(path)
+        for method in _METHODS
+        if (method, path.removeprefix("/ajax-api/")) not in _ANSWERS
     ]
 
 

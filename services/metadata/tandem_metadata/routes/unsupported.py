@@ -5,6 +5,7 @@ endpoint" it would try older endpoints in turn.
 """
 
 import re
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,27 +14,53 @@ from tandem_shared.errors import EndpointNotFound, NotFound, NotSupported
 from tandem_shared.http.router import Handler
 
 NO_TRACES = "Tandem keeps no traces; mlflow.tracing.disable() lets a client stop sending them."
-_SENTENCES = {
-    "traces": NO_TRACES,
-    "datasets": "Tandem keeps no evaluation datasets; datasets of runs are logged with the run.",
-    "scorers": "Tandem keeps no scorers.",
-    "scorer": "Tandem runs no scorers.",
-    "genai": "Tandem runs no evaluations; run them where your code is.",
-    "issues": "Tandem finds and keeps no issues of traces.",
-    "review-queues": "Tandem has no review queues.",
-    "label-schemas": "Tandem has no label schemas.",
-    "mcp-servers": "Tandem has no registry of MCP servers.",
-    "gateway": "Tandem is no gateway to language models.",
-    "assistant": "Tandem has no assistant.",
-    "jobs": "Tandem runs no jobs.",
-    "prompt-optimization": "Tandem runs no jobs.",
-    "demo": "Tandem has no demo data.",
-}
-_FEATURE = re.compile(
-    rf"/(?:ajax-)?api/\d\.\d/mlflow/(?P<feature>{'|'.join(map(re.escape, _SENTENCES))})(?:/.*)?",
-    re.DOTALL,
+_NO_PRESIGNED = (
+    "This service signs no URLs; files are sent to and fetched from the artifact location of the "
+    "run, which the artifacts service answers."
 )
+
+ABSENT: Final = {
+    "mlflow/traces": NO_TRACES,
+    "mlflow/datasets": "Tandem keeps no evaluation datasets; datasets of runs are logged with the "
+    "run.",
+    "mlflow/scorers": "Tandem keeps no scorers.",
+    "mlflow/scorer": "Tandem runs no scorers.",
+    "mlflow/genai": "Tandem runs no evaluations; run them where your code is.",
+    "mlflow/issues": "Tandem finds and keeps no issues of traces.",
+    "mlflow/review-queues": "Tandem has no review queues.",
+    "mlflow/label-schemas": "Tandem has no label schemas.",
+    "mlflow/mcp-servers": "Tandem has no registry of MCP servers.",
+    "mlflow/skills": "Tandem has no registry of skills.",
+    "mlflow/gateway": "Tandem is no gateway to language models.",
+    "mlflow/gateway-proxy": "Tandem is no gateway to language models.",
+    "mlflow/assistant": "Tandem has no assistant.",
+    "mlflow/jobs": "Tandem runs no jobs.",
+    "jobs": "Tandem runs no jobs.",
+    "mlflow/prompt-optimization": "Tandem runs no jobs.",
+    "mlflow/demo": "Tandem has no demo data.",
+    "mlflow/workspaces": "Tandem has no workspaces; a second database, and a service of its own, "
+    "keep teams apart.",
+    "mlflow/runs/create-promptlab-run": "Tandem makes no runs of the prompt lab.",
+    "mlflow/upload-artifact": "This service takes no files; send them to the artifacts service.",
+    "mlflow/artifacts/presigned-download-url": _NO_PRESIGNED,
+    "mlflow/artifacts/presigned-upload-url": _NO_PRESIGNED,
+}
+"""What Tandem does not have, with the reason: paths below the version of the API.
+
+Every path below one of them is refused too. Each endpoint of the followed release is below one, or
+has a route (tests/contract).
+"""
+
+_FEATURE = re.compile(
+    rf"/(?:ajax-)?api/\d\.\d/(?P<feature>{'|'.join(map(re.escape, ABSENT))})(?:/.*)?", re.DOTALL
+)
+_GATEWAY = re.compile(r"/gateway/.+", re.DOTALL)
 _ONE_TRACE = re.compile(r"/(?:ajax-)?api/\d\.\d/mlflow/(?:traces/.+|get-trace-artifact)", re.DOTALL)
+
+
+def names(path: str) -> bool:
+    """Whether a path, without the static prefix, is below one of `ABSENT`."""
+    return _FEATURE.fullmatch(path) is not None
 
 
 def refuse(prefix: str) -> Handler:
@@ -49,7 +76,9 @@ def refuse(prefix: str) -> Handler:
         if request.method in ("GET", "HEAD") and _ONE_TRACE.fullmatch(below):
             raise NotFound(f"There is no such trace: {NO_TRACES}")
         if match := _FEATURE.fullmatch(below):
-            raise NotSupported(_SENTENCES[match["feature"]])
+            raise NotSupported(ABSENT[match["feature"]])
+        if _GATEWAY.fullmatch(below):
+            raise NotSupported(ABSENT["mlflow/gateway"])
         raise EndpointNotFound(f"No endpoint has the path {path}.")
 
     return answer

@@ -1,0 +1,29 @@
+"""The contract of a wheel: what all the readers find in it."""
+
+from contract import database, graphql_types, operation, pages, server_routes
+from contract.entries import Contract
+from contract.wheel import Wheel
+
+
+def read(wheel: Wheel) -> Contract:
+    """The contract of the wheel's release.
+
+    Raises ValueError when the wheel lacks what the readers look for: they have to be mended then.
+    """
+    contract = Contract(
+        wheel.version,
+        {
+            **server_routes.read(wheel),
+            "graphql": graphql_types.types(wheel),
+            "variable": operation.variables(wheel),
+            "command": operation.commands(wheel),
+            "revision": database.revisions(wheel),
+            "table": database.tables(wheel),
+            "page": pages.requests(wheel),
+        },
+    )
+    for kind in ("endpoint", "message", "enum", "error", "graphql", "variable", "command", "page"):
+        if not contract.of(kind):
+            raise ValueError(f"no {kind} was found in the wheel: mend what reads it in contract/")
+    database.head(contract.of("revision"))
+    return contract
