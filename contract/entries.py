@@ -11,6 +11,7 @@ KINDS = {
     "message": "fields of messages, each with its type",
     "enum": "values of enumerations",
     "error": "error codes and their HTTP statuses",
+    "info": "fields of server-info, which clients and the web UI ask first",
     "graphql": "types of the GraphQL schema and their fields",
     "variable": "environment variables and their defaults",
     "command": "commands of a server's operator, with their flags",

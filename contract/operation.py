@@ -1,4 +1,7 @@
-"""What a server's operator sets: environment variables, and flags of commands."""
+"""What a server's operator sets, and what the server tells clients of it.
+
+That is environment variables, flags of commands, and fields of server-info.
+"""
 
 import ast
 import re
@@ -39,6 +42,18 @@ def variables(wheel: Wheel) -> Entries:
             name = word.partition("=")[2]
             if word.startswith("variable=") and name not in found:
                 found[name] = ("option",)
+    return found
+
+
+def info(wheel: Wheel) -> Entries:
+    """Fields of server-info, from the constants by which clients and the server name them."""
+    found: Entries = {}
+    for node in wheel.tree("mlflow/utils/server_info.py").body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(field))) if (
+                name.startswith("SERVER_INFO_") and not name.endswith("_ENDPOINT")
+            ):
+                found[field] = ()
     return found
 
 

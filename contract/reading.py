@@ -1,7 +1,7 @@
 """The contract of a wheel: what all the readers find in it."""
 
 from contract import database, graphql_types, operation, pages, server_routes
-from contract.entries import Contract
+from contract.entries import KINDS, Contract
 from contract.wheel import Wheel
 
 
@@ -14,6 +14,7 @@ def read(wheel: Wheel) -> Contract:
         wheel.version,
         {
             **server_routes.read(wheel),
+            "info": operation.info(wheel),
             "graphql": graphql_types.types(wheel),
             "variable": operation.variables(wheel),
             "command": operation.commands(wheel),
@@ -22,8 +23,8 @@ def read(wheel: Wheel) -> Contract:
             "page": pages.requests(wheel),
         },
     )
-    for kind in ("endpoint", "message", "enum", "error", "graphql", "variable", "command", "page"):
-        if not contract.of(kind):
+    for kind in KINDS:
+        if kind != "unread" and not contract.of(kind):
             raise ValueError(f"no {kind} was found in the wheel: mend what reads it in contract/")
     database.head(contract.of("revision"))
     return contract

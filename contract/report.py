@@ -26,6 +26,7 @@ def report(kept: Contract, release: Contract, asked: Tandem) -> str:
         _messages(changes, used),
         _graphql(changes, release),
         _operation(changes),
+        _info(changes, asked),
         _revisions(kept, release, changes),
         _pages(kept, release, answers, asked),
         _unread(release),
@@ -181,6 +182,25 @@ def _operation(changes: Iterable[Change]) -> Lines:
             flags,
         ),
     ]
+
+
+def _info(changes: Iterable[Change], asked: Tandem) -> Lines:
+    answered = asked.info()
+    lines = [
+        f"{_SIGN[change.what]} {change.name}  ["
+        + ", ".join(
+            f"{name}: {'answers it' if change.name in fields else 'does not answer it'}"
+            for name, fields in answered.items()
+        )
+        + "]"
+        for change in changes
+        if change.kind == "info"
+    ]
+    return _section(
+        "Fields of server-info",
+        "answer them in shared/tandem_shared/http/server_info.py, unless their absence says it.",
+        lines,
+    )
 
 
 def _flag_standing(change: Change, line: str) -> str:

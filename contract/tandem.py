@@ -95,6 +95,14 @@ class Tandem:
             answers.append(self.answer(method, f"/ajax-api{path.removeprefix('/api')}"))
         return max(answers, key=_rank)
 
+    def info(self) -> dict[str, set[str]]:
+        """Fields of each service's server-info, by the service's name."""
+        path = "/api/3.0/mlflow/server-info"
+        return {
+            tandem_metadata.settings.NAME: set(self._metadata.ask("GET", path)[2]),
+            tandem_artifacts.settings.NAME: set(self._artifacts.ask("GET", path)[2]),
+        }
+
     def of_page(self, path: str, methods: Collection[str]) -> Answer:
         """The best answer to a request of the web UI, whose method its scripts do not tell."""
         answers = [self.answer(method, path) for method in methods]

@@ -102,6 +102,8 @@ def test_server_info_offers_no_multipart_on_disk(http: TestClient, prefix: str) 
     answer = http.get(f"{prefix}/3.0/mlflow/server-info").json()
     assert answer["multipart_uploads_enabled"] is False
     assert answer["multipart_downloads_enabled"] is False
+    assert answer["artifact_serving_enabled"] is True
+    assert answer["artifacts_presigned_only"] is False
 
 
 def test_multipart_upload_on_disk_is_refused_so_that_clients_fall_back(http: TestClient) -> None:

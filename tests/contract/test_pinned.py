@@ -102,6 +102,11 @@ def test_fields_of_requests_are_read(kept: Contract) -> None:
 
 
 @pytest.mark.parametrize("service", tandem.SERVICES)
+def test_fields_of_server_info_are_answered(service: str, kept: Contract, asked: Tandem) -> None:
+    assert sorted(set(kept.of("info")) - asked.info()[service]) == []
+
+
+@pytest.mark.parametrize("service", tandem.SERVICES)
 def test_flags_of_mlflows_server_are_taken_or_refused_in_words(
     service: str, kept: Contract
 ) -> None:

@@ -33,6 +33,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     kinds["error"]["TIRED"] = ("503",)
     kinds["graphql"]["MlflowRunInfo"] += ("colour",)
     kinds["variable"]["MLFLOW_HOST"] = ("option", "default=None")
+    kinds["info"] |= {"colours_enabled": (), "tracking_auth": ()}
     kinds["command"]["server"] += ("--colour:MLFLOW_COLOUR",)
     kinds["revision"]["ffffffffffff"] = ("after=dc11669786a5", "add_column=runs.colour")
     kinds["table"]["runs"] += ("colour:String(7)",)
@@ -75,6 +76,14 @@ def test_report_tells_what_operators_set(changed: dict[str, list[str]]) -> None:
     assert changed["Flags of commands"][1:] == [
         "+ server  --colour:MLFLOW_COLOUR  [tandem-metadata: does not know it, "
         "tandem-artifacts: does not know it]"
+    ]
+
+
+def test_report_tells_fields_of_server_info(changed: dict[str, list[str]]) -> None:
+    assert changed["Fields of server-info"][1:] == [
+        "+ colours_enabled  [tandem-metadata: does not answer it, "
+        "tandem-artifacts: does not answer it]",
+        "+ tracking_auth  [tandem-metadata: answers it, tandem-artifacts: answers it]",
     ]
 
 

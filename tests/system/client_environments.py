@@ -1,13 +1,24 @@
-"""Environments with the clients of earlier MLflow releases, made at their first use and kept."""
+"""Environments with the clients of other MLflow releases, made at their first use and kept."""
 
 import fcntl
 import subprocess
 import sys
+import sysconfig
 import threading
 import venv
 from pathlib import Path
 
-VERSIONS = ("2.8.1", "2.22.4")
+from tandem_shared import MLFLOW_VERSION
+
+OVER = frozenset({"3.18.0"})
+"""Clients that share what the environment of the tests has installed, but for `mlflow` itself.
+
+No index has all of these releases' parts, so their wheel stands over the followed release's
+dependencies.
+"""
+
+OTHERS = ("2.8.1", "2.22.4", "3.6.0", "3.18.0")
+VERSIONS = (*OTHERS, MLFLOW_VERSION)
 PINS = Path(__file__).parent / "clients"
 
 _CACHE = Path(__file__).parents[2] / ".cache" / "clients"
@@ -15,12 +26,14 @@ _CACHE = Path(__file__).parents[2] / ".cache" / "clients"
 
 def begin() -> None:
     """Have the environments made while other tests run: mostly that waits for downloads."""
-    for version in VERSIONS:
+    for version in OTHERS:
         threading.Thread(target=interpreter, args=(version,), daemon=True).start()
 
 
 def interpreter(version: str) -> Path:
     """The interpreter of an environment with that client; whoever comes meanwhile waits for it."""
+    if version == MLFLOW_VERSION:
+        return Path(sys.executable)
     pins = PINS / f"{version}.txt"
     home = _CACHE / f"{version}-{sys.version_info.major}.{sys.version_info.minor}"
     python = home / "bin" / "python"
@@ -35,5 +48,13 @@ def interpreter(version: str) -> Path:
         venv.create(home, clear=True, symlinks=True)
         pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
         subprocess.run([*pip, "--no-deps", "--no-compile", "-r", pins], check=True)
+        if version in OVER:
+            _share(home)
         done.write_text(pins.read_text())
     return python
+
+
+def _share(home: Path) -> None:
+    """Let an environment import what is installed for the tests, after what it has itself."""
+    (own,) = home.glob("lib/python*/site-packages")
+    (own / "shared.pth").write_text(f"{sysconfig.get_path('purelib')}\n")

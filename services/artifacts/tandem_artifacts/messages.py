@@ -65,16 +65,3 @@ class GetPresignedDownloadUrlResponse(Struct, omit_defaults=True):
     url: str
     file_size: int | UnsetType = UNSET
     """Bytes; without it a client does not download by ranges."""
-
-
-class ServerInfo(Struct):
-    """The features by which clients choose how to transfer."""
-
-    store_type: str | None
-    workspaces_enabled: bool
-    trace_archival_enabled: bool
-    multipart_uploads_enabled: bool
-    multipart_downloads_enabled: bool
-    presigned_upload_run_id_supported: bool
-    presigned_upload_model_id_supported: bool
-    features_enabled: Mapping[str, bool]

@@ -163,6 +163,6 @@ def test_spans_are_refused_in_the_words_that_stop_clients(http: TestClient) -> N
 def test_ui_server_info_names_the_servers_features(http: TestClient) -> None:
     for api in ("api", "ajax-api"):
         info = http.get(f"/{api}/3.0/mlflow/server-info").json()
-        assert info["features_enabled"] == {"gateway": False}
+        assert info["features_enabled"] == {"gateway": False, "scheduled_issue_detection": False}
         assert info["store_type"] == "SqlStore"
         assert not any(value for key, value in info.items() if isinstance(value, bool))

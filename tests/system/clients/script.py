@@ -1,4 +1,4 @@
-"""Run by the interpreter of an old client: uses a tracking server and prints what it saw as JSON.
+"""Run by the interpreter of a client: uses a tracking server and prints what it saw as JSON.
 
 Arguments: the tracking URI, and a name to make experiments with.
 """
@@ -159,7 +159,7 @@ def images(client, run_id):
             with open(client.download_artifacts(run_id, each.path), "rb") as file:
                 again = file.read(4) == first
             # Without the time and what is random.
-            shown = re.sub("timestamp%[0-9]+%[-0-9a-z]+", "timestamp%", name)
+            shown = re.sub("timestamp([%+])[0-9]+[%+][-0-9a-z]+", r"timestamp\1", name)
             found.append([shown, first.decode("latin-1"), again])
     return sorted(found)
 

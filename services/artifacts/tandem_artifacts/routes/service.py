@@ -5,10 +5,10 @@ import re
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from tandem_artifacts.messages import ServerInfo
 from tandem_artifacts.routes.context import Context
 from tandem_shared.errors import EndpointNotFound
 from tandem_shared.http.router import ROUTE, Handler, Route, api_routes, json_response
+from tandem_shared.http.server_info import ServerInfo
 from tandem_shared.wire import codec
 
 _TRACKING = re.compile(
@@ -51,14 +51,9 @@ async def root(_: Request) -> Response:
 def describe(context: Context) -> ServerInfo:
     """The features that the settings and the driver allow."""
     return ServerInfo(
-        store_type=None,
-        workspaces_enabled=False,
-        trace_archival_enabled=False,
+        artifact_serving_enabled=True,
         multipart_uploads_enabled=context.multipart_uploads,
         multipart_downloads_enabled=context.multipart_downloads,
-        presigned_upload_run_id_supported=False,
-        presigned_upload_model_id_supported=False,
-        features_enabled={"gateway": False},
     )
 
 

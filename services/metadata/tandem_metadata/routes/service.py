@@ -8,21 +8,11 @@ from starlette.responses import Response
 from tandem_metadata.routes.endpoint import Context
 from tandem_shared.http import health
 from tandem_shared.http.router import Route, api_routes, json_response
+from tandem_shared.http.server_info import ServerInfo
 from tandem_shared.observability import metrics
 from tandem_shared.wire import codec
 
-_SERVER_INFO = codec.encode_json(
-    {
-        "store_type": "SqlStore",
-        "workspaces_enabled": False,
-        "trace_archival_enabled": False,
-        "multipart_uploads_enabled": False,
-        "multipart_downloads_enabled": False,
-        "presigned_upload_run_id_supported": False,
-        "presigned_upload_model_id_supported": False,
-        "features_enabled": {"gateway": False},
-    }
-)
+_SERVER_INFO = codec.encode_json(ServerInfo(store_type="SqlStore"))
 
 
 def probe(context: Context, waiting: Callable[[], None] | None = None) -> health.Probe:
