@@ -1,5 +1,7 @@
 """What both services say over HTTP about an artifact, so that no browser runs it."""
 
+import re
+import unicodedata
 from urllib.parse import quote
 
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
@@ -15,12 +17,28 @@ The answer must be the bytes, not a redirect to an object store: the Content-Sec
 web UI allows no other host."""
 
 
+_TOKEN = re.compile(r"[A-Za-z0-9!#$&'*+.^_`|~-]+")
+"""Names that need no quotes; MLflow's server writes them bare."""
+
+_ATTRIBUTE_CHARACTERS = "!#$&+-.^_`|~"
+"""What RFC 8187 leaves as it is, beside letters and digits."""
+
+
 def disposition(path: str) -> str:
-    """An attachment of the artifact's own name, of any characters (RFC 6266, RFC 8187)."""
+    """The Content-Disposition of an attachment by the artifact's own name (RFC 6266, RFC 8187).
+
+    MLflow's clients take everything after `filename=` as the name, so that comes last. Browsers
+    prefer `filename*`, and undo percent-encoding in `filename`.
+    """
     name = path.rpartition("/")[2]
-    plain = "".join(
-        character if " " <= character <= "~" and character not in '"\\%' else "_"
-        for character in name
+    # Accents are left out, and what ASCII cannot express otherwise becomes an underscore.
+    parts = (
+        each for each in unicodedata.normalize("NFKD", name) if not unicodedata.combining(each)
     )
-    header = f'attachment; filename="{plain}"'
-    return header if plain == name else f"{header}; filename*=UTF-8''{quote(name, safe='')}"
+    plain = "".join(each if " " <= each <= "~" else "_" for each in parts)
+    if not _TOKEN.fullmatch(plain):
+        plain = '"' + re.sub(r'(["\\])', r"\\\1", plain) + '"'
+    if name.isascii() and name.isprintable() and "%" not in name:
+        return f"attachment; filename={plain}"
+    exact = quote(name, safe=_ATTRIBUTE_CHARACTERS)
+    return f"attachment; filename*=UTF-8''{exact}; filename={plain}"

@@ -166,11 +166,15 @@ def test_download_of_a_page_is_sandboxed_in_a_browser(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("quoted", "disposition"),
     [
-        ("plain.txt", 'attachment; filename="plain.txt"'),
+        ("plain.txt", "attachment; filename=plain.txt"),
+        ("it's+1.txt", "attachment; filename=it's+1.txt"),
         ("a b;c.txt", 'attachment; filename="a b;c.txt"'),
-        ('say"hi".txt', "attachment; filename=\"say_hi_.txt\"; filename*=UTF-8''say%22hi%22.txt"),
-        ("h%C3%A9.txt", "attachment; filename=\"h_.txt\"; filename*=UTF-8''h%C3%A9.txt"),
-        ("100%25.txt", "attachment; filename=\"100_.txt\"; filename*=UTF-8''100%25.txt"),
+        ("a=(b),c.txt", 'attachment; filename="a=(b),c.txt"'),
+        ('say"hi".txt', r'attachment; filename="say\"hi\".txt"'),
+        ("back%5Cslash.txt", r'attachment; filename="back\\slash.txt"'),
+        ("h%C3%A9.txt", "attachment; filename*=UTF-8''h%C3%A9.txt; filename=he.txt"),
+        ("%E6%97%A5 1", "attachment; filename*=UTF-8''%E6%97%A5%201; filename=\"_ 1\""),
+        ("100%25.txt", "attachment; filename*=UTF-8''100%25.txt; filename=\"100%.txt\""),
     ],
 )
 def test_content_disposition_keeps_the_name(

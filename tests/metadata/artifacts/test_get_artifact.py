@@ -87,8 +87,8 @@ def test_relayed_artifacts_never_run_in_a_browser(
             assert given.status_code == status
             assert given.headers["content-type"].partition(";")[0] == passed_on
             assert given.headers["content-disposition"] == (
-                'attachment; filename="na_ve _.html"; '
-                "filename*=UTF-8''na%C3%AFve%20%E2%98%83.html"
+                "attachment; filename*=UTF-8''na%C3%AFve%20%E2%98%83.html; "
+                'filename="naive _.html"'
             )
             assert given.headers["content-security-policy"] == "sandbox; default-src 'none'"
             assert given.headers["x-content-type-options"] == "nosniff"

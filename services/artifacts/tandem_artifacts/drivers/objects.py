@@ -8,7 +8,6 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
-from urllib.parse import quote
 
 from tandem_artifacts.drivers.base import (
     UNBOUNDED,
@@ -31,6 +30,7 @@ from tandem_shared.errors import (
     PermissionDenied,
     Unavailable,
 )
+from tandem_shared.http.artifact_headers import disposition
 
 CONCURRENCY = 64
 """Requests to the store that a driver makes at a time."""
@@ -291,8 +291,7 @@ class ObjectStore(Driver):
 
     def _presign_download(self, path: str) -> SignedDownload:
         stat, key = self._stat(path), self._key(path)
-        disposition = f"attachment; filename*=UTF-8''{quote(path.rpartition('/')[2], safe='')}"
-        answered = Answered(disposition, _IDENTITY if stat.encoding else None)
+        answered = Answered(disposition(path), _IDENTITY if stat.encoding else None)
         url = self.bucket.presign_get(key, answered, self._download_url_seconds)
         return SignedDownload(url, stat.size, self._is_as_stored(key, stat, answered))
 
