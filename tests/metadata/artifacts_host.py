@@ -43,6 +43,8 @@ class ArtifactsHost:
     answer: Callable[[Handler], None]
     seen: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
     """Paths and headers of the requests, names in lower case."""
+    stored: dict[str, bytes] = field(default_factory=dict)
+    """Bodies of uploads that came whole, by path."""
 
     @property
     def root(self) -> str:
@@ -82,6 +84,16 @@ def serve() -> Iterator[ArtifactsHost]:
             except OSError:  # who asked has left
                 self.close_connection = True
 
+        def do_PUT(self) -> None:
+            if (body := _body_of(self)) is not None:
+                host.stored[self.path] = body
+                self.do_GET()
+
+        def do_DELETE(self) -> None:
+            for path in [each for each in host.stored if each.startswith(self.path)]:
+                del host.stored[path]
+            self.do_GET()
+
         def log_message(self, *_: object) -> None:
             """Log nothing."""
 
@@ -94,6 +106,21 @@ def serve() -> Iterator[ArtifactsHost]:
         yield host
         server.shutdown()
         thread.join()
+
+
+def _body_of(handler: Handler) -> bytes | None:
+    """The body of a request, by its length or in chunks; None if it breaks off."""
+    body = b""
+    if length := handler.headers["Content-Length"]:
+        body = handler.rfile.read(int(length))
+        return body if len(body) == int(length) else None
+    while size := int(handler.rfile.readline() or b"-1", 16):
+        if size < 0:
+            return None
+        body += handler.rfile.read(size)
+        handler.rfile.readline()
+    handler.rfile.readline()
+    return body
 
 
 @dataclass

@@ -76,15 +76,20 @@ def test_a_browser_needs_only_what_the_ingress_asks_for(tmp_path: Path, mode: st
         for asked, given in CREDENTIALS:
             admitted.clear()
             admitted.update(asked)
-            assert requests.get(f"{api}/artifacts/list", query).status_code == 401
-            listed = requests.get(f"{api}/artifacts/list", query, **given)
+            uploading = f"{url}/ajax-api/2.0/mlflow/upload-artifact"
             named = {**query, "path": NAME}
+            assert requests.get(f"{api}/artifacts/list", query).status_code == 401
+            assert requests.post(uploading, params=named, data=b"hello").status_code == 401
+            listed = requests.get(f"{api}/artifacts/list", query, **given)
+            uploaded = requests.post(uploading, params=named, data=b"hello", **given)
             fetched = requests.get(f"{url}/get-artifact", named, **given)
             if mode == "two-hosts" and "Cookie" in asked:
                 # A cookie was given to one host: the other is asked without.
                 assert (listed.status_code, fetched.status_code) == (401, 401)
+                assert uploaded.status_code == 401
                 assert listed.json()["error_code"] == "PERMISSION_DENIED"
                 continue
+            assert uploaded.status_code == 200
             assert listed.json() == {"root_uri": info["artifact_uri"], "files": [file]}
             assert (fetched.status_code, fetched.content) == (200, b"hello")
             redirects = [302] if mode == "one-host-redirect" else []

@@ -33,6 +33,7 @@ from tandem_metadata.routes import (
     ui_stubs,
     unkept_traces,
     unsupported,
+    uploads,
     webhooks,
 )
 from tandem_metadata.routes.endpoint import (
@@ -97,6 +98,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     routes = [
         *bind(context, ENDPOINTS),
         *artifacts.routes(context, client),
+        *uploads.routes(context, client),
         *artifact_proxy.routes(client.roots),
         *model_artifacts.routes(context, client),
         *graphql.routes(context),

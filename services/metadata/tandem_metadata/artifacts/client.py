@@ -6,7 +6,7 @@ below limit how long it waits and how much it reads.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 
 import httpx
 import msgspec
@@ -23,6 +23,7 @@ from tandem_metadata.artifacts.roots import Location, Roots
 from tandem_metadata.settings import Settings
 from tandem_shared.errors import (
     ApiError,
+    BadRequest,
     InvalidParameter,
     NotFound,
     PermissionDenied,
@@ -37,7 +38,7 @@ MAX_LISTING_BYTES = 16 * 1024 * 1024
 """The longest listing read, about 150,000 files."""
 
 MAX_FETCHES = 256
-"""Artifacts that a worker relays at once; further requests wait."""
+"""Artifacts that a worker relays at once, in either direction; further requests wait."""
 
 MAX_LISTINGS = 16
 """Listings that a worker fetches at once; further requests wait."""
@@ -183,6 +184,47 @@ class ArtifactClient:
                 return
             yield chunk
 
+    async def store(
+        self,
+        location: Location,
+        path: str,
+        headers: Mapping[str, str],
+        content: bytes | AsyncIterable[bytes],
+    ) -> None:
+        """Send an artifact, of which the artifacts service stores all or nothing.
+
+        The caller holds a place of `begin`. Raises what `content` raises; InvalidParameter if no
+        file can be at `path`, PermissionDenied if the artifacts service refuses, BadRequest (413)
+        if the artifact is too large for it, and Unavailable for any other answer, or none.
+        """
+        request = self._fetches.build_request(
+            "PUT", location.url(path), content=content, headers=_with_request_id(headers)
+        )
+        try:
+            response = await self._fetches.send(request, stream=True)
+            try:
+                async for _ in _bounded(response):  # to its end, so that the connection is reused
+                    pass
+            finally:
+                await response.aclose()
+        except httpx.HTTPError as error:
+            raise _unreachable(location, error) from error
+        if response.status_code != httpx.codes.OK:
+            raise _refusal_to_store(response.status_code, path)
+
+    async def delete(self, location: Location, path: str, headers: Mapping[str, str]) -> None:
+        """Delete an artifact, or a directory with all below it; raises as `store` does."""
+        request = self._fetches.build_request(
+            "DELETE", location.url(path), headers=_with_request_id(headers)
+        )
+        try:
+            response = await self._fetches.send(request, stream=True)
+            await response.aclose()
+        except httpx.HTTPError as error:
+            raise _unreachable(location, error) from error
+        if response.status_code not in (httpx.codes.OK, httpx.codes.NOT_FOUND):
+            raise _refusal_to_store(response.status_code, path)
+
     async def close(self) -> None:
         """Close all connections."""
         await self._listings.aclose()
@@ -253,6 +295,19 @@ def _refusal(status: int, path: str) -> ApiError:
     if status == httpx.codes.BAD_REQUEST:
         return InvalidParameter(f"'{path}' is not the path of a file among the artifacts.")
     return _unexpected(status)
+
+
+def _refusal_to_store(status: int, path: str) -> ApiError:
+    if status == httpx.codes.BAD_REQUEST:
+        return InvalidParameter(
+            f"No artifact can be stored at '{path}'; give the path of a file, which is no "
+            "directory and not below a file."
+        )
+    if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
+        return BadRequest("The artifact is larger than the artifacts service allows.", status=413)
+    if status == httpx.codes.NOT_FOUND:  # a file that is not there yet is none
+        return _unexpected(status)
+    return _refusal(status, path)
 
 
 def _unexpected(status: int) -> Unavailable:

@@ -19,7 +19,7 @@ from tandem_shared.http.router import json_response
 from tandem_shared.http.transfers import Transfer
 from tandem_shared.wire import codec
 
-_PASSED_ON = ("range", "if-range", "if-none-match", "authorization")
+_PASSED_ON = ("range", "if-range", "if-none-match")
 _PASSED_BACK = (
     "accept-ranges", "cache-control", "content-encoding", "content-length", "content-range",
     "etag", "last-modified",
@@ -125,13 +125,21 @@ class _Relayed(StreamingResponse):
             await self._answer.aclose()
 
 
-def _headers(request: Request, location: Location) -> dict[str, str]:
-    """The headers of the request that the artifacts service needs, with its credentials.
+def credentials(request: Request, location: Location) -> dict[str, str]:
+    """The headers by which the artifacts service knows the caller.
 
     Cookies belong to the host that the caller called, and are sent to that host only.
     """
-    headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
+    headers = {}
+    if authorization := request.headers.get("authorization"):
+        headers["authorization"] = authorization
     if location.host and location.host == request.headers.get("host", "").lower():
         if cookie := request.headers.get("cookie"):
             headers["cookie"] = cookie
     return headers
+
+
+def _headers(request: Request, location: Location) -> dict[str, str]:
+    """The headers of a download that the artifacts service needs."""
+    conditions = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
+    return conditions | credentials(request, location)

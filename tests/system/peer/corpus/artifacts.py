@@ -28,8 +28,18 @@ def _list(name: str, **query: Any) -> Ask:
     return get(name, _FILES, query)
 
 
+def _upload(name: str, body: bytes = b"up", /, kind: str = "text/plain", **query: str) -> Ask:
+    """An upload by the web UI's endpoint; "-" leaves a parameter out."""
+    query = {"run_uuid": "${a1}", "path": "up/x.txt", **query}
+    given = tuple((key, value) for key, value in query.items() if value != "-")
+    headers = {"Content-Type": kind} if kind else {}
+    return Ask(name, "POST", _UPLOAD, body, given, headers)
+
+
+_UPLOAD = "/ajax-api/2.0/mlflow/upload-artifact"
 _IMAGE = "k%25step%250%25timestamp%251795885658165%2507ab.png"
 """As clients 2.15 to 3.10 send it."""
+_MOST = 10 * 1024 * 1024
 _PART = {"part_number": 1, "etag": "e", "url": "http://127.0.0.1/p"}
 
 REQUESTS = [
@@ -151,4 +161,33 @@ REQUESTS = [
     get("fetch without a path", "/get-artifact", {"run_id": "${a1}"}),
     get("fetch without a run", "/get-artifact", {"path": "top.txt"}),
     get("fetch from an unknown run", "/get-artifact", {"run_id": "0" * 32, "path": "top.txt"}),
+    _upload("upload from the web"),
+    _upload("upload from the web again", b'{"a": 1}', kind="application/json"),
+    _upload("upload from the web to the top", path="web.txt"),
+    _upload("upload from the web without a type", kind="", path="up/untyped"),
+    _upload("upload from the web by a name", path="up/a b%20é+;c.txt"),
+    _upload("upload from the web without a run", run_uuid="-"),
+    _upload("upload from the web by run_id", run_uuid="-", run_id="${a1}"),
+    _upload("upload from the web without a path", path="-"),
+    _upload("upload from the web to an empty path", path=""),
+    _upload("upload from the web for an unknown run", run_uuid="0" * 32),
+    _upload("upload from the web above the run", path="../x"),
+    _upload("upload from the web above the run, encoded", path="%2e%2e/x"),
+    _upload("upload from the web to an absolute path", path="/etc/x"),
+    _upload("upload from the web with a fragment", path="up/a#b"),
+    _upload("upload from the web to a directory", path="up"),
+    _upload("upload from the web to a directory with a slash", path="up/"),
+    _upload("upload from the web below a file", path="up/x.txt/y"),
+    _upload("upload from the web of nothing", b""),
+    _upload("upload from the web of a form", b"a=b", kind="application/x-www-form-urlencoded"),
+    _upload("upload from the web of parts", b"--x", kind="multipart/form-data; boundary=x"),
+    _upload("upload from the web of 10 MiB", b"x" * _MOST, path="up/long"),
+    _upload("upload from the web of more than 10 MiB", b"x" * (_MOST + 1)),
+    get("upload from the web by GET", _UPLOAD, {"run_uuid": "${a1}", "path": "up/x.txt"}),
+    Ask("upload from the web by PUT", "PUT", _UPLOAD, b"x"),
+    Ask("upload from the web under the API", "POST", "/api/2.0/mlflow/upload-artifact", b"x"),
+    get("what was uploaded from the web", "artifacts/list", {"run_id": "${a1}", "path": "up"}),
+    get("fetch what was uploaded", "/get-artifact", {"run_id": "${a1}", "path": "up/x.txt"}),
+    post("delete the run with artifacts", "runs/delete", {"run_id": "${a1}"}),
+    _upload("upload from the web for a deleted run", path="up/late.txt"),
 ]
