@@ -35,6 +35,14 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "webhooks: change to {'status': 'paused'}",
         "graphql: an operation that is a number",
     ),
+    "A run of the prompt lab is created with its files or not at all; MLflow answers 200 with a "
+    "run that has failed, and keeps what it wrote until then.": (
+        "promptlab: with a number as a template",
+        "promptlab: with a param twice",
+        "promptlab: with a param of its own name",
+        "promptlab: with a param without a key",
+    ),
+    "Tags of the prompt lab's runs are stored; MLflow fails on them.": ("promptlab: with a tag",),
     "A multicast address is no receiver, a port beyond 65535 is nowhere, programs read a URL with "
     "a space in different ways, and a password in a URL would be shown to everyone who lists "
     "webhooks.": (

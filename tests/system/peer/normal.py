@@ -11,6 +11,7 @@ _ID = re.compile(r"\b(?:(?:m-)?[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a
 _GENERATED_NAME = re.compile(r"[a-z]+-[a-z]+-\d{1,4}")
 _ARTIFACT_ROOT = re.compile(r"mlflow-artifacts://127\.0\.0\.1:\d+/")
 _EXPERIMENT_NUMBER = re.compile(r"(?<=<root>/)\d+|(?<=Experiment )\d+")
+_CREATED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}")
 _TIMES = frozenset({
     "creation_time", "last_update_time", "start_time", "end_time", "timestamp",
     "creation_timestamp", "last_updated_timestamp",
@@ -74,6 +75,7 @@ def _text(value: str, key: str, names: Mapping[str, str]) -> str:
         return "<now>"
     if key in ("run_name", "name", "value") and _GENERATED_NAME.fullmatch(value):
         return "<generated name>"
+    value = _CREATED.sub("<created>", value)
     value = _ARTIFACT_ROOT.sub("<root>/", value)
     value = _EXPERIMENT_NUMBER.sub(lambda match: _experiment(match[0], names), value)
     return _ID.sub(lambda match: names.get(match[0], "<id>"), value)

@@ -12,6 +12,7 @@ from tests.system.peer.corpus import (
     logging,
     model_artifacts,
     model_versions,
+    promptlab,
     registered_models,
     registry_search,
     runs,
@@ -25,7 +26,7 @@ from tests.system.peer.corpus import (
 _MODULES = (
     experiments, runs, logging, search_runs, syntax, search_experiments, history, datasets,
     artifacts, logged_models, search_logged_models, registry_search, registered_models,
-    model_versions, model_artifacts, webhooks, graphql, bad_input,
+    model_versions, model_artifacts, promptlab, webhooks, graphql, bad_input,
 )  # fmt: skip
 
 REQUESTS: dict[str, Ask] = {

@@ -19,7 +19,9 @@ from tandem_shared.wire import json_values
 MODEL_VALUES = 50_000
 """Most values in an `MLmodel` file; a signature's columns are one string."""
 
-_MODELS_TAG = "mlflow.log-model.history"
+MODELS_TAG = "mlflow.log-model.history"
+"""The tag that lists the models of a run, for clients before MLflow 3."""
+
 _MODEL_FIELDS = ("artifact_path", "flavors", "run_id", "utc_time_created")
 _RECORDED = ("run_id", "artifact_path", "utc_time_created", "model_uuid")
 
@@ -134,15 +136,15 @@ def record_model(conn: Connection, run_id: str, model: Mapping[str, Any]) -> Non
     """
     runs.check_active(conn, run_id, lock=True)
     value = conn.execute(
-        select(tags.c.value).where(tags.c.run_uuid == run_id, tags.c.key == _MODELS_TAG)
+        select(tags.c.value).where(tags.c.run_uuid == run_id, tags.c.key == MODELS_TAG)
     ).scalar()
     history = json.dumps([*_history(value), model])
     if len(history) > limits.TAG_VALUE:
         raise InvalidParameter(
-            f"The run's tag '{_MODELS_TAG}' has no room for one more model: it holds at most "
+            f"The run's tag '{MODELS_TAG}' has no room for one more model: it holds at most "
             f"{limits.TAG_VALUE} characters."
         )
-    runs.put_tags(conn, {(run_id, _MODELS_TAG): history})
+    runs.put_tags(conn, {(run_id, MODELS_TAG): history})
 
 
 def _checked(key_field: str, value_field: str, tag: RunTag, *, truncate: bool) -> tuple[str, str]:
@@ -168,7 +170,7 @@ def _history(value: str | None) -> list[Any]:
         history = None
     if not isinstance(history, list):
         raise InvalidParameter(
-            f"The run's tag '{_MODELS_TAG}' is not a list in JSON; delete the tag to begin anew."
+            f"The run's tag '{MODELS_TAG}' is not a list in JSON; delete the tag to begin anew."
         )
     return history
 
