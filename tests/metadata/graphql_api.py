@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
+from tandem_metadata.artifacts.client import ArtifactClient
 from tandem_metadata.database.database import Database
 from tandem_metadata.routes import graphql
 from tandem_metadata.settings import Settings
@@ -23,7 +24,8 @@ class GraphQL(Api):
     """Reads by GraphQL and writes by REST."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        super().__init__(settings, database, graphql.routes)
+        client = ArtifactClient(settings)
+        super().__init__(settings, database, lambda context: graphql.routes(context, client))
 
     def query(self, query: str, operation: str | None = None, **variables: Any) -> Any:
         """The whole answer, whose status must be 200."""

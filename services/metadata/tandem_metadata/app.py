@@ -103,7 +103,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         *promptlab.routes(context, client),
         *artifact_proxy.routes(client.roots),
         *model_artifacts.routes(context, client),
-        *graphql.routes(context),
+        *graphql.routes(context, client),
         *service.routes(ready),
         *ui_stubs.routes(),
         *ui_stubs.refusals(refuse),

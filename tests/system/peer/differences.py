@@ -264,9 +264,6 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "graphql: samples of some steps",
         "graphql: samples of NaN",
     ),
-    "Listing artifacts is REST's: a database connection must not wait for the artifacts service.": (
-        "graphql: the artifacts",
-    ),
     "The directives that every GraphQL server has are here too.": ("graphql: a skipped field",),
     "The schema is shown by --graphql-introspection only.": ("graphql: the schema",),
     "A query by GET could be sent by a link, and be cached.": ("graphql: a query by GET",),

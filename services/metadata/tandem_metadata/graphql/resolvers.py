@@ -9,13 +9,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
+import msgspec
 from graphql import GraphQLResolveInfo
 from msgspec import Struct
 
+from tandem_metadata.artifacts.listing_parser import CompressedEntries, FileInfo
 from tandem_metadata.database import Connection
 from tandem_metadata.graphql import limits
+from tandem_metadata.messages.artifacts import ListArtifacts
 from tandem_metadata.messages.datasets import (
     Dataset,
     DatasetInput,
@@ -51,7 +54,8 @@ from tandem_metadata.store.tracking import (
     run_search,
     runs,
 )
-from tandem_shared.errors import NotFound
+from tandem_shared import paths
+from tandem_shared.errors import ApiError, NotFound, Unavailable
 from tandem_shared.wire import codec
 
 MAX_PAGE: Final = 1_000
@@ -62,14 +66,31 @@ R = TypeVar("R", bound=Struct)
 ByRun = Mapping[str, Sequence[T]]
 Resolver = Callable[..., Any]
 
+_decode_entries = msgspec.json.Decoder(list[FileInfo]).decode
 _CAPITAL = re.compile("[A-Z]")
+
+
+class Listing(NamedTuple):
+    """A directory of artifacts, which the artifacts service lists."""
+
+    root_uri: str
+    path: str
+    """Relative to the root; "" for the root itself."""
+
+
+Listings = Mapping[Listing, CompressedEntries | ApiError]
+"""Listings that the artifacts service has answered, or refused."""
 
 
 class Reading:
     """The state of one query: its connection, and the number of rows it may still read."""
 
-    def __init__(self, conn: Connection) -> None:
+    def __init__(self, conn: Connection, listings: Listings | None = None) -> None:
         self.conn = conn
+        self.planned: set[Listing] = set()
+        """The listings that the query needs, as far as it is planned."""
+        self._listings = listings or {}
+        self._files: dict[Listing, list[FileInfo]] = {}
         self._left = limits.MAX_ROWS
 
     @property
@@ -85,6 +106,18 @@ class Reading:
         )
         if self._left < 0:
             raise limits.limit_exceeded(f"{limits.MAX_ROWS} metrics, params, tags and the like")
+
+    def files(self, listing: Listing) -> list[FileInfo]:
+        """The entries of a listing, which are counted as rows; raises its error."""
+        # None when the run's location changed since the query was planned.
+        found = self._listings.get(listing, Unavailable("The artifacts moved; try again."))
+        if isinstance(found, ApiError):
+            raise found
+        if listing not in self._files:  # two aliases may ask for it, and it can be read once
+            body = b"[" + b"".join(found.decompressed()) + b"]"
+            self._files[listing] = _decode_entries(body)
+        self.count({"": self._files[listing]})
+        return self._files[listing]
 
     def of(
         self, ids: Sequence[str], read: Callable[[Connection, Sequence[str], int], ByRun[T]]
@@ -171,6 +204,15 @@ class FoundRuns:
     next_page_token: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class FoundArtifacts:
+    """Answer of mlflowListArtifacts; a listing has one page."""
+
+    root_uri: str
+    files: list[FileInfo]
+    next_page_token: None = None
+
+
 def snake(name: str) -> str:
     """The name of a field in messages: `run_id` for `runId`."""
     return _CAPITAL.sub(lambda capital: f"_{capital[0].lower()}", name)
@@ -190,6 +232,23 @@ def get_run(reading: Reading, request: GetRun) -> FoundRun:
         # The web UI recognizes a missing run by the last words of this message.
         raise NotFound(f"A run with the ID {run_id[:100]!r} was not found") from None
     return FoundRun(RunPage(reading, [info]).runs()[0])
+
+
+def plan_artifacts(reading: Reading, request: ListArtifacts) -> None:
+    """Note the listing that a query needs."""
+    reading.planned.add(_listing(reading, request))
+
+
+def list_artifacts(reading: Reading, request: ListArtifacts) -> FoundArtifacts:
+    """List the artifacts of a run, by what the artifacts service has answered."""
+    listing = _listing(reading, request)
+    return FoundArtifacts(listing.root_uri, reading.files(listing))
+
+
+def _listing(reading: Reading, request: ListArtifacts) -> Listing:
+    path = paths.check_optional(request.path)
+    run_id = request.run_id or request.run_uuid or ""
+    return Listing(runs.artifact_uri(reading.conn, run_id), path)
 
 
 def search_runs(reading: Reading, request: SearchRuns) -> FoundRuns:
@@ -285,6 +344,7 @@ RESOLVERS: Final[Mapping[tuple[str, str], Resolver]] = {
         GetMetricHistoryBulkInterval, metric_samples
     ),
     ("Query", "mlflowGetRun"): _operation(GetRun, get_run),
+    ("Query", "mlflowListArtifacts"): _operation(ListArtifacts, list_artifacts),
     ("Query", "mlflowSearchModelVersions"): _operation(SearchRegistry, search_model_versions),
     ("Query", "mlflowSearchRuns"): _SEARCH_RUNS,
     ("Mutation", "mlflowSearchDatasets"): _operation(SearchDatasets, search_datasets),
@@ -305,11 +365,18 @@ RESOLVERS: Final[Mapping[tuple[str, str], Resolver]] = {
 }
 """Resolvers by type and field, for fields that are not plain attributes."""
 
+PLANS: Final[Mapping[str, Resolver]] = {
+    "mlflowListArtifacts": _operation(ListArtifacts, plan_artifacts)
+}
+"""Resolvers of the operations that need the artifacts service, when a query is planned."""
+
 SOURCES: Final[Mapping[str, type]] = {
     "MlflowGetExperimentResponse": GetExperimentResponse,
     "MlflowExperiment": Experiment,
     "MlflowExperimentTag": ExperimentTag,
     "MlflowGetRunResponse": FoundRun,
+    "MlflowListArtifactsResponse": FoundArtifacts,
+    "MlflowFileInfo": FileInfo,
     "MlflowSearchRunsResponse": FoundRuns,
     "MlflowRunExtension": PagedRun,
     "MlflowRunInfo": RunInfo,
@@ -339,6 +406,7 @@ NEVER_SET: Final[Mapping[str, frozenset[str]]] = {
     "ErrorDetail": frozenset({"field", "message"}),
     "MlflowGetExperimentResponse": _API_ERROR,
     "MlflowGetRunResponse": _API_ERROR,
+    "MlflowListArtifactsResponse": _API_ERROR,
     "MlflowSearchRunsResponse": _API_ERROR,
     "MlflowGetMetricHistoryBulkIntervalResponse": _API_ERROR,
     "MlflowSearchModelVersionsResponse": _API_ERROR,

@@ -12,7 +12,26 @@ from graphql import (
     is_list_type,
 )
 
-from tandem_metadata.graphql.resolvers import NEVER_SET, RESOLVERS, SOURCES, Resolver, snake
+from tandem_metadata.graphql.resolvers import (
+    NEVER_SET,
+    PLANS,
+    RESOLVERS,
+    SOURCES,
+    Resolver,
+    snake,
+)
+
+
+def build_to_plan() -> GraphQLSchema:
+    """The schema whose operations find out which listings of artifacts a query needs.
+
+    An operation of `PLANS` notes what it needs in its `Reading`; all answer null.
+    """
+    schema = _parsed()
+    for kind in (schema.query_type, schema.mutation_type):
+        for name, field in kind.fields.items() if kind else ():
+            field.resolve = PLANS.get(name, lambda _source, _info, **_: None)
+    return schema
 
 
 def build() -> GraphQLSchema:
@@ -21,12 +40,16 @@ def build() -> GraphQLSchema:
     A field has an entry in `RESOLVERS`, is empty by `NEVER_SET`, or is an attribute of its type's
     class in `SOURCES`. Raises LookupError for any other field.
     """
-    schema = build_schema(files(__package__).joinpath("schema.graphql").read_text("utf-8"))
+    schema = _parsed()
     for name, kind in schema.type_map.items():
         if isinstance(kind, GraphQLObjectType) and not name.startswith("__"):
             for field_name, field in kind.fields.items():
                 field.resolve = _resolver(name, field_name, field.type)
     return schema
+
+
+def _parsed() -> GraphQLSchema:
+    return build_schema(files(__package__).joinpath("schema.graphql").read_text("utf-8"))
 
 
 def _resolver(kind: str, field: str, of: GraphQLOutputType) -> Resolver:
@@ -48,4 +71,4 @@ def _empty(of: GraphQLOutputType) -> object:
     """The value of an unset field: protobuf's default, as in MLflow."""
     if is_list_type(of):
         return ()
-    return {"String": "", "LongString": "0"}.get(get_named_type(of).name)
+    return {"String": "", "LongString": "0", "Boolean": False}.get(get_named_type(of).name)

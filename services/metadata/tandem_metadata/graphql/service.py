@@ -1,6 +1,6 @@
 """Answers GraphQL requests: parses, checks and executes queries, and sorts their errors."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from graphql import (
     DocumentNode,
     GraphQLError,
+    GraphQLSchema,
     GraphQLSyntaxError,
     NoSchemaIntrospectionCustomRule,
     execute_sync,
@@ -19,7 +20,7 @@ from msgspec import Struct
 
 from tandem_metadata.database import Connection
 from tandem_metadata.graphql import limits, schema
-from tandem_metadata.graphql.resolvers import Reading
+from tandem_metadata.graphql.resolvers import Listing, Listings, Reading
 from tandem_shared.errors import ApiError, InvalidParameter
 
 _REMEMBERED = 16
@@ -47,10 +48,28 @@ class GraphQL:
     def __init__(self, most: limits.Limits, *, introspection: bool) -> None:
         self._limits = most
         self._schema = schema.build()
+        self._planning = schema.build_to_plan()
         self._rules = list(specified_rules)
         if not introspection:
             self._rules.append(NoSchemaIntrospectionCustomRule)
         self._prepared = lru_cache(maxsize=_REMEMBERED)(self._prepare)
+
+    def plan(
+        self,
+        conn: Connection,
+        query: str,
+        variables: Mapping[str, Any] | None,
+        operation: str | None,
+    ) -> Collection[Listing]:
+        """The listings of artifacts that a query needs, for which no connection should wait.
+
+        Errors of the query are left to `answer`. Raises as it does.
+        """
+        prepared = self._prepared(query)
+        reading = Reading(conn)
+        if not prepared.errors:
+            self._execute(self._planning, reading, prepared.document, variables, operation)
+        return reading.planned
 
     def answer(
         self,
@@ -58,8 +77,11 @@ class GraphQL:
         query: str,
         variables: Mapping[str, Any] | None,
         operation: str | None,
+        listings: Listings | None = None,
     ) -> Answer:
-        """Execute a query; `operation` selects one of several operations in it.
+        """Execute a query, with the listings that `plan` has named.
+
+        `operation` selects one of several operations in it.
 
         The answer has only errors if the schema forbids the query, or a limit is exceeded. A field
         with refused input, or of an unknown entity, is null and has an error; the other fields are
@@ -70,21 +92,24 @@ class GraphQL:
         if prepared.errors:
             return Answer(None, prepared.errors)
         try:
-            return self._execute(conn, prepared.document, variables, operation)
+            return self._execute(
+                self._schema, Reading(conn, listings), prepared.document, variables, operation
+            )
         except limits.LimitExceeded as error:
             return Answer(None, [str(error)])
 
     def _execute(
         self,
-        conn: Connection,
+        schema: GraphQLSchema,
+        reading: Reading,
         document: DocumentNode,
         variables: Mapping[str, Any] | None,
         operation: str | None,
     ) -> Answer:
         result = execute_sync(
-            self._schema,
+            schema,
             document,
-            context_value=Reading(conn),
+            context_value=reading,
             variable_values=dict(variables or {}),
             operation_name=operation,
             execution_context_class=limits.Execution,

@@ -1,10 +1,10 @@
 """Artifacts of runs, listed and fetched through the artifacts service."""
 
-from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tandem_metadata.artifacts.client import ArtifactClient
+from tandem_metadata.messages.artifacts import GetArtifact, ListArtifacts
 from tandem_metadata.routes.endpoint import Context
 from tandem_metadata.routes.relaying import fetch, listing
 from tandem_metadata.routes.runs import run_id_of
@@ -12,23 +12,6 @@ from tandem_metadata.store.tracking import runs
 from tandem_shared import paths
 from tandem_shared.http.router import Route, api_routes
 from tandem_shared.wire import codec
-
-
-class ListArtifacts(Struct):
-    """Request of `artifacts/list`."""
-
-    run_id: str | None = None
-    run_uuid: str | None = None
-    path: str | None = None
-    page_token: str | None = None
-
-
-class GetArtifact(Struct):
-    """Query of `/get-artifact`."""
-
-    path: codec.Required
-    run_id: str | None = None
-    run_uuid: str | None = None
 
 
 def routes(context: Context, client: ArtifactClient) -> list[Route]:

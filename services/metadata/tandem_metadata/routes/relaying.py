@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from tandem_metadata.artifacts.client import ArtifactClient
+from tandem_metadata.artifacts.listing_parser import CompressedEntries
 from tandem_metadata.artifacts.roots import Location
 from tandem_shared.http.artifact_headers import SANDBOX, disposition
 from tandem_shared.http.router import json_response
@@ -34,8 +35,7 @@ async def listing(client: ArtifactClient, request: Request, uri: str, path: str)
     Raises InvalidParameter or PermissionDenied for a root that this service does not follow, and
     otherwise as the artifacts service answers.
     """
-    location = client.locate(uri)
-    files = await client.list(location, path, _headers(request, location))
+    files = await entries(client, request, uri, path)
     head = b'{"root_uri":' + codec.encode_json(uri)
     if not files.size:
         return json_response(head + b"}")
@@ -50,6 +50,14 @@ async def listing(client: ArtifactClient, request: Request, uri: str, path: str)
     length = len(head) + files.size + len(tail)
     headers = {"content-length": str(length), "content-type": "application/json"}
     return StreamingResponse(body(), headers=headers)
+
+
+async def entries(
+    client: ArtifactClient, request: Request, uri: str, path: str
+) -> CompressedEntries:
+    """What `listing` answers with; raises as it does."""
+    location = client.locate(uri)
+    return await client.list(location, path, _headers(request, location))
 
 
 async def fetch(client: ArtifactClient, request: Request, uri: str, path: str) -> Response:

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.system.peer.ask import Ask, post
+from tests.system.peer.ask import ARTIFACTS, Ask, post
 
+_FILES = f"{ARTIFACTS}artifacts"
 _AT = 1670000000000
 _QUERIES = Path(__file__).parents[3] / "queries"
 _HEADERS = {"Content-Type": "application/json"}
@@ -44,6 +45,11 @@ def _samples(name: str, what: str) -> Ask:
 
 def _experiment(name: str, what: str) -> Ask:
     return _ask(name, f"{{ mlflowGetExperiment{what} {{ experiment {{ name }} }} }}")
+
+
+def _artifacts(name: str, what: str) -> Ask:
+    fields = "rootUri files { path isDir fileSize __typename } nextPageToken apiError { code }"
+    return _ask(name, f"{{ mlflowListArtifacts(input: {{{what}}}) {{ {fields} }} }}")
 
 
 def _body(name: str, body: bytes, kind: str = "application/json") -> Ask:
@@ -192,6 +198,22 @@ REQUESTS = [
     ),
     _ask("datasets by a query", "{ mlflowSearchDatasets { datasetSummaries { name } } }"),
     _ask("the artifacts", '{ mlflowListArtifacts(input: {runId: "${g1}"}) { rootUri } }'),
+    Ask("upload for a run", "PUT", f"{_FILES}/${{ql}}/${{g1}}/artifacts/m/é a.txt", b"hello"),
+    Ask("upload more", "PUT", f"{_FILES}/${{ql}}/${{g1}}/artifacts/top", b"x"),
+    _artifacts("the files of a run", 'runId: "${g1}"'),
+    _artifacts("the files of a run by runUuid", 'runUuid: "${g1}"'),
+    _artifacts("the files below a directory", 'runId: "${g1}", path: "m"'),
+    _artifacts("the files below a file", 'runId: "${g1}", path: "top"'),
+    _artifacts("the files below nothing", 'runId: "${g1}", path: "nosuch"'),
+    _artifacts("the files above a run", 'runId: "${g1}", path: "../"'),
+    _artifacts("the files of an unknown run", f'runId: "{"0" * 32}"'),
+    _artifacts("the files of no run", ""),
+    _ask(
+        "two listings beside a run",
+        """{ a: mlflowListArtifacts(input: {runId: "${g1}"}) { files { path } }
+            mlflowGetRun(input: {runId: "${g1}"}) { run { info { runName } } }
+            b: mlflowListArtifacts(input: {runId: "${g1}", path: "m"}) { files { path } } }""",
+    ),
     _ask("an unknown field", "{ nope }"),
     _ask("two unknown fields", "{ nope neither }"),
     _ask("an object without fields", "{ mlflowGetRun }"),
