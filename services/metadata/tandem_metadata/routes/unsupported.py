@@ -40,8 +40,6 @@ ABSENT: Final = {
     "mlflow/demo": "Tandem has no demo data.",
     "mlflow/workspaces": "Tandem has no workspaces; a second database, and a service of its own, "
     "keep teams apart.",
-    "mlflow/runs/create-promptlab-run": "Tandem makes no runs of the prompt lab.",
-    "mlflow/upload-artifact": "This service takes no files; send them to the artifacts service.",
     "mlflow/artifacts/presigned-download-url": _NO_PRESIGNED,
     "mlflow/artifacts/presigned-upload-url": _NO_PRESIGNED,
 }
