@@ -129,6 +129,9 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "syntax: runs where run_id = ('${y1}')",
         "registry_search: models where name = ('rs-a')",
     ),
+    "No client could write to a location without a host or bucket whose scheme has one.": (
+        "experiments: create with an s3 location without a bucket",
+    ),
     "A location must not climb out of its root.": (
         "experiments: create with dots in the location",
     ),

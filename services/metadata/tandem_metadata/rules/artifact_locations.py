@@ -2,10 +2,16 @@
 
 import re
 from collections.abc import Callable
+from typing import Final
 from urllib.parse import unquote, urlparse
 
 from tandem_metadata.rules import limits
 from tandem_shared.errors import InvalidParameter
+
+WITH_HOST: Final = frozenset(
+    {"s3", "gs", "r2", "abfs", "abfss", "wasb", "wasbs", "ftp", "sftp", "http", "https"}
+)
+"""Schemes of MLflow's stores whose locations begin with a host or bucket."""
 
 _FIELD = "artifact_location"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
@@ -28,6 +34,10 @@ def check(location: str) -> None:
         raise _invalid(location, "it is not a URI") from None
     if parsed.fragment or parsed.params or "#" in location:
         raise _invalid(location, "it must have no fragment and no ';' parameters")
+    if parsed.scheme in WITH_HOST and not parsed.netloc:
+        rest = location.partition(":")[2].lstrip("/")
+        meant = f"; did you mean {parsed.scheme}://{rest}?" if rest else ""
+        raise _invalid(location, f"it names no host or bucket{meant}")
     if parsed.scheme == "runs":
         raise _invalid(location, "a runs:/ URI names a run's artifacts, not a place for them")
     if parsed.scheme == "file" and parsed.netloc not in ("", "localhost"):

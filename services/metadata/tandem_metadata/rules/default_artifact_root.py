@@ -8,15 +8,11 @@ import re
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from tandem_metadata.rules.artifact_locations import WITH_HOST
 from tandem_shared.http.artifact_headers import ARTIFACTS
 from tandem_shared.settings import SettingsError, without_credentials
 
 _OURS: Final = "mlflow-artifacts"
-_WITH_HOST: Final = frozenset(
-    {"s3", "gs", "r2", "abfs", "abfss", "wasb", "wasbs", "ftp", "sftp", "http", "https"}
-)
-"""Schemes of MLflow's stores whose locations begin with a host or bucket."""
-
 _WITHOUT: Final = frozenset({_OURS, "file", "hdfs", "viewfs", "dbfs"})
 _SHORTEST: Final = 4
 """The shortest scheme that is compared with MLflow's to find typing errors."""
@@ -33,7 +29,7 @@ def check(root: str) -> None:
     except ValueError:
         raise _refused(root, "its host or port is none") from None
     rest = root[len(parts.scheme) + 1 :]
-    if parts.scheme in _WITH_HOST and not parts.netloc:
+    if parts.scheme in WITH_HOST and not parts.netloc:
         raise _refused(root, "it names no host or bucket", f"{parts.scheme}://{rest.lstrip('/')}")
     if len(parts.scheme) < 2 or not rest.startswith("/"):
         raise _refused(root, "it is no URI with a scheme", _address(root))
@@ -51,7 +47,7 @@ def check(root: str) -> None:
         )
     if "@" in parts.netloc and parts.scheme in (_OURS, "http", "https"):
         raise _refused(root, "clients would be given its user name or password", _bare(parts))
-    known = _WITH_HOST | _WITHOUT
+    known = WITH_HOST | _WITHOUT
     if parts.scheme not in known and len(parts.scheme) >= _SHORTEST:
         if near := difflib.get_close_matches(parts.scheme, known, 1, 0.75):
             raise _refused(root, "no client knows its scheme", f"{near[0]}:{rest}")

@@ -52,10 +52,24 @@ def test_a_given_artifact_location_is_kept(api: Tracking) -> None:
         assert found["artifact_location"] == location
 
 
+def test_an_artifact_location_without_a_host_is_refused_with_a_suggestion(api: Tracking) -> None:
+    for location in ("s3:/bucket/p", "s3:bucket/p", "S3:///bucket/p"):
+        status, error = api.ask("experiments/create", name="e", artifact_location=location)
+        assert (status, error["error_code"]) == INVALID
+        assert "did you mean s3://bucket/p?" in error["message"]
+
+
 def test_an_artifact_location_that_cannot_be_used_is_refused(api: Tracking) -> None:
     for location in (
         "relative/path",
         " s3://bucket",
+        "s3:/bucket/p",
+        "s3:bucket",
+        "s3://",
+        "s3:///bucket",
+        "gs:/bucket",
+        "abfss:/container@account/x",
+        "https:/host/p",
         "s3://bucket/p#fragment",
         "s3://bucket/p#",
         "https://host/p;params",

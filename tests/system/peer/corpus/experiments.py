@@ -39,6 +39,11 @@ REQUESTS = [
     ),
     get("get the s3 location", "experiments/get", {"experiment_id": "${es3}"}),
     post(
+        "create with an s3 location without a bucket",
+        "experiments/create",
+        {"name": "e-no-bucket", "artifact_location": "s3:/bucket/prefix"},
+    ),
+    post(
         "create with a fragment in the location",
         "experiments/create",
         {"name": "e-fragment", "artifact_location": "mlflow-artifacts:/a#b"},
