@@ -9,7 +9,7 @@ import pytest
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tests.metadata.conftest import DATABASES
-from tests.metadata.search import data, registry_data
+from tests.metadata.search import data, logged_model_data, registry_data
 from tests.postgresql import PostgreSQL
 
 
@@ -17,7 +17,7 @@ from tests.postgresql import PostgreSQL
 def filled(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Database]:
-    """The database that holds `data` and `registry_data`."""
+    """The database that holds `data`, `logged_model_data` and `registry_data`."""
     if request.param == "sqlite":
         path = tmp_path_factory.mktemp("search") / "mlflow.db"
         template: Path = request.getfixturevalue("sqlite_template")
@@ -30,6 +30,7 @@ def filled(
     database = Database(Settings(backend_store_uri=uri, pool_size=2))
     with database.write() as conn:
         data.fill(conn)
+        logged_model_data.fill(conn)
         registry_data.fill(conn)
     yield database
     database.close()

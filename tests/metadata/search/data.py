@@ -119,16 +119,21 @@ RUNS: list[dict[str, Any]] = [
 def fill(conn: Connection) -> None:
     """Store all of it."""
     for experiment in EXPERIMENTS:
-        _store_experiment(conn, experiment)
+        store_experiment(conn, experiment)
     for run in RUNS:
-        _store_run(conn, run)
-    for name, digest in {(it[0], it[1]) for run in RUNS for it in run["datasets"]}:
+        store_run(conn, run)
+    store_datasets(conn, RUNS)
+
+
+def store_datasets(conn: Connection, runs: list[dict[str, Any]]) -> None:
+    """Store the datasets that the runs have."""
+    for name, digest in {(it[0], it[1]) for run in runs for it in run["datasets"]}:
         values = {"dataset_uuid": f"{name}-{digest}", "name": name, "digest": digest}
         kind = {"experiment_id": 1, "dataset_source_type": "local", "dataset_source": "{}"}
         conn.execute(insert(datasets).values(**values, **kind))
 
 
-def _store_experiment(conn: Connection, experiment: dict[str, Any]) -> None:
+def store_experiment(conn: Connection, experiment: dict[str, Any]) -> None:
     conn.execute(
         insert(experiments).values(
             experiment_id=experiment["id"],
@@ -145,7 +150,7 @@ def _store_experiment(conn: Connection, experiment: dict[str, Any]) -> None:
         )
 
 
-def _store_run(conn: Connection, run: dict[str, Any]) -> None:
+def store_run(conn: Connection, run: dict[str, Any]) -> None:
     run_id = run["id"]
     conn.execute(
         insert(runs).values(

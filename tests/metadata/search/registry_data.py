@@ -40,17 +40,21 @@ VERSIONS: list[dict[str, Any]] = [
 def fill(conn: Connection) -> None:
     """Store all of it."""
     for model in MODELS:
-        times = {"creation_time": 1, "last_updated_time": model["updated"]}
-        conn.execute(insert(registered_models).values(name=model["name"], **times))
-        for key, value in model["tags"].items():
-            tag = {"name": model["name"], "key": key, "value": value}
-            conn.execute(insert(registered_model_tags).values(**tag))
+        store_model(conn, model)
     for version in VERSIONS:
-        _store_version(conn, version)
+        store_version(conn, version)
     conn.execute(insert(registered_model_aliases).values(name="fraud", alias="best", version=2))
 
 
-def _store_version(conn: Connection, version: dict[str, Any]) -> None:
+def store_model(conn: Connection, model: dict[str, Any]) -> None:
+    times = {"creation_time": 1, "last_updated_time": model["updated"]}
+    conn.execute(insert(registered_models).values(name=model["name"], **times))
+    for key, value in model["tags"].items():
+        tag = {"name": model["name"], "key": key, "value": value}
+        conn.execute(insert(registered_model_tags).values(**tag))
+
+
+def store_version(conn: Connection, version: dict[str, Any]) -> None:
     identity = {"name": version["name"], "version": version["version"]}
     conn.execute(
         insert(model_versions).values(

@@ -3,7 +3,7 @@
 import pytest
 
 from tandem_metadata.search.language import lexer, parser
-from tandem_metadata.search.language.parser import parse_filter, parse_sort_key
+from tandem_metadata.search.language.parser import Comparison, parse_filter, parse_sort_key
 from tandem_shared.errors import InvalidParameter
 
 
@@ -11,6 +11,7 @@ def _parsed(text: str) -> list[tuple[str | None, str, str, parser.Value]]:
     return [
         (found.identifier.entity, found.identifier.key, found.operator, found.value)
         for found in parse_filter(text)
+        if isinstance(found, Comparison)
     ]
 
 
@@ -47,6 +48,13 @@ def test_parser_reads_no_comparison_in_an_empty_filter(text: str | None) -> None
         ("tags.a is  not\nnull", ("tags", "a", "IS NOT NULL", None)),
         ("run_id IN ('a', \"b\")", (None, "run_id", "IN", ("a", "b"))),
         ("run_id not in('a')", (None, "run_id", "NOT IN", ("a",))),
+        ("metrics.loss IN (1, -2.5,1e3,)", ("metrics", "loss", "IN", (1, -2.5, 1000.0))),
+        ("params.or = 'x'", ("params", "or", "=", "x")),
+        ("params.not IN ('x')", ("params", "not", "IN", ("x",))),
+        ("tags.in.and.or = 'x'", ("tags", "in.and.or", "=", "x")),
+        ("not.or = 'x'", ("not", "or", "=", "x")),
+        ("`or` = 'x'", (None, "or", "=", "x")),
+        ("\"not\" = 'x'", (None, "not", "=", "x")),
     ],
 )
 def test_parser_reads_a_comparison(text: str, expected: object) -> None:
@@ -110,12 +118,26 @@ def test_parser_needs_no_blank_before_and() -> None:
         ("metrics. > 1", "character 8, near `. > 1`", "'.' is not understood"),
         ("metrics.a-b > 1", "character 10, near `-b > 1`", "'-' is not understood"),
         ("metrics.a > 0x10", "character 13, near `0x10`", "expected a number"),
-        ("metrics.a > 1 OR metrics.b > 1", "character 15, near `OR`", "expected AND"),
+        ("metrics.a > 1 XOR metrics.b > 1", "character 15, near `XOR`", "expected AND, OR or the"),
         ("metrics.a > 1 metrics.b > 1", "character 15, near `metrics.b`", "expected AND"),
+        ("metrics.a > 1 OR", "at its end", "expected a key"),
+        ("OR metrics.a > 1", "character 1, near `OR`", "expected a key"),
+        ("metrics.a > 1 OR AND metrics.b > 1", "character 18, near `AND`", "expected a key"),
+        ("metrics.a > 1 AND OR metrics.b > 1", "character 19, near `OR`", "expected a key"),
+        ("NOT", "at its end", "expected a key"),
+        ("NOT AND metrics.a > 1", "character 5, near `AND`", "expected a key"),
+        ("()", "character 2, near `)`", "expected a key"),
+        ("(metrics.a > 1 AND)", "character 19, near `)`", "expected a key"),
+        ("(AND metrics.a > 1)", "character 2, near `AND`", "expected a key"),
+        ("(metrics.a > 1", "at its end", "expected AND, OR or the ) of the ( at character 1"),
+        ("(metrics.a > 1 AND", "at its end", "expected a key"),
+        ("metrics.a > 1)", "character 14, near `)`", "expected AND, OR or the end"),
+        ("(metrics.a > 1) (metrics.b > 1)", "character 17, near `(`", "expected AND, OR or"),
+        ("NOT (metrics.a > 1 metrics.b > 1)", "near `metrics.b`", "the ) of the ( at character 5"),
+        ("(metrics.a) > 1", "character 11, near `)`", "expected a comparison operator"),
+        ("metrics.a NOT > 1", "character 15, near `>`", "expected IN, LIKE or ILIKE after NOT"),
         ("metrics.a > 1;", "character 14, near `;`", "';' is not understood"),
         ("metrics.a > 1, metrics.b > 1", "character 14, near `,`", "expected AND"),
-        ("(metrics.a > 1)", "character 1, near `(`", "expected a key"),
-        ("NOT metrics.a > 1", "character 5, near `metrics.a`", "expected a comparison operator"),
         ("1 < metrics.a", "character 1, near `1`", "expected a key"),
         ("'status' = 'x'", "character 1, near `'status'`", "expected a key"),
         ("params.a = 'b", "character 12, near `'b`", "never closed"),
@@ -126,12 +148,13 @@ def test_parser_needs_no_blank_before_and() -> None:
         ("params.a = `b`", "character 12, near ``b``", "expected a number or a quoted string"),
         ("params.a = NULL", "character 12, near `NULL`", "expected a number or a quoted string"),
         ("params.a = (1)", "character 12, near `(`", "expected a number or a quoted string"),
-        ("params.a NOT LIKE 'b'", "character 14, near `LIKE`", "expected IN after NOT"),
+        ("params.a NOT LIKE ('b')", "character 19, near `(`", "expected a number or a quoted"),
         ("params.a IS 'b'", "character 13, near `'b'`", "expected NULL or NOT NULL"),
         ("params.a IS NOT", "at its end", "expected NULL or NOT NULL"),
         ("run_id IN 'a'", "character 11, near `'a'`", "expected a list"),
-        ("run_id IN ()", "character 12, near `)`", "expected a quoted string in the list"),
-        ("run_id IN (1)", "character 12, near `1`", "expected a quoted string in the list"),
+        ("run_id IN ()", "character 12, near `)`", "expected a quoted string or a number"),
+        ("run_id IN (a)", "character 12, near `a`", "expected a quoted string or a number"),
+        ("run_id IN (('a'))", "character 12, near `(`", "expected a quoted string or a number"),
         ("run_id IN ('a' 'b')", "character 16, near `'b'`", "expected a comma"),
         ("run_id IN ('a',,'b')", "character 16, near `,`", "expected a quoted string"),
         ("run_id IN ('a'", "at its end", "expected a comma or the end of the list"),
@@ -172,7 +195,7 @@ def test_parser_refuses_an_order_by_clause_that_is_too_long() -> None:
         parse_sort_key(f"metrics.{key}k")
 
 
-@pytest.mark.parametrize("wrong", ["(", "params.a = (", "params.a = 'b' ("])
+@pytest.mark.parametrize("wrong", ["params.a IN ((", "params.a = (", "params.a = 'b' ("])
 def test_parser_stops_at_the_first_error(wrong: str) -> None:
     with pytest.raises(InvalidParameter, match=f"at character {len(wrong)}, near `\\(`"):
         parse_filter(f"{wrong} ;")

@@ -37,8 +37,7 @@ _STEADY = settings(deadline=None, database=None)
 def test_any_text_as_a_filter_is_parsed_or_refused(text: str) -> None:
     for resource in (RUNS, EXPERIMENTS, LOGGED_MODELS, REGISTERED_MODELS, MODEL_VERSIONS):
         with contextlib.suppress(InvalidParameter):
-            for comparison in parse_filter(text):
-                resource.condition(comparison)
+            resource.criteria(parse_filter(text))
 
 
 @_STEADY

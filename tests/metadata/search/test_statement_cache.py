@@ -17,7 +17,7 @@ def _search(text: str, order_by: tuple[str, ...] = (), **fields: Any) -> Search:
     return Search(
         columns=(runs.c.run_uuid,),
         stages=("active",),
-        conditions=[RUNS.condition(comparison) for comparison in parse_filter(text)],
+        criteria=RUNS.criteria(parse_filter(text)),
         order_by=order_by,
         ordering=order_runs(order_by),
         dialect="postgresql",

@@ -57,6 +57,11 @@ _FILTERS = [
     "metrics.a = 1",
     "params.a = '1'",
     "name = 'find-a' OR name = 'find-b'",
+    "(name = 'find-a' OR tags.t = 'X') AND NOT name = ''",
+    "NOT name LIKE 'find-%'",
+    "tags.team IN ('x', 'X')",
+    "name LIKE 'find-%' AND last_update_time IS NULL",
+    "tags.or = 'x'",
     "name = 'find-a",
 ]
 

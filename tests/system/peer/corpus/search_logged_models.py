@@ -220,6 +220,10 @@ metrics.acc > 0 AND metrics.loss >= 0 AND tags.team = 'Red' AND params.lr = '0.1
 name IN ('alpha', 'beta') AND metrics.acc > 0.8
 metrics.acc > 0.8 AND name NOT IN ('alpha')
 metrics.acc > 0.6 OR params.lr = '0.1'
+(metrics.acc > 0.6 OR name = 'beta') AND name != 'x'
+NOT (metrics.acc > 0.6)
+name NOT LIKE 'a%'
+params.or = 'x'
 AND name = 'alpha'
 name = 'alpha' AND
 name = 'alpha' params.lr = '0.1'

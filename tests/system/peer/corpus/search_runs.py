@@ -218,6 +218,22 @@ _FILTERS = [
     "metrics.loss<1",
     "metrics.loss < 1\nAND\tmetrics.acc > 0.1",
     "params.opt = 'adam' and params.opt = 'sgd'",
+    "params.opt = 'adam' OR params.opt = 'sgd' AND metrics.acc > 0",
+    "(params.opt = 'adam' OR tags.team = 'red') AND metrics.acc > 0",
+    "NOT (params.opt = 'adam' AND tags.team = 'Blue')",
+    "tags.team NOT ILIKE 'b%'",
+    "tags.team NOT IN ('red')",
+    "run_name IN ('alpha', 'beta')",
+    "metrics.acc NOT IN (0.5, 1)",
+    "dataset.name IS NULL AND run_name != 'alpha'",
+    "(metrics.loss < 1",
+    "metrics.loss < 1 OR",
+    "()",
+    "NOT",
+    "params.or = 'x'",
+    "params.not != 'x'",
+    "tags.`and` = 'x'",
+    "params.opt = 'x OR y'",
 ]
 
 _ORDERS = [

@@ -5,24 +5,25 @@ from typing import Final
 from tandem_metadata.search.language.fields import (
     EQUALITY,
     MEMBERSHIP,
-    PATTERNS,
+    ON_NUMBERS,
+    ON_TEXT,
     PRESENCE,
-    SIZES,
     Entity,
     FieldType,
     Resource,
     Type,
 )
 
-_TIME = FieldType(Type.WHOLE, EQUALITY | SIZES)
+_TEXT = FieldType(Type.TEXT, ON_TEXT)
+_TIME = FieldType(Type.WHOLE, ON_NUMBERS)
 
 EXPERIMENTS: Final = Resource(
     entities={"attribute": Entity.ATTRIBUTE, "tag": Entity.TAG, "tags": Entity.TAG},
-    open_keys={Entity.TAG: FieldType(Type.TEXT, EQUALITY | PATTERNS | PRESENCE)},
+    open_keys={Entity.TAG: _TEXT},
     keys={
         Entity.ATTRIBUTE: {
-            "name": FieldType(Type.TEXT, EQUALITY | PATTERNS),
-            "experiment_id": FieldType(Type.ID, EQUALITY | MEMBERSHIP),
+            "name": _TEXT,
+            "experiment_id": FieldType(Type.ID, EQUALITY | MEMBERSHIP | PRESENCE),
             "creation_time": _TIME,
             "last_update_time": _TIME,
         },

@@ -1,14 +1,21 @@
 """The searchable fields of a resource: entities, their keys, and the operators of each type."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from tandem_metadata.rules.integers import INT64_MAX
+from tandem_metadata.search.language.groups import Group, leaves, mapped
 from tandem_metadata.search.language.lexer import Token, refusal, shown
-from tandem_metadata.search.language.parser import Comparison, Identifier, SortKey, Value
+from tandem_metadata.search.language.parser import (
+    Comparison,
+    Identifier,
+    Part,
+    Scalar,
+    SortKey,
+)
 from tandem_shared.errors import InvalidParameter
 
 EQUALITY: Final = frozenset({"=", "!="})
@@ -16,12 +23,21 @@ PATTERNS: Final = frozenset({"LIKE", "ILIKE"})
 SIZES: Final = frozenset({"<", "<=", ">", ">="})
 MEMBERSHIP: Final = frozenset({"IN", "NOT IN"})
 PRESENCE: Final = frozenset({"IS NULL", "IS NOT NULL"})
+ON_TEXT: Final = EQUALITY | PATTERNS | MEMBERSHIP | PRESENCE
+ON_NUMBERS: Final = EQUALITY | SIZES | MEMBERSHIP | PRESENCE
+
+_OPPOSITES: Final = {
+    one: other
+    for pair in (("=", "!="), ("IN", "NOT IN"), ("IS NULL", "IS NOT NULL"))
+    for one, other in (pair, pair[::-1])
+}
+"""Operators of which one holds where the other does not, if there is a value."""
 
 MAX_PATTERN: Final = 1_000
 """Characters in a LIKE pattern. Matching may try the pattern at each of a value's 100,000."""
 
-Operand = Value | tuple[int, ...]
-"""A value converted to its field's type; ids become integers."""
+Operand = Scalar | tuple[Scalar, ...] | None
+"""A value, or some, converted to the field's type; ids become integers."""
 
 _ID = re.compile("-?[0-9]{1,19}")
 
@@ -54,6 +70,8 @@ class FieldType:
 
     type: Type
     operators: frozenset[str]
+    several: bool = False
+    """Whether a field may have several values: a comparison then holds if it does for any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +85,20 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A checked comparison: the field exists, and operator and value fit its type."""
+    """A checked comparison: the field exists, and operator and value fit its type.
+
+    Only IS NULL holds without a value. Negated, it holds where there is a value and the comparison
+    does not hold for it, nor for another: NOT of IEEE's comparisons, where NaN is a value. As in
+    SQL, neither a comparison nor its negation holds of what is missing.
+    """
 
     field: Field
     operator: str
     value: Operand
+    negated: bool = False
+
+
+Criterion = Condition | Group[Condition]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +125,18 @@ class Resource:
     """Entities that results can be sorted by."""
     order_aliases: frozenset[str]
     """The aliases that are accepted for sorting too."""
+    kind_tags: frozenset[str] = frozenset()
+    """Keys of tags that say which of two kinds is searched for, so they stand outside of OR."""
+
+    def criteria(self, parts: Sequence[Part]) -> tuple[Criterion, ...]:
+        """The checked parts of a filter.
+
+        Raises InvalidParameter for an unknown field or a wrong type.
+        """
+        for part in parts if self.kind_tags else ():
+            for comparison in leaves([part]):
+                self._check_kind(comparison, among_others=isinstance(part, Group))
+        return mapped(parts, self.condition)
 
     def condition(self, comparison: Comparison) -> Condition:
         """The checked comparison; raises InvalidParameter for an unknown field or a wrong type."""
@@ -110,7 +149,12 @@ class Resource:
                 comparison.operator_token,
                 f"{shown(name)} does not support {comparison.operator}, only {accepted}",
             )
-        return Condition(field, comparison.operator, _typed(comparison, field))
+        value = _typed(comparison, field)
+        operator, negated = comparison.operator, comparison.negated
+        is_simple = operator in PRESENCE or not field.kind.several
+        if negated and is_simple and operator in _OPPOSITES:
+            operator, negated = _OPPOSITES[operator], False
+        return Condition(field, operator, value, negated)
 
     def order(self, key: SortKey) -> Order:
         """The checked sort key; raises InvalidParameter for a field that cannot be sorted by."""
@@ -120,6 +164,21 @@ class Resource:
             reason = f"results cannot be sorted by a {field.entity.value}"
             raise refusal("order_by clause", key.identifier.token, reason)
         return Order(field, key.ascending)
+
+    def _check_kind(self, comparison: Comparison, *, among_others: bool) -> None:
+        identifier = comparison.identifier
+        if (
+            self.entities.get(identifier.entity or "") is not Entity.TAG
+            or identifier.key not in self.kind_tags
+        ):
+            return
+        name = shown(identifier.token.text)
+        if among_others:
+            reason = f"{name} says what is searched for, so it cannot be one side of an OR"
+            raise refusal("filter", identifier.token, reason)
+        if comparison.operator in MEMBERSHIP | PRESENCE:
+            reason = f"{name} says what is searched for, and takes =, !=, LIKE and ILIKE only"
+            raise refusal("filter", comparison.operator_token, reason)
 
     def _field(self, identifier: Identifier, source: str, aliases: Mapping[str, str]) -> Field:
         entity = self._entity(identifier, source)
@@ -145,38 +204,45 @@ class Resource:
 
 
 def _typed(comparison: Comparison, field: Field) -> Operand:
-    """The value converted to the field's type."""
-    value, token = comparison.value, comparison.value_token
-    if comparison.operator in PRESENCE:
+    """The value converted to the field's type, or all of a list."""
+    value = comparison.value
+    if value is None:
         return None
+    if isinstance(value, tuple):
+        pairs = zip(value, comparison.value_tokens, strict=True)
+        return tuple(_converted(each, token, comparison, field) for each, token in pairs)
+    return _converted(value, comparison.value_tokens[0], comparison, field)
+
+
+def _converted(value: Scalar, token: Token, comparison: Comparison, field: Field) -> Scalar:
     wanted = field.kind.type
     if wanted is Type.ID:
-        return _ids(value, token)
+        return _id(value, token)
     if wanted is Type.VERSION:
         if isinstance(value, str) and is_id(value):
             return int(value)
         wanted = Type.WHOLE
+    is_listed = comparison.operator in MEMBERSHIP
+    if wanted is Type.LITERAL and is_listed:
+        wanted = Type.TEXT
     if wanted is Type.LITERAL and isinstance(value, int | float):
         value = token.text
     if wanted in (Type.TEXT, Type.LITERAL):
         if isinstance(value, int | float):
-            raise _mistyped(comparison, wanted)
-        if comparison.operator in PATTERNS and len(str(value)) > MAX_PATTERN:
+            raise _mistyped(comparison, token, wanted)
+        if comparison.operator in PATTERNS and len(value) > MAX_PATTERN:
             raise refusal("filter", token, f"a pattern has at most {MAX_PATTERN} characters")
         return value
     if not isinstance(value, int | float) or (wanted is Type.WHOLE and isinstance(value, float)):
-        raise _mistyped(comparison, wanted)
+        raise _mistyped(comparison, token, wanted)
     return float(value) if field.entity is Entity.METRIC else value
 
 
-def _ids(value: Value, token: Token) -> int | tuple[int, ...]:
-    """Quoted ids as integers, because the column holds integers."""
-    texts = value if isinstance(value, tuple) else (value,)
-    for text in texts:
-        if not isinstance(text, str) or not is_id(text):
-            raise refusal("filter", token, f"expected {Type.ID.value}, such as '1'")
-    numbers = tuple(int(str(text)) for text in texts)
-    return numbers if isinstance(value, tuple) else numbers[0]
+def _id(value: Scalar, token: Token) -> int:
+    """A quoted id as an integer, because the column holds integers."""
+    if not isinstance(value, str) or not is_id(value):
+        raise refusal("filter", token, f"expected {Type.ID.value}, such as '1'")
+    return int(value)
 
 
 def is_id(text: str) -> bool:
@@ -184,6 +250,6 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None and abs(int(text)) <= INT64_MAX
 
 
-def _mistyped(comparison: Comparison, wanted: Type) -> InvalidParameter:
+def _mistyped(comparison: Comparison, token: Token, wanted: Type) -> InvalidParameter:
     name = shown(comparison.identifier.token.text)
-    return refusal("filter", comparison.value_token, f"{name} is compared with {wanted.value}")
+    return refusal("filter", token, f"{name} is compared with {wanted.value}")

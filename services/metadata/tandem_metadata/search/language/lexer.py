@@ -2,7 +2,8 @@
 
 There are three kinds of quotes: 'text', "text" and `text`. A doubled quote does not end the text;
 nor does a quote after a backslash, except in backticks. Both characters stay in the value, as in
-MLflow. Strings in a list are Python literals, because clients write lists with `str(tuple)`.
+MLflow. Strings in a list, which are the parentheses after IN, are Python literals, because clients
+write lists with `str(tuple)`.
 """
 
 import re
@@ -95,11 +96,14 @@ def tokens(text: str, source: str, longest: int) -> Iterator[Token]:
         )
     if not is_text(text):
         raise InvalidParameter(f"Invalid {source}: it holds a NUL or half a character; remove it.")
-    depth = 0
+    in_list = after_in = False
     position = _skip_space(text, 0)
     while position < len(text):
-        token = _token_at(text, position, source, in_list=depth > 0)
-        depth += (token.kind is Kind.OPEN) - (token.kind is Kind.CLOSE)
+        token = _token_at(text, position, source, in_list=in_list)
+        in_list = (in_list and token.kind is not Kind.CLOSE) or (
+            after_in and token.kind is Kind.OPEN
+        )
+        after_in = token.is_word("IN")
         yield token
         position = _skip_space(text, position + len(token.text))
     yield Token(Kind.END, "", len(text))

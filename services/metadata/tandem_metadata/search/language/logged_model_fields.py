@@ -3,18 +3,17 @@
 from typing import Final
 
 from tandem_metadata.search.language.fields import (
-    EQUALITY,
-    MEMBERSHIP,
-    PATTERNS,
-    SIZES,
+    ON_NUMBERS,
+    ON_TEXT,
     Entity,
     FieldType,
     Resource,
     Type,
 )
 
-_TEXT = FieldType(Type.LITERAL, EQUALITY | PATTERNS | MEMBERSHIP)
-_NUMBER = FieldType(Type.NUMBER, EQUALITY | SIZES)
+_TEXT = FieldType(Type.LITERAL, ON_TEXT)
+_NUMBER = FieldType(Type.NUMBER, ON_NUMBERS)
+_METRIC = FieldType(Type.NUMBER, ON_NUMBERS, several=True)
 
 ALIASES: Final = {
     "creation_timestamp": "creation_timestamp_ms",
@@ -30,7 +29,7 @@ LOGGED_MODELS: Final = Resource(
         "params": Entity.PARAM,
         "tags": Entity.TAG,
     },
-    open_keys={Entity.METRIC: _NUMBER, Entity.PARAM: _TEXT, Entity.TAG: _TEXT},
+    open_keys={Entity.METRIC: _METRIC, Entity.PARAM: _TEXT, Entity.TAG: _TEXT},
     keys={
         Entity.ATTRIBUTE: {
             "name": _TEXT,

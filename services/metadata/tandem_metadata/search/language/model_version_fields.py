@@ -3,18 +3,16 @@
 from typing import Final
 
 from tandem_metadata.search.language.fields import (
-    EQUALITY,
-    MEMBERSHIP,
-    PATTERNS,
-    SIZES,
+    ON_NUMBERS,
+    ON_TEXT,
     Entity,
     FieldType,
     Resource,
     Type,
 )
+from tandem_metadata.search.language.registered_model_fields import IS_PROMPT
 
-_TEXT: Final = FieldType(Type.TEXT, EQUALITY | PATTERNS)
-_LISTED_TEXT: Final = FieldType(Type.TEXT, EQUALITY | PATTERNS | MEMBERSHIP)
+_TEXT: Final = FieldType(Type.TEXT, ON_TEXT)
 _ENTITIES: Final = {"attribute": Entity.ATTRIBUTE, "tag": Entity.TAG, "tags": Entity.TAG}
 _SORTED: Final = FieldType(Type.WHOLE, frozenset())
 
@@ -23,15 +21,16 @@ MODEL_VERSIONS: Final = Resource(
     open_keys={Entity.TAG: _TEXT},
     keys={
         Entity.ATTRIBUTE: {
-            "name": _LISTED_TEXT,
-            "version_number": FieldType(Type.VERSION, EQUALITY | SIZES),
-            "run_id": _LISTED_TEXT,
+            "name": _TEXT,
+            "version_number": FieldType(Type.VERSION, ON_NUMBERS),
+            "run_id": _TEXT,
             "source_path": _TEXT,
         },
     },
     aliases={},
     order_entities=frozenset(),
     order_aliases=frozenset(),
+    kind_tags=frozenset({IS_PROMPT}),
 )
 """MLflow's fields for filters."""
 

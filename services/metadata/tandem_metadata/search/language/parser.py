@@ -1,15 +1,23 @@
 """The parser of filters and order_by clauses.
 
-    filter      = [comparison {AND comparison}]
+    filter      = [any]
+    any         = all {OR all}
+    all         = operand {AND operand}
+    operand     = NOT operand | "(" any ")" | comparison
     comparison  = identifier operator (number | string)
+                | identifier [NOT] (LIKE | ILIKE) string
                 | identifier [NOT] IN list
                 | identifier IS [NOT] NULL
-    list        = "(" string {"," string} [","] ")"
+    list        = "(" value {"," value} [","] ")"
+    value       = number | string
     sort key    = identifier [ASC | DESC]
 
 Identifiers are `key` or `entity.key`. `fields` checks entities, keys and operators afterwards,
 because they differ between resources. Every error is InvalidParameter and names the token and its
 position.
+
+A NOT is moved to the comparisons below it, where it turns AND to OR and back, so that a tree has
+AND, OR and negated comparisons only, and is no larger than its text.
 """
 
 import re
@@ -17,6 +25,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from tandem_metadata.search.language.groups import Group, joined
 from tandem_metadata.search.language.lexer import (
     CLAUSE_LENGTH,
     FILTER_LENGTH,
@@ -34,20 +43,29 @@ MAX_COMPARISONS: Final = 500
 MAX_LISTED: Final = 10_000
 """Values in all lists of a filter together: databases limit a statement's parameters."""
 
+MAX_DEPTH: Final = 32
+"""Parentheses and NOTs around a comparison."""
+
 MAX_WORDS: Final = 2 * MAX_LISTED + 8 * MAX_COMPARISONS
 """Tokens in a filter: enough for the two limits above."""
 
 _SYMBOLS: Final = frozenset({"=", "!=", "<", "<=", ">", ">="})
 _WORDS: Final = frozenset({"LIKE", "ILIKE"})
-_EXPECTED: Final = "one of =, !=, <, <=, >, >=, LIKE, ILIKE, IN, NOT IN, IS NULL, IS NOT NULL"
+_NEGATABLE: Final = _WORDS | {"IN"}
+_EXPECTED: Final = (
+    "one of =, !=, <, <=, >, >=, [NOT] LIKE, [NOT] ILIKE, [NOT] IN, IS NULL, IS NOT NULL"
+)
 _ESCAPE = re.compile(
     r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U((?:0010|000[0-9a-f])[0-9a-f]{4})|(.))", re.DOTALL
 )
 _ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'", '"': '"'}
 _INT64: Final = 2**63
 
-Value = str | int | float | tuple[str, ...] | None
-"""A quoted string, a number, a list of quoted strings, or None with IS NULL and IS NOT NULL."""
+Scalar = str | int | float
+"""A quoted string or a number."""
+
+Value = Scalar | tuple[Scalar, ...] | None
+"""One value, a list with IN and NOT IN, or None with IS NULL and IS NOT NULL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +79,22 @@ class Identifier:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """An identifier, an operator in capitals with single spaces, and a value."""
+    """An identifier, an operator in capitals with single spaces, and a value.
+
+    NOT LIKE and NOT ILIKE are LIKE and ILIKE, negated. Of a list, `value_tokens` has a token a
+    value.
+    """
 
     identifier: Identifier
     operator: str
     value: Value
     operator_token: Token
-    value_token: Token
+    value_tokens: tuple[Token, ...]
+    negated: bool = False
+    """Whether it must be there and not hold; `fields` says what that is."""
+
+
+Part = Comparison | Group[Comparison]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +105,19 @@ class SortKey:
     ascending: bool
 
 
-def parse_filter(text: str | None) -> list[Comparison]:
-    """The comparisons of a filter, joined by AND; an empty list for an empty filter.
+def parse_filter(text: str | None) -> list[Part]:
+    """The parts of a filter, all of which must hold; an empty list for an empty filter.
 
     Superfluous ANDs are accepted before, after and between comparisons, as in MLflow.
     """
     reader = _Reader(tokens(text or "", "filter", FILTER_LENGTH), "filter")
-    comparisons: list[Comparison] = []
     reader.skip_ands()
-    while not reader.at_end():
-        if len(comparisons) == MAX_COMPARISONS:
-            raise reader.refuse(f"at most {MAX_COMPARISONS} comparisons are accepted")
-        comparisons.append(_comparison(reader))
-        if not reader.at_end() and not reader.skip_ands():
-            raise reader.refuse("expected AND or the end of the filter")
-    return comparisons
+    if reader.at_end():
+        return []
+    whole = _any(reader, negated=False)
+    if not reader.at_end():
+        raise reader.refuse("expected AND, OR or the end of the filter")
+    return list(whole.parts) if isinstance(whole, Group) and not whole.any else [whole]
 
 
 def parse_sort_key(clause: str) -> SortKey:
@@ -117,7 +142,10 @@ class _Reader:
         self._taken = 0
         self.current = next(found)
         self.source = source
+        self.comparisons = 0
         self.listed = 0
+        self.open: list[Token] = []
+        """The parentheses and NOTs around the current token."""
 
     def at(self, kind: Kind) -> bool:
         return self.current.kind is kind
@@ -151,24 +179,66 @@ class _Reader:
         return refusal(self.source, self.current, reason)
 
 
-def _comparison(reader: _Reader) -> Comparison:
+def _any(reader: _Reader, *, negated: bool) -> Part:
+    """What OR joins. The opposite of it is what AND joins, of opposites."""
+    parts = [_all(reader, negated=negated)]
+    while reader.take_word("OR"):
+        parts.append(_all(reader, negated=negated))
+    return joined(parts, any=not negated)
+
+
+def _all(reader: _Reader, *, negated: bool) -> Part:
+    parts = [_operand(reader, negated=negated)]
+    while reader.skip_ands():
+        if not reader.open and reader.at_end():
+            break
+        parts.append(_operand(reader, negated=negated))
+    return joined(parts, any=negated)
+
+
+def _operand(reader: _Reader, *, negated: bool) -> Part:
+    if not reader.at(Kind.OPEN) and not reader.current.is_word("NOT"):
+        return _comparison(reader, negated=negated)
+    if len(reader.open) == MAX_DEPTH:
+        raise reader.refuse(f"at most {MAX_DEPTH} parentheses and NOTs may be within each other")
+    opening = reader.take()
+    reader.open.append(opening)
+    if opening.kind is Kind.OPEN:
+        part = _any(reader, negated=negated)
+        if not reader.at(Kind.CLOSE):
+            place = opening.position + 1
+            raise reader.refuse(f"expected AND, OR or the ) of the ( at character {place}")
+        reader.take()
+    else:
+        part = _operand(reader, negated=not negated)
+    reader.open.pop()
+    return part
+
+
+def _comparison(reader: _Reader, *, negated: bool) -> Comparison:
+    if reader.comparisons == MAX_COMPARISONS:
+        raise reader.refuse(f"at most {MAX_COMPARISONS} comparisons are accepted")
+    reader.comparisons += 1
     identifier = _identifier(reader)
     operator_token = reader.current
     operator = _operator(reader)
-    value_token = reader.current
+    if operator in ("NOT LIKE", "NOT ILIKE"):
+        operator, negated = operator.removeprefix("NOT "), not negated
+    found: tuple[Token, ...] = (reader.current,)
     if operator in ("IS NULL", "IS NOT NULL"):
         value: Value = None
     elif operator in ("IN", "NOT IN"):
-        value = _list(reader)
+        value, found = _list(reader)
     else:
         value = _scalar(reader, operator)
-    return Comparison(identifier, operator, value, operator_token, value_token)
+    return Comparison(identifier, operator, value, operator_token, found, negated)
 
 
 def _identifier(reader: _Reader) -> Identifier:
     token = reader.current
     is_quoted_name = token.kind is Kind.STRING and token.text.startswith('"')
-    if token.kind is not Kind.NAME and not is_quoted_name:
+    is_joint = token.is_word("AND") or token.is_word("OR")
+    if (token.kind is not Kind.NAME and not is_quoted_name) or is_joint:
         raise reader.refuse("expected a key such as metrics.loss or attributes.status")
     reader.take()
     if len(token.parts) == 1:
@@ -188,12 +258,11 @@ def _operator(reader: _Reader) -> str:
     token = reader.current
     if token.kind is Kind.OPERATOR and token.text in _SYMBOLS:
         return reader.take().text
-    if token.kind is Kind.NAME and token.text.upper() in _WORDS | {"IN"}:
-        return reader.take().text.upper()
-    if reader.take_word("NOT"):
-        if reader.take_word("IN"):
-            return "NOT IN"
-        raise reader.refuse("expected IN after NOT")
+    negation = "NOT " if reader.take_word("NOT") else ""
+    if reader.current.kind is Kind.NAME and reader.current.text.upper() in _NEGATABLE:
+        return negation + reader.take().text.upper()
+    if negation:
+        raise reader.refuse("expected IN, LIKE or ILIKE after NOT")
     if reader.take_word("IS"):
         negation = "NOT " if reader.take_word("NOT") else ""
         if reader.take_word("NULL"):
@@ -220,28 +289,37 @@ def _number(text: str) -> int | float:
     return float(text)
 
 
-def _list(reader: _Reader) -> tuple[str, ...]:
+def _list(reader: _Reader) -> tuple[tuple[Scalar, ...], tuple[Token, ...]]:
+    """The values of a list, and their tokens."""
     if not reader.at(Kind.OPEN):
-        raise reader.refuse("expected a list of quoted strings in parentheses")
+        raise reader.refuse("expected a list of values in parentheses, such as ('a', 'b')")
     reader.take()
-    values: list[str] = []
+    values: list[Scalar] = []
+    found: list[Token] = []
     while not reader.at(Kind.CLOSE) or not values:
-        if not reader.at(Kind.STRING):
-            raise reader.refuse("expected a quoted string in the list")
         reader.listed += 1
         if reader.listed > MAX_LISTED:
             raise reader.refuse(f"at most {MAX_LISTED} values are accepted in lists")
-        value = _ESCAPE.sub(_unescaped, reader.current.parts[0])
-        if not is_text(value):
-            raise reader.refuse("this value cannot be stored text: a NUL or half a character")
-        reader.take()
-        values.append(value)
+        found.append(reader.current)
+        values.append(_listed(reader))
         if reader.at(Kind.COMMA):
             reader.take()
         elif not reader.at(Kind.CLOSE):
             raise reader.refuse("expected a comma or the end of the list")
     reader.take()
-    return tuple(values)
+    return tuple(values), tuple(found)
+
+
+def _listed(reader: _Reader) -> Scalar:
+    if reader.at(Kind.NUMBER):
+        return _number(reader.take().text)
+    if not reader.at(Kind.STRING):
+        raise reader.refuse("expected a quoted string or a number in the list")
+    value = _ESCAPE.sub(_unescaped, reader.current.parts[0])
+    if not is_text(value):
+        raise reader.refuse("this value cannot be stored text: a NUL or half a character")
+    reader.take()
+    return value
 
 
 def _unescaped(match: re.Match[str]) -> str:

@@ -3,26 +3,29 @@
 from typing import Final
 
 from tandem_metadata.search.language.fields import (
-    EQUALITY,
-    MEMBERSHIP,
-    PATTERNS,
+    ON_TEXT,
     Entity,
     FieldType,
     Resource,
     Type,
 )
 
+IS_PROMPT: Final = "mlflow.prompt.is_prompt"
+"""The tag of prompts, which are registered models."""
+
 _ENTITIES: Final = {"attribute": Entity.ATTRIBUTE, "tag": Entity.TAG, "tags": Entity.TAG}
-_TAGS: Final = {Entity.TAG: FieldType(Type.TEXT, EQUALITY | PATTERNS)}
+_TEXT: Final = FieldType(Type.TEXT, ON_TEXT)
+_TAGS: Final = {Entity.TAG: _TEXT}
 _SORTED: Final = FieldType(Type.WHOLE, frozenset())
 
 REGISTERED_MODELS: Final = Resource(
     entities=_ENTITIES,
     open_keys=_TAGS,
-    keys={Entity.ATTRIBUTE: {"name": FieldType(Type.TEXT, EQUALITY | PATTERNS | MEMBERSHIP)}},
+    keys={Entity.ATTRIBUTE: {"name": _TEXT}},
     aliases={},
     order_entities=frozenset(),
     order_aliases=frozenset(),
+    kind_tags=frozenset({IS_PROMPT}),
 )
 """MLflow's fields for filters."""
 

@@ -3,21 +3,17 @@
 from typing import Final
 
 from tandem_metadata.search.language.fields import (
-    EQUALITY,
-    MEMBERSHIP,
-    PATTERNS,
-    PRESENCE,
-    SIZES,
+    ON_NUMBERS,
+    ON_TEXT,
     Entity,
     FieldType,
     Resource,
     Type,
 )
 
-_TEXT = FieldType(Type.TEXT, EQUALITY | PATTERNS)
-_LISTED_TEXT = FieldType(Type.TEXT, EQUALITY | PATTERNS | MEMBERSHIP)
-_OPTIONAL_TEXT = FieldType(Type.TEXT, EQUALITY | PATTERNS | PRESENCE)
-_NUMBER = FieldType(Type.NUMBER, EQUALITY | SIZES)
+_TEXT = FieldType(Type.TEXT, ON_TEXT)
+_NUMBER = FieldType(Type.NUMBER, ON_NUMBERS)
+_OF_DATASETS = FieldType(Type.TEXT, ON_TEXT, several=True)
 
 RUNS: Final = Resource(
     entities={
@@ -36,10 +32,10 @@ RUNS: Final = Resource(
         "dataset": Entity.DATASET,
         "datasets": Entity.DATASET,
     },
-    open_keys={Entity.METRIC: _NUMBER, Entity.PARAM: _OPTIONAL_TEXT, Entity.TAG: _OPTIONAL_TEXT},
+    open_keys={Entity.METRIC: _NUMBER, Entity.PARAM: _TEXT, Entity.TAG: _TEXT},
     keys={
         Entity.ATTRIBUTE: {
-            "run_id": _LISTED_TEXT,
+            "run_id": _TEXT,
             "run_name": _TEXT,
             "user_id": _TEXT,
             "status": _TEXT,
@@ -48,7 +44,7 @@ RUNS: Final = Resource(
             "artifact_uri": _TEXT,
             "lifecycle_stage": _TEXT,
         },
-        Entity.DATASET: {"name": _LISTED_TEXT, "digest": _LISTED_TEXT, "context": _LISTED_TEXT},
+        Entity.DATASET: {"name": _OF_DATASETS, "digest": _OF_DATASETS, "context": _OF_DATASETS},
     },
     aliases={
         "created": "start_time",
@@ -60,4 +56,7 @@ RUNS: Final = Resource(
     order_entities=frozenset({Entity.ATTRIBUTE, Entity.METRIC, Entity.PARAM, Entity.TAG}),
     order_aliases=frozenset({"created", "Created"}),
 )
-"""MLflow's fields, and `lifecycle_stage`, which MLflow returns but does not accept in filters."""
+"""MLflow's fields, and `lifecycle_stage`, which MLflow returns but does not accept in filters.
+
+Each has all operators of its type; MLflow has some of them.
+"""

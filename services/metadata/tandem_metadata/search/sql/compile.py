@@ -1,93 +1,206 @@
 """Conditions to SQLAlchemy Core, with the same meaning on SQLite and PostgreSQL.
 
-A condition on a metric, a param, a tag or a dataset holds where a row exists that satisfies it, so
-`tags.x != 'a'` does not match a run without a tag x. The EXISTS probes are served by the
-primary keys (key, run_uuid) and by the index on inputs' destination.
+A condition on what a row may lack, such as a param, holds where there is a value that satisfies it.
+So `tags.x != 'a'` does not match a run without a tag x, and `NOT tags.x = 'a'` neither.
+
+Groups stay the tree that they are: multiplying them out could make thousands of conditions of a
+few. Outside of OR, values are looked up by EXISTS, which both databases can join. Below an OR they
+cannot: SQLite evaluates one EXISTS after the other until one holds, and that is fast. PostgreSQL
+expects each to be so expensive that it avoids them at any price (a search for a metric and either
+of two values took six times as long as with joins, 100,000 runs), so there the values are joined.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
+    Exists,
+    Float,
+    FromClause,
+    Integer,
     Table,
     and_,
+    bindparam,
     case,
     exists,
     false,
     func,
+    not_,
     or_,
     true,
-    type_coerce,
 )
 
-from tandem_metadata.database.tables.tracking import (
-    datasets,
-    experiment_tags,
-    experiments,
-    input_tags,
-    inputs,
-    latest_metrics,
-    params,
-    runs,
-    tags,
+from tandem_metadata.search.language.fields import (
+    PATTERNS,
+    PRESENCE,
+    Condition,
+    Criterion,
+    Entity,
+    Operand,
 )
-from tandem_metadata.search.language.fields import PATTERNS, Condition, Entity, Operand
+from tandem_metadata.search.language.groups import Group
 from tandem_shared.errors import InvalidParameter
-
-RUN_TABLES: Final = {Entity.METRIC: latest_metrics, Entity.PARAM: params, Entity.TAG: tags}
-"""The tables of what is logged to runs by key."""
-
-RUN_COLUMNS: Final = {**runs.c, "run_id": runs.c.run_uuid, "run_name": runs.c.name}
-"""The columns of runs by the names that clients know."""
 
 MAX_LOOKUPS: Final = 60
 """Conditions that need an EXISTS. PostgreSQL takes seconds to plan more, MLflow on SQLite fails."""
 
-EXPERIMENT_COLUMNS: Final = {
-    **experiments.c,
-    "experiment_id": type_coerce(experiments.c.experiment_id, BigInteger),
-}
-"""The columns of experiments. A client may name an id that is too large for the column's type."""
-
-_RUN_NAME: Final = "mlflow.runName"
-_CONTEXT: Final = "mlflow.data.context"
 _GLOB: Final = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"})
 
 Clause = ColumnElement[bool]
 
 
-def run_clauses(conditions: Sequence[Condition], dialect: str) -> list[Clause]:
-    """What rows of runs must satisfy; `dialect` is "sqlite" or "postgresql".
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A table that has at most one row of a key for each row that is searched, by its columns."""
 
-    Raises InvalidParameter for too many conditions.
+    table: Table
+    key: str
+    value: str
+    identity: Mapping[str, ColumnElement[Any]]
+    """The columns by which a row belongs to one that is searched, and the latter's columns."""
+
+    def mine(self, rows: FromClause) -> Clause:
+        """That rows of the table, or of an alias of it, belong to the row that is searched."""
+        return and_(*(rows.c[name] == column for name, column in self.identity.items()))
+
+    def holds(self, rows: FromClause, condition: Condition, dialect: str) -> Clause:
+        """That the condition holds for the value of rows that are joined by `mine`."""
+        clause = holds_of_mine(self.mine(rows), rows.c[self.value], condition, dialect)
+        if "is_nan" not in rows.c:
+            return clause
+        # A NaN is stored as 0 with is_nan. It differs from every number, and no other comparison
+        # holds.
+        if condition.negated or condition.operator in ("!=", "NOT IN"):
+            return or_(clause, rows.c.is_nan == true())
+        return and_(clause, rows.c.is_nan == false())
+
+
+class Joins:
+    """The rows of one key each that conditions need, joined to those that are searched.
+
+    Those of the keys in `needed` are there for all rows that can be found, others may be missing.
     """
-    check_run_conditions(conditions)
-    return [_run_clause(condition, dialect) for condition in conditions]
+
+    def __init__(self, needed: Iterable[str] = ()) -> None:
+        self._needed = frozenset(needed)
+        self._joined: dict[tuple[str, str], tuple[FromClause, Clause]] = {}
+
+    def row(self, rows: Rows, key: str) -> FromClause:
+        """The row of a key, as an alias of its table."""
+        name = (rows.table.name, key)
+        if name not in self._joined:
+            row = rows.table.alias()
+            self._joined[name] = row, and_(rows.mine(row), row.c[rows.key] == key)
+        return self._joined[name][0]
+
+    def to(self, source: FromClause) -> FromClause:
+        """The source with all of them joined to it, which leaves it one row each."""
+        for (_, key), (row, of_key) in self._joined.items():
+            source = source.join(row, of_key, isouter=key not in self._needed)
+        return source
 
 
-def check_run_conditions(conditions: Sequence[Condition]) -> None:
-    """Raise InvalidParameter for more conditions on runs than a statement takes."""
-    check_lookups(_lookups(conditions))
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """What rows must satisfy, and what is joined to them to tell it."""
+
+    clauses: Sequence[Clause]
+    joins: Joins
 
 
-def experiment_clauses(conditions: Sequence[Condition], dialect: str) -> list[Clause]:
-    """What rows of experiments must satisfy; `dialect` is "sqlite" or "postgresql".
-
-    Raises InvalidParameter for too many conditions.
-    """
-    check_lookups(_lookups(conditions))
-    return [_experiment_clause(condition, dialect) for condition in conditions]
+Make = Callable[[Sequence[Condition], Joins | None], Clause]
+"""Makes the clause of conditions on one field, any of which must hold; by joins, else by EXISTS."""
 
 
-def check_lookups(lookups: int) -> None:
+def check_lookups(logged: Iterable[Condition]) -> None:
     """Raise InvalidParameter for more conditions on what is logged than a statement takes."""
+    lookups = sum(2 if each.negated and each.field.kind.several else 1 for each in logged)
     if lookups > MAX_LOOKUPS:
         raise InvalidParameter(
             f"Invalid filter: it has {lookups} comparisons of metrics, params, tags, datasets and "
             f"run names, at most {MAX_LOOKUPS} are accepted."
         )
+
+
+def matching(criteria: Sequence[Criterion], make: Make, dialect: str) -> Matching:
+    """What rows must satisfy to match all criteria; `dialect` is "sqlite" or "postgresql"."""
+    joins = Joins()
+    below_or = joins if dialect == "postgresql" else None
+    clauses = [
+        _clause(each, make, below_or) if isinstance(each, Group) else make([each], None)
+        for each in criteria
+    ]
+    return Matching(clauses, joins)
+
+
+def joined(criteria: Sequence[Criterion], make: Make, joins: Joins) -> Matching:
+    """As `matching`, with all rows of keys joined."""
+    return Matching([_clause(each, make, joins) for each in criteria], joins)
+
+
+def _clause(criterion: Criterion, make: Make, joins: Joins | None) -> Clause:
+    if isinstance(criterion, Condition):
+        return make([criterion], joins)
+    if not criterion.any:
+        return and_(*(_clause(each, make, joins) for each in criterion.parts))
+    alone: list[Criterion] = []
+    together: dict[object, list[Condition]] = {}
+    for each in criterion.parts:
+        if isinstance(each, Condition) and _shares_a_row(each):
+            together.setdefault(each.field, []).append(each)
+        else:
+            alone.append(each)
+    return or_(
+        *(_clause(each, make, joins) for each in alone),
+        *(make(conditions, joins) for conditions in together.values()),
+    )
+
+
+def _shares_a_row(condition: Condition) -> bool:
+    """Whether one lookup tells whether any of several conditions on its field holds."""
+    kind, entity = condition.field.kind, condition.field.entity
+    return (
+        entity is not Entity.ATTRIBUTE and not kind.several and condition.operator not in PRESENCE
+    )
+
+
+def of_key(
+    rows: Rows, key: str, conditions: Sequence[Condition], joins: Joins | None, dialect: str
+) -> Clause:
+    """That any of the conditions holds for the value of a key: several compare it with something.
+
+    With `joins` the value is joined, else it is looked up by EXISTS.
+    """
+    operator = conditions[0].operator
+    row = rows.table if joins is None else joins.row(rows, key)
+    if operator in PRESENCE and joins is not None:
+        return compare(row.c[rows.key], operator, None, dialect)
+    found = exists().where(rows.mine(row), row.c[rows.key] == key)
+    if operator in PRESENCE:
+        return ~found if operator == "IS NULL" else found
+    any_holds = or_(*(rows.holds(row, each, dialect) for each in conditions))
+    return found.where(any_holds) if joins is None else any_holds
+
+
+def any_of_several(
+    row: Exists,
+    mine: Sequence[Clause],
+    column: ColumnElement[Any],
+    condition: Condition,
+    dialect: str,
+) -> Clause:
+    """That the condition holds for the value of any row, or if it is negated, of some and of none.
+
+    The rows are those of the EXISTS that belong to this one by `mine`.
+    """
+    some = row.where(*mine)
+    if condition.operator in PRESENCE:
+        return ~some if condition.operator == "IS NULL" else some
+    plain = replace(condition, negated=False)
+    holding = row.where(*mine, holds_of_mine(and_(*mine), column, plain, dialect))
+    return and_(some, ~holding) if condition.negated else holding
 
 
 def compare(column: ColumnElement[Any], operator: str, value: Operand, dialect: str) -> Clause:
@@ -106,94 +219,47 @@ def compare(column: ColumnElement[Any], operator: str, value: Operand, dialect: 
         case ">=":
             return column >= value
         case "IN":
-            return column.in_(_members(value))
+            return column.in_(_members(column, value))
         case "NOT IN":
-            return column.not_in(_members(value))
+            return column.not_in(_members(column, value))
         case "LIKE":
             return _like(column, str(value), dialect)
         case "ILIKE":
             return _ilike(column, str(value), dialect)
+        case "IS NULL":
+            return column.is_(None)
+        case "IS NOT NULL":
+            return column.is_not(None)
     raise AssertionError(f"an operator that no field has: {operator}")
 
 
-def compare_mine(
-    mine: Clause, column: ColumnElement[Any], operator: str, value: Operand, dialect: str
+def holds(column: ColumnElement[Any], condition: Condition, dialect: str) -> Clause:
+    """That the condition holds for the column's value, or does not if it is negated."""
+    clause = compare(column, condition.operator, condition.value, dialect)
+    return not_(clause) if condition.negated else clause
+
+
+def holds_of_mine(
+    mine: Clause, column: ColumnElement[Any], condition: Condition, dialect: str
 ) -> Clause:
-    """As `compare`, for a column of another table, whose rows belong to this one's by `mine`.
+    """As `holds`, for a column of another table, whose rows belong to this one's by `mine`.
 
     Matching a pattern may take milliseconds on a long value. Without statistics PostgreSQL expects
     few matches, and matches all rows of the table again for each row of the other. A CASE has it
     join the rows first.
     """
-    holds = compare(column, operator, value, dialect)
-    if operator in PATTERNS and dialect == "postgresql":
-        return case((mine, holds))
-    return holds
+    clause = holds(column, condition, dialect)
+    if condition.operator in PATTERNS and dialect == "postgresql":
+        return case((mine, clause))
+    return clause
 
 
-def _lookups(conditions: Sequence[Condition]) -> int:
-    return sum(
-        condition.field.entity is not Entity.ATTRIBUTE or condition.field.key == "run_name"
-        for condition in conditions
-    )
-
-
-def _run_clause(condition: Condition, dialect: str) -> Clause:
-    entity, key = condition.field.entity, condition.field.key
-    if entity is Entity.DATASET:
-        return _dataset_clause(condition, dialect)
-    if entity is Entity.ATTRIBUTE and key != "run_name":
-        return compare(RUN_COLUMNS[key], condition.operator, condition.value, dialect)
-    if entity is Entity.ATTRIBUTE:
-        # Runs of MLflow 1.29 and before have their names in the tag only.
-        entity, key = Entity.TAG, _RUN_NAME
-    table = RUN_TABLES[entity]
-    return _keyed_clause(table, table.c.run_uuid == runs.c.run_uuid, key, condition, dialect)
-
-
-def _experiment_clause(condition: Condition, dialect: str) -> Clause:
-    key = condition.field.key
-    if condition.field.entity is Entity.ATTRIBUTE:
-        return compare(EXPERIMENT_COLUMNS[key], condition.operator, condition.value, dialect)
-    mine = experiment_tags.c.experiment_id == experiments.c.experiment_id
-    return _keyed_clause(experiment_tags, mine, key, condition, dialect)
-
-
-def _keyed_clause(
-    table: Table, mine: Clause, key: str, condition: Condition, dialect: str
-) -> Clause:
-    """A condition on the row of that key, of which there is at most one."""
-    row = exists().where(mine, table.c.key == key)
-    if condition.operator == "IS NULL":
-        return ~row
-    if condition.operator == "IS NOT NULL":
-        return row
-    holds = compare_mine(mine, table.c.value, condition.operator, condition.value, dialect)
-    if table is not latest_metrics:
-        return row.where(holds)
-    # A NaN is stored as 0 with is_nan. It differs from every number, and no other comparison holds.
-    if condition.operator == "!=":
-        return row.where(or_(holds, table.c.is_nan == true()))
-    return row.where(holds, table.c.is_nan == false())
-
-
-def _dataset_clause(condition: Condition, dialect: str) -> Clause:
-    key = condition.field.key
-    column = input_tags.c.value if key == "context" else datasets.c[key]
-    mine = [
-        inputs.c.destination_id == runs.c.run_uuid,
-        datasets.c.dataset_uuid == inputs.c.source_id,
-    ]
-    row = exists().where(inputs.c.destination_type == "RUN", inputs.c.source_type == "DATASET")
-    if key == "context":
-        mine.append(input_tags.c.input_uuid == inputs.c.input_uuid)
-        row = row.where(input_tags.c.name == _CONTEXT)
-    holds = compare_mine(and_(*mine), column, condition.operator, condition.value, dialect)
-    return row.where(*mine, holds)
-
-
-def _members(value: Operand) -> tuple[object, ...]:
-    return value if isinstance(value, tuple) else (value,)
+def _members(column: ColumnElement[Any], value: Operand) -> Any:
+    assert isinstance(value, tuple)
+    if isinstance(column.type, Integer) and any(isinstance(each, float) for each in value):
+        # With the column's type, PostgreSQL would round them.
+        return bindparam(None, [float(each) for each in value], Float(53), expanding=True)
+    return value
 
 
 def _like(column: ColumnElement[Any], pattern: str, dialect: str) -> Clause:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    FromClause,
     Integer,
     Select,
     bindparam,
@@ -23,9 +24,11 @@ from sqlalchemy import (
 )
 
 from tandem_metadata.database.tables.tracking import latest_metrics, runs
-from tandem_metadata.search.language.fields import Condition
-from tandem_metadata.search.sql.compile import run_clauses
+from tandem_metadata.search.language.fields import Criterion
+from tandem_metadata.search.language.groups import leaves
+from tandem_metadata.search.sql.compile import Matching
 from tandem_metadata.search.sql.order import Position, RunOrdering
+from tandem_metadata.search.sql.tracking_compile import matching_runs
 
 Clause = ColumnElement[bool]
 
@@ -34,6 +37,9 @@ run_experiment_id: Final[ColumnElement[Any]] = type_coerce(runs.c.experiment_id,
 
 _MAX_BRANCHES: Final = 64
 """Conditions in all branches of a union. More take longer to plan than to search."""
+
+_MAX_LISTED: Final = 10_000
+"""Values of lists in all branches: databases limit a statement's parameters."""
 
 _MAX_SIZE: Final = 12_000
 """Runs that a scan looks up one by one. Beyond that, reading the whole experiment is cheaper."""
@@ -46,7 +52,7 @@ class Search:
     columns: tuple[ColumnElement[Any], ...]
     experiment_ids: Sequence[int]
     stages: tuple[str, ...]
-    conditions: Sequence[Condition]
+    criteria: Sequence[Criterion]
     order_by: tuple[str, ...]
     ordering: RunOrdering
     """What `order_by` says."""
@@ -59,9 +65,16 @@ class Search:
 
     @cached_property
     def clauses(self) -> Sequence[Clause]:
-        """What stages and conditions ask of a run."""
-        stage = runs.c.lifecycle_stage.in_(self.stages)
-        return [stage, *run_clauses(self.conditions, self.dialect)]
+        """What stages and criteria ask of a run; some need `source`."""
+        return [runs.c.lifecycle_stage.in_(self.stages), *self._matching.clauses]
+
+    def source(self, source: FromClause) -> FromClause:
+        """Runs, or what is joined to them, with what the criteria need joined to that."""
+        return self._matching.joins.to(source)
+
+    @cached_property
+    def _matching(self) -> Matching:
+        return matching_runs(self.criteria, self.dialect)
 
 
 def literal_limit(number: int) -> Any:
@@ -79,13 +92,16 @@ def by_start_time(search: Search) -> Clause | None:
         return None  # for the first page of one experiment the planner takes the index by itself
     parts = _parts(search)
     branches = len(search.experiment_ids) * len(parts)
-    if branches * (1 + len(search.clauses)) > _MAX_BRANCHES:
+    conditions = list(leaves(search.criteria))
+    listed = sum(len(each.value) for each in conditions if isinstance(each.value, tuple))
+    if branches * (2 + len(conditions)) > _MAX_BRANCHES or branches * listed > _MAX_LISTED:
         return None
     columns = (runs.c.run_uuid, runs.c.start_time)
     found = union_all(
         *(
             select(
                 select(*columns)
+                .select_from(search.source(runs))
                 .where(run_experiment_id == experiment_id, *search.clauses, *part)
                 .order_by(*search.ordering.clauses())
                 .limit(literal_limit(search.limit))

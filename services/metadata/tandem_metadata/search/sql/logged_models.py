@@ -1,6 +1,7 @@
 """Conditions on logged models, and their order, to SQLAlchemy Core."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, String, and_, cast, exists, or_, select
@@ -12,10 +13,21 @@ from tandem_metadata.database.tables.logged_models import (
     logged_models,
 )
 from tandem_metadata.messages.logged_models import SearchDataset, SearchOrderBy
-from tandem_metadata.search.language.fields import Condition, Entity
+from tandem_metadata.search.language.fields import Condition, Criterion, Entity
+from tandem_metadata.search.language.groups import leaves
 from tandem_metadata.search.language.lexer import CLAUSE_LENGTH, is_text, shown
 from tandem_metadata.search.language.logged_model_fields import ALIASES, LOGGED_MODELS
-from tandem_metadata.search.sql.compile import check_lookups, compare, compare_mine
+from tandem_metadata.search.sql.compile import (
+    Clause,
+    Joins,
+    Matching,
+    Rows,
+    any_of_several,
+    check_lookups,
+    holds,
+    matching,
+    of_key,
+)
 from tandem_metadata.search.sql.order import MAX_CLAUSES, Ordering, Term, nulls_last
 from tandem_shared.errors import InvalidParameter
 
@@ -29,22 +41,28 @@ _FILTERED: Final = {
 }
 """Attributes to compare; MLflow's filters compare these two numbers with text."""
 
+_LOGGED: Final = {
+    Entity.PARAM: Rows(
+        logged_model_params, "param_key", "param_value", {"model_id": logged_models.c.model_id}
+    ),
+    Entity.TAG: Rows(
+        logged_model_tags, "tag_key", "tag_value", {"model_id": logged_models.c.model_id}
+    ),
+}
+
 _METRICS_PREFIX: Final = "metrics."
 
-Clause = ColumnElement[bool]
 
-
-def logged_model_clauses(
-    conditions: Sequence[Condition], datasets: Sequence[SearchDataset], dialect: str
-) -> list[Clause]:
-    """What rows of logged models must satisfy; `dialect` is "sqlite" or "postgresql".
+def matching_logged_models(
+    criteria: Sequence[Criterion], datasets: Sequence[SearchDataset], dialect: str
+) -> Matching:
+    """What logged models must satisfy; `dialect` is "sqlite" or "postgresql".
 
     A condition on a metric holds where any value of it does that was logged with one of the
     datasets; without such a condition, models are found that have any metric of the datasets.
     Without datasets all values count. Raises InvalidParameter for too many conditions or datasets.
     """
-    logged = [each.field.entity for each in conditions if each.field.entity is not Entity.ATTRIBUTE]
-    check_lookups(len(logged))
+    check_lookups(each for each in leaves(criteria) if each.field.entity is not Entity.ATTRIBUTE)
     if len(datasets) > MAX_DATASETS:
         raise InvalidParameter(
             f"Invalid datasets: {len(datasets)} are given, at most {MAX_DATASETS} are accepted."
@@ -52,10 +70,22 @@ def logged_model_clauses(
     metric_of = [_mine(logged_model_metrics)]
     if datasets:
         metric_of.append(or_(*(_of(each.dataset_name, each.dataset_digest) for each in datasets)))
-    clauses = [_clause(condition, metric_of, dialect) for condition in conditions]
-    if datasets and Entity.METRIC not in logged:
-        clauses.append(exists().where(*metric_of))
-    return clauses
+
+    def make(conditions: Sequence[Condition], joins: Joins | None) -> Clause:
+        condition = conditions[0]
+        entity, key = condition.field.entity, condition.field.key
+        if entity is Entity.ATTRIBUTE:
+            return holds(_FILTERED[key], condition, dialect)
+        if entity is Entity.METRIC:
+            mine = [*metric_of, logged_model_metrics.c.metric_name == key]
+            value = logged_model_metrics.c.metric_value
+            return any_of_several(exists(), mine, value, condition, dialect)
+        return of_key(_LOGGED[entity], key, conditions, joins, dialect)
+
+    found = matching(criteria, make, dialect)
+    if datasets and not any(map(_needs_metric, criteria)):
+        return replace(found, clauses=[*found.clauses, exists().where(*metric_of)])
+    return found
 
 
 def order_logged_models(wanted: Sequence[SearchOrderBy]) -> Ordering:
@@ -87,22 +117,13 @@ def order_logged_models(wanted: Sequence[SearchOrderBy]) -> Ordering:
     return Ordering(terms, logged_models)
 
 
-def _clause(condition: Condition, metric_of: Sequence[Clause], dialect: str) -> Clause:
-    key, operator, value = condition.field.key, condition.operator, condition.value
-    metrics, params, tags = logged_model_metrics.c, logged_model_params.c, logged_model_tags.c
-    match condition.field.entity:
-        case Entity.METRIC:
-            holds = compare(metrics.metric_value, operator, value, dialect)
-            return exists().where(*metric_of, metrics.metric_name == key, holds)
-        case Entity.PARAM:
-            mine = _mine(logged_model_params)
-            holds = compare_mine(mine, params.param_value, operator, value, dialect)
-            return exists().where(mine, params.param_key == key, holds)
-        case Entity.TAG:
-            mine = _mine(logged_model_tags)
-            holds = compare_mine(mine, tags.tag_value, operator, value, dialect)
-            return exists().where(mine, tags.tag_key == key, holds)
-    return compare(_FILTERED[key], operator, value, dialect)
+def _needs_metric(criterion: Criterion) -> bool:
+    """Whether only models with a metric satisfy it."""
+    return (
+        isinstance(criterion, Condition)
+        and criterion.field.entity is Entity.METRIC
+        and criterion.operator != "IS NULL"
+    )
 
 
 def _latest(order: SearchOrderBy) -> ColumnElement[Any]:

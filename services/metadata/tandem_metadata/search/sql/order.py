@@ -30,7 +30,7 @@ from tandem_metadata.search.language.fields import Entity, Order, Resource
 from tandem_metadata.search.language.lexer import is_text, shown
 from tandem_metadata.search.language.parser import parse_sort_key
 from tandem_metadata.search.language.run_fields import RUNS
-from tandem_metadata.search.sql.compile import RUN_COLUMNS, RUN_TABLES
+from tandem_metadata.search.sql.tracking_compile import RUN_COLUMNS, RUN_TABLES
 from tandem_shared.errors import InvalidParameter
 
 MAX_CLAUSES: Final = 32

@@ -6,6 +6,7 @@ runs.
 
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import count
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -24,9 +25,10 @@ from sqlalchemy.types import TypeEngine
 
 from tandem_metadata.database.tables.tracking import runs
 from tandem_metadata.search.language.fields import Condition, Field
-from tandem_metadata.search.sql.compile import run_clauses
+from tandem_metadata.search.language.groups import Group, leaves, mapped
 from tandem_metadata.search.sql.index_scans import Search, run_experiment_id
 from tandem_metadata.search.sql.order import order_runs
+from tandem_metadata.search.sql.tracking_compile import matching_runs
 
 _COMPARISONS: Final = frozenset({"=", "!=", "<", "<=", ">", ">="})
 """Operators whose value is one parameter of the statement."""
@@ -37,6 +39,9 @@ _TYPES: Final[Mapping[type, TypeEngine[Any]]] = {
     str: String(),
 }
 
+Blank = tuple[Field, str, bool, type]
+"""A condition with its value's type for the value."""
+
 _MAX_CONDITIONS: Final = 8
 _MAX_CHARACTERS: Final = 1_000
 """Of the keys in a shape. Cached statements stay small."""
@@ -44,7 +49,7 @@ _MAX_CHARACTERS: Final = 1_000
 
 def find(search: Search) -> tuple[Select[Any], dict[str, Any]] | None:
     """The statement of a search and its parameters; None if its shape is not cached."""
-    conditions = search.conditions
+    conditions = list(leaves(search.criteria))
     if (
         search.end is not None
         or len(conditions) > _MAX_CONDITIONS
@@ -56,9 +61,7 @@ def find(search: Search) -> tuple[Select[Any], dict[str, Any]] | None:
         or sum(map(len, search.order_by)) > _MAX_CHARACTERS
     ):
         return None
-    shape = tuple(
-        (condition.field, condition.operator, type(condition.value)) for condition in conditions
-    )
+    shape = mapped(search.criteria, _blank)
     ids = search.experiment_ids
     statement = _statement(
         search.columns,
@@ -73,12 +76,16 @@ def find(search: Search) -> tuple[Select[Any], dict[str, Any]] | None:
     return statement, {"given_ids": ids[0] if len(ids) == 1 else ids, **values}
 
 
+def _blank(condition: Condition) -> Blank:
+    return condition.field, condition.operator, condition.negated, type(condition.value)
+
+
 @lru_cache(256)
 def _statement(
     columns: tuple[ColumnElement[Any], ...],
     of_one: bool,
     stages: tuple[str, ...],
-    shape: tuple[tuple[Field, str, type], ...],
+    shape: tuple[Blank | Group[Blank], ...],
     order_by: tuple[str, ...],
     limit: int,
     dialect: str,
@@ -90,17 +97,21 @@ def _statement(
         among = run_experiment_id == bindparam("given_ids", type_=BigInteger())
     else:
         among = run_experiment_id.in_(bindparam("given_ids", expanding=True))
-    conditions = [
-        Condition(field, operator, bindparam(f"given_{index}", type_=_TYPES[of]))  # type: ignore[arg-type]
-        for index, (field, operator, of) in enumerate(shape)
-    ]
+    numbers = count()
+
+    def condition(blank: Blank) -> Condition:
+        field, operator, negated, of = blank
+        value: Any = bindparam(f"given_{next(numbers)}", type_=_TYPES[of])
+        return Condition(field, operator, value, negated)
+
+    found = matching_runs(mapped(shape, condition), dialect)
     return (
         select(*columns, *ordering.columns())
-        .select_from(ordering.source)
+        .select_from(found.joins.to(ordering.source))
         .where(
             among,
             or_(*(runs.c.lifecycle_stage == stage for stage in stages)),
-            *run_clauses(conditions, dialect),
+            *found.clauses,
         )
         .order_by(*ordering.clauses())
         .limit(literal_column(str(limit), Integer()))

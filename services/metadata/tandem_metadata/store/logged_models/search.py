@@ -12,7 +12,7 @@ from tandem_metadata.search.language.limits import MAX_RESULTS, check_max_result
 from tandem_metadata.search.language.logged_model_fields import LOGGED_MODELS
 from tandem_metadata.search.language.parser import parse_filter
 from tandem_metadata.search.sql import paging
-from tandem_metadata.search.sql.logged_models import logged_model_clauses, order_logged_models
+from tandem_metadata.search.sql.logged_models import matching_logged_models, order_logged_models
 from tandem_metadata.search.sql.page_token import fingerprint
 from tandem_metadata.store.dialect.in_list import any_of
 from tandem_metadata.store.logged_models import load
@@ -45,13 +45,17 @@ def search(
     limit = check_max_results(min(wanted, MAX_RESULTS))
     limits.check_count("experiment_ids", experiment_ids, MAX_EXPERIMENTS)
     ids = experiments.possible_ids(conn, experiment_ids)
-    conditions = [LOGGED_MODELS.condition(comparison) for comparison in parse_filter(filter)]
-    clauses = logged_model_clauses(conditions, datasets, conn.dialect.name)
+    criteria = LOGGED_MODELS.criteria(parse_filter(filter))
+    found = matching_logged_models(criteria, datasets, conn.dialect.name)
     ordering = order_logged_models(order_by)
-    matching = select(*logged_models.c).where(
-        any_of(conn, logged_models.c.experiment_id, ids),
-        logged_models.c.lifecycle_stage == "active",
-        *clauses,
+    matching = (
+        select(*logged_models.c)
+        .select_from(found.joins.to(logged_models))
+        .where(
+            any_of(conn, logged_models.c.experiment_id, ids),
+            logged_models.c.lifecycle_stage == "active",
+            *found.clauses,
+        )
     )
     this_search = fingerprint("logged models", ids, filter or "", order_by, datasets)
     rows, token = paging.fetch(

@@ -37,9 +37,9 @@ def search(
     filter, order_by, token or page size.
     """
     limit = check_max_results(MAX_RESULTS if max_results is None else max_results, MAX_RESULTS)
-    conditions = [MODEL_VERSIONS.condition(comparison) for comparison in parse_filter(filter)]
+    criteria = MODEL_VERSIONS.criteria(parse_filter(filter))
     ordering = order_model_versions(order_by)
-    source, clauses = matching(MODEL_VERSION_ROWS, conditions, conn.dialect.name)
+    source, clauses = matching(MODEL_VERSION_ROWS, criteria, conn.dialect.name)
     versions = (
         select(*model_versions.c)
         .select_from(source)

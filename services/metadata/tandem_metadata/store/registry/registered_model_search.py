@@ -36,9 +36,9 @@ def search(
     limit = check_max_results(
         DEFAULT_MAX_RESULTS if max_results is None else max_results, MAX_RESULTS
     )
-    conditions = [REGISTERED_MODELS.condition(comparison) for comparison in parse_filter(filter)]
+    criteria = REGISTERED_MODELS.criteria(parse_filter(filter))
     ordering = order_registered_models(order_by)
-    source, clauses = matching(REGISTERED_MODEL_ROWS, conditions, conn.dialect.name)
+    source, clauses = matching(REGISTERED_MODEL_ROWS, criteria, conn.dialect.name)
     models = select(*registered_models.c).select_from(source).where(*clauses)
     this_search = fingerprint("registered models", filter or "", list(order_by))
     rows, token = paging.fetch(

@@ -11,9 +11,9 @@ from tandem_metadata.search.language.experiment_fields import EXPERIMENTS
 from tandem_metadata.search.language.limits import STAGES, check_max_results
 from tandem_metadata.search.language.parser import parse_filter
 from tandem_metadata.search.sql import paging
-from tandem_metadata.search.sql.compile import experiment_clauses
 from tandem_metadata.search.sql.order import order_experiments
 from tandem_metadata.search.sql.page_token import fingerprint
+from tandem_metadata.search.sql.tracking_compile import matching_experiments
 from tandem_metadata.store.tracking import experiments as store
 
 
@@ -34,11 +34,13 @@ def search(
     """
     limit = check_max_results(max_results or 0)
     stages = STAGES[enums.name_of("view_type", view_type or "ACTIVE_ONLY", enums.VIEW_TYPE)]
-    conditions = [EXPERIMENTS.condition(comparison) for comparison in parse_filter(filter)]
+    criteria = EXPERIMENTS.criteria(parse_filter(filter))
     ordering = order_experiments(order_by)
-    matching = select(*experiments.c).where(
-        experiments.c.lifecycle_stage.in_(stages),
-        *experiment_clauses(conditions, conn.dialect.name),
+    found = matching_experiments(criteria, conn.dialect.name)
+    matching = (
+        select(*experiments.c)
+        .select_from(found.joins.to(experiments))
+        .where(experiments.c.lifecycle_stage.in_(stages), *found.clauses)
     )
     this_search = fingerprint("experiments", filter or "", stages, list(order_by))
     rows, token = paging.fetch(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, select
 
 from tandem_metadata.database import indexes
 from tandem_metadata.database.indexes import SlowSearches
@@ -17,9 +17,9 @@ from tandem_metadata.search.language.parser import parse_filter
 from tandem_metadata.search.language.run_fields import RUNS
 from tandem_metadata.search.sql import index_scans, paging, statement_cache
 from tandem_metadata.search.sql import page_token as tokens
-from tandem_metadata.search.sql.compile import check_run_conditions
 from tandem_metadata.search.sql.index_scans import Search, run_experiment_id
 from tandem_metadata.search.sql.order import order_runs
+from tandem_metadata.search.sql.tracking_compile import check_run_criteria
 from tandem_metadata.store.dialect.pg_arrays import is_postgresql
 from tandem_metadata.store.dialect.pg_snapshot import SNAPSHOT_COLUMN
 from tandem_metadata.store.tracking import load
@@ -75,8 +75,8 @@ def _page(
 ) -> tuple[Sequence[Row[Any]], str | None]:
     limit = check_max_results(DEFAULT_MAX_RESULTS if max_results is None else max_results)
     stages = STAGES[enums.name_of("run_view_type", run_view_type or "ACTIVE_ONLY", enums.VIEW_TYPE)]
-    conditions = [RUNS.condition(comparison) for comparison in parse_filter(filter)]
-    check_run_conditions(conditions)
+    criteria = RUNS.criteria(parse_filter(filter))
+    check_run_criteria(criteria)
     ordering = order_runs(order_by)
     ids = _numbers(experiment_ids)
     this_search = tokens.fingerprint("runs", ids, filter or "", stages, list(order_by))
@@ -85,7 +85,7 @@ def _page(
         columns=tuple(columns),
         experiment_ids=ids,
         stages=tuple(stages),
-        conditions=conditions,
+        criteria=criteria,
         order_by=tuple(order_by),
         ordering=ordering,
         end=end,
@@ -104,7 +104,7 @@ def _rows(conn: Connection, search: Search) -> Sequence[Row[Any]]:
     """The first rows of the search in its order, by the cheapest way that applies to it."""
     by_start_time = index_scans.by_start_time(search)
     if by_start_time is not None and indexes.seems_there(conn, indexes.STARTED):
-        return _execute(conn, search, by_start_time)
+        return _execute(conn, search, search.ordering.source, by_start_time)
     if search.ordering.metric is not None and indexes.seems_there(conn, indexes.BEST):
         rows = _rows_by_metric(conn, search)
         if rows is not None:
@@ -112,7 +112,8 @@ def _rows(conn: Connection, search: Search) -> Sequence[Row[Any]]:
     if cached := statement_cache.find(search):
         return conn.execute(*cached).all()
     whole = run_experiment_id.in_(search.experiment_ids)
-    return _execute(conn, search, whole, *search.clauses, *search.after)
+    source = search.source(search.ordering.source)
+    return _execute(conn, search, source, whole, *search.clauses, *search.after)
 
 
 def _rows_by_metric(conn: Connection, search: Search) -> Sequence[Row[Any]] | None:
@@ -130,14 +131,17 @@ def _scan(conn: Connection, search: Search, size: int) -> Sequence[Row[Any]]:
         return []
     # An expression, which no index of experiments serves: the scan leaves few runs to look at.
     of_experiments = (run_experiment_id + 0).in_(search.experiment_ids)
-    return _execute(conn, search, scanned, of_experiments, *search.clauses, *search.after)
+    source = search.source(search.ordering.source)
+    return _execute(conn, search, source, scanned, of_experiments, *search.clauses, *search.after)
 
 
-def _execute(conn: Connection, search: Search, *clauses: ColumnElement[bool]) -> Sequence[Row[Any]]:
+def _execute(
+    conn: Connection, search: Search, source: FromClause, *clauses: ColumnElement[bool]
+) -> Sequence[Row[Any]]:
     ordering = search.ordering
     statement = (
         select(*search.columns, *ordering.columns())
-        .select_from(ordering.source)
+        .select_from(source)
         .where(*clauses)
         .order_by(*ordering.clauses())
         .limit(index_scans.literal_limit(search.limit))
