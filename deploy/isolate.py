@@ -39,7 +39,7 @@ CASES = (
     Case(
         "tandem-metadata",
         "services/metadata",
-        frozenset({"boto3", "botocore", "minio", "tandem-artifacts"}),
+        frozenset({"alembic", "boto3", "botocore", "minio", "tandem-artifacts"}),
         ("--default-artifact-root", "mlflow-artifacts://127.0.0.1:5500/"),
         "/api/2.0/mlflow/experiments/get?experiment_id=0",
         "experiment",

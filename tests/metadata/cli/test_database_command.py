@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from tandem_metadata import __main__
 from tandem_metadata.cli import db
-from tandem_metadata.database import revisions
+from tandem_metadata.database import known_revisions
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables.deliveries import OWN
 from tandem_metadata.database.tables.tracking import experiments
@@ -32,8 +32,8 @@ def test_upgrade_creates_the_tables_of_an_empty_database(
     assert db.current(settings) == 0
     assert capsys.readouterr().out.splitlines() == [
         "no revision (not supported)",
-        "Created the tables of revision 3da73c924c2f.",
-        "3da73c924c2f (supported)",
+        f"Created the tables of revision {known_revisions.HEAD}.",
+        f"{known_revisions.HEAD} (supported)",
     ]
 
 
@@ -94,7 +94,7 @@ def test_upgrade_waits_for_a_database_that_does_not_answer_yet(
     timer.join()
     postgresql.drop(name)
     shown = capsys.readouterr()
-    assert shown.out == "Created the tables of revision 3da73c924c2f.\n"
+    assert shown.out == f"Created the tables of revision {known_revisions.HEAD}.\n"
     (line,) = shown.err.splitlines()  # once, not at every attempt
     assert line.startswith("waiting for the database: ")
     assert f'"{name}" does not exist' in line
@@ -159,7 +159,7 @@ def test_two_upgrades_at_once_of_an_empty_database_both_succeed(postgresql: Post
             said.append(command.stdout.readline())
         assert sorted(line.split()[0] for line in said) == ["Created", "The"], said
         database = Database(Settings(backend_store_uri=uri))
-        assert database.revision() == revisions.CREATED
+        assert database.revision() == known_revisions.HEAD
         database.close()
         postgresql.drop(name)
     assert [command.communicate()[1] for command in commands] == ["", ""]

@@ -10,11 +10,13 @@ Catalog = dict[str, Any]
 
 _POSTGRESQL = {
     "columns": """
-        SELECT c.relname, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-               a.attgenerated, pg_get_expr(d.adbin, d.adrelid)
+        SELECT c.relname, row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum), a.attname,
+               format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated, a.attidentity,
+               pg_get_expr(d.adbin, d.adrelid)
         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
         LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
         WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND a.attnum > 0
+          AND NOT a.attisdropped
     """,
     "constraints": """
         SELECT c.relname, k.conname, k.contype, pg_get_constraintdef(k.oid)
@@ -27,6 +29,10 @@ _POSTGRESQL = {
                cycle, cache_size
         FROM pg_sequences WHERE schemaname = 'public'
     """,
+    "triggers": """
+        SELECT c.relname, t.tgname, pg_get_triggerdef(t.oid)
+        FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE NOT t.tgisinternal
+    """,
     "owned sequences": """
         SELECT s.relname, c.relname, a.attname
         FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
@@ -38,7 +44,7 @@ _POSTGRESQL = {
 
 
 def describe(conn: Connection) -> Catalog:
-    """Columns, keys, checks, indexes and sequences, with their names, of every table."""
+    """Columns, keys, checks, indexes, triggers and sequences, with names, of every table."""
     if conn.dialect.name == "sqlite":
         return {name: _sqlite_table(conn, name) for name in inspect(conn).get_table_names()}
     return {
@@ -72,6 +78,11 @@ def _sqlite_table(conn: Connection, table: str) -> Catalog:
     inspector = inspect(conn)
     indexes = conn.exec_driver_sql(f"PRAGMA index_list('{table}')").all()
     return {
+        "triggers": conn.exec_driver_sql(
+            f"SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = '{table}'"
+        )
+        .scalars()
+        .all(),
         "columns": list(map(tuple, conn.exec_driver_sql(f"PRAGMA table_xinfo('{table}')"))),
         "computed": [column.get("computed") for column in inspector.get_columns(table)],
         "primary key": inspector.get_pk_constraint(table),

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from tandem_metadata.cli import db
-from tandem_metadata.database import revisions
+from tandem_metadata.database import creation
 from tandem_metadata.database.database import Database
 from tandem_metadata.messages.batch import LogBatch
 from tandem_metadata.messages.runs import Param, RunTag
@@ -51,7 +51,7 @@ def test_another_database_learns_by_db_optimize(database: Database, settings: Se
         new = conn.execute(_NAMES).scalars().all()
         for name in new:
             conn.exec_driver_sql(f"DROP STATISTICS {name}")
-    assert len(new) == len(revisions.EXTENDED_STATISTICS_DDL)
+    assert len(new) == len(creation.EXTENDED_STATISTICS_DDL)
     _log(database)
     with database.write() as conn:
         conn.exec_driver_sql("ANALYZE params")

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from tandem_metadata.app import create_app
 from tandem_metadata.database import hidden_traces
 from tandem_metadata.database.database import Database
-from tandem_metadata.database.tables.traces import trace_info
+from tandem_metadata.database.head.traces import trace_info
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -5,31 +5,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import mlflow.store.db_migrations
 import pytest
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import create_engine
 from starlette.testclient import TestClient
 
 from tandem_metadata.app import create_app
 from tandem_metadata.database.address import parse_url
-from tandem_metadata.database.revisions import SUPPORTED
+from tandem_metadata.database.known_revisions import FIRST, HEAD, KNOWN
 from tests.metadata.conftest import ARTIFACT_ROOT
 from tests.metadata.database import catalog, mlflow_tables
 from tests.metadata.database.test_schema import OWN
 from tests.postgresql import PostgreSQL
 
 WITH_WORKSPACES = "1b5f0d9ad7c1"
-ON_POSTGRESQL = (SUPPORTED[0], WITH_WORKSPACES, SUPPORTED[-1])
-
-
-def _upgrade(address: str, revision: str) -> None:
-    config = Config()
-    scripts = Path(mlflow.store.db_migrations.__file__).parent
-    config.set_main_option("script_location", str(scripts))
-    config.set_main_option("sqlalchemy.url", address)
-    command.upgrade(config, revision)
+ON_POSTGRESQL = (FIRST, WITH_WORKSPACES, HEAD)
+INSTALLED = KNOWN[: KNOWN.index(HEAD) + 1]
+"""Revisions that the MLflow of this environment has."""
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +30,8 @@ def sqlite_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     growing = directory / "growing.db"
     mlflow_tables.load(f"sqlite:///{growing}")
     files = {}
-    for revision in SUPPORTED:
-        _upgrade(f"sqlite:///{growing}", revision)
+    for revision in INSTALLED:
+        mlflow_tables.upgrade(f"sqlite:///{growing}", revision)
         files[revision] = Path(shutil.copy(growing, directory / f"{revision}.db"))
     return files
 
@@ -49,18 +40,17 @@ def sqlite_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def postgresql_addresses(postgresql: PostgreSQL) -> Iterator[dict[str, str]]:
     """A database's address for some revisions."""
     growing = postgresql.create()
-    driver = parse_url(postgresql.uri(growing)).render_as_string(hide_password=False)
     mlflow_tables.load(postgresql.uri(growing))
     names = {}
     for revision in ON_POSTGRESQL:
-        _upgrade(driver, revision)
+        mlflow_tables.upgrade(postgresql.uri(growing), revision)
         names[revision] = postgresql.create(template=growing)
     yield {revision: postgresql.uri(name) for revision, name in names.items()}
     for name in (growing, *names.values()):
         postgresql.drop(name)
 
 
-@pytest.mark.parametrize("revision", SUPPORTED)
+@pytest.mark.parametrize("revision", INSTALLED)
 def test_a_database_of_mlflow_on_sqlite_is_used_as_it_is(
     sqlite_files: dict[str, Path], revision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,7 +75,7 @@ def _check(address: str, revision: str, monkeypatch: pytest.MonkeyPatch) -> None
     after = _describe(address)
     assert catalog.without(after["catalog"], OWN) == (before["catalog"], OWN)
     assert after["revision"] == before["revision"] == [revision]
-    has_workspaces = SUPPORTED.index(revision) >= SUPPORTED.index(WITH_WORKSPACES)
+    has_workspaces = KNOWN.index(revision) >= KNOWN.index(WITH_WORKSPACES)
     assert after["workspaces"] == (["default"] if has_workspaces else [])
 
 

@@ -6,17 +6,14 @@ import threading
 import time
 from pathlib import Path
 
-import mlflow.store.db_migrations
 import pytest
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, create_engine, insert, text
 
 from tandem_metadata.cli import db
 from tandem_metadata.database import indexes, optimize
 from tandem_metadata.database.address import parse_url
 from tandem_metadata.database.database import Database
-from tandem_metadata.database.revisions import SUPPORTED
+from tandem_metadata.database.known_revisions import HEAD
 from tandem_metadata.database.tables.tracking import runs
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.tracking import run_search
@@ -192,21 +189,8 @@ def test_the_service_goes_on_meanwhile(database: Database, prepared_uri: str) ->
 
 
 def _upgrade(uri: str) -> None:
-    """Have MLflow's migrations bring the database to their last revision, one by one."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(mlflow.store.db_migrations.__file__).parent))
-    address = parse_url(uri).render_as_string(hide_password=False)
-    config.set_main_option("sqlalchemy.url", address)
-    for revision in SUPPORTED[1:]:
-        command.upgrade(config, revision)
-
-
-def test_mlflow_upgrades_a_new_database_and_keeps_its_index(
-    database: Database, prepared_uri: str
-) -> None:
-    _upgrade(prepared_uri)
-    assert database.revision() == SUPPORTED[-1]
-    assert _there(database) == [True, False]
+    """Have MLflow's migrations bring the database to the installed MLflow's last revision."""
+    mlflow_tables.upgrade(uri, HEAD)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
@@ -223,7 +207,7 @@ def test_mlflow_upgrades_a_database_with_them(
     _optimize(uri)
     database = Database(Settings(backend_store_uri=uri))
     _upgrade(uri)
-    assert database.revision() == SUPPORTED[-1]
+    assert database.revision() == HEAD
     assert _there(database) == [True, True]
     _optimize(uri)
     database.prepare("mlflow-artifacts:/")

@@ -9,7 +9,7 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import select
 
-from tandem_metadata.database import revisions, tables
+from tandem_metadata.database import known_revisions, tables
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables.deliveries import OWN, deliveries
 from tandem_metadata.database.tables.tracking import experiments
@@ -40,16 +40,18 @@ def test_the_revisions_are_those_of_mlflow_in_its_order() -> None:
     scripts = ScriptDirectory(str(Path(mlflow.store.db_migrations.__file__).parent))
     newest_first = [script.revision for script in scripts.walk_revisions()]
     oldest_first = newest_first[::-1]
-    start = oldest_first.index(revisions.CREATED)
-    assert tuple(oldest_first[start:]) == revisions.SUPPORTED
-    assert set(oldest_first[:start]) == revisions.OLDER
+    start = oldest_first.index(known_revisions.FIRST)
+    installed = tuple(oldest_first[start:])
+    assert installed[-1] == known_revisions.HEAD
+    assert installed == known_revisions.KNOWN[: len(installed)]
+    assert set(oldest_first[:start]) == known_revisions.OLDER
 
 
 def test_an_empty_database_gets_tables_a_revision_and_the_default_experiment(
     empty: Database,
 ) -> None:
     empty.prepare("mlflow-artifacts://artifacts.example.com/")
-    assert empty.revision() == "3da73c924c2f"
+    assert empty.revision() == known_revisions.HEAD
     with empty.read() as conn:
         (default,) = conn.execute(select(experiments))
     assert default.experiment_id == 0
@@ -161,13 +163,13 @@ def test_processes_that_start_at_once_on_an_empty_database_all_succeed(
         process.stdin.flush()
     assert [process.communicate()[1] for process in processes] == ["", "", ""]
     database = Database(Settings(backend_store_uri=backend_store_uri))
-    assert database.revision() == revisions.CREATED
+    assert database.revision() == known_revisions.HEAD
     with database.read() as conn:
         assert conn.execute(select(experiments.c.experiment_id)).scalars().all() == [0]
     database.close()
 
 
-@pytest.mark.parametrize("revision", revisions.SUPPORTED)
+@pytest.mark.parametrize("revision", known_revisions.KNOWN)
 @pytest.mark.parametrize("prepared_uri", ["sqlite"], indirect=True)
 def test_every_supported_revision_is_accepted(database: Database, revision: str) -> None:
     _restamp(database, revision)
@@ -209,7 +211,7 @@ def test_tables_without_a_revision_are_refused(empty: Database) -> None:
 
 
 def test_an_unfinished_migration_is_refused(database: Database) -> None:
-    _restamp(database, *revisions.SUPPORTED[:2])
+    _restamp(database, *known_revisions.KNOWN[:2])
     assert "several revisions" in _refusal(database)
 
 
@@ -220,5 +222,5 @@ def test_a_table_of_alembic_alone_counts_as_empty(empty: Database) -> None:
             " (version_num VARCHAR(32) CONSTRAINT alembic_version_pkc PRIMARY KEY)"
         )
     empty.prepare(ARTIFACT_ROOT)
-    assert empty.revision() == revisions.CREATED
+    assert empty.revision() == known_revisions.HEAD
     empty.close()

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from tandem_metadata.app import create_app
 from tandem_metadata.cli import db
-from tandem_metadata.database import revisions
+from tandem_metadata.database import known_revisions
 from tandem_metadata.database import wait as database_wait
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables.deliveries import OWN
@@ -164,8 +164,8 @@ def _restamp(database: Database, found: Sequence[str]) -> None:
     ("found", "words"),
     [
         (["0584bdc529eb"], ["0584bdc529eb", "older than 3da73c924c2f", "mlflow db upgrade"]),
-        (["feedfacecafe"], ["feedfacecafe", "does not know", revisions.SUPPORTED[-1]]),
-        (revisions.SUPPORTED[:2], ["several revisions", "under way"]),
+        (["feedfacecafe"], ["feedfacecafe", "does not know", known_revisions.KNOWN[-1]]),
+        (known_revisions.KNOWN[:2], ["several revisions", "under way"]),
         ([], ["no revision"]),
     ],
     ids=["older", "unknown", "several", "none"],
@@ -179,7 +179,7 @@ def test_a_revision_that_cannot_be_used_is_named_and_waited_for(
         for word in words:
             assert word in sentence
         assert "127.0.0.1" not in sentence
-        _restamp(database, [revisions.CREATED])
+        _restamp(database, [known_revisions.HEAD])
         service.wait()
 
 
@@ -190,7 +190,7 @@ def test_tandems_own_table_is_waited_for(serve: Callable[[str], Any], database: 
     with serve(uri) as service:
         sentence = service.refusal()
         assert "tandem_webhook_deliveries" in sentence
-        assert "3da73c924c2f, which is supported" in sentence
+        assert f"{known_revisions.HEAD}, which is supported" in sentence
         _upgrade(uri)
         service.wait()
 

@@ -6,8 +6,8 @@ import sys
 import time
 from collections.abc import Iterator
 
+from tandem_metadata.database import known_revisions, revisions, sqlite_file, widening
 from tandem_metadata.database import optimize as optimization
-from tandem_metadata.database import revisions, sqlite_file, widening
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.faults import as_settings_error
 from tandem_metadata.settings import Settings
@@ -64,7 +64,7 @@ def current(settings: Settings) -> int:
     """
     with _opened(settings, must_exist=True) as database:
         revision = database.revision()
-    if revision in revisions.SUPPORTED:
+    if revision in known_revisions.KNOWN:
         print(f"{revision} (supported)")
         return 0
     print(f"{revision or 'no revision'} (not supported)")

@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection, exc, inspect, text
 
-from tandem_metadata.database import indexes, revisions
+from tandem_metadata.database import creation, indexes, revisions
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.faults import sqlstate
 from tandem_metadata.database.indexes import Index
@@ -84,7 +84,7 @@ def _gather(conn: Connection) -> None:
         for table in _SEARCHED:
             conn.exec_driver_sql(f"ANALYZE {table}")
         return
-    for statement in revisions.EXTENDED_STATISTICS_DDL:
+    for statement in creation.EXTENDED_STATISTICS_DDL:
         conn.exec_driver_sql(statement)
     # VACUUM sets the visibility map, which index-only scans need.
     conn.exec_driver_sql("VACUUM (ANALYZE) runs, latest_metrics")

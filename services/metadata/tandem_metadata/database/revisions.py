@@ -10,108 +10,11 @@ from sqlalchemy import Connection, exc, inspect, text
 
 from tandem_metadata.database import widening
 from tandem_metadata.database.faults import sqlstate
-from tandem_metadata.database.indexes import STARTED
+from tandem_metadata.database.known_revisions import FIRST, KNOWN, OLDER
 from tandem_metadata.database.tables.deliveries import OWN
 from tandem_shared import MLFLOW_VERSION
 from tandem_shared.clock import now_ms
 from tandem_shared.settings import SettingsError
-
-CREATED: Final = "3da73c924c2f"
-"""The revision of databases that Tandem creates; MLflow 3.6 and later upgrade it."""
-
-SUPPORTED: Final = (
-    "3da73c924c2f",
-    "bf29a5ff90ea",
-    "1bd49d398cd23",
-    "b7c8d9e0f1a2",
-    "5d2d30f0abce",
-    "c9d4e5f6a7b8",
-    "2c33131f4dae",
-    "d3e4f5a6b7c8",
-    "d0e1f2a3b4c5",
-    "c8d9e0f1a2b3",
-    "1b5f0d9ad7c1",
-    "e1f2a3b4c5d6",
-    "76601a5f987d",
-    "c3d6457b6d8a",
-    "a5b4c3d2e1f0",
-    "ae8bbe7743c9",
-    "7d34483879f0",
-    "da6fb0208061",
-    "89d3d66ed43f",
-    "b7e4c1a90f23",
-    "a8b9c0d1e2f3",
-    "c1d2e3f4a5b6",
-    "c3d9e7f1a2b4",
-    "6f8d9c3b2a1e",
-    "1971f2d9a75b",
-    "17e22815139b",
-    "b7e2c1a4d9f3",
-    "75868b020152",
-    "dc11669786a5",
-)
-"""Revisions that are used as they are, oldest first; the last is that of the pinned MLflow."""
-
-OLDER: Final = frozenset(
-    {
-        "451aebb31d03",
-        "90e64c465722",
-        "181f10493468",
-        "df50e92ffc5e",
-        "7ac759974ad8",
-        "89d4b8295536",
-        "2b4d017a5e9b",
-        "cfd24bdc0731",
-        "0a8213491aaa",
-        "728d730b5ebd",
-        "27a6a02d2cf1",
-        "84291f40a231",
-        "a8c4a736bde6",
-        "39d1c3be5f05",
-        "c48cb773bb87",
-        "bd07f7e963c5",
-        "0c779009ac13",
-        "cc1f77228345",
-        "97727af70f4d",
-        "3500859a5d39",
-        "7f2a7d5fae7d",
-        "2d6e25af4d3e",
-        "acf3f17fdcc7",
-        "867495a8f9d4",
-        "5b0e9adcef9c",
-        "4465047574b1",
-        "f5a4f2784254",
-        "0584bdc529eb",
-        "400f98739977",
-        "6953534de441",
-        "bda7b8c39065",
-        "cbc13b556ace",
-        "770bee3ae1dd",
-        "a1b2c3d4e5f6",
-        "de4033877273",
-        "1a0cddfcaa16",
-        "534353b11cbc",
-        "71994744cf8e",
-    }
-)
-"""Revisions that MLflow has to upgrade first."""
-
-FILLFACTOR_DDL: Final = "ALTER TABLE latest_metrics SET (fillfactor = 50)"
-"""Leaves half of each page free for new row versions, which each logged metric makes.
-
-A row version on the same page needs no index entries (HOT). A batch of 100 metrics takes two thirds
-of the time, and the table stays smaller (2822a36). MLflow's migrations keep the setting.
-"""
-
-EXTENDED_STATISTICS_DDL: Final = tuple(
-    f"CREATE STATISTICS IF NOT EXISTS tandem_{table} (dependencies) ON key, value FROM {table}"
-    for table in ("params", "tags")
-)
-"""Extended statistics: the value mostly determines the key.
-
-Without them the planner assumes independence, underestimates the runs of a filter tenfold where
-runs have ten params, and picks nested loops (671e80c). MLflow's migrations ignore them.
-"""
 
 UPGRADE: Final = "`tandem-metadata db upgrade`"
 
@@ -154,7 +57,7 @@ def is_empty(conn: Connection) -> bool:
 def is_ready(conn: Connection) -> bool:
     """Whether `prepare` has nothing to do."""
     return (
-        current(conn) in SUPPORTED
+        current(conn) in KNOWN
         and _has_own(conn)
         and has_default(conn)
         and not widening.is_due(conn)
@@ -187,13 +90,13 @@ def why_unusable(conn: Connection) -> str | None:
         return "It has tables but no revision (no alembic_version), so it is not MLflow's."
     if revision in OLDER:
         return (
-            f"It is at revision {revision}, older than {CREATED}, the first that Tandem uses; "
+            f"It is at revision {revision}, older than {FIRST}, the first that Tandem uses; "
             f"`mlflow db upgrade` of MLflow {MLFLOW_VERSION} upgrades it."
         )
-    if revision not in SUPPORTED:
+    if revision not in KNOWN:
         return (
             f"It is at revision {revision}, which this version of Tandem does not know; it uses "
-            f"those from {CREATED} to {SUPPORTED[-1]}. A newer Tandem is needed, or a backup."
+            f"those from {FIRST} to {KNOWN[-1]}. A newer Tandem is needed, or a backup."
         )
     if not _has_own(conn):
         return (
@@ -235,11 +138,10 @@ def create_or_check(conn: Connection) -> bool:
         conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     revision = current(conn)
     if revision is None and is_empty(conn):
-        _create(conn)
-        conn.exec_driver_sql(f"CREATE INDEX {STARTED.definition(conn.dialect.name)}")
-        if conn.dialect.name == "postgresql":
-            for statement in (FILLFACTOR_DDL, *EXTENDED_STATISTICS_DDL):
-                conn.exec_driver_sql(statement)
+        # Only an empty database needs the definitions of all tables.
+        from tandem_metadata.database import creation
+
+        creation.create(conn)
         return True
     check(revision, conn)
     return False
@@ -273,7 +175,7 @@ def _has_own(conn: Connection) -> bool:
 
 def check(revision: str | None, conn: Connection) -> None:
     """Raise SettingsError, naming the command to run, if Tandem does not use that revision."""
-    if revision in SUPPORTED:
+    if revision in KNOWN:
         return
     if revision is None and is_empty(conn):
         raise SettingsError(
@@ -288,12 +190,12 @@ def check(revision: str | None, conn: Connection) -> None:
     if revision in OLDER:
         raise SettingsError(
             f"The database of --backend-store-uri is at revision {revision}, older than "
-            f"{CREATED}, the first that Tandem uses. Back it up, then run, with MLflow "
+            f"{FIRST}, the first that Tandem uses. Back it up, then run, with MLflow "
             f"{MLFLOW_VERSION}: mlflow db upgrade {_address(conn)}"
         )
     raise SettingsError(
         f"The database of --backend-store-uri is at revision {revision}, which this version of "
-        f"Tandem does not know; it uses those of MLflow up to {MLFLOW_VERSION} ({SUPPORTED[-1]}). "
+        f"Tandem does not know; it uses those of MLflow up to {MLFLOW_VERSION} ({KNOWN[-1]}). "
         "Use a newer Tandem."
     )
 
@@ -303,14 +205,3 @@ def _address(conn: Connection) -> str:
     url = conn.engine.url.difference_update_query(("password", "sslpassword"))
     url = url.set(drivername=conn.dialect.name)
     return url.render_as_string(hide_password=True).replace(":***@", "@")
-
-
-def _create(conn: Connection) -> None:
-    # Alembic is slow to import, and only an empty database needs it.
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", "tandem_metadata.database:migrations")
-    config.attributes["connection"] = conn
-    command.upgrade(config, CREATED)

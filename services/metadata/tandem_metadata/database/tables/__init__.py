@@ -1,13 +1,11 @@
-"""MLflow's tables as SQLAlchemy Core tables, one module a subject."""
+"""The tables of MLflow that Tandem uses, as SQLAlchemy Core tables, one module a subject."""
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tandem_metadata.database.tables import (
-    evaluation,
     logged_models,
     registry,
-    traces,
     tracking,
     webhooks,
 )
@@ -15,11 +13,9 @@ from tandem_metadata.database.tables.base import METADATA
 
 __all__ = [
     "METADATA",
-    "evaluation",
     "insert",
     "logged_models",
     "registry",
-    "traces",
     "tracking",
     "webhooks",
 ]

@@ -3,10 +3,10 @@
 from sqlalchemy import MetaData
 
 METADATA = MetaData()
-"""Every table of MLflow's schema at revision 3da73c924c2f.
+"""Every table and column that Tandem uses, as MLflow's revision 3da73c924c2f has them.
 
-Constraints and indexes have MLflow's names. Where MLflow gives none, none is given here, so that
-the database generates the same name.
+Newer revisions have more, which `head` adds. Constraints and indexes have MLflow's names. Where
+MLflow gives none, none is given here, so that the database generates the same name.
 """
 
 RUN_ID = 32

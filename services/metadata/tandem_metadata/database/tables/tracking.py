@@ -19,12 +19,6 @@ from sqlalchemy import (
 
 from tandem_metadata.database.tables.base import METADATA, RUN_ID
 
-
-def _is_nan_check() -> CheckConstraint:
-    """MLflow's check of a boolean; only SQLite has it, because it stores booleans as integers."""
-    return CheckConstraint("is_nan IN (0, 1)").ddl_if(dialect="sqlite")
-
-
 experiments = Table(
     "experiments",
     METADATA,
@@ -43,8 +37,7 @@ experiment_tags = Table(
     "experiment_tags",
     METADATA,
     Column("key", String(250), nullable=False),
-    # TEXT on PostgreSQL, as in newer revisions; see `widening`.
-    Column("value", String(5000).with_variant(Text(), "postgresql")),
+    Column("value", String(5000)),
     Column("experiment_id", Integer, ForeignKey("experiments.experiment_id"), nullable=False),
     PrimaryKeyConstraint("key", "experiment_id", name="experiment_tag_pk"),
 )
@@ -86,7 +79,6 @@ metrics = Table(
     PrimaryKeyConstraint(
         "key", "timestamp", "step", "run_uuid", "value", "is_nan", name="metric_pk"
     ),
-    _is_nan_check(),
     Index("index_metrics_run_uuid", "run_uuid"),
 )
 
@@ -100,7 +92,6 @@ latest_metrics = Table(
     Column("is_nan", Boolean, nullable=False),
     Column("run_uuid", String(RUN_ID), ForeignKey("runs.run_uuid"), nullable=False),
     PrimaryKeyConstraint("key", "run_uuid", name="latest_metric_pk"),
-    _is_nan_check(),
     Index("index_latest_metrics_run_uuid", "run_uuid"),
 )
 

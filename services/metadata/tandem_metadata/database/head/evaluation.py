@@ -1,9 +1,10 @@
-"""Evaluation datasets, scorers, and associations between any two things."""
+"""Evaluation datasets, scorers and when they run, and associations between any two things."""
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    Float,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -14,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from tandem_metadata.database.tables.base import METADATA
+from tandem_metadata.database.head.base import HEAD, workspace
 
 
 def _of_dataset(table: str) -> ForeignKeyConstraint:
@@ -28,7 +29,7 @@ def _of_dataset(table: str) -> ForeignKeyConstraint:
 
 evaluation_datasets = Table(
     "evaluation_datasets",
-    METADATA,
+    HEAD,
     Column("dataset_id", String(36), nullable=False),
     Column("name", String(255), nullable=False),
     Column("schema", Text),
@@ -38,14 +39,16 @@ evaluation_datasets = Table(
     Column("last_update_time", BigInteger),
     Column("created_by", String(255)),
     Column("last_updated_by", String(255)),
+    workspace(),
     PrimaryKeyConstraint("dataset_id", name="evaluation_datasets_pk"),
+    Index("idx_evaluation_datasets_workspace", "workspace"),
     Index("index_evaluation_datasets_created_time", "created_time"),
     Index("index_evaluation_datasets_name", "name"),
 )
 
 evaluation_dataset_tags = Table(
     "evaluation_dataset_tags",
-    METADATA,
+    HEAD,
     Column("dataset_id", String(36), nullable=False),
     Column("key", String(255), nullable=False),
     Column("value", String(5000)),
@@ -56,7 +59,7 @@ evaluation_dataset_tags = Table(
 
 evaluation_dataset_records = Table(
     "evaluation_dataset_records",
-    METADATA,
+    HEAD,
     Column("dataset_record_id", String(36), nullable=False),
     Column("dataset_id", String(36), nullable=False),
     Column("inputs", JSON, nullable=False),
@@ -79,7 +82,7 @@ evaluation_dataset_records = Table(
 
 scorers = Table(
     "scorers",
-    METADATA,
+    HEAD,
     Column("experiment_id", Integer, nullable=False),
     Column("scorer_name", String(256), nullable=False),
     Column("scorer_id", String(36), nullable=False),
@@ -95,7 +98,7 @@ scorers = Table(
 
 scorer_versions = Table(
     "scorer_versions",
-    METADATA,
+    HEAD,
     Column("scorer_id", String(36), nullable=False),
     Column("scorer_version", Integer, nullable=False),
     Column("serialized_scorer", Text, nullable=False),
@@ -110,9 +113,31 @@ scorer_versions = Table(
     Index("index_scorer_versions_scorer_id", "scorer_id"),
 )
 
+online_scoring_configs = Table(
+    "online_scoring_configs",
+    HEAD,
+    Column("online_scoring_config_id", String(36), nullable=False),
+    Column("scorer_id", String(36), nullable=False),
+    Column("sample_rate", Float(53), nullable=False),
+    Column("experiment_id", Integer, nullable=False),
+    Column("filter_string", Text),
+    PrimaryKeyConstraint("online_scoring_config_id", name="online_scoring_config_pk"),
+    ForeignKeyConstraint(
+        ["experiment_id"],
+        ["experiments.experiment_id"],
+        name="fk_online_scoring_configs_experiment_id",
+    ),
+    ForeignKeyConstraint(
+        ["scorer_id"],
+        ["scorers.scorer_id"],
+        name="fk_online_scoring_configs_scorer_id",
+        ondelete="CASCADE",
+    ),
+)
+
 entity_associations = Table(
     "entity_associations",
-    METADATA,
+    HEAD,
     Column("association_id", String(36), nullable=False),
     Column("source_type", String(36), nullable=False),
     Column("source_id", String(36), nullable=False),

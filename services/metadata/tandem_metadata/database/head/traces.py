@@ -1,10 +1,13 @@
-"""Traces, their spans, tags, metadata and assessments."""
+"""Traces, their spans, tags, metadata, metrics and assessments."""
+
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
     Computed,
+    Float,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -12,18 +15,38 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
+    text,
 )
 
-from tandem_metadata.database.tables.base import METADATA, RUN_ID
+from tandem_metadata.database.head.base import HEAD
+from tandem_metadata.database.tables.base import RUN_ID
+
+_COSTS: Final = ("input_cost", "output_cost", "total_cost")
 
 
 def _of_trace(column: str, name: str) -> ForeignKeyConstraint:
     return ForeignKeyConstraint([column], ["trace_info.request_id"], name=name, ondelete="CASCADE")
 
 
+def _costs() -> list[Column[float]]:
+    return [Column(name, Float(53)) for name in _COSTS]
+
+
+def _covering_costs(name: str, first: str) -> Index:
+    """On PostgreSQL the index alone tells the costs, of spans that have any."""
+    return Index(
+        name,
+        first,
+        "start_time_unix_nano",
+        postgresql_include=[*_COSTS, "model_name", "model_provider"],
+        postgresql_where=text(" OR ".join(f"({cost} IS NOT NULL)" for cost in _COSTS)),
+    )
+
+
 trace_info = Table(
     "trace_info",
-    METADATA,
+    HEAD,
     Column("request_id", String(50), nullable=False),
     Column("experiment_id", Integer, nullable=False),
     Column("timestamp_ms", BigInteger, nullable=False),
@@ -32,16 +55,31 @@ trace_info = Table(
     Column("client_request_id", String(50)),
     Column("request_preview", String(1000)),
     Column("response_preview", String(1000)),
+    Column("db_payload_generation", Integer, server_default="0", nullable=False),
+    Column("trace_name", String(4096)),
+    Column("session_id", String(250)),
+    Column("input_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("total_tokens", BigInteger),
+    Column("cache_read_input_tokens", BigInteger),
+    Column("cache_creation_input_tokens", BigInteger),
+    Column("cache_creation_input_tokens_above_1hr", BigInteger),
+    *_costs(),
     PrimaryKeyConstraint("request_id", name="trace_info_pk"),
     ForeignKeyConstraint(
-        ["experiment_id"], ["experiments.experiment_id"], name="fk_trace_info_experiment_id"
+        ["experiment_id"],
+        ["experiments.experiment_id"],
+        name="fk_trace_info_experiment_id",
+        ondelete="CASCADE",
     ),
+    Index("index_trace_info_experiment_id_session_id", "experiment_id", "session_id"),
     Index("index_trace_info_experiment_id_timestamp_ms", "experiment_id", "timestamp_ms"),
+    Index("index_trace_info_timestamp_ms_request_id", "timestamp_ms", "request_id"),
 )
 
 trace_tags = Table(
     "trace_tags",
-    METADATA,
+    HEAD,
     Column("key", String(250), nullable=False),
     Column("value", String(8000)),
     Column("request_id", String(50), nullable=False),
@@ -52,7 +90,7 @@ trace_tags = Table(
 
 trace_request_metadata = Table(
     "trace_request_metadata",
-    METADATA,
+    HEAD,
     Column("key", String(250), nullable=False),
     Column("value", String(8000)),
     Column("request_id", String(50), nullable=False),
@@ -63,7 +101,7 @@ trace_request_metadata = Table(
 
 spans = Table(
     "spans",
-    METADATA,
+    HEAD,
     Column("trace_id", String(50), nullable=False),
     Column("experiment_id", Integer, nullable=False),
     Column("span_id", String(50), nullable=False),
@@ -79,20 +117,25 @@ spans = Table(
         Computed("end_time_unix_nano - start_time_unix_nano", persisted=True),
     ),
     Column("content", Text, nullable=False),
+    *_costs(),
+    Column("model_name", String(500)),
+    Column("model_provider", String(500)),
     PrimaryKeyConstraint("trace_id", "span_id", name="spans_pk"),
     _of_trace("trace_id", "fk_spans_trace_id"),
     ForeignKeyConstraint(
         ["experiment_id"], ["experiments.experiment_id"], name="fk_spans_experiment_id"
     ),
-    Index("index_spans_experiment_id", "experiment_id"),
+    _covering_costs("idx_spans_cost_exp_time_cover", "experiment_id"),
+    _covering_costs("idx_spans_cost_trace_time_cover", "trace_id"),
     Index("index_spans_experiment_id_duration", "experiment_id", "duration_ns"),
+    Index("index_spans_experiment_id_start_time", "experiment_id", "start_time_unix_nano"),
     Index("index_spans_experiment_id_status_type", "experiment_id", "status", "type"),
     Index("index_spans_experiment_id_type_status", "experiment_id", "type", "status"),
 )
 
 assessments = Table(
     "assessments",
-    METADATA,
+    HEAD,
     Column("assessment_id", String(50), nullable=False),
     Column("trace_id", String(50), nullable=False),
     Column("name", String(250), nullable=False),
@@ -109,10 +152,50 @@ assessments = Table(
     Column("overrides", String(50)),
     Column("valid", Boolean, nullable=False),
     Column("assessment_metadata", Text),
+    Column("experiment_id", Integer),
+    Column("trace_timestamp_ms", BigInteger),
+    Column("aggregate_value", Float(53)),
+    Column("is_numeric_value", Boolean, server_default=false(), nullable=False),
     PrimaryKeyConstraint("assessment_id", name="assessments_pk"),
     _of_trace("trace_id", "fk_assessments_trace_id"),
+    Index("idx_assessments_exp_name_valid", "experiment_id", "name", "valid"),
+    Index("idx_assessments_exp_trace_ts", "experiment_id", "trace_timestamp_ms"),
+    Index("idx_assessments_exp_trace_ts_name", "experiment_id", "trace_timestamp_ms", "name"),
     Index("index_assessments_assessment_type", "assessment_type"),
     Index("index_assessments_last_updated_timestamp", "last_updated_timestamp"),
     Index("index_assessments_run_id_created_timestamp", "run_id", "created_timestamp"),
     Index("index_assessments_trace_id_created_timestamp", "trace_id", "created_timestamp"),
+)
+
+trace_metrics = Table(
+    "trace_metrics",
+    HEAD,
+    Column("request_id", String(50), nullable=False),
+    Column("key", String(250), nullable=False),
+    Column("value", Float(53)),
+    PrimaryKeyConstraint("request_id", "key", name="trace_metrics_pk"),
+    ForeignKeyConstraint(
+        ["request_id"],
+        ["trace_info.request_id"],
+        name="fk_trace_metrics_request_id",
+        ondelete="CASCADE",
+    ),
+    Index("index_trace_metrics_request_id", "request_id"),
+)
+
+span_metrics = Table(
+    "span_metrics",
+    HEAD,
+    Column("trace_id", String(50), nullable=False),
+    Column("span_id", String(50), nullable=False),
+    Column("key", String(250), nullable=False),
+    Column("value", Float(53)),
+    PrimaryKeyConstraint("trace_id", "span_id", "key", name="span_metrics_pk"),
+    ForeignKeyConstraint(
+        ["trace_id", "span_id"],
+        ["spans.trace_id", "spans.span_id"],
+        name="fk_span_metrics_span",
+        ondelete="CASCADE",
+    ),
+    Index("index_span_metrics_trace_id_span_id", "trace_id", "span_id"),
 )
