@@ -66,6 +66,12 @@ def _add_db(subparsers: cli.Subparsers) -> None:
                 default=0.0,
                 help="how long to wait for a database that does not answer [default 0]",
             )
+            action.add_argument(
+                "--revision",
+                choices=("head",),
+                help="head: also bring tables that are there to the newest revision of the MLflow "
+                "that is installed beside, by its own migrations; make a backup first",
+            )
         if name == "optimize":
             action.add_argument("--drop", action="store_true", help="drop them again")
 
@@ -73,7 +79,9 @@ def _add_db(subparsers: cli.Subparsers) -> None:
 def _upgrade(parsed: argparse.Namespace) -> int:
     from tandem_metadata.cli import db as database_command
 
-    return database_command.upgrade(_settings(parsed), parsed.wait_seconds)
+    return database_command.upgrade(
+        _settings(parsed), parsed.wait_seconds, to_head=parsed.revision == "head"
+    )
 
 
 def _current(parsed: argparse.Namespace) -> int:

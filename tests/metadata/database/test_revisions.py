@@ -196,13 +196,6 @@ def test_the_command_to_run_holds_no_password(settings: Settings) -> None:
     database.close()
 
 
-def test_an_unknown_revision_is_refused(database: Database) -> None:
-    _restamp(database, "feedfacecafe")
-    message = _refusal(database)
-    assert "feedfacecafe" in message
-    assert "does not know" in message
-
-
 def test_tables_without_a_revision_are_refused(empty: Database) -> None:
     with empty.write() as conn:
         conn.exec_driver_sql("CREATE TABLE something (x INTEGER)")

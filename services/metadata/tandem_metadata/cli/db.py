@@ -6,8 +6,8 @@ import sys
 import time
 from collections.abc import Iterator
 
-from tandem_metadata.database import known_revisions, revisions, sqlite_file, widening
 from tandem_metadata.database import optimize as optimization
+from tandem_metadata.database import revisions, sqlite_file, widening
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.faults import as_settings_error
 from tandem_metadata.settings import Settings
@@ -31,16 +31,20 @@ def check(settings: Settings) -> None:
     Database(settings).close()
 
 
-def upgrade(settings: Settings, wait_seconds: float = 0) -> int:
+def upgrade(settings: Settings, wait_seconds: float = 0, *, to_head: bool = False) -> int:
     """Create all tables of an empty database, or the missing ones of Tandem's own; returns 0.
 
     Widens the column of experiments' tags to 20,000 characters. Tries for `wait_seconds` to reach
-    the database. Safe in several processes at once. Raises SettingsError for a database that does
-    not answer, that is neither empty nor of a supported revision, or whose role may not create
-    tables.
+    the database. Safe in several processes at once. With `to_head`, tables that are there are first
+    migrated as `mlflow_upgrade.to_head` does. Raises SettingsError for a database that does not
+    answer, that is neither empty nor of a supported revision, or whose role may not create tables.
     """
-    with _opened(settings) as database:
+    with _opened(settings, extra_connections=1) as database:
         _wait(database, wait_seconds)
+        if to_head and database.revision() is not None:
+            from tandem_metadata.cli import mlflow_upgrade  # which starts of the service never need
+
+            mlflow_upgrade.to_head(database)
         with database.write() as conn:
             created = revisions.create_or_check(conn)
             added = revisions.add_own(conn)
@@ -62,13 +66,10 @@ def current(settings: Settings) -> int:
 
     Raises SettingsError for a database that does not answer or does not exist.
     """
-    with _opened(settings, must_exist=True) as database:
-        revision = database.revision()
-    if revision in known_revisions.KNOWN:
-        print(f"{revision} (supported)")
-        return 0
-    print(f"{revision or 'no revision'} (not supported)")
-    return 1
+    with _opened(settings, must_exist=True) as database, database.read() as conn:
+        is_used, described = revisions.describe(revisions.current(conn), conn)
+    print(described)
+    return 0 if is_used else 1
 
 
 def optimize(settings: Settings, *, drop: bool = False) -> int:

@@ -38,6 +38,9 @@ KNOWN: Final = (
     "b7e2c1a4d9f3",
     "75868b020152",
     "dc11669786a5",
+    "e7d1f4b2a9c6",
+    "8b6ad64cb8f5",
+    "f4a9b2c7d1e6",
 )
 """Revisions that are used without a look at their tables, oldest first.
 

@@ -3,12 +3,13 @@
 The revision of a database is the one row of its table `alembic_version`.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import Connection, exc, inspect, text
 
-from tandem_metadata.database import widening
+from tandem_metadata.database import fitness, widening
 from tandem_metadata.database.faults import sqlstate
 from tandem_metadata.database.known_revisions import FIRST, KNOWN, OLDER
 from tandem_metadata.database.tables.deliveries import OWN
@@ -19,6 +20,12 @@ from tandem_shared.settings import SettingsError
 UPGRADE: Final = "`tandem-metadata db upgrade`"
 
 INSUFFICIENT_PRIVILEGE: Final = "42501"  # SQLSTATE
+
+_SHOWN: Final = 3
+"""What does not fit is named up to this number."""
+
+_warned: Final[set[str]] = set()
+_log = logging.getLogger("tandem.db")
 
 _LOCK = 0x7461_6E64_656D  # "tandem": the key of PostgreSQL's advisory lock
 _DEFAULT_EXPERIMENT = text(
@@ -55,13 +62,25 @@ def is_empty(conn: Connection) -> bool:
 
 
 def is_ready(conn: Connection) -> bool:
-    """Whether `prepare` has nothing to do."""
-    return (
-        current(conn) in KNOWN
-        and _has_own(conn)
-        and has_default(conn)
-        and not widening.is_due(conn)
-    )
+    """Whether `prepare` has nothing to do; raises as `check` does for tables that it refuses."""
+    revision = current(conn)
+    if revision is None:
+        return False
+    check(revision, conn)
+    return _has_own(conn) and has_default(conn) and not widening.is_due(conn)
+
+
+def describe(revision: str | None, conn: Connection) -> tuple[bool, str]:
+    """Whether Tandem uses a database of that revision, and the revision with a word on that."""
+    if revision is None:
+        return False, "no revision (not supported)"
+    if revision in KNOWN:
+        return True, f"{revision} (supported)"
+    if revision in OLDER:
+        return False, f"{revision} (not supported: older than {FIRST})"
+    if found := fitness.misfits(conn):
+        return False, f"{revision} (not supported: {some(found)})"
+    return True, f"{revision} (not known, but its tables fit: supported)"
 
 
 def has_default(conn: Connection) -> bool:
@@ -93,16 +112,14 @@ def why_unusable(conn: Connection) -> str | None:
             f"It is at revision {revision}, older than {FIRST}, the first that Tandem uses; "
             f"`mlflow db upgrade` of MLflow {MLFLOW_VERSION} upgrades it."
         )
-    if revision not in KNOWN:
-        return (
-            f"It is at revision {revision}, which this version of Tandem does not know; it uses "
-            f"those from {FIRST} to {KNOWN[-1]}. A newer Tandem is needed, or a backup."
-        )
+    if revision not in KNOWN and (found := fitness.misfits(conn)):
+        return f"It is {_unfit(revision, found)}"
     if not _has_own(conn):
         return (
             f"It is at revision {revision}, which is supported, but lacks Tandem's own "
             f"{', '.join(OWN.tables)}; {UPGRADE} adds that."
         )
+    _warn_of_unknown(revision)
     return None
 
 
@@ -135,7 +152,7 @@ def create_or_check(conn: Connection) -> bool:
     """
     if conn.dialect.name == "postgresql":
         # Several processes may start on an empty database: one creates, the others wait for it.
-        conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        lock(conn)
     revision = current(conn)
     if revision is None and is_empty(conn):
         # Only an empty database needs the definitions of all tables.
@@ -145,6 +162,11 @@ def create_or_check(conn: Connection) -> bool:
         return True
     check(revision, conn)
     return False
+
+
+def lock(conn: Connection) -> None:
+    """Wait on PostgreSQL until no other process migrates; kept until the transaction ends."""
+    conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
 
 def add_own(conn: Connection) -> bool:
@@ -174,7 +196,11 @@ def _has_own(conn: Connection) -> bool:
 
 
 def check(revision: str | None, conn: Connection) -> None:
-    """Raise SettingsError, naming the command to run, if Tandem does not use that revision."""
+    """Raise SettingsError, naming what to do, if Tandem does not use that revision.
+
+    Of a revision that is not known the tables are looked at. If they fit, the log says so, once in
+    a process and those forked from it.
+    """
     if revision in KNOWN:
         return
     if revision is None and is_empty(conn):
@@ -193,10 +219,33 @@ def check(revision: str | None, conn: Connection) -> None:
             f"{FIRST}, the first that Tandem uses. Back it up, then run, with MLflow "
             f"{MLFLOW_VERSION}: mlflow db upgrade {_address(conn)}"
         )
-    raise SettingsError(
-        f"The database of --backend-store-uri is at revision {revision}, which this version of "
-        f"Tandem does not know; it uses those of MLflow up to {MLFLOW_VERSION} ({KNOWN[-1]}). "
-        "Use a newer Tandem."
+    if found := fitness.misfits(conn):
+        raise SettingsError(f"The database of --backend-store-uri is {_unfit(revision, found)}")
+    _warn_of_unknown(revision)
+
+
+def _unfit(revision: str, misfits: Sequence[str]) -> str:
+    return (
+        f"at revision {revision}, which this version of Tandem does not know, and its tables do "
+        f"not fit: {some(misfits)}. Use a newer Tandem, or restore a backup. If the revision is "
+        f"older than {FIRST}, run `mlflow db upgrade` of MLflow {MLFLOW_VERSION}."
+    )
+
+
+def some(misfits: Sequence[str]) -> str:
+    """The first few, in one phrase."""
+    shown = "; ".join(misfits[:_SHOWN])
+    return f"{shown}; and {len(misfits) - _SHOWN} more" if len(misfits) > _SHOWN else shown
+
+
+def _warn_of_unknown(revision: str) -> None:
+    if revision in KNOWN or revision in _warned:
+        return
+    _warned.add(revision)
+    _log.warning(
+        "the database is at revision %s, which this version of Tandem does not know; its tables "
+        "have what Tandem needs, so it is used",
+        revision,
     )
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import (
     Text,
 )
 
-from tandem_metadata.database.tables.base import METADATA, RUN_ID
+from tandem_metadata.database.tables.base import FILLED, METADATA, RUN_ID, UPSERTED
 
 
 def _of_model(table: str) -> ForeignKeyConstraint:
@@ -42,7 +42,7 @@ logged_models = Table(
     Column("creation_timestamp_ms", BigInteger, nullable=False),
     Column("last_updated_timestamp_ms", BigInteger, nullable=False),
     Column("status", Integer, nullable=False),
-    Column("lifecycle_stage", String(32)),
+    Column("lifecycle_stage", String(32), info=FILLED),
     Column("model_type", String(500)),
     Column("source_run_id", String(RUN_ID)),
     Column("status_message", String(1000)),
@@ -104,4 +104,5 @@ logged_model_tags = Table(
     PrimaryKeyConstraint("model_id", "tag_key", name="logged_model_tags_pk"),
     _of_experiment("logged_model_tags"),
     _of_model("logged_model_tags"),
+    info=UPSERTED,
 )

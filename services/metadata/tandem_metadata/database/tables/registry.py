@@ -13,14 +13,14 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from tandem_metadata.database.tables.base import METADATA, RUN_ID
+from tandem_metadata.database.tables.base import FILLED, METADATA, RUN_ID
 
 registered_models = Table(
     "registered_models",
     METADATA,
     Column("name", String(256), nullable=False),
-    Column("creation_time", BigInteger),
-    Column("last_updated_time", BigInteger),
+    Column("creation_time", BigInteger, info=FILLED),
+    Column("last_updated_time", BigInteger, info=FILLED),
     Column("description", String(5000)),
     PrimaryKeyConstraint("name", name="registered_model_pk"),
     UniqueConstraint("name"),
@@ -66,14 +66,14 @@ model_versions = Table(
         nullable=False,
     ),
     Column("version", Integer, nullable=False),
-    Column("creation_time", BigInteger),
-    Column("last_updated_time", BigInteger),
+    Column("creation_time", BigInteger, info=FILLED),
+    Column("last_updated_time", BigInteger, info=FILLED),
     Column("description", String(5000)),
     Column("user_id", String(256)),
-    Column("current_stage", String(20)),
+    Column("current_stage", String(20), info=FILLED),
     Column("source", String(500)),
     Column("run_id", String(RUN_ID)),
-    Column("status", String(20)),
+    Column("status", String(20), info=FILLED),
     Column("status_message", String(500)),
     Column("run_link", String(500)),
     Column("storage_location", String(500)),

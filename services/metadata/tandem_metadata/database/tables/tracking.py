@@ -17,17 +17,17 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from tandem_metadata.database.tables.base import METADATA, RUN_ID
+from tandem_metadata.database.tables.base import FILLED, METADATA, RUN_ID, UPSERTED
 
 experiments = Table(
     "experiments",
     METADATA,
     Column("experiment_id", Integer, nullable=False),
     Column("name", String(256), nullable=False),
-    Column("artifact_location", String(256)),
-    Column("lifecycle_stage", String(32)),
-    Column("creation_time", BigInteger),
-    Column("last_update_time", BigInteger),
+    Column("artifact_location", String(256), info=FILLED),
+    Column("lifecycle_stage", String(32), info=FILLED),
+    Column("creation_time", BigInteger, info=FILLED),
+    Column("last_update_time", BigInteger, info=FILLED),
     PrimaryKeyConstraint("experiment_id", name="experiment_pk"),
     CheckConstraint("lifecycle_stage IN ('active', 'deleted')", name="experiments_lifecycle_stage"),
     UniqueConstraint("name"),
@@ -40,24 +40,25 @@ experiment_tags = Table(
     Column("value", String(5000)),
     Column("experiment_id", Integer, ForeignKey("experiments.experiment_id"), nullable=False),
     PrimaryKeyConstraint("key", "experiment_id", name="experiment_tag_pk"),
+    info=UPSERTED,
 )
 
 runs = Table(
     "runs",
     METADATA,
     Column("run_uuid", String(RUN_ID), nullable=False),
-    Column("name", String(250)),
-    Column("source_type", String(20)),
-    Column("source_name", String(500)),
-    Column("entry_point_name", String(50)),
-    Column("user_id", String(256)),
-    Column("status", String(9)),
-    Column("start_time", BigInteger),
+    Column("name", String(250), info=FILLED),
+    Column("source_type", String(20), info=FILLED),
+    Column("source_name", String(500), info=FILLED),
+    Column("entry_point_name", String(50), info=FILLED),
+    Column("user_id", String(256), info=FILLED),
+    Column("status", String(9), info=FILLED),
+    Column("start_time", BigInteger, info=FILLED),
     Column("end_time", BigInteger),
-    Column("source_version", String(50)),
-    Column("lifecycle_stage", String(20)),
-    Column("artifact_uri", String(200)),
-    Column("experiment_id", Integer, ForeignKey("experiments.experiment_id")),
+    Column("source_version", String(50), info=FILLED),
+    Column("lifecycle_stage", String(20), info=FILLED),
+    Column("artifact_uri", String(200), info=FILLED),
+    Column("experiment_id", Integer, ForeignKey("experiments.experiment_id"), info=FILLED),
     Column("deleted_time", BigInteger),
     PrimaryKeyConstraint("run_uuid", name="run_pk"),
     CheckConstraint(
@@ -87,12 +88,13 @@ latest_metrics = Table(
     METADATA,
     Column("key", String(250), nullable=False),
     Column("value", Float(53), nullable=False),
-    Column("timestamp", BigInteger),
+    Column("timestamp", BigInteger, info=FILLED),
     Column("step", BigInteger, nullable=False),
     Column("is_nan", Boolean, nullable=False),
     Column("run_uuid", String(RUN_ID), ForeignKey("runs.run_uuid"), nullable=False),
     PrimaryKeyConstraint("key", "run_uuid", name="latest_metric_pk"),
     Index("index_latest_metrics_run_uuid", "run_uuid"),
+    info=UPSERTED,
 )
 
 params = Table(
@@ -113,6 +115,7 @@ tags = Table(
     Column("run_uuid", String(RUN_ID), ForeignKey("runs.run_uuid"), nullable=False),
     PrimaryKeyConstraint("key", "run_uuid", name="tag_pk"),
     Index("index_tags_run_uuid", "run_uuid"),
+    info=UPSERTED,
 )
 
 datasets = Table(
