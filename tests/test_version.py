@@ -81,7 +81,7 @@ def test_the_installed_mlflow_is_of_the_version() -> None:
 
 
 HEAD_PLACES = [
-    "services/metadata/tandem_metadata/database/revisions.py",
+    "services/metadata/tandem_metadata/database/known_revisions.py",
     "README.md",
     "docs/operations.md",
 ]

@@ -15,7 +15,8 @@ _KEPT_BYTES = 1 << 18
 
 _USED = """
 SELECT oid::regclass::text, pg_total_relation_size(oid) FROM pg_class
-WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'alembic_version'
+WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+  AND relname NOT IN ('alembic_version', 'workspaces')
   AND pg_relation_size(oid) > 0
 """
 _RESTART = """
@@ -65,7 +66,7 @@ class ReusedDatabases:
     """Copies of one database, each for one test at a time."""
 
     def __init__(self, server: PostgreSQL, template: str) -> None:
-        """The template holds experiment 0 and no other row but its revision."""
+        """The template holds experiment 0, its revision and its workspace, and no other row."""
         self._server = server
         self._template = template
         self._unused: list[str] = []
