@@ -2,20 +2,38 @@
 
 import json
 import logging
+import re
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import TextIO
+from typing import Final, TextIO
 
 import msgspec
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request being handled; calls to another service pass it on as `X-Request-Id`."""
 
-_PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_RARELY: Final = "tandem_rarely"
+RARELY: Final = {_RARELY: True}
+"""`extra` of a warning that each request may cause while something outside the service fails.
+
+A process then writes one line in `RARELY_SECONDS` for each reason, and says how many it left out.
+"""
+
+RARELY_SECONDS: Final = 60.0
+
+_MOST_REASONS = 1000
+_PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {
+    "message",
+    "asctime",
+    "taskName",
+    _RARELY,
+}
 
 _JSON = msgspec.json.Encoder(enc_hook=str)
 
@@ -54,6 +72,33 @@ class JsonLines(logging.Formatter):
             return json.dumps(line, default=str)
 
 
+class _Repetitions:
+    """Which lines have been written lately; thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._written: dict[tuple[str, str], float] = {}
+        self._left_out: Counter[tuple[str, str]] = Counter()
+
+    def count(self, logger: str, message: str) -> int | None:
+        """The number of lines left out since the last of its kind; None to leave it out too."""
+        reason = logger, _VARYING.sub("", message)
+        now = time.monotonic()
+        with self._lock:
+            if now - self._written.get(reason, -RARELY_SECONDS) < RARELY_SECONDS:
+                self._left_out[reason] += 1
+                return None
+            if len(self._written) >= _MOST_REASONS:
+                self._written.clear()
+                self._left_out.clear()
+            self._written[reason] = now
+            return self._left_out.pop(reason, 0)
+
+
+_VARYING = re.compile(r"""'[^']*'|"[^"]*"|(?<![\w.:])\d+(?![\w.:])""")
+"""What lines of one reason differ by: names in quotes and numbers, but no part of an address."""
+
+
 class _StandardError(logging.StreamHandler[TextIO]):
     """Takes lines besides records, where nobody else would see the records."""
 
@@ -61,6 +106,17 @@ class _StandardError(logging.StreamHandler[TextIO]):
         super().__init__(sys.stderr)
         self.setFormatter(lines)
         self._lines = lines
+        self._repetitions = _Repetitions()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if hasattr(record, _RARELY):
+            message = record.getMessage()
+            left_out = self._repetitions.count(record.name, message)
+            if left_out is None:
+                return
+            if left_out:
+                record.msg, record.args = f"{message} (and {left_out} more like it before)", ()
+        super().emit(record)
 
     def has_to_itself(self, logger: logging.Logger) -> bool:
         """Whether records of a logger would come here as they were made, and to no one else."""

@@ -156,6 +156,7 @@ def test_upload_that_trickles_is_ended(
         (401, 401, "PERMISSION_DENIED"),
         (403, 403, "PERMISSION_DENIED"),
         (413, 413, "BAD_REQUEST"),
+        (507, 507, "TEMPORARILY_UNAVAILABLE"),
         (404, 503, "TEMPORARILY_UNAVAILABLE"),
         (307, 503, "TEMPORARILY_UNAVAILABLE"),
         (500, 503, "TEMPORARILY_UNAVAILABLE"),

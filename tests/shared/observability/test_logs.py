@@ -13,6 +13,7 @@ import pytest
 from tandem_shared.observability import logs
 
 _log = logging.getLogger("tandem.test")
+_RARE: Any = {"extra": logs.RARELY}
 _FIELDS = {"path": "/a\n", "status": 200, "client": None, "name_of": "\udc80"}
 
 
@@ -155,3 +156,36 @@ def test_a_standard_error_that_is_gone_fails_no_request(monkeypatch: pytest.Monk
         monkeypatch.setattr(logging, "raiseExceptions", False)
         output.close()
         logs.info(_log, "request", _FIELDS)
+
+
+def test_warning_of_one_reason_is_written_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(logs.time, "monotonic", lambda: now[0])
+    with _service() as output:
+        for number in range(3):
+            _log.warning("write failed: no space for 'tmp-%d', %d bytes", number, number, **_RARE)
+            _log.warning("write failed: no answer from 127.0.0.1:%d", number, **_RARE)
+        now[0] = 59.9
+        _log.warning("write failed: no space for 'tmp-9', 9 bytes", **_RARE)
+        _log.warning("another")
+        _log.warning("another")
+        now[0] = 60.0
+        for number in range(2):
+            _log.warning("write failed: no space for 'tmp-%d', 1 bytes", number, **_RARE)
+        lines = [_told(line) for line in output.getvalue().splitlines()]
+    assert [line["message"] for line in lines] == [
+        "write failed: no space for 'tmp-0', 0 bytes",
+        *(f"write failed: no answer from 127.0.0.1:{number}" for number in range(3)),
+        "another",
+        "another",
+        "write failed: no space for 'tmp-0', 1 bytes (and 3 more like it before)",
+    ]
+    assert not logs.RARELY.keys() & lines[0].keys()
+
+
+def test_reasons_are_remembered_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_MOST_REASONS", 2)
+    with _service() as output:
+        for letter in "abca":
+            _log.warning("write failed: %s", letter, **_RARE)
+        assert len(output.getvalue().splitlines()) == 4

@@ -22,6 +22,7 @@ from tandem_artifacts.drivers.base import (
 )
 from tandem_shared import paths
 from tandem_shared.errors import ApiError, PermissionDenied
+from tandem_shared.observability.logs import RARELY
 from tandem_shared.observability.metrics import LATENCY_BUCKETS
 from tandem_shared.settings import without_credentials
 
@@ -168,7 +169,7 @@ def _timed(operation: str) -> Iterator[_Timing]:
             outcome = "refused"
         elif operation != "check":  # The probe logs failed checks.
             cause = without_credentials(str(error.__cause__ or error.message))
-            _log.warning("%s failed: %s", operation, cause)
+            _log.warning("%s failed: %s", operation, cause, extra=RARELY)
         raise
     except (asyncio.CancelledError, GeneratorExit):
         outcome = "cancelled"

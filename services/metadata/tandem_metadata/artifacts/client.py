@@ -31,7 +31,7 @@ from tandem_shared.errors import (
 )
 from tandem_shared.http.artifact_headers import RELAYED
 from tandem_shared.http.transfers import Transfer, Transfers
-from tandem_shared.observability.logs import REQUEST_ID
+from tandem_shared.observability.logs import RARELY, REQUEST_ID
 from tandem_shared.serving import memory
 
 MAX_LISTING_BYTES = 16 * 1024 * 1024
@@ -178,7 +178,7 @@ class ArtifactClient:
             try:
                 chunk = await anext(chunks, None)
             except httpx.HTTPError as error:
-                _log.warning("the artifacts service broke off: %r", error)
+                _log.warning("the artifacts service broke off: %r", error, extra=RARELY)
                 raise Unavailable("The artifacts service broke off.") from error
             if chunk is None:
                 return
@@ -195,7 +195,8 @@ class ArtifactClient:
 
         The caller holds a place of `begin`. Raises what `content` raises; InvalidParameter if no
         file can be at `path`, PermissionDenied if the artifacts service refuses, BadRequest (413)
-        if the artifact is too large for it, and Unavailable for any other answer, or none.
+        if the artifact is too large for it, and Unavailable for any other answer, or none (with the
+        status 507 if the store is full).
         """
         request = self._fetches.build_request(
             "PUT", location.url(path), content=content, headers=_with_request_id(headers)
@@ -283,7 +284,7 @@ def _unreachable(location: Location, error: Exception) -> Unavailable:
     if isinstance(error, httpx.PoolTimeout):
         return Unavailable("Too many artifacts are being fetched; try again later.")
     # The address goes to the log only; clients must not learn it.
-    _log.warning("no answer from %s: %r", location.base, error)
+    _log.warning("no answer from %s: %r", location.base, error, extra=RARELY)
     return Unavailable("The artifacts service does not answer; try again later.")
 
 
@@ -305,6 +306,10 @@ def _refusal_to_store(status: int, path: str) -> ApiError:
         )
     if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
         return BadRequest("The artifact is larger than the artifacts service allows.", status=413)
+    if status == httpx.codes.INSUFFICIENT_STORAGE:
+        return Unavailable(
+            "The artifacts service has no room left; nothing was stored.", status=507
+        )
     if status == httpx.codes.NOT_FOUND:  # a file that is not there yet is none
         return _unexpected(status)
     return _refusal(status, path)

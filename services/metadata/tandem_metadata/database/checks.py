@@ -14,6 +14,7 @@ from tandem_metadata.database import sqlite_file
 from tandem_metadata.database.faults import FULL, MOVED, READ_ONLY
 from tandem_metadata.database.pool import WAL
 from tandem_shared.errors import Unavailable
+from tandem_shared.observability.logs import RARELY
 
 _Identity = tuple[int, int]  # device and inode
 
@@ -62,7 +63,7 @@ class OpenedFile:
         else:
             return
         if not quiet:
-            _log.warning("database unavailable: %s", why)
+            _log.warning("database unavailable: %s", why, extra=RARELY)
         raise Unavailable(MOVED, reason=why)
 
 

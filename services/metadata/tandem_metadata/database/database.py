@@ -34,6 +34,7 @@ from tandem_metadata.database.pool import (
 from tandem_metadata.database.sqlite_file import path_of
 from tandem_metadata.database.sqlite_writer import WriteAheadLog, WriterLock
 from tandem_shared.errors import Unavailable
+from tandem_shared.observability.logs import RARELY
 
 T = TypeVar("T")
 
@@ -259,7 +260,7 @@ class Database:
             if answer.message == FULL and self.dialect == "postgresql":
                 self._full_until = time.monotonic() + _FULL_SECONDS
             if isinstance(answer, Unavailable) and not (quiet or self._quiet):
-                _log.warning("database unavailable: %s", answer.reason)
+                _log.warning("database unavailable: %s", answer.reason, extra=RARELY)
             raise answer from error
 
     def _retried(

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, exc
 from tandem_metadata.database.faults import DISK_FAILS, is_busy
 from tandem_metadata.database.pool import WAL
 from tandem_shared.errors import Unavailable
+from tandem_shared.observability.logs import RARELY
 
 _PAUSE: Final = 0.01  # seconds
 _UNSPENT: Final = 0.9
@@ -128,7 +129,7 @@ def _unavailable(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = f"SQLite's {what}: {error.strerror}"
-        _log.warning("database unavailable: %s", reason)
+        _log.warning("database unavailable: %s", reason, extra=RARELY)
         raise Unavailable(DISK_FAILS, reason=reason) from error
 
 
