@@ -1,6 +1,7 @@
 """Uploads of the web UI through both services, and names of downloads as clients read them."""
 
 import uuid
+from pathlib import Path
 
 import mlflow
 import pytest
@@ -8,7 +9,7 @@ import requests
 from mlflow import MlflowClient
 from mlflow.data.http_dataset_source import HTTPDatasetSource
 
-from tests.system.services import Stack
+from tests.system.services import Stack, artifacts_service, metadata_service
 
 UPLOAD = "/ajax-api/2.0/mlflow/upload-artifact"
 
@@ -60,3 +61,30 @@ def test_download_has_the_name_that_the_client_reads(
         f"{stack.artifacts.url}/api/2.0/mlflow-artifacts/artifacts/{requests.utils.quote(below)}"
     )
     assert source.load().rpartition("/")[2] == read
+
+
+def test_uploads_and_listings_work_below_a_static_prefix(tmp_path: Path) -> None:
+    prefix = ("--static-prefix", "/mlflow")
+    database, files = f"sqlite:///{tmp_path / 'mlflow.db'}", str(tmp_path / "artifacts")
+    with artifacts_service(tmp_path, files, *prefix, started="/mlflow/ready") as artifacts:
+        root = artifacts.url.replace("http://", "mlflow-artifacts://") + "/"
+        with metadata_service(
+            tmp_path, database, root, *prefix, started="/mlflow/ready"
+        ) as metadata:
+            url = f"{metadata.url}/mlflow"
+            asked = {
+                "experiment_id": "0", "prompt_template": "{{ a }}", "model_route": "r",
+                "prompt_parameters": [{"key": "a", "value": "1"}], "model_input": "1",
+                "mlflow_version": "2.7.1",
+            }  # fmt: skip
+            path = "ajax-api/2.0/mlflow/runs/create-promptlab-run"
+            created = requests.post(f"{url}/{path}", json=asked).json()
+            run = created["run"]["info"]["run_id"]
+            query = {"run_uuid": run, "path": "a.txt"}
+            uploaded = requests.post(f"{url}{UPLOAD}", b"x", params=query)
+            assert uploaded.status_code == 200
+            fields = f'mlflowListArtifacts(input: {{runId: "{run}"}}) {{ files {{ path }} }}'
+            listed = requests.post(f"{url}/graphql", json={"query": f"{{ {fields} }}"}).json()
+            assert [each["path"] for each in listed["data"]["mlflowListArtifacts"]["files"]] == [
+                "a.txt", "eval_results_table.json", "model",
+            ]  # fmt: skip
