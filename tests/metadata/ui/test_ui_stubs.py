@@ -61,7 +61,6 @@ NOT_SUPPORTED = [
     ("GET", "3.0/mlflow/workspaces"),
     ("PATCH", "3.0/mlflow/workspaces/a"),
     ("GET", "3.0/mlflow/skills"),
-    ("POST", "2.0/mlflow/artifacts/presigned-download-url"),
     ("PUT", "3.0/mlflow/assistant/config"),
     ("POST", "2.0/mlflow/gateway-proxy"),
 ]

@@ -14,10 +14,6 @@ from tandem_shared.errors import EndpointNotFound, NotFound, NotSupported
 from tandem_shared.http.router import Handler
 
 NO_TRACES = "Tandem keeps no traces; mlflow.tracing.disable() lets a client stop sending them."
-_NO_PRESIGNED = (
-    "This service signs no URLs; files are sent to and fetched from the artifact location of the "
-    "run, which the artifacts service answers."
-)
 
 ABSENT: Final = {
     "mlflow/traces": NO_TRACES,
@@ -40,8 +36,6 @@ ABSENT: Final = {
     "mlflow/demo": "Tandem has no demo data.",
     "mlflow/workspaces": "Tandem has no workspaces; a second database, and a service of its own, "
     "keep teams apart.",
-    "mlflow/artifacts/presigned-download-url": _NO_PRESIGNED,
-    "mlflow/artifacts/presigned-upload-url": _NO_PRESIGNED,
 }
 """What Tandem does not have, with the reason: paths below the version of the API.
 

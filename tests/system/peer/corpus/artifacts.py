@@ -28,6 +28,13 @@ def _list(name: str, **query: Any) -> Ask:
     return get(name, _FILES, query)
 
 
+def _sign(what: str, name: str, /, **body: Any) -> Ask:
+    """A request for a presigned URL; None leaves a field out."""
+    given = {"run_id": "${a1}", "path": "top.txt", **body}
+    fields = {key: value for key, value in given.items() if value is not None}
+    return post(f"sign {what} {name}", f"artifacts/presigned-{what}-url", fields)
+
+
 def _upload(name: str, body: bytes = b"up", /, kind: str = "text/plain", **query: str) -> Ask:
     """An upload by the web UI's endpoint; "-" leaves a parameter out."""
     query = {"run_uuid": "${a1}", "path": "up/x.txt", **query}
@@ -161,6 +168,22 @@ REQUESTS = [
     get("fetch without a path", "/get-artifact", {"run_id": "${a1}"}),
     get("fetch without a run", "/get-artifact", {"path": "top.txt"}),
     get("fetch from an unknown run", "/get-artifact", {"run_id": "0" * 32, "path": "top.txt"}),
+    *(
+        ask
+        for what in ("upload", "download")
+        for ask in (
+            _sign(what, "of a run"),
+            _sign(what, "without a run", run_id=None),
+            _sign(what, "without a path", path=None),
+            _sign(what, "above the run", path="../x"),
+            _sign(what, "of an unknown run", run_id="0" * 32),
+            _sign(what, "for a word", expiration="soon"),
+        )
+    ),
+    _sign("upload", "of a run and a model", model_id="m-1"),
+    _sign("upload", "of an unknown model", run_id=None, model_id="m-" + "0" * 32),
+    _sign("download", "for no time", expiration=0),
+    _sign("download", "for too long", expiration=604801),
     _upload("upload from the web"),
     _upload("upload from the web again", b'{"a": 1}', kind="application/json"),
     _upload("upload from the web to the top", path="web.txt"),
