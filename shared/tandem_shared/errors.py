@@ -1,8 +1,10 @@
 """The errors a service may answer with, each with MLflow's error code and its HTTP status.
 
-The codes and statuses are those of MLflow's REST API: clients branch on `error_code`.
+The codes and statuses are those of MLflow's REST API: clients branch on `error_code`. Programs also
+look for parts of MLflow's sentences ("not found", "already exists"): ours hold the same phrases.
 """
 
+import json
 from typing import ClassVar, Final
 
 HTTP_STATUS: Final[dict[str, int]] = {
@@ -21,6 +23,9 @@ HTTP_STATUS: Final[dict[str, int]] = {
     "TEMPORARILY_UNAVAILABLE": 503,
     "DEADLINE_EXCEEDED": 504,
 }
+
+_SHOWN: Final = 100
+"""The most characters of a client's value that an error repeats."""
 
 
 class ApiError(Exception):
@@ -60,6 +65,25 @@ class InvalidParameter(ApiError):
     """A field of the request has a value that cannot be accepted."""
 
     code = "INVALID_PARAMETER_VALUE"
+
+
+def invalid_value(field: str, value: object, reason: str) -> InvalidParameter:
+    """The error for a value of the request, which it shows as JSON; the reason says what to change.
+
+    The value is anything that JSON can hold.
+    """
+    if isinstance(value, str):
+        shown = json.dumps(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}...")
+    else:
+        shown = json.dumps(value, sort_keys=True, separators=(",", ":"))
+        shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+    return InvalidParameter(f"Invalid value {shown} for parameter '{field}' supplied: {reason}.")
+
+
+def missing_value(field: str, help: str = "") -> InvalidParameter:
+    """The error for a required field that is missing or empty; `help` says what it may be."""
+    explained = f": {help}" if help else ""
+    return InvalidParameter(f"Missing value for required parameter '{field}'{explained}.")
 
 
 class AlreadyExists(ApiError):

@@ -315,7 +315,10 @@ def _method_not_allowed(methods: Mapping[str, Route]) -> Handler:
 
     async def refuse(request: Request) -> Response:
         response = error_response(
-            BadRequest(f"{request.method} is not a method of this path; use {allowed}.", status=405)
+            BadRequest(
+                f"The method is not allowed: {request.method} is none of this path; use {allowed}.",
+                status=405,
+            )
         )
         response.headers["Allow"] = allowed
         return response
@@ -323,5 +326,10 @@ def _method_not_allowed(methods: Mapping[str, Route]) -> Handler:
     return refuse
 
 
+def no_such_endpoint(path: str) -> EndpointNotFound:
+    """The error for a path that no route has."""
+    return EndpointNotFound(f"The path {path} was not found on the server: no endpoint has it.")
+
+
 async def _no_such_endpoint(request: Request) -> Response:
-    raise EndpointNotFound(f"No endpoint has the path {request.scope['path']}.")
+    raise no_such_endpoint(request.scope["path"])

@@ -134,7 +134,7 @@ class HostOriginMiddleware:
             host = request_header(scope, b"host")
             if not self._host_allowed(host):
                 return PermissionDenied(
-                    f"The Host header is '{_short(host)}', which this server does not accept: its "
+                    f"Invalid Host header: this server does not accept '{_short(host)}'. Its "
                     "--allowed-hosts must name it, or the proxy pass the browser's Host on."
                 )
         if origin and scope["method"] in _CHANGING and not self._any_origin:
@@ -144,11 +144,11 @@ class HostOriginMiddleware:
                 host = request_header(scope, b"host")
                 if site != "same-origin" or not self._same_origin(origin, host):
                     return PermissionDenied(
-                        "Pages of this origin may not change anything here. "
-                        f"Origin is '{_short(origin)}', Host is '{_short(host)}': does the proxy "
-                        "pass the browser's Host on? For the server's own web UI both are one "
-                        "host, which --allowed-hosts names ('*' does not); pages of other hosts "
-                        "are named in --cors-allowed-origins."
+                        "Cross-origin request blocked: pages of this origin may not change "
+                        f"anything here. Origin is '{_short(origin)}', Host is '{_short(host)}': "
+                        "does the proxy pass the browser's Host on? For the server's own web UI "
+                        "both are one host, which --allowed-hosts names ('*' does not); pages of "
+                        "other hosts are named in --cors-allowed-origins."
                     )
         return None
 

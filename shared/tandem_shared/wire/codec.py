@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from tandem_shared.errors import InvalidParameter
+from tandem_shared.errors import InvalidParameter, invalid_value
 from tandem_shared.wire import json_values, message_fields
 
 T = TypeVar("T", bound=Struct)
@@ -41,6 +41,7 @@ LENIENT_VALUES: Final = 50_000
 
 _SEE_DOCS = "See the MLflow REST API documentation for the parameters of this endpoint."
 _PLACE = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
+_STEP = re.compile(r"([^.\[\]]+)|\[([0-9]+)\]")
 _MISSING = re.compile(r"^Object missing required field `(?P<field>[^`]+)`")
 _EMPTY = re.compile(r"^Expected `str` of length >= 1")
 _KINDS = re.compile(r"`(?P<kinds>[a-z]+(?: \| [a-z]+)*)`")
@@ -92,7 +93,7 @@ def decode_query(query: Iterable[tuple[str, str]], of: type[T]) -> T:
     try:
         return msgspec.convert(fields, of, strict=False)
     except msgspec.ValidationError as error:
-        raise InvalidParameter(_sentence(error)) from None
+        raise _of_field(error, fields) from None
 
 
 def check_storable(name: str, value: str) -> None:
@@ -136,7 +137,7 @@ def _decode_long(body: bytes | bytearray, of: type[T]) -> T:
     try:
         message: T = _decoder(of).decode(body)
     except msgspec.ValidationError as error:
-        raise InvalidParameter(_sentence(error)) from None
+        raise _of_field(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidParameter(
             f"The request body is not valid JSON: {error}; in so long a body NaN and Infinity "
@@ -184,7 +185,7 @@ def _decode_leniently(body: bytes | bytearray, of: type[T]) -> T:
     try:
         return msgspec.convert(fields, of, strict=False)
     except msgspec.ValidationError as error:
-        raise InvalidParameter(_sentence(error)) from None
+        raise _of_field(error, fields) from None
 
 
 def _parse_within(text: str) -> Any:
@@ -232,22 +233,41 @@ def _refuse_unstorable(value: Any, place: str) -> None:
             _refuse_unstorable(item, f"{place}[{index}]")
 
 
-def _sentence(error: msgspec.ValidationError) -> str:
-    """msgspec's message with the parameter first, as MLflow's clients show it to people."""
+def _of_field(error: msgspec.ValidationError, message: Any = None) -> InvalidParameter:
+    """msgspec's error with the parameter first, as MLflow's clients show it to people.
+
+    `message` is what was to be converted, if it is at hand: the error then shows the value.
+    """
     text = str(error)
     place = _PLACE.search(text)
     path = place["path"] if place else ""
     reason = text[: place.start()] if place else text
     if missing := _MISSING.match(reason):
         path = f"{path}.{missing['field']}" if path else missing["field"]
-        return f"Missing value for required parameter '{path}'. {_SEE_DOCS}"
+        return _missing(path)
     if _EMPTY.match(reason):
-        return f"Missing value for required parameter '{path}'. {_SEE_DOCS}"
+        return _missing(path)
     reason = _KINDS.sub(_words, reason)
     reason = f"{reason[0].lower()}{reason[1:]}"
     if not path:
-        return f"The request body must be a JSON object: {reason}."
-    return f"Invalid value for parameter '{path}': {reason}. {_SEE_DOCS}"
+        return InvalidParameter(f"The request body must be a JSON object: {reason}.")
+    if message is None or "..." in path:  # a dict's value, whose key msgspec does not tell
+        return InvalidParameter(
+            f"Invalid value for parameter '{path}' supplied: {reason}. {_SEE_DOCS}"
+        )
+    refusal = invalid_value(path, _value_at(path, message), reason)
+    return InvalidParameter(f"{refusal.message} {_SEE_DOCS}")
+
+
+def _missing(path: str) -> InvalidParameter:
+    return InvalidParameter(f"Missing value for required parameter '{path}'. {_SEE_DOCS}")
+
+
+def _value_at(path: str, message: Any) -> Any:
+    """The value at msgspec's path, such as `metrics[0].key`."""
+    for name, index in _STEP.findall(path):
+        message = message[int(index)] if index else message[name]
+    return message
 
 
 def _words(kinds: re.Match[str]) -> str:

@@ -73,7 +73,9 @@ def _known(value: Any, shape: _Shape | None) -> Any:
             continue
         name, inner = field
         if key != name and name in value:
-            raise InvalidParameter(f"Parameter '{name}' is given also as '{key}'; remove one.")
+            raise InvalidParameter(
+                f"Request specifies both '{name}' and '{key}', two names of one field; remove one."
+            )
         if item is not None:
             found[name] = _known(item, inner)
     return found

@@ -120,7 +120,7 @@ def test_a_path_of_no_route_is_not_found(path: str) -> None:
     assert answer.status == 404
     assert answer.json == {
         "error_code": "ENDPOINT_NOT_FOUND",
-        "message": f"No endpoint has the path {path}.",
+        "message": f"The path {path} was not found on the server: no endpoint has it.",
     }
     assert ROUTE not in answer.scope
 

@@ -38,7 +38,9 @@ def host_passes(host: str, **given: Any) -> bool:
     if answer.status == 403:
         assert answer.json["error_code"] == "PERMISSION_DENIED"
         assert "--allowed-hosts" in answer.json["message"]
-        assert f"The Host header is '{host}'" in answer.json["message"]
+        assert (
+            f"Invalid Host header: this server does not accept '{host}'" in answer.json["message"]
+        )
     return answer.status == 200
 
 

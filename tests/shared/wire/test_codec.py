@@ -136,31 +136,31 @@ def test_a_missing_or_empty_required_field_is_named(body: bytes, place: str) -> 
     [
         (
             '{"run_id": 1}',
-            "Invalid value for parameter 'run_id': expected a string, got an integer.",
+            "Invalid value 1 for parameter 'run_id' supplied: expected a string, got an integer.",
         ),
         (
             '{"run_id": "r", "value": 1, "count": 1.5}',
-            "Invalid value for parameter 'count': expected an integer, got a floating-point num",
+            "Invalid value 1.5 for parameter 'count' supplied: expected an integer, got a floatin",
         ),
         (
             '{"run_id": "r", "points": {}}',
-            "Invalid value for parameter 'points': expected a list, got an object.",
+            "Invalid value {} for parameter 'points' supplied: expected a list, got an object.",
         ),
         (
             '{"run_id": "r", "points": [{"key": "k", "step": "x"}]}',
-            "Invalid value for parameter 'points[0].step': expected an integer, got a string.",
+            "Invalid value \"x\" for parameter 'points[0].step' supplied: expected an integer, got",
         ),
         (
             '{"run_id": "r", "points": [null]}',
-            "Invalid value for parameter 'points[0]': expected an object, got null.",
+            "Invalid value null for parameter 'points[0]' supplied: expected an object, got null.",
         ),
         (
             '{"run_id": "r", "labels": {"a": 1}}',
-            "Invalid value for parameter 'labels[...]': expected a string, got an integer.",
+            "Invalid value for parameter 'labels[...]' supplied: expected a string, got an integer",
         ),
         (
             '{"run_id": "r", "exact": "maybe"}',
-            "Invalid value for parameter 'exact': expected a boolean, got a string.",
+            "Invalid value \"maybe\" for parameter 'exact' supplied: expected a boolean, got a str",
         ),
         ("[]", "The request body must be a JSON object: expected an object, got a list."),
         ("null", "The request body must be a JSON object: expected an object, got null."),
@@ -243,7 +243,7 @@ def test_a_field_may_have_the_name_that_protobuf_derives() -> None:
 def test_a_field_under_both_of_its_names_is_refused() -> None:
     for value in ('"r"', "null"):
         assert refusal(f'{{"run_id": "r", "runId": {value}}}') == (
-            "Parameter 'run_id' is given also as 'runId'; remove one."
+            "Request specifies both 'run_id' and 'runId', two names of one field; remove one."
         )
 
 
@@ -275,7 +275,9 @@ def test_a_long_body_is_read_strictly_but_for_fields_that_nobody_knows() -> None
     assert decode(f'{{"run_id": "r", "unknown": "{long}"}}').run_id == "r"
     assert "in quotes" in refusal(f'{{"run_id": "r", "value": NaN, "unknown": "{long}"}}')
     assert "'run_id' holds a NUL" in refusal(f'{{"run_id": "\\u0000", "unknown": "{long}"}}')
-    assert "'count': expected" in refusal(f'{{"run_id": "r", "count": [], "unknown": "{long}"}}')
+    assert "'count' supplied: expected" in refusal(
+        f'{{"run_id": "r", "count": [], "unknown": "{long}"}}'
+    )
 
 
 def test_commas_in_text_are_no_values() -> None:

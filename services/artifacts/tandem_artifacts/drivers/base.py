@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from tandem_shared.errors import NotSupported
+from tandem_shared.errors import InvalidParameter, NotFound, NotSupported
 
 _NOT_HERE = "This artifact destination has no multipart uploads and no presigned URLs."
 
@@ -26,6 +26,16 @@ LONG_CHUNK_BYTES = 4 * 1024 * 1024
 
 Chunks grow while the client keeps up, since each costs a hand-over to a thread.
 """
+
+
+def no_such_artifact(path: str) -> NotFound:
+    """The error for a path at which there is no file."""
+    return NotFound(f"No such artifact: '{path}'.")
+
+
+def refers_to_directory(path: str) -> InvalidParameter:
+    """The error for a directory where a file is asked for, or is to be."""
+    return InvalidParameter(f"Artifact path refers to a directory, not a file: '{path}'.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from tandem_artifacts.drivers.base import Stat
-from tandem_shared.errors import InvalidParameter, NotFound, PermissionDenied, Unavailable
+from tandem_artifacts.drivers.base import Stat, no_such_artifact, refers_to_directory
+from tandem_shared.errors import InvalidParameter, PermissionDenied, Unavailable
 
 _NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 """Flag to read from the page cache only; Linux alone has it."""
@@ -163,9 +163,9 @@ def is_free(name: str, directory: int) -> bool:
 def stat_of(found: os.stat_result, path: str) -> Stat:
     """Raises InvalidParameter for a directory, NotFound for what is no regular file."""
     if mode_of.S_ISDIR(found.st_mode):
-        raise InvalidParameter(f"'{path}' is a directory.")
+        raise refers_to_directory(path)
     if not mode_of.S_ISREG(found.st_mode):
-        raise NotFound(f"There is no artifact '{path}'.")
+        raise no_such_artifact(path)
     etag = f"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}"
     return Stat(found.st_size, etag, found.st_mtime)
 
@@ -254,9 +254,9 @@ def translated(path: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as failure:
-        raise NotFound(f"There is no artifact '{path}'.") from failure
+        raise no_such_artifact(path) from failure
     except NotADirectoryError as failure:
-        raise NotFound(f"There is no artifact '{path}'.") from failure
+        raise no_such_artifact(path) from failure
     except (IsADirectoryError, FileExistsError) as failure:
         raise InvalidParameter(f"'{path}' is taken by an artifact of another kind.") from failure
     except PermissionError as failure:

@@ -21,6 +21,7 @@ from tandem_artifacts.drivers.base import (
     Reading,
     Room,
     Stat,
+    refers_to_directory,
 )
 from tandem_artifacts.drivers.reading import FIRST_BYTES, OpenObject, open_reading
 from tandem_artifacts.drivers.scandir import sorted_scandir
@@ -193,7 +194,7 @@ class Local(Driver):
         with disk.translated(path):
             target = self._named(path)
             if os.path.isdir(target):
-                raise InvalidParameter(f"'{path}' is a directory.")
+                raise refers_to_directory(path)
             if os.path.lexists(target) and not os.path.isfile(target):
                 raise InvalidParameter(f"'{path}' is not a regular file.")
             above = os.path.dirname(target)

@@ -19,6 +19,7 @@ from tandem_artifacts.drivers.base import (
     Room,
     SignedDownload,
     Stat,
+    refers_to_directory,
 )
 from tandem_artifacts.drivers.reading import OpenObject, open_reading
 from tandem_artifacts.drivers.upload import MAX_PARTS, PART_BYTES, Aborts, PartStore, upload
@@ -252,7 +253,7 @@ class ObjectStore(Driver):
 
     def _refuse_directory(self, path: str) -> None:
         if self.bucket.page(self._below(path), "", None, 1).entries:
-            raise InvalidParameter(f"'{path}' is a directory.")
+            raise refers_to_directory(path)
 
     def _open(self, path: str, start: int, length: int | None, etag: str | None) -> OpenObject:
         try:
@@ -320,7 +321,7 @@ def error(code: str, status: int | None) -> ApiError:
     if code == "NoSuchBucket":
         return Unavailable("The bucket of the artifact store does not exist.")
     if code in _ABSENT or status == 404:
-        return NotFound("The artifact store has no such object or upload.")
+        return NotFound("No such artifact: the store has no such object or upload.")
     if code == "PreconditionFailed" or status == 412:
         return NotFound("The object has been replaced.")
     if code in _REFUSED or status in (401, 403):

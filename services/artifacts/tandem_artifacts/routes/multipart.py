@@ -17,7 +17,7 @@ from tandem_artifacts.messages import (
 )
 from tandem_artifacts.routes.context import PARTS_BYTES, Context, given_path, json_body
 from tandem_shared import paths
-from tandem_shared.errors import InvalidParameter, NotSupported
+from tandem_shared.errors import InvalidParameter, NotSupported, invalid_value
 from tandem_shared.http.router import Route, api_routes, json_response
 from tandem_shared.wire import codec
 
@@ -80,7 +80,7 @@ def _object_path(request: Request, local_file: str) -> str:
     """The URL names the directory; the client's local path, of any system, ends with the name."""
     name = re.split(r"[/\\]", local_file)[-1]
     if not name:
-        raise InvalidParameter(f"Invalid value for parameter 'path': '{local_file}' names no file.")
+        raise invalid_value("path", local_file, "it names no file")
     return paths.canonical(f"{paths.check(given_path(request))}/{name}")
 
 

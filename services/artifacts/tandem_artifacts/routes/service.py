@@ -6,8 +6,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from tandem_artifacts.routes.context import Context
-from tandem_shared.errors import EndpointNotFound
-from tandem_shared.http.router import ROUTE, Handler, Route, api_routes, json_response
+from tandem_shared.http.router import (
+    ROUTE,
+    Handler,
+    Route,
+    api_routes,
+    json_response,
+    no_such_endpoint,
+)
 from tandem_shared.http.server_info import ServerInfo
 from tandem_shared.wire import codec
 
@@ -63,7 +69,7 @@ def not_served_here(prefix: str) -> Handler:
     async def answer(request: Request) -> Response:
         path = request.scope["path"]
         if not _TRACKING.fullmatch(path.removeprefix(prefix)):
-            raise EndpointNotFound(f"No endpoint has the path {path}.")
+            raise no_such_endpoint(path)
         request.scope[ROUTE] = _TRACKING_LABEL
         return PlainTextResponse(_DISABLED.format(path=path), 503)
 

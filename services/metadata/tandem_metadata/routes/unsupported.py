@@ -10,8 +10,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tandem_shared.errors import EndpointNotFound, NotFound, NotSupported
-from tandem_shared.http.router import Handler
+from tandem_shared.errors import NotFound, NotSupported
+from tandem_shared.http.router import Handler, no_such_endpoint
 
 NO_TRACES = "Tandem keeps no traces; mlflow.tracing.disable() lets a client stop sending them."
 
@@ -66,11 +66,11 @@ def refuse(prefix: str) -> Handler:
         path: str = request.scope["path"]
         below = path.removeprefix(prefix)
         if request.method in ("GET", "HEAD") and _ONE_TRACE.fullmatch(below):
-            raise NotFound(f"There is no such trace: {NO_TRACES}")
+            raise NotFound(f"Trace not found: {NO_TRACES}")
         if match := _FEATURE.fullmatch(below):
             raise NotSupported(ABSENT[match["feature"]])
         if _GATEWAY.fullmatch(below):
             raise NotSupported(ABSENT["mlflow/gateway"])
-        raise EndpointNotFound(f"No endpoint has the path {path}.")
+        raise no_such_endpoint(path)
 
     return answer
