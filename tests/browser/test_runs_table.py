@@ -100,7 +100,9 @@ def test_a_wrong_filter_is_explained(tab: Tab, filled: Content) -> None:
     _expect_names(page, SHOWCASE, "sweep", *reversed(TRIALS))
     _search(page, "metrics.loss <")
     expect(page.get_by_role("heading", name="Request error")).to_be_visible()
-    expect(page.get_by_text("Invalid filter at its end: expected a number")).to_be_visible()
+    expect(
+        page.get_by_text("Invalid clause(s) in filter string at its end: expected a number")
+    ).to_be_visible()
     tab.shot("runs-wrong-filter")
 
 

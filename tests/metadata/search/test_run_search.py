@@ -296,7 +296,7 @@ def test_search_finds_runs_of_the_given_experiments_only(filled: Database) -> No
 def test_search_refuses_an_experiment_id_that_is_no_integer(
     filled: Database, experiment_id: str
 ) -> None:
-    with pytest.raises(InvalidParameter, match="an experiment id is a whole number"):
+    with pytest.raises(InvalidParameter, match="it must be a valid integer"):
         _search(filled, experiment_ids=["1", experiment_id])
 
 

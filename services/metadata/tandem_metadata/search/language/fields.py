@@ -148,6 +148,7 @@ class Resource:
                 "filter",
                 comparison.operator_token,
                 f"{shown(name)} does not support {comparison.operator}, only {accepted}",
+                f"Invalid comparator {comparison.operator!r}",
             )
         value = _typed(comparison, field)
         operator, negated = comparison.operator, comparison.negated
@@ -190,7 +191,8 @@ class Resource:
             key = aliases.get(key, key)
         if key not in keys:
             reason = f"there is no {entity.value} {shown(key)}, only {', '.join(sorted(keys))}"
-            raise refusal(source, identifier.token, reason)
+            fault = f"Invalid {entity.value} key {key[:100]!r} specified"
+            raise refusal(source, identifier.token, reason, fault)
         return Field(entity, key, keys[key])
 
     def _entity(self, identifier: Identifier, source: str) -> Entity:
@@ -199,7 +201,8 @@ class Resource:
         if identifier.entity not in self.entities:
             accepted = ", ".join(sorted(self.entities))
             reason = f"there is no entity {shown(identifier.entity)}, only {accepted}"
-            raise refusal(source, identifier.token, reason)
+            fault = f"Invalid entity type {identifier.entity[:100]!r}"
+            raise refusal(source, identifier.token, reason, fault)
         return self.entities[identifier.entity]
 
 
@@ -252,4 +255,7 @@ def is_id(text: str) -> bool:
 
 def _mistyped(comparison: Comparison, token: Token, wanted: Type) -> InvalidParameter:
     name = shown(comparison.identifier.token.text)
-    return refusal("filter", token, f"{name} is compared with {wanted.value}")
+    is_text = wanted in (Type.TEXT, Type.LITERAL)
+    fault = "Expected a quoted string value" if is_text else "Expected numeric value type"
+    reason = f"{name} is compared with {wanted.value}"
+    return refusal("filter", token, reason, fault)

@@ -22,6 +22,8 @@ CLAUSE_LENGTH: Final = 2_000
 
 _SHOWN: Final = 60
 
+_FAULTS: Final = {"filter": "Invalid clause(s) in filter string"}
+
 
 class Kind(Enum):
     """The kind of a token."""
@@ -114,12 +116,16 @@ def is_text(text: str) -> bool:
     return "\0" not in text and not _SURROGATE.search(text)
 
 
-def refusal(source: str, token: Token, reason: str) -> InvalidParameter:
-    """An error that names the token and its position."""
+def refusal(source: str, token: Token, reason: str, fault: str | None = None) -> InvalidParameter:
+    """An error that names the token and its position.
+
+    It begins with the fault: the words by which programs know MLflow's error of that kind.
+    """
+    head = _FAULTS.get(source, f"Invalid {source}") if fault is None else f"{fault} in the {source}"
     if token.kind is Kind.END:
-        return InvalidParameter(f"Invalid {source} at its end: {reason}.")
+        return InvalidParameter(f"{head} at its end: {reason}.")
     return InvalidParameter(
-        f"Invalid {source} at character {token.position + 1}, near {shown(token.text)}: {reason}."
+        f"{head} at character {token.position + 1}, near {shown(token.text)}: {reason}."
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tandem_shared.errors import InvalidParameter
+from tandem_shared.errors import invalid_value
 
 MAX_RESULTS: Final = 50_000
 """The largest page, in results."""
@@ -18,8 +18,7 @@ STAGES: Final = {
 def check_max_results(number: int, largest: int = MAX_RESULTS) -> int:
     """Return the page size unchanged; raises InvalidParameter unless it is 1 to `largest`."""
     if not 1 <= number <= largest:
-        raise InvalidParameter(
-            f"Invalid value {number} for parameter 'max_results': "
-            f"it must be a whole number from 1 to {largest}."
+        raise invalid_value(
+            "max_results", number, f"it must be a positive integer and must be at most {largest}"
         )
     return number

@@ -175,8 +175,8 @@ class _Reader:
             skipped = True
         return skipped
 
-    def refuse(self, reason: str) -> InvalidParameter:
-        return refusal(self.source, self.current, reason)
+    def refuse(self, reason: str, fault: str | None = None) -> InvalidParameter:
+        return refusal(self.source, self.current, reason, fault)
 
 
 def _any(reader: _Reader, *, negated: bool) -> Part:
@@ -268,7 +268,8 @@ def _operator(reader: _Reader) -> str:
         if reader.take_word("NULL"):
             return f"IS {negation}NULL"
         raise reader.refuse("expected NULL or NOT NULL after IS")
-    raise reader.refuse(f"expected a comparison operator, {_EXPECTED}")
+    fault = f"Invalid comparator {token.text[:100]!r}" if token.kind is Kind.OPERATOR else None
+    raise reader.refuse(f"expected a comparison operator, {_EXPECTED}", fault)
 
 
 def _scalar(reader: _Reader, operator: str) -> str | int | float:

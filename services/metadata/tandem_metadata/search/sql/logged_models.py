@@ -15,7 +15,7 @@ from tandem_metadata.database.tables.logged_models import (
 from tandem_metadata.messages.logged_models import SearchDataset, SearchOrderBy
 from tandem_metadata.search.language.fields import Condition, Criterion, Entity
 from tandem_metadata.search.language.groups import leaves
-from tandem_metadata.search.language.lexer import CLAUSE_LENGTH, is_text, shown
+from tandem_metadata.search.language.lexer import CLAUSE_LENGTH, is_text
 from tandem_metadata.search.language.logged_model_fields import ALIASES, LOGGED_MODELS
 from tandem_metadata.search.sql.compile import (
     Clause,
@@ -33,6 +33,9 @@ from tandem_shared.errors import InvalidParameter
 
 MAX_DATASETS: Final = 100
 """Datasets that a search can name. Every condition on a metric repeats them."""
+
+_SHOWN: Final = 100
+"""The most characters of a field's name that an error repeats."""
 
 _FILTERED: Final = {
     **logged_models.c,
@@ -166,6 +169,6 @@ def _mine(table: Any) -> Clause:
 def _unsortable(index: int, name: str) -> InvalidParameter:
     accepted = ", ".join(sorted(LOGGED_MODELS.keys[Entity.ATTRIBUTE]))
     return InvalidParameter(
-        f"Invalid value for parameter 'order_by[{index}].field_name': logged models cannot be "
-        f"sorted by {shown(name)}, only by metrics.<key> and {accepted}."
+        f"Invalid order by field name: {name[:_SHOWN]}. Parameter "
+        f"'order_by[{index}].field_name' may be metrics.<key>, {accepted}."
     )

@@ -184,7 +184,9 @@ def _order_runs(clauses: Sequence[str]) -> RunOrdering:
         field = (order.field.entity, order.field.key)
         if field in seen:
             name = f"{order.field.entity.value} {shown(order.field.key)}"
-            raise InvalidParameter(f"Invalid order_by: it names the {name} twice; remove one.")
+            raise InvalidParameter(
+                f"`order_by` contains duplicate fields: it names the {name} twice; remove one."
+            )
         seen.add(field)
         if order.field.entity is Entity.ATTRIBUTE:
             terms.append(nulls_last(RUN_COLUMNS[order.field.key], order.ascending))

@@ -15,12 +15,12 @@ MAX_LENGTH: Final = 2_000_000
 """Characters of a token. It may hold the values of tags and params, which are long."""
 
 _MALFORMED: Final = (
-    "Invalid page_token: it is not a token of this server. Pass the next_page_token of the "
+    "Invalid page token: it is not a token of this server. Pass the next_page_token of the "
     "previous answer unchanged, or none for the first page."
 )
 _FOREIGN: Final = (
-    "Invalid page_token: it belongs to another search. Repeat the search that answered it with the "
-    "same filter, order_by and other parameters, or pass no page_token."
+    "Invalid page token: it belongs to another search. Repeat the search in the page token, with "
+    "the same filter, order_by and other parameters, or pass no page_token."
 )
 
 

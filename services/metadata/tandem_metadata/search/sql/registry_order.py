@@ -59,6 +59,8 @@ def _wanted(clauses: Sequence[str], resource: Resource) -> dict[str, bool]:
     for order in parsed(clauses, resource):
         key = order.field.key
         if key in wanted:
-            raise InvalidParameter(f"Invalid order_by: it names {shown(key)} twice; remove one.")
+            raise InvalidParameter(
+                f"`order_by` contains duplicate fields: it names {shown(key)} twice; remove one."
+            )
         wanted[key] = order.ascending
     return wanted
