@@ -179,7 +179,7 @@ def test_a_model_that_is_not_there(tab: Tab, experiment_id: str) -> None:
     tab.expect(404, "/logged-models/m-nobody$", "there is none")
     with tab.page.expect_console_message(lambda message: "m-nobody" in message.text):
         page = tab.open(f"/experiments/{experiment_id}/models/m-nobody")
-    sentence = "No logged model has the ID 'm-nobody'."
+    sentence = "Logged model with ID 'm-nobody' not found"
     expect(page.get_by_role("main").get_by_text(sentence)).to_be_visible()
     # The page itself also tells the console what it shows.
     tab.errors[:] = [each for each in tab.errors if sentence not in each]

@@ -160,7 +160,7 @@ def test_runs_are_updated_deleted_and_restored(client: MlflowClient, experiment:
     client.delete_run(run_id)
     assert client.get_run(run_id).info.lifecycle_stage == "deleted"
     assert client.search_runs([experiment]) == []
-    with pytest.raises(MlflowException, match=run_id):
+    with pytest.raises(MlflowException, match=f"The run {run_id} must be in the 'active' state"):
         client.log_metric(run_id, "m", 1)
     client.restore_run(run_id)
     assert [run.info.run_id for run in client.search_runs([experiment])] == [run_id]

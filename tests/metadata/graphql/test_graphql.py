@@ -359,7 +359,10 @@ def test_graphql_unknown_entities_are_null_beside_known_ones(api: GraphQL) -> No
             "mlflowGetExperiment": None,
             "mlflowGetRun": {"run": {"info": {"runId": run_id}}},
         },
-        "errors": ["A run with the ID 'lost' was not found", "No experiment has the ID 987654."],
+        "errors": [
+            "Run with id=lost not found",
+            "No Experiment with id=987654 exists; check the ID and the tracking URI.",
+        ],
     }
 
 
@@ -370,7 +373,7 @@ def test_graphql_unknown_entities_are_null_beside_known_ones(api: GraphQL) -> No
         ("mlflowGetExperiment(input: {})", "'experiment_id'"),
         ("mlflowGetExperiment(input: null)", "'experiment_id'"),
         ("mlflowGetExperiment", "'experiment_id'"),
-        ("mlflowGetRun", "''"),
+        ("mlflowGetRun", "Run with id= not found"),
         (r'mlflowGetRun(input: {runId: "a\u0000b"})', "NUL"),
         ('mlflowSearchRuns(input: {experimentIds: ["0"], filter: "bad"})', "operator"),
         ("mlflowSearchRuns(input: {experimentIds: [null]})", "experiment_ids[0]"),

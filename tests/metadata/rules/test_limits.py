@@ -48,10 +48,14 @@ def test_value_is_cut_or_refused_at_its_limit() -> None:
             fit("value", "k", "v" * (limit + 1), truncate=False)
 
 
+def test_prompt_text_that_is_too_long_is_told_as_mlflow_does() -> None:
+    with pytest.raises(InvalidParameter, match="Prompt text exceeds max length of 10 characters"):
+        limits.check_tag_value("value", "mlflow.prompt.text", "v" * 11, 10)
+
+
 @pytest.mark.parametrize(
     ("key", "what"),
     [
-        ("mlflow.prompt.text", "The text of the prompt"),
         ("mlflow.note.content", "The description"),
         ("mlflow.runName", "The name of the run"),
         ("stage", "The value of the tag 'stage'"),

@@ -290,11 +290,13 @@ def _unreachable(location: Location, error: Exception) -> Unavailable:
 
 def _refusal(status: int, path: str) -> ApiError:
     if status == httpx.codes.NOT_FOUND:
-        return NotFound(f"No artifact has the path '{path}'.")
+        return NotFound(f"No such artifact: '{path}'.")
     if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         return PermissionDenied("The artifacts service refuses this request.", status=status)
     if status == httpx.codes.BAD_REQUEST:
-        return InvalidParameter(f"'{path}' is not the path of a file among the artifacts.")
+        return InvalidParameter(
+            f"Artifact path refers to a directory, not a file: '{path}', or is no path at all."
+        )
     return _unexpected(status)
 
 

@@ -94,7 +94,7 @@ def check(document: DocumentNode, limits: Limits) -> str | None:
                 return f"The query has two fragments named '{definition.name.value}'."
             fragments[definition.name.value] = definition.selection_set
     spread: set[str] = set()
-    root_fields = selections = 0
+    root_fields = aliases = selections = 0
     for operation in document.definitions:
         if not isinstance(operation, OperationDefinitionNode):
             continue
@@ -107,16 +107,21 @@ def check(document: DocumentNode, limits: Limits) -> str | None:
             selections += met
             if selections > MAX_SELECTIONS:
                 return f"The query has more than {MAX_SELECTIONS} selections."
-            if sum(field.alias is not None for field in fields) > limits.aliases:
-                return f"The query has more than {limits.aliases} aliases on one level."
+            aliases = max(aliases, sum(field.alias is not None for field in fields))
             if depth == 1:
                 root_fields += len(fields)
             levels += [(field.selection_set, depth + 1) for field in fields if field.selection_set]
     if root_fields > limits.root_fields:
-        return f"The query has {root_fields} root fields; at most {limits.root_fields} may be sent."
+        return _at_most(f"{limits.root_fields} root fields, not {root_fields}")
+    if aliases > limits.aliases:
+        return _at_most(f"{limits.aliases} aliases on one level, not {aliases}")
     if unused := sorted(fragments.keys() - spread):
-        return f"No operation of the query uses its fragment '{unused[0]}'; remove it."
+        return f"Fragment '{unused[0]}' is never used by an operation; remove it."
     return None
+
+
+def _at_most(limit: str) -> str:
+    return f"GraphQL queries should have at most {limit}; split the query."
 
 
 def _level(

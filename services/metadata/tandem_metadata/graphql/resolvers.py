@@ -230,7 +230,7 @@ def get_run(reading: Reading, request: GetRun) -> FoundRun:
         info = runs.info(reading.conn, run_id)
     except NotFound:
         # The web UI recognizes a missing run by the last words of this message.
-        raise NotFound(f"A run with the ID {run_id[:100]!r} was not found") from None
+        raise NotFound(f"Run with id={run_id[:100]} not found") from None
     return FoundRun(RunPage(reading, [info]).runs()[0])
 
 

@@ -55,7 +55,10 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
     async def file_of_logged_model(request: Request) -> Response:
         query = codec.decode_query(_parameters(request), GetLoggedModelArtifact)
         if not query.artifact_file_path:
-            raise BadRequest("Missing value for required parameter 'artifact_file_path'.")
+            raise BadRequest(
+                "Missing value for required parameter 'artifact_file_path'. Request must include "
+                'the "artifact_file_path" query parameter.'
+            )
         path = paths.check(query.artifact_file_path)
         uri = await context.read(logged_models.artifact_uri, query.model_id)
         return await fetch(client, request, uri, path)

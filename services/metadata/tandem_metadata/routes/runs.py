@@ -6,7 +6,7 @@ from tandem_metadata.database import Connection
 from tandem_metadata.messages import runs as messages
 from tandem_metadata.routes.endpoint import MANY_BYTES, READ, WRITE, Context, Endpoint
 from tandem_metadata.store.tracking import run_search, runs
-from tandem_shared.errors import InvalidParameter
+from tandem_shared.errors import missing_value
 from tandem_shared.wire import codec
 
 
@@ -17,7 +17,7 @@ def run_id_of(run_id: str | None, run_uuid: str | None) -> str:
     """
     if name := run_id or run_uuid:
         return name
-    raise InvalidParameter("Missing value for required parameter 'run_id'.")
+    raise missing_value("run_id")
 
 
 async def create(context: Context, request: messages.CreateRun) -> messages.CreateRunResponse:

@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import unquote, urlparse
 
 from tandem_metadata.rules import limits
-from tandem_shared.errors import InvalidParameter
+from tandem_shared.errors import InvalidParameter, invalid_value
 
 WITH_HOST: Final = frozenset(
     {"s3", "gs", "r2", "abfs", "abfss", "wasb", "wasbs", "ftp", "sftp", "http", "https"}
@@ -33,7 +33,9 @@ def check(location: str) -> None:
     except ValueError:
         raise _invalid(location, "it is not a URI") from None
     if parsed.fragment or parsed.params or "#" in location:
-        raise _invalid(location, "it must have no fragment and no ';' parameters")
+        raise _invalid(
+            location, "it can't include fragments or params, which begin with '#' and ';'"
+        )
     if parsed.scheme in WITH_HOST and not parsed.netloc:
         rest = location.partition(":")[2].lstrip("/")
         meant = f"; did you mean {parsed.scheme}://{rest}?" if rest else ""
@@ -60,4 +62,4 @@ def fully_decoded(text: str, decode: Callable[[str], str] = unquote) -> str:
 
 
 def _invalid(location: str, reason: str) -> InvalidParameter:
-    return InvalidParameter(f"Invalid value {location!r} for parameter '{_FIELD}': {reason}.")
+    return invalid_value(_FIELD, location, reason)

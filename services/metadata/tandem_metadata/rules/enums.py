@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tandem_shared.errors import InvalidParameter
+from tandem_shared.errors import invalid_value
 
 RUN_STATUS = {1: "RUNNING", 2: "SCHEDULED", 3: "FINISHED", 4: "FAILED", 5: "KILLED"}
 VIEW_TYPE = {1: "ACTIVE_ONLY", 2: "DELETED_ONLY", 3: "ALL"}
@@ -14,8 +14,6 @@ LOGGED_MODEL_STATUS = {
 }
 """The database stores these numbers."""
 
-_SHOWN = 100
-
 
 def name_of(field: str, value: str | int, enum: Mapping[int, str]) -> str:
     """The name of an enum's value, given as a name, a number, or a number in a string.
@@ -26,5 +24,4 @@ def name_of(field: str, value: str | int, enum: Mapping[int, str]) -> str:
         if value in (name, number, str(number)):
             return name
     names = ", ".join(enum.values())
-    shown = repr(value)[:_SHOWN]
-    raise InvalidParameter(f"Invalid value {shown} for parameter '{field}': use one of {names}.")
+    raise invalid_value(field, value, f"use one of {names}")

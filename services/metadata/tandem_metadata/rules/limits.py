@@ -9,7 +9,7 @@ import re
 from collections.abc import Sized
 from functools import lru_cache
 
-from tandem_shared.errors import InvalidParameter
+from tandem_shared.errors import InvalidParameter, invalid_value, missing_value
 
 KEY = 250
 """Keys of metrics, params and tags."""
@@ -48,11 +48,18 @@ ALL_DATASET_TAGS = 10_000
 CUSTOM_VIEWS = 50
 """Views of the web UI in an experiment's tags."""
 
+_PROMPT_TEXT = "mlflow.prompt.text"
 _CUSTOM_VIEW = "mlflow.customView.view"
+
+AS_FILES = "Names may be treated as files in certain cases"
+"""How MLflow's refusals of keys and names that are no names of files begin."""
+
+_KEY_AS_FILE = (
+    "A key must not begin or end with '/', begin with '..', nor hold an empty, '.' or '..' segment"
+)
 
 _KEPT = {
     "mlflow.note.content": "The description",
-    "mlflow.prompt.text": "The text of the prompt",
     "mlflow.runName": "The name of the run",
     "mlflow.source.name": "The name of the source",
     "mlflow.user": "The name of the user",
@@ -75,15 +82,13 @@ def check_key(field: str, key: str) -> None:
     if _is_sound(key):
         return
     check_length(field, key, KEY)
-    if not _KEY_CHARACTERS.fullmatch(key):
-        raise InvalidParameter(
-            f"Invalid value {quoted(key)} for parameter '{field}': use letters, digits, spaces "
-            "and the characters _ - . : / only."
+    if key and not _KEY_CHARACTERS.fullmatch(key):
+        raise invalid_value(
+            field,
+            key,
+            "Names may only contain letters, digits, spaces and any of _ - . : /",
         )
-    raise InvalidParameter(
-        f"Invalid value {quoted(key)} for parameter '{field}': a key must not begin or end "
-        "with '/', begin with '..', nor hold an empty, '.' or '..' segment."
-    )
+    raise invalid_value(field, key, f"{AS_FILES}. {_KEY_AS_FILE}")
 
 
 @lru_cache(maxsize=4096)
@@ -101,7 +106,7 @@ def check_free_key(field: str, key: str) -> None:
     Raises InvalidParameter for a key that is empty, too long, or holds a control character.
     """
     if not key:
-        raise InvalidParameter(f"Missing value for required parameter '{field}'.")
+        raise missing_value(field)
     check_text(field, key, KEY)
 
 
@@ -124,6 +129,11 @@ def check_uri(field: str, uri: str, limit: int) -> None:
 
 def check_tag_value(field: str, key: str, value: str, limit: int) -> None:
     """Raise InvalidParameter, with the tag's meaning to users, for a value longer than `limit`."""
+    if len(value) > limit and key == _PROMPT_TEXT:
+        raise InvalidParameter(
+            f"Prompt text exceeds max length of {limit} characters: it has {len(value)}. It is "
+            f"parameter '{field}'."
+        )
     if len(value) > limit:
         raise InvalidParameter(
             f"{_KEPT.get(key) or f'The value of the tag {quoted(key)}'} exceeds the maximum length "
@@ -132,10 +142,7 @@ def check_tag_value(field: str, key: str, value: str, limit: int) -> None:
 
 
 def _control(field: str, text: str) -> InvalidParameter:
-    return InvalidParameter(
-        f"Invalid value {quoted(text)} for parameter '{field}': it holds a control character; "
-        "remove it."
-    )
+    return invalid_value(field, text, "it holds a control character; remove it")
 
 
 def check_length(field: str, text: str, limit: int) -> None:
@@ -174,11 +181,12 @@ def check_batch(metrics: Sized, params: Sized, tags: Sized) -> None:
         ("metrics", len(metrics), BATCH_METRICS),
         ("params", len(params), BATCH_PARAMS),
         ("tags", len(tags), BATCH_TAGS),
-        ("metrics, params and tags", total, BATCH),
+        ("metrics, params, and tags", total, BATCH),
     ):
         if count > limit:
             raise InvalidParameter(
-                f"A request can log at most {limit} {what}, not {count}; split it into several."
+                f"A batch logging request can contain at most {limit} {what}, not {count}; split "
+                "it into several."
             )
 
 

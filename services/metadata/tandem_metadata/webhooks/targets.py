@@ -64,6 +64,10 @@ def parse(url: str, policy: Policy) -> httpx.URL:
             f"Parameter 'url' exceeds the maximum length of {MAX_URL} characters: it has "
             f"{len(url)}."
         )
+    if not url.strip():
+        raise InvalidParameter(
+            "Webhook URL cannot be empty or just whitespace; parameter 'url' names the receiver."
+        )
     if _NOT_IN_URLS.search(url):
         raise InvalidParameter(
             "Parameter 'url' holds a space, a control character or a backslash; write it as %XX."
@@ -71,15 +75,15 @@ def parse(url: str, policy: Policy) -> httpx.URL:
     try:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, UnicodeError, ValueError):
-        raise InvalidParameter("Parameter 'url' is not a valid URL.") from None
+        raise InvalidParameter("Invalid webhook URL: parameter 'url' does not hold one.") from None
     if parsed.scheme not in policy.schemes:
         accepted = " or ".join(f"{name}://" for name in policy.schemes)
         raise InvalidParameter(
-            f"Parameter 'url' must begin with {accepted}; the server's "
-            "MLFLOW_WEBHOOK_ALLOWED_SCHEMES says what it may begin with."
+            f"Invalid webhook URL scheme: {parsed.scheme!r}. Parameter 'url' must begin with "
+            f"{accepted}; the server's MLFLOW_WEBHOOK_ALLOWED_SCHEMES says what it may begin with."
         )
     if not parsed.raw_host:
-        raise InvalidParameter("Parameter 'url' names no host.")
+        raise InvalidParameter("Webhook URL must include a hostname; parameter 'url' has none.")
     if parsed.userinfo:
         raise InvalidParameter(
             "Parameter 'url' holds a user name or password, which everyone could read who may "
@@ -100,11 +104,11 @@ async def check(url: str, policy: Policy) -> None:
         await addresses(host, policy)
     except Forbidden:
         raise InvalidParameter(
-            f"Parameter 'url' leads to {host}, which has an address that is not public; "
-            "the server refuses those unless MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS is set."
+            f"Webhook URL must not resolve to a non-public IP address: parameter 'url' leads to "
+            f"{host}. The server refuses those unless MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS is set."
         ) from None
     except Unresolved as error:
-        raise InvalidParameter(f"Parameter 'url': {error}.") from None
+        raise InvalidParameter(f"Invalid webhook URL in parameter 'url': {error}.") from None
 
 
 async def addresses(host: str, policy: Policy) -> list[str]:

@@ -130,7 +130,7 @@ def test_version_artifacts_of_a_run_skip_models_deleted_or_of_other_runs(
 
 def test_version_artifacts_of_an_unknown_run_are_not_found(database: Database, run_id: str) -> None:
     put_version(database, source=f"runs:/{'0' * 32}/forest")
-    with pytest.raises(NotFound, match="run"):
+    with pytest.raises(NotFound, match="Run with id="):
         roots(database)
 
 

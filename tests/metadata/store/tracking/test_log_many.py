@@ -119,8 +119,9 @@ def test_writer_says_the_same_of_a_param_that_changes_in_a_group_and_in_the_data
     in_group = together(database, calls)[1]
     (stored,) = together(database, [changed])
     said = (
-        f"Changing param values is not allowed. Already logged to run '{run_id}': 'a' is "
-        f"'{'x' * 250}...', not 'new'; 'z' is 'old', not 'new'. Log to another key or another run."
+        f"Changing param values is not allowed. Params were already logged to run '{run_id}': 'a' "
+        f"is '{'x' * 250}...', not 'new'; 'z' is 'old', not 'new'. Log to another key or another "
+        "run."
     )
     assert [str(error) for error in (in_group, stored)] == [said, said]
 

@@ -87,7 +87,7 @@ def test_a_token_of_another_run_or_key_or_of_no_history_is_refused(client: Clien
         {"page_token": offset},
         {"page_token": "é"},
     ):
-        assert_refused(client.get(HISTORY, **{**query, **changed}), "page_token")
+        assert_refused(client.get(HISTORY, **{**query, **changed}), "Invalid page token")
 
 
 def test_an_unknown_run_or_key_has_an_empty_history_and_a_deleted_run_keeps_its(

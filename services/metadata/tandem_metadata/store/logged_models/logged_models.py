@@ -28,7 +28,7 @@ from tandem_metadata.store.logged_models import load
 from tandem_metadata.store.tracking import experiments
 from tandem_metadata.store.tracking import params as run_params
 from tandem_shared.clock import now_ms
-from tandem_shared.errors import InvalidParameter, NotFound
+from tandem_shared.errors import InvalidParameter, NotFound, missing_value
 
 _NAME: Final = 500
 _MODEL_TYPE: Final = 500
@@ -123,7 +123,7 @@ def delete_tag(conn: Connection, model_id: str, key: str) -> None:
         sa.delete(logged_model_tags).where(columns.model_id == model_id, columns.tag_key == key)
     )
     if not gone.rowcount:
-        raise NotFound(f"Logged model {model_id} has no tag {key[:100]!r}.")
+        raise NotFound(f"No tag with key {key[:100]!r} found for model with ID {model_id!r}.")
 
 
 def log_params(conn: Connection, model_id: str, params: Sequence[LoggedModelParameter]) -> None:
@@ -153,8 +153,8 @@ def _check_name(name: str) -> None:
     limits.check_text("name", name, _NAME)
     if any(character in name for character in _NOT_IN_NAMES):
         raise InvalidParameter(
-            f"Invalid value {_quoted(name)} for parameter 'name': the name of a logged model must "
-            f"not hold any of the characters {' '.join(_NOT_IN_NAMES)}."
+            f"Invalid model name ({_quoted(name)}) provided. It cannot contain the following "
+            f"characters: {' '.join(_NOT_IN_NAMES)}. It is parameter 'name'."
         )
 
 
@@ -182,7 +182,7 @@ def _checked_tags(tags: Sequence[LoggedModelTag], *, repeated: bool) -> dict[str
 
 def _check_key(field: str, key: str) -> None:
     if not key:
-        raise InvalidParameter(f"Missing value for required parameter '{field}'.")
+        raise missing_value(field)
     limits.check_text(field, key, _KEY)
 
 
@@ -233,7 +233,7 @@ def _row(
         statement = statement.where(logged_models.c.lifecycle_stage == "active")
     row = conn.execute(statement).first()
     if row is None:
-        raise _not_found(model_id)
+        raise not_found(model_id)
     return row
 
 
@@ -245,9 +245,12 @@ def _update(conn: Connection, model_id: str, **values: object) -> Row[Any]:
         .returning(logged_models)
     ).first()
     if row is None:
-        raise _not_found(model_id)
+        raise not_found(model_id)
     return row
 
 
-def _not_found(model_id: str) -> NotFound:
-    return NotFound(f"No logged model has the ID {model_id[:100]!r}.")
+def not_found(model_id: str) -> NotFound:
+    """The error for an ID that no logged model has."""
+    return NotFound(
+        f"Logged model with ID {model_id[:100]!r} not found; check the ID and the tracking URI."
+    )

@@ -28,14 +28,17 @@ def set(conn: Connection, name: str, alias: str, version: str) -> None:  # noqa:
     names such as `v1` are reserved.
     """
     _check(alias)
-    if alias.lower() == LATEST or _LIKE_A_VERSION.fullmatch(alias):
+    if alias.lower() == LATEST:
         raise InvalidParameter(
-            f"Invalid value '{alias[:_SHOWN]}' for parameter 'alias': '{LATEST}' and names such "
-            "as 'v1' are reserved; choose another."
+            f"'{LATEST}' alias name (case insensitive) is reserved; choose another for parameter "
+            "'alias'."
         )
-    rows.parse_version(conn, version)
-    rows.model(conn, name, lock=True)
-    number = rows.version(conn, name, version).version
+    if _LIKE_A_VERSION.fullmatch(alias):
+        raise InvalidParameter(
+            f"Version alias name '{alias[:_SHOWN]}' is reserved; choose another for parameter "
+            "'alias'."
+        )
+    number = rows.locked_version(conn, name, version).version
     columns = registered_model_aliases.c
     # No ON CONFLICT: unique columns differ between revisions. The model's row is locked instead.
     changed = conn.execute(
@@ -86,7 +89,10 @@ def row(conn: Connection, name: str, alias: str) -> Row[Any]:
     ).scalar()
     if version is None:
         # MLflow's error code; its clients expect it for a missing alias.
-        raise InvalidParameter(f"Model {name!r} has no alias '{alias[:_SHOWN]}'.")
+        raise InvalidParameter(
+            f"Registered model alias {alias[:_SHOWN]} not found. Model {name!r} has other aliases, "
+            "or none."
+        )
     return rows.version(conn, name, str(version))
 
 
@@ -94,8 +100,8 @@ def _check(alias: str) -> None:
     limits.check_length("alias", alias, limits.MODEL_ALIAS)
     if not _CHARACTERS.fullmatch(alias):
         raise InvalidParameter(
-            f"Invalid value {alias[:_SHOWN]!r} for parameter 'alias': use letters, digits, "
-            "underscores and dashes only."
+            f"Invalid alias name: {alias[:_SHOWN]!r}. Names may only contain letters, digits, "
+            "underscores and dashes. It is parameter 'alias'."
         )
 
 

@@ -46,8 +46,7 @@ def location(row: Row[Any]) -> str:
 def update(conn: Connection, name: str, version: str, description: str | None) -> ModelVersion:
     """Set a version's description; raises as `get` does, and InvalidParameter if it is too long."""
     limits.check_length("description", description or "", limits.MODEL_DESCRIPTION)
-    registry_rows.model(conn, name, lock=True)
-    row = registry_rows.version(conn, name, version)
+    row = registry_rows.locked_version(conn, name, version)
     return _changed(conn, row, description=description, last_updated_time=now_ms())
 
 
@@ -62,12 +61,11 @@ def transition(
     wanted = registry_rows.stage("stage", stage)
     if archive_others and wanted not in _ACTIVE:
         raise InvalidParameter(
-            f"Parameter 'archive_existing_versions' goes with the stages {' and '.join(_ACTIVE)} "
-            f"only, not with {wanted}; leave it out."
+            "Model version transition cannot archive existing model versions because "
+            f"'{wanted}' is not an Active stage, as {' and '.join(_ACTIVE)} are; leave "
+            "'archive_existing_versions' out."
         )
-    registry_rows.parse_version(conn, version)
-    registry_rows.model(conn, name, lock=True)
-    row = registry_rows.version(conn, name, version)
+    row = registry_rows.locked_version(conn, name, version)
     now = now_ms()
     if archive_others:
         columns = model_versions.c
@@ -89,9 +87,7 @@ def delete(conn: Connection, name: str, version: str) -> None:
 
     Its row stays with its contents removed, so that its number is never used again.
     """
-    registry_rows.parse_version(conn, version)
-    registry_rows.model(conn, name, lock=True)
-    row = registry_rows.version(conn, name, version)
+    row = registry_rows.locked_version(conn, name, version)
     aliases = registered_model_aliases.c
     conn.execute(
         sa.delete(registered_model_aliases).where(
@@ -175,7 +171,7 @@ def highest(conn: Connection, name: str) -> Row[Any]:
         .limit(1)
     ).first()
     if row is None:
-        raise NotFound(f"Model {name!r} has no version.")
+        raise NotFound(f"Latest version not found for model {name}: it has no version yet.")
     return row
 
 

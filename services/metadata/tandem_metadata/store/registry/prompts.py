@@ -42,8 +42,8 @@ def check_source(source: str) -> None:
     """Raise InvalidParameter for a prompt's source that is not a placeholder."""
     if source not in _SOURCES:
         raise InvalidParameter(
-            f"Invalid value {source[:100]!r} for parameter 'source': a prompt has no artifacts; "
-            f"write '{_SOURCES[0]}'."
+            f"Invalid prompt source: {source[:100]!r}. A prompt has no artifacts; parameter "
+            f"'source' must be '{_SOURCES[0]}'."
         )
 
 
@@ -70,8 +70,9 @@ def name_taken(conn: Connection, name: str, *, as_prompt: bool) -> AlreadyExists
     found = "prompt" if is_prompt(conn, name) else "registered model"
     wanted = "prompt" if as_prompt else "registered model"
     if found == wanted:
-        return AlreadyExists(f"A {found} has the name {name!r} already; choose another name.")
+        kind = found.title()
+        return AlreadyExists(f"{kind} (name={name}) already exists; choose another name.")
     return AlreadyExists(
-        f"A {found} has the name {name!r} already, and a {wanted} cannot have the same; choose "
-        "another name."
+        f"Tried to create a {wanted} with name {name!r}, but the name is already taken by a "
+        f"{found}: both share one space of names; choose another."
     )

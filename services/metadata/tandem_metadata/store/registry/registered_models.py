@@ -109,7 +109,7 @@ def rename(conn: Connection, name: str, new_name: str) -> RegisteredModel:
     registry_rows.check_new_name("new_name", new_name)
     registry_rows.model(conn, name, lock=True)
     if new_name != name and _exists(conn, new_name):
-        raise prompts.name_taken(conn, new_name, as_prompt=prompts.is_prompt(conn, name))
+        raise _new_name_taken(new_name)
     now = now_ms()
     versions = registry.model_versions
     conn.execute(sa.update(versions).where(versions.c.name == name).values(last_updated_time=now))
@@ -122,9 +122,7 @@ def rename(conn: Connection, name: str, new_name: str) -> RegisteredModel:
             .returning(registered_models)
         ).one()
     except IntegrityError:  # another request was faster
-        raise AlreadyExists(
-            f"A registered model or prompt has the name {new_name!r} already; choose another name."
-        ) from None
+        raise _new_name_taken(new_name) from None
     return from_rows(conn, [row])[0]
 
 
@@ -186,3 +184,10 @@ def from_rows(conn: Connection, rows: Sequence[Row[Any]]) -> list[RegisteredMode
 def _exists(conn: Connection, name: str) -> bool:
     columns = registered_models.c
     return conn.execute(select(columns.name).where(columns.name == name)).first() is not None
+
+
+def _new_name_taken(name: str) -> AlreadyExists:
+    return AlreadyExists(
+        f"Registered Model (name={name}) already exists, or a prompt of that name; choose another "
+        "name."
+    )

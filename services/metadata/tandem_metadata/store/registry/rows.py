@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, select, update
 from tandem_metadata.database.tables.registry import model_versions, registered_models
 from tandem_metadata.rules import integers, limits
 from tandem_metadata.store.dialect import integer_columns
-from tandem_shared.errors import InvalidParameter, NotFound
+from tandem_shared.errors import InvalidParameter, NotFound, invalid_value, missing_value
 
 STAGES: Final = ("None", "Staging", "Production", "Archived")
 DELETED: Final = "Deleted_Internal"
@@ -31,16 +31,15 @@ def check_new_name(field: str, name: str) -> None:
 
 def _check_name(field: str, name: str) -> None:
     if not name.strip():
-        raise InvalidParameter(f"Missing value for required parameter '{field}'.")
+        raise missing_value(field)
     if "/" in name or ":" in name:
         raise InvalidParameter(
-            f"Invalid value {limits.quoted(name)} for parameter '{field}': a name must not hold "
-            "'/' or ':', which separate the parts of a models:/ URI."
+            f"Invalid model name {limits.quoted(name)}. Names cannot contain '/' or ':', which "
+            f"separate the parts of a models:/ URI. It is parameter '{field}'."
         )
     if name == "." or name.startswith(".."):
-        raise InvalidParameter(
-            f"Invalid value {limits.quoted(name)} for parameter '{field}': a name must not be '.' "
-            "nor begin with '..'."
+        raise invalid_value(
+            field, name, f"{limits.AS_FILES}. A name must not be '.' nor begin with '..'"
         )
 
 
@@ -53,8 +52,7 @@ def parse_version(conn: Connection, version: str) -> int | None:
         return integers.parse(version, integer_columns.largest(conn))
     except ValueError:
         raise InvalidParameter(
-            f"Invalid value {limits.quoted(version)} for parameter 'version': a version is an "
-            "integer."
+            f"Parameter 'version' must be an integer, not {limits.quoted(version)}."
         ) from None
 
 
@@ -64,8 +62,8 @@ def stage(field: str, given: str) -> str:
         if given.lower() == name.lower():
             return name
     raise InvalidParameter(
-        f"Invalid value {limits.quoted(given)} for parameter '{field}': use one of "
-        f"{', '.join(STAGES)}."
+        f"Invalid Model Version stage: {given[:_SHOWN]}. In parameter '{field}' the value must be "
+        f"one of {', '.join(STAGES)}."
     )
 
 
@@ -100,8 +98,17 @@ def version(conn: Connection, name: str, given: str) -> Row[Any]:
         ).first()
     )
     if row is None:
-        raise NotFound(f"Model {limits.quoted(name)} has no version {given.strip()[:_SHOWN]}.")
+        raise no_version(name, given)
     return row
+
+
+def locked_version(conn: Connection, name: str, given: str) -> Row[Any]:
+    """As `version`, with the model's row locked until the end of the transaction."""
+    parse_version(conn, given)
+    _check_name("name", name)
+    models = registered_models.c
+    conn.execute(select(models.name).where(models.name == name).with_for_update())
+    return version(conn, name, given)
 
 
 def touch(conn: Connection, name: str, moment: int) -> None:
@@ -115,4 +122,15 @@ def touch(conn: Connection, name: str, moment: int) -> None:
 
 def no_model(name: str) -> NotFound:
     """The error for a name that no registered model has."""
-    return NotFound(f"No registered model has the name {limits.quoted(name)}.")
+    return NotFound(
+        f"Registered Model with name={name[:_SHOWN]} not found; names are compared letter by "
+        "letter."
+    )
+
+
+def no_version(name: str, version: str) -> NotFound:
+    """The error for a version that a model, or a name that no model has, does not have."""
+    return NotFound(
+        f"Model Version (name={name[:_SHOWN]}, version={version.strip()[:_SHOWN]}) not found; the "
+        "registered model lists those that exist."
+    )

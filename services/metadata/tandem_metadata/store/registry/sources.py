@@ -20,6 +20,7 @@ from tandem_metadata.database.tables.tracking import runs
 from tandem_metadata.rules import limits
 from tandem_metadata.rules.artifact_locations import fully_decoded
 from tandem_metadata.rules.source_rules import Rules
+from tandem_metadata.store.logged_models.logged_models import not_found as no_logged_model
 from tandem_metadata.store.registry import aliases, model_versions, prompts, rows
 from tandem_shared.errors import InvalidParameter, NotFound
 
@@ -63,18 +64,18 @@ def resolve(conn: Connection, given: Given, rules: Rules, *, of_prompt: bool) ->
     limits.check_uri("source", given.source, limits.VERSION_SOURCE)
     limits.check_text("run_id", given.run_id or "", limits.VERSION_RUN_ID)
     if rules.pattern and not rules.pattern.search(given.source):
-        raise _refused(given, "it does not match what this server accepts as a source")
+        raise _refused(given, "It does not match what this server accepts as a source")
     if of_prompt:
         prompts.check_source(given.source)
         run_id = given.run_id or ""
         return Source(given.source, given.source, run_id, run_id or None)
     parts = _split(given)
     if not rules.allows_host(given.source) and not _is_within_root(conn, given):
-        raise _refused(
-            given,
-            f"reading from '{parts.scheme}' connects to the host that is named, and it is neither "
-            "one of this server's artifact hosts nor where the given run or model has its "
-            "artifacts; the server's settings allow further schemes",
+        raise InvalidParameter(
+            f"'source' cannot use the '{parts.scheme}' scheme: reading connects to the host that "
+            f"is named, and that of {limits.quoted(given.source, _SHOWN)} is neither one of this "
+            "server's artifact hosts nor where the given run or model has its artifacts; the "
+            "server's settings allow further schemes."
         )
     if parts.scheme == "models":
         return _of_models_uri(conn, given, parts)
@@ -93,7 +94,7 @@ def resolve(conn: Connection, given: Given, rules: Rules, *, of_prompt: bool) ->
 def _of_models_uri(conn: Connection, given: Given, parts: SplitResult) -> Source:
     """Resolve a `models:/` URI: a logged model's id, or a version by number, stage or alias."""
     if parts.netloc:
-        raise _refused(given, "a models:/ URI has no host; models are those of this server")
+        raise _refused(given, "A models:/ URI has no host; models are those of this server")
     # No fragments, as in MLflow's parser of these URIs: a name may hold '#'.
     path = urlsplit(given.source, allow_fragments=False).path
     names = path.lstrip("/").split("/")
@@ -107,7 +108,7 @@ def _of_models_uri(conn: Connection, given: Given, parts: SplitResult) -> Source
             raise _malformed(given)
         return _copied(conn, given, name, lambda: aliases.row(conn, name, alias))
     if names[0] != given.model_id:
-        raise _refused(given, "parameter 'model_id' must name the logged model of the source")
+        raise _refused(given, "Parameter 'model_id' must name the logged model of the source")
     model = _logged_model(conn, names[0])
     run_id = given.run_id or ""
     return Source(
@@ -123,13 +124,17 @@ def _copied(conn: Connection, given: Given, name: str, find: Callable[[], Row[An
     """A source with the artifacts and the run of another version."""
     rows.model(conn, name)
     if prompts.is_prompt(conn, name):
-        raise _refused(given, f"{name!r} is a prompt, which has no artifacts")
+        raise _refused(
+            given,
+            f"Prompt versions cannot be used as model version sources: {name!r} is a prompt, which "
+            "has no artifacts",
+        )
     version = find()
     other_run = given.run_id is not None and given.run_id != (version.run_id or "")
     if other_run or given.model_id:
         raise _refused(
             given,
-            "parameters 'run_id' and 'model_id' must be left out, or be those of the version "
+            "Parameters 'run_id' and 'model_id' must be left out, or be those of the version "
             "that the source names",
         )
     return Source(
@@ -150,7 +155,7 @@ def _of_suffix(conn: Connection, name: str, suffix: str) -> Row[Any]:
     for row in model_versions.latest(conn, [name]):
         if row.current_stage == stage:
             return row
-    raise NotFound(f"Model {name!r} has no version in the stage {stage}.")
+    raise NotFound(f"No versions of model with name {name!r} and stage '{stage}' found.")
 
 
 def _check_place(conn: Connection, given: Given, parts: SplitResult) -> None:
@@ -158,7 +163,7 @@ def _check_place(conn: Connection, given: Given, parts: SplitResult) -> None:
         if not _is_within_root(conn, given):
             raise _refused(
                 given,
-                "a local path must lie within the artifacts of the run in parameter 'run_id', or "
+                "A local path must lie within the artifacts of the run in parameter 'run_id', or "
                 "of the logged model in 'model_id'",
             )
         return
@@ -166,16 +171,16 @@ def _check_place(conn: Connection, given: Given, parts: SplitResult) -> None:
     if parts.scheme == "runs":
         run_id, *_ = parts.path.removeprefix("/").split("/")
         if parts.netloc or not parts.path.startswith("/") or not run_id:
-            raise _refused(given, "write runs:/<run id>/path")
+            raise _refused(given, "Write runs:/<run id>/path")
         if given.model_id or run_id != given.run_id:
             raise _refused(
                 given,
-                "parameter 'run_id' must name the run of the source, and 'model_id' be left out",
+                "Parameter 'run_id' must name the run of the source, and 'model_id' be left out",
             )
     elif _is_proxied(parts) and not _is_within_root(conn, given):
         raise _refused(
             given,
-            "it must lie within the artifacts of the run in parameter 'run_id', or of the logged "
+            "It must lie within the artifacts of the run in parameter 'run_id', or of the logged "
             "model in 'model_id'",
         )
 
@@ -186,14 +191,14 @@ def _check_absolute(given: Given) -> None:
     try:
         path = re.sub("/+", "/", urlsplit(decoded).path.rstrip("/"))
     except ValueError:
-        raise _refused(given, "it is not a URI") from None
+        raise _refused(given, "It is not a URI") from None
     if (
         "\0" in decoded
         or ".." in _SEPARATOR.split(decoded)
         or not path.startswith("/")
         or posixpath.normpath(path) != path
     ):
-        raise _refused(given, "its path must be absolute, without '.' and '..' segments")
+        raise _refused(given, "Its path must be absolute, without '.' and '..' segments")
 
 
 def _is_proxied(parts: SplitResult) -> bool:
@@ -251,7 +256,7 @@ def _logged_model(conn: Connection, model_id: str) -> Row[Any]:
         )
     ).first()
     if row is None:
-        raise NotFound(f"No logged model has the id '{model_id[:_SHOWN]}'.")
+        raise no_logged_model(model_id)
     return row
 
 
@@ -260,17 +265,17 @@ def _split(given: Given) -> SplitResult:
         parts = urlsplit(given.source)
         parts.port  # noqa: B018 - raises for an invalid port
     except ValueError:
-        raise _refused(given, "it is not a URI") from None
+        raise _refused(given, "It is not a URI") from None
     return parts
 
 
 def _malformed(given: Given) -> InvalidParameter:
     return _refused(
         given,
-        "write models:/<logged model's id>, models:/<name>/<version> or models:/<name>@<alias>",
+        "Write models:/<logged model's id>, models:/<name>/<version> or models:/<name>@<alias>",
     )
 
 
 def _refused(given: Given, reason: str) -> InvalidParameter:
-    shown = limits.quoted(given.source, _SHOWN)
-    return InvalidParameter(f"Invalid value {shown} for parameter 'source': {reason}.")
+    cut = f"{given.source[:_SHOWN]}..." if len(given.source) > _SHOWN else given.source
+    return InvalidParameter(f"Invalid model version source: '{cut}'. {reason}.")

@@ -94,9 +94,7 @@ def _entity(conn: Connection, name: str) -> str:
 
 
 def _locked_version(conn: Connection, name: str, version: str) -> int:
-    rows.parse_version(conn, version)
-    rows.model(conn, name, lock=True)
-    number: int = rows.version(conn, name, version).version
+    number: int = rows.locked_version(conn, name, version).version
     return number
 
 

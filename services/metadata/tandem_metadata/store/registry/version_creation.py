@@ -11,12 +11,13 @@ from tandem_metadata.database.tables.logged_models import logged_model_tags, log
 from tandem_metadata.messages.model_versions import CreateModelVersion, ModelVersion
 from tandem_metadata.rules import limits
 from tandem_metadata.rules.source_rules import Rules
+from tandem_metadata.store.logged_models.logged_models import not_found as no_logged_model
 from tandem_metadata.store.registry import model_versions, prompts, rows, sources
 from tandem_metadata.store.registry import tags as registry_tags
 from tandem_metadata.store.registry.sources import Given, Source
 from tandem_metadata.store.webhooks import events
 from tandem_shared.clock import now_ms
-from tandem_shared.errors import InvalidParameter, NotFound
+from tandem_shared.errors import InvalidParameter
 
 VERSIONS_TAG: Final = "mlflow.modelVersions"
 """The tag of a logged model that lists the versions made from it."""
@@ -83,7 +84,7 @@ def _tell_logged_model(conn: Connection, model_id: str, name: str, version: int)
         .with_for_update()
     ).scalar()
     if experiment_id is None:
-        raise NotFound(f"No logged model has the id '{model_id}'.")
+        raise no_logged_model(model_id)
     of_tag = (tags.model_id == model_id, tags.tag_key == VERSIONS_TAG)
     value = conn.execute(select(tags.tag_value).where(*of_tag)).scalar()
     known = [*_known(value), {"name": name, "version": version}]

@@ -18,7 +18,7 @@ from tandem_metadata.rules import limits
 from tandem_metadata.store.dialect import bulk
 from tandem_metadata.store.dialect.in_list import any_of
 from tandem_metadata.store.tracking import experiments, runs
-from tandem_shared.errors import InvalidParameter
+from tandem_shared.errors import InvalidParameter, invalid_value, missing_value
 
 MAX_EXPERIMENTS = 20
 MAX_SUMMARIES = 1000
@@ -107,13 +107,13 @@ def summaries(conn: Connection, experiment_ids: Sequence[str]) -> list[DatasetSu
     InvalidParameter for no experiment, more than 20, and ids that are no numbers.
     """
     if not experiment_ids:
-        raise InvalidParameter(
-            "Missing value for required parameter 'experiment_ids': name an experiment."
+        raise missing_value(
+            "experiment_ids", "SearchDatasets request must specify at least one experiment_id"
         )
     if len(experiment_ids) > MAX_EXPERIMENTS:
         raise InvalidParameter(
-            f"Parameter 'experiment_ids' names {len(experiment_ids)} experiments; at most "
-            f"{MAX_EXPERIMENTS} are allowed."
+            f"SearchDatasets request cannot specify more than {MAX_EXPERIMENTS} experiment_ids. "
+            f"{len(experiment_ids)} are given; ask for the others in further requests."
         )
     numbers = experiments.possible_ids(conn, experiment_ids)
     columns = (datasets.c.experiment_id, datasets.c.name, datasets.c.digest, input_tags.c.value)
@@ -153,10 +153,7 @@ def _check_use(use: DatasetInput, path: str) -> None:
         limits.check_text(f"{path}.tags[{index}].key", tag.key, _TAG_KEY)
         limits.check_length(f"{path}.tags[{index}].value", tag.value, _TAG_VALUE)
         if tag.key in seen:
-            raise InvalidParameter(
-                f"Invalid value for parameter '{path}.tags[{index}].key': {tag.key!r} is given "
-                "more than once."
-            )
+            raise invalid_value(f"{path}.tags[{index}].key", tag.key, "it is given more than once")
         seen.add(tag.key)
 
 

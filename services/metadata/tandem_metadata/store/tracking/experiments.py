@@ -32,10 +32,10 @@ def parse_id(conn: Connection, experiment_id: str) -> int:
         number = integers.parse(experiment_id, largest)
     except ValueError:
         raise InvalidParameter(
-            f"Invalid experiment ID {experiment_id[:100]!r}: an experiment ID is an integer."
+            f"Invalid experiment ID {experiment_id[:100]!r}: it must be a valid integer."
         ) from None
     if number is None:
-        raise _not_found(experiment_id, f"; ids go from 0 to {largest} in this database")
+        raise _not_found(experiment_id, f"ids go from 0 to {largest} in this database")
     return number
 
 
@@ -106,7 +106,9 @@ def get_by_name(conn: Connection, name: str) -> Experiment:
     """The experiment of that name, active or deleted. Raises NotFound."""
     row = conn.execute(select(experiments).where(experiments.c.name == name)).first()
     if row is None:
-        raise NotFound(f"No experiment has the name {name!r}.")
+        raise NotFound(
+            f"Could not find experiment with name {name!r}; names are compared letter by letter."
+        )
     return from_rows(conn, [row])[0]
 
 
@@ -151,14 +153,14 @@ def rename(conn: Connection, experiment_id: str, name: str) -> None:
     if row.lifecycle_stage != "active":
         # MLflow's code, but not its status 500: the fault is the request's.
         raise InvalidState(
-            f"Experiment {experiment_id} is deleted; restore it to rename it.", status=400
+            f"Cannot rename a non-active experiment: {experiment_id} is deleted; restore it first.",
+            status=400,
         )
     try:
         _set(conn, row.experiment_id, name=name, last_update_time=now_ms())
     except IntegrityError:
         raise AlreadyExists(
-            f"Another experiment, active or deleted, has the name {name!r} already; choose "
-            "another name."
+            f"Experiment(name={name}) already exists, active or deleted; choose another name."
         ) from None
 
 
@@ -199,7 +201,10 @@ def refusal(experiment_id: str, stage: str | None) -> ApiError | None:
         return None
     if stage is None:
         return _not_found(experiment_id)
-    return InvalidParameter(f"Experiment {experiment_id} is deleted; restore it first.")
+    return InvalidParameter(
+        f"The experiment {experiment_id} must be in the 'active' state, and is deleted; restore it "
+        "first."
+    )
 
 
 def newest_locations(conn: Connection, limit: int) -> list[str]:
@@ -239,7 +244,7 @@ def _move(
         .values(lifecycle_stage=after, last_update_time=now_ms())
     )
     if not moved.rowcount:
-        raise NotFound(f"No {before} experiment has the ID {experiment_id}.")
+        raise NotFound(f"No Experiment with id={experiment_id} exists that is {before}.")
     conn.execute(
         update(runs)
         .where(runs.c.experiment_id == number)
@@ -276,11 +281,11 @@ def _name_taken(conn: Connection, name: str) -> AlreadyExists:
     ).first()
     if row is not None and row.lifecycle_stage == "deleted":
         return AlreadyExists(
-            f"A deleted experiment has the name {name!r} already; restore it, or delete it for "
-            "good with `mlflow gc`, or choose another name."
+            f"Experiment(name={name}) already exists in deleted state; restore it, or delete it "
+            "for good with `mlflow gc`, or choose another name."
         )
-    return AlreadyExists(f"An experiment has the name {name!r} already; choose another name.")
+    return AlreadyExists(f"Experiment(name={name}) already exists; choose another name.")
 
 
-def _not_found(experiment_id: str, reason: str = "") -> NotFound:
-    return NotFound(f"No experiment has the ID {experiment_id.strip()[:100]}{reason}.")
+def _not_found(experiment_id: str, why: str = "check the ID and the tracking URI") -> NotFound:
+    return NotFound(f"No Experiment with id={experiment_id.strip()[:100]} exists; {why}.")

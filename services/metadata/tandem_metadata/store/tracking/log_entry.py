@@ -81,6 +81,6 @@ def _check_given_once(given: Sequence[LoggedEntry]) -> None:
     counts = Counter(each.key for each in given)
     if repeated := [key for key, count in counts.items() if count > 1]:
         raise InvalidParameter(
-            f"Params given more than once: {', '.join(map(repr, repeated))}. A request can give "
-            "each param one value only."
+            "Duplicate parameter keys have been submitted: "
+            f"{', '.join(map(repr, repeated))}. A request can give each param one value only."
         )

@@ -17,12 +17,14 @@ from tandem_metadata.database.tables.tracking import metrics
 from tandem_metadata.messages.metrics import Metric, MetricWithRunId
 from tandem_metadata.search.sql.page_token import fingerprint
 from tandem_metadata.store.dialect.in_list import any_of
-from tandem_shared.errors import InvalidParameter
+from tandem_shared.errors import InvalidParameter, invalid_value, missing_value
 from tandem_shared.wire.codec import Int64, encode_json, json_double
 
 MAX_RUNS = 100
 MAX_BULK_RESULTS = 25_000
 MAX_SAMPLES = 2_500
+
+_BULK = "GetMetricHistoryBulk request"
 
 _COLUMNS = metrics.c
 _BY_TIME = (_COLUMNS.timestamp, _COLUMNS.step, _COLUMNS.value, _COLUMNS.is_nan)
@@ -50,9 +52,7 @@ def page(
     below 1 and for a token that is malformed or of another history.
     """
     if max_results is not None and max_results < 1:
-        raise InvalidParameter(
-            f"Invalid value {max_results} for parameter 'max_results': it must be 1 or more."
-        )
+        raise invalid_value("max_results", max_results, "it must be a positive integer")
     history = fingerprint("metric history", run_id, key)
     after = _read(page_token, history) if page_token else None
     found = _columns(conn, run_id, key, after, max_results)
@@ -140,15 +140,17 @@ def bulk(
     Raises InvalidParameter for no run, too many, a negative `max_results` or no key.
     """
     if not run_ids:
-        raise InvalidParameter("Missing value for required parameter 'run_id': name a run.")
-    _check_run_count(run_ids, "run_id")
+        raise missing_value("run_id", f"{_BULK} must specify at least one run_id")
+    if len(run_ids) > MAX_RUNS:
+        raise InvalidParameter(
+            f"{_BULK} cannot specify more than {MAX_RUNS} run_ids. Parameter 'run_id' names "
+            f"{len(run_ids)}; ask for the others in further requests."
+        )
     if key is None:
-        raise InvalidParameter("Missing value for required parameter 'metric_key'.")
+        raise missing_value("metric_key", f"{_BULK} must specify a metric_key")
     limit = MAX_BULK_RESULTS if max_results is None else min(max_results, MAX_BULK_RESULTS)
     if limit < 0:
-        raise InvalidParameter(
-            f"Invalid value {limit} for parameter 'max_results': it must not be negative."
-        )
+        raise invalid_value("max_results", limit, "it must not be negative")
     statement: Select[Any] = (
         select(_COLUMNS.run_uuid, *_BY_TIME)
         .where(_COLUMNS.key == key, any_of(conn, _COLUMNS.run_uuid, run_ids))
@@ -171,13 +173,15 @@ def sample(
     first if there are at least two. Runs come in the order given. Raises InvalidParameter.
     """
     if not run_ids:
-        raise InvalidParameter("Missing value for required parameter 'run_ids': name a run.")
-    _check_run_count(run_ids, "run_ids")
+        raise missing_value("run_ids", "name a run")
+    if len(run_ids) > MAX_RUNS:
+        raise InvalidParameter(
+            f"GetMetricHistoryBulkInterval request must specify at most {MAX_RUNS} run_ids. "
+            f"Parameter 'run_ids' names {len(run_ids)}; ask for the others in further requests."
+        )
     size = MAX_SAMPLES if max_results is None else max_results
     if not 1 <= size <= MAX_SAMPLES:
-        raise InvalidParameter(
-            f"Invalid value {size} for parameter 'max_results': give 1 to {MAX_SAMPLES}."
-        )
+        raise invalid_value("max_results", size, f"max_results must be between 1 and {MAX_SAMPLES}")
     within = [_COLUMNS.key == key, any_of(conn, _COLUMNS.run_uuid, run_ids), *_between(*steps)]
     by_run: dict[str, list[MetricWithRunId]] = defaultdict(list)
     for row in conn.execute(_samples(within, size)):
@@ -223,20 +227,15 @@ def _between(start: int | None, end: int | None) -> list[ColumnElement[bool]]:
     if start is None and end is None:
         return []
     if start is None or end is None:
-        raise InvalidParameter("Give both 'start_step' and 'end_step', or neither.")
-    if start > end:
         raise InvalidParameter(
-            f"Invalid value {end} for parameter 'end_step': it must not be less than "
-            f"'start_step', {start}."
+            "If either start step or end step are specified, both must be: give 'start_step' and "
+            "'end_step', or neither."
+        )
+    if start > end:
+        raise invalid_value(
+            "end_step", end, f"end_step must be greater than start_step, {start}, or equal to it"
         )
     return [_COLUMNS.step.between(start, end)]
-
-
-def _check_run_count(run_ids: Sequence[str], field: str) -> None:
-    if len(run_ids) > MAX_RUNS:
-        raise InvalidParameter(
-            f"Parameter '{field}' names {len(run_ids)} runs; at most {MAX_RUNS} are allowed."
-        )
 
 
 def _of_run(row: Row[Any], key: str) -> MetricWithRunId:
@@ -253,8 +252,8 @@ def _read(page_token: str, history: str) -> _Token:
         token = msgspec.json.decode(base64.urlsafe_b64decode(page_token), type=_Token)
     except (ValueError, msgspec.DecodeError):
         raise InvalidParameter(
-            "Invalid page_token: pass the next_page_token of the previous answer unchanged."
+            "Invalid page token: pass the next_page_token of the previous answer unchanged."
         ) from None
     if token.history != history:
-        raise InvalidParameter("Invalid page_token: it belongs to another run or metric_key.")
+        raise InvalidParameter("Invalid page token: it belongs to another run or metric_key.")
     return token

@@ -10,7 +10,7 @@ from tandem_metadata.database.direct import Statements
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.rules import limits
 from tandem_metadata.store.dialect.pg_arrays import ANY_OF_TEXTS, is_postgresql, texts
-from tandem_shared.errors import InvalidParameter
+from tandem_shared.errors import InvalidParameter, invalid_value
 
 _LARGEST: Final = 1.7976931348623157e308
 _DATASET_NAME: Final = 500
@@ -24,17 +24,18 @@ def check(logged: LoggedMetric, path: str = "") -> None:
     """Raise InvalidParameter for a metric that cannot be logged; `path` leads to its fields."""
     limits.check_key(f"{path}key", logged.key)
     if logged.timestamp < 0:
-        raise InvalidParameter(
-            f"Invalid value {logged.timestamp} for parameter '{path}timestamp' of metric "
-            f"'{logged.key}': give milliseconds since 1970, 0 or more."
+        raise invalid_value(
+            f"{path}timestamp",
+            logged.timestamp,
+            f"metric '{logged.key}' needs milliseconds since 1970, 0 or more",
         )
     limits.check_length(f"{path}dataset_name", logged.dataset_name or "", _DATASET_NAME)
     limits.check_length(f"{path}dataset_digest", logged.dataset_digest or "", _DATASET_DIGEST)
     if bool(logged.dataset_name) != bool(logged.dataset_digest):
-        given, missing = ("name", "digest") if logged.dataset_name else ("digest", "name")
+        missing = "digest" if logged.dataset_name else "name"
         raise InvalidParameter(
-            f"Parameter '{path}dataset_{given}' of metric '{logged.key}' needs "
-            f"'{path}dataset_{missing}' beside it; give both or neither."
+            "Both dataset_name and dataset_digest must be provided, or neither: metric "
+            f"'{logged.key}' lacks '{path}dataset_{missing}'."
         )
 
 

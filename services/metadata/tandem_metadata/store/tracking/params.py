@@ -35,7 +35,7 @@ def changed(kind: str, owner: str, changes: Iterable[tuple[str, str, str]]) -> I
     """The error of changing params of a run or model: key, stored and given value of each."""
     shown = [f"{_quoted(key)} is {_quoted(old)}, not {_quoted(new)}" for key, old, new in changes]
     return InvalidParameter(
-        f"Changing param values is not allowed. Already logged to {kind} '{owner}': "
+        f"Changing param values is not allowed. Params were already logged to {kind} '{owner}': "
         f"{'; '.join(shown)}. Log to another key or another {kind}."
     )
 

@@ -11,7 +11,6 @@ from tandem_metadata.database.tables.tracking import runs
 from tandem_metadata.messages.runs import RunInfo
 from tandem_metadata.rules import enums
 from tandem_metadata.search.language.fields import is_id
-from tandem_metadata.search.language.lexer import shown
 from tandem_metadata.search.language.limits import STAGES, check_max_results
 from tandem_metadata.search.language.parser import parse_filter
 from tandem_metadata.search.language.run_fields import RUNS
@@ -159,7 +158,7 @@ def _numbers(experiment_ids: Sequence[str]) -> list[int]:
     for experiment_id in experiment_ids:
         if not is_id(experiment_id):
             raise InvalidParameter(
-                f"Invalid experiment id {shown(experiment_id)}: an experiment id is a whole "
-                "number that fits into 64 bits."
+                f"Invalid experiment ID {experiment_id[:100]!r}: it must be a valid integer that "
+                "fits into 64 bits."
             )
     return sorted({int(experiment_id) for experiment_id in experiment_ids})

@@ -172,7 +172,9 @@ def refusal(run_id: str, stage: str | None) -> ApiError | None:
         return None
     if stage is None:
         return not_found(run_id)
-    return InvalidParameter(f"Run {run_id} is deleted; restore it first.")
+    return InvalidParameter(
+        f"The run {run_id} must be in the 'active' state, and is deleted; restore it first."
+    )
 
 
 def put_tags(conn: Connection, given: Mapping[tuple[str, str], str]) -> None:
@@ -225,11 +227,12 @@ def _first_tags(given: Sequence[RunTag], *, truncate: bool) -> dict[str, str]:
 def _name(given: str, tagged: str) -> str:
     if given and tagged and given != tagged:
         raise InvalidParameter(
-            f"Parameter 'run_name' and the tag '{NAME_TAG}' give two names, {given[:100]!r} and "
+            f"Both 'run_name' argument and '{NAME_TAG}' tag are specified, {given[:100]!r} and "
             f"{tagged[:100]!r}; give one of them, or the same."
         )
     return given or tagged or run_names.generate()
 
 
 def not_found(run_id: str) -> NotFound:
-    return NotFound(f"No run has the ID {run_id[:100]!r}.")
+    """The error for an ID that no run has."""
+    return NotFound(f"Run with id={run_id[:100]} not found; check the ID and the tracking URI.")

@@ -50,7 +50,7 @@ def delete_from_run(conn: Connection, run_id: str, key: str) -> None:
     runs.check_active(conn, run_id)
     gone = conn.execute(delete(tags).where(tags.c.run_uuid == run_id, tags.c.key == key))
     if not gone.rowcount:
-        raise NotFound(f"Run {run_id} has no tag {key[:100]!r}.")
+        raise NotFound(f"No tag with name: {key[:100]} in run with id {run_id}.")
 
 
 def set_on_experiment(conn: Connection, experiment_id: str, key: str, value: str) -> None:
@@ -91,7 +91,7 @@ def delete_from_experiment(conn: Connection, experiment_id: str, key: str) -> No
         )
     )
     if not gone.rowcount:
-        raise NotFound(f"Experiment {experiment_id} has no tag {key[:100]!r}.")
+        raise NotFound(f"No tag with name: {key[:100]} in experiment with id {experiment_id}.")
 
 
 def recorded(model_json: str) -> dict[str, Any]:
@@ -107,12 +107,17 @@ def recorded(model_json: str) -> dict[str, Any]:
     try:
         given = json.loads(model_json)
     except (ValueError, RecursionError):
-        raise InvalidParameter("Parameter 'model_json' is not valid JSON.") from None
+        raise InvalidParameter(
+            "Malformed model info: parameter 'model_json' is not a valid JSON text."
+        ) from None
     if not isinstance(given, dict):
-        raise InvalidParameter("Parameter 'model_json' must be a JSON object.")
+        raise InvalidParameter(
+            "Malformed model info: parameter 'model_json' must be a JSON object."
+        )
     if missing := [field for field in _MODEL_FIELDS if field not in given]:
         raise InvalidParameter(
-            f"Parameter 'model_json' lacks the mandatory fields {', '.join(missing)}."
+            f"Model json is missing mandatory fields: {', '.join(missing)}. Parameter 'model_json' "
+            "must hold them."
         )
     flavors = {} if given["flavors"] is None else given["flavors"]
     if not isinstance(flavors, dict):

@@ -50,8 +50,8 @@ def check_name(name: str) -> None:
     """Raise InvalidParameter for an invalid name."""
     if not _NAME.fullmatch(name):
         raise InvalidParameter(
-            f"Invalid value {name[:100]!r} for parameter 'name': use 1 to 63 letters, digits, "
-            "dots, underscores and hyphens, with a letter or digit at both ends."
+            f"Webhook name {name[:100]!r} is invalid: parameter 'name' takes 1 to 63 letters, "
+            "digits, dots, underscores and hyphens, with a letter or digit at both ends."
         )
 
 
@@ -74,8 +74,8 @@ def event_of(field: str, event: WebhookEvent) -> Event:
     action = enums.name_of(f"{field}.action", event.action, ACTIONS)
     if action not in ACTIONS_BY_ENTITY[entity]:
         raise InvalidParameter(
-            f"Invalid value {action} for parameter '{field}.action': of {entity} there is "
-            f"{' and '.join(ACTIONS_BY_ENTITY[entity])}."
+            f"Invalid action '{action.lower()}' for entity '{entity.lower()}'. In parameter "
+            f"'{field}.action' use {' or '.join(ACTIONS_BY_ENTITY[entity])}."
         )
     return entity, action
 
@@ -86,7 +86,9 @@ def events_of(events: Sequence[WebhookEvent]) -> list[Event]:
     Raises InvalidParameter for an empty list, a repeated event, and one that never occurs.
     """
     if not events:
-        raise InvalidParameter("Parameter 'events' must hold an event at least.")
+        raise InvalidParameter(
+            "Webhook events must be a non-empty list; name one in parameter 'events'."
+        )
     found: list[Event] = []
     for index, given in enumerate(events):
         event = event_of(f"events[{index}]", given)
@@ -249,4 +251,6 @@ def _add_events(conn: Connection, webhook_id: str, events: Sequence[Event]) -> N
 
 
 def _not_found(webhook_id: str) -> NotFound:
-    return NotFound(f"No webhook has the ID {webhook_id[:100]!r}.")
+    return NotFound(
+        f"Webhook with ID {webhook_id[:100]} not found; the list of webhooks has all IDs."
+    )
