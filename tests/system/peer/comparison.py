@@ -8,8 +8,9 @@ from tests.system.peer.ask import Answer
 def difference(mlflow: Answer, tandem: Answer) -> str | None:
     """What differs between two comparable answers, or None.
 
-    Of an error the status and the error code count; its sentence is each server's own. Where MLflow
-    fails with 500 at what a client sent, Tandem must blame the client: a 4xx with an error code.
+    Of an error the status and the error code count, of GraphQL's errors their number; `phrases`
+    compares the sentences. Where MLflow fails with 500 at what a client sent, Tandem must blame the
+    client: a 4xx with an error code.
     """
     if mlflow.status == 500:
         if 400 <= tandem.status < 500 and _code(tandem):
@@ -34,9 +35,12 @@ def _code(answer: Answer) -> str | None:
 
 def _text(answer: Answer) -> str:
     """The body as text; JSON keeps 1 and 1.0 apart, which Python's `==` does not."""
-    if isinstance(answer.body, bytes):
-        return repr(answer.body)
-    return json.dumps(answer.body, sort_keys=True, ensure_ascii=False)
+    body = answer.body
+    if isinstance(body, bytes):
+        return repr(body)
+    if isinstance(body, dict) and body.get("errors"):
+        body = {**body, "errors": ["<error>" for _ in body["errors"]]}
+    return json.dumps(body, sort_keys=True, ensure_ascii=False)
 
 
 def _shown(answer: Answer) -> str:

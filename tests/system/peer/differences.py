@@ -1,6 +1,7 @@
 """Where Tandem answers otherwise than MLflow on purpose, each with the reason.
 
-The peer test fails on a difference that is not listed here, and on a listed one that is none.
+The peer test fails on a difference that is not listed here, and on a listed one that is none. That
+holds of answers, and of the phrases in their messages.
 """
 
 from collections.abc import Mapping, Sequence
@@ -340,7 +341,77 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
 
 REASONS = {name: reason for reason, names in DIFFERENCES.items() for name in names}
 
+OTHER_PHRASES: Mapping[str, Sequence[str]] = {
+    "The request's field is `key`; MLflow's message calls a metric's key its name.": (
+        "logging: a key that climbs",
+        "logging: a key that is absolute",
+        "logging: a key that ends in a slash",
+        "logging: a key with a double slash",
+        "logging: a key of one dot",
+        "logging: a key with odd characters",
+        "logging: a bad key in a batch",
+    ),
+    "The entry of a list is named, not the list or its entries' field.": (
+        "datasets: datasets of a word",
+        "search_logged_models: an order of text",
+        "search_logged_models: models of a number for an id",
+        "registered_models: create with a tag without a key",
+        "registered_models: create with a bad key",
+        "registered_models: latest versions of a number",
+        "model_versions: create with a bad tag",
+        "model_versions: create with a tag without a key",
+        "graphql: runs of null",
+    ),
+    "A missing field, and one of a wrong type, are told in the same words everywhere.": (
+        "search_logged_models: an order without a field",
+        "search_logged_models: an order by a number",
+        "search_logged_models: an order by nothing",
+    ),
+    "So is a page's size, and as a number also where a query string holds it.": (
+        "registry_search: 1001 models",
+        "registry_search: 200001 versions",
+        "webhooks: list -1",
+        "webhooks: list 1001",
+    ),
+    "MLflow takes a body that it cannot read for an empty one, and misses a field.": (
+        "bad_input: a brace too few",
+        "bad_input: a brace too many",
+        "bad_input: no JSON at all",
+        "bad_input: single quotes",
+        "bad_input: a trailing comma",
+        "bad_input: null for a body",
+        "bad_input: bytes that are no UTF-8",
+        "bad_input: half a surrogate pair",
+    ),
+    "Bytes that are no text become U+FFFD; MLflow shows them escaped.": (
+        "bad_input: a parameter that is no UTF-8",
+    ),
+    "MLflow's message is Python's or its web framework's, and no program's sign of anything.": (
+        "artifacts: fetch without a path",
+        "model_artifacts: no file of a version",
+        "promptlab: of what is no JSON",
+        "graphql: an experiment by null",
+        "graphql: an experiment without an input",
+    ),
+    "A source is repeated as it was sent; MLflow shows the path on its own disk that it makes of "
+    "it.": (
+        "model_versions: from file:///etc with run_id ${mvrun}",
+        "model_versions: from model with run_id ${mvrun}",
+    ),
+    "A query's size is bounded before its fragments are understood.": (
+        "graphql: fragments in a circle",
+    ),
+}
+"""The names of requests whose messages share no phrase that tells an error, by the reason why.
+
+Requests that `DIFFERENCES` lists are not repeated here.
+"""
+
 BETWEEN_DATABASES: Mapping[str, Sequence[str]] = {
+    "IDs of experiments have 64 bits on SQLite, and the 32 of MLflow's column on PostgreSQL.": (
+        "experiments: get an id with a sign",
+        "experiments: get an id beyond int64",
+    ),
     "SQLite folds the case of ASCII letters alone; MLflow answers alike.": (
         "syntax: runs where params.name ILIKE '%É%'",
     ),

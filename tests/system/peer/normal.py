@@ -10,8 +10,13 @@ from tests.system.peer.ask import Answer
 _ID = re.compile(r"\b(?:(?:m-)?[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
 _GENERATED_NAME = re.compile(r"[a-z]+-[a-z]+-\d{1,4}")
 _ARTIFACT_ROOT = re.compile(r"mlflow-artifacts://127\.0\.0\.1:\d+/")
-_EXPERIMENT_NUMBER = re.compile(r"(?<=<root>/)\d+|(?<=Experiment )\d+")
 _CREATED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}")
+_SERVER = re.compile(r"127\.0\.0\.1:\d{4,5}\b")
+_EXPERIMENT_NUMBER = re.compile(
+    r"(?<=<root>/)\d+"
+    r"|(?:(?<=xperiment )|(?<=xperiment with id )|(?<=xperiment with id=))\d+"
+    r"""|(?<=Invalid value ")\d+(?=" for parameter 'experiment_ids')"""
+)
 _TIMES = frozenset({
     "creation_time", "last_update_time", "start_time", "end_time", "timestamp",
     "creation_timestamp", "last_updated_timestamp",
@@ -53,7 +58,7 @@ def _normal(value: Any, key: str, names: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
         return {name: _normal(item, _snake(name), names) for name, item in value.items()}
     if key == "errors" and isinstance(value, list):
-        return ["<error>" for _ in value]
+        return [_normal(item, "message", names) for item in value]
     if isinstance(value, list):
         items = [_normal(item, key, names) for item in value]
         if key in _UNORDERED:
@@ -76,7 +81,7 @@ def _text(value: str, key: str, names: Mapping[str, str]) -> str:
     if key in ("run_name", "name", "value") and _GENERATED_NAME.fullmatch(value):
         return "<generated name>"
     value = _CREATED.sub("<created>", value)
-    value = _ARTIFACT_ROOT.sub("<root>/", value)
+    value = _SERVER.sub("<server>", _ARTIFACT_ROOT.sub("<root>/", value))
     value = _EXPERIMENT_NUMBER.sub(lambda match: _experiment(match[0], names), value)
     return _ID.sub(lambda match: names.get(match[0], "<id>"), value)
 

@@ -13,8 +13,9 @@ from tests.system import services
 from tests.system.peer.ask import Answer, Conversation, UnknownSymbol
 from tests.system.peer.comparison import difference
 from tests.system.peer.corpus import REQUESTS
-from tests.system.peer.differences import BETWEEN_DATABASES, REASONS
+from tests.system.peer.differences import BETWEEN_DATABASES, OTHER_PHRASES, REASONS
 from tests.system.peer.normal import comparable, grouped
+from tests.system.peer.phrases import unlike
 
 _UNSENT = Answer(0, "", "not sent: an earlier answer lacked what this request refers to")
 
@@ -80,6 +81,20 @@ def test_a_listed_difference_is_one(
     assert name in REQUESTS, "no request has this name"
     found = difference(mlflow_answers[name], sqlite_answers[name])
     assert found is not None, "the answers agree: take it off the list"
+
+
+def test_messages_hold_the_phrases_by_which_programs_know_mlflows(
+    mlflow_answers: dict[str, Answer], sqlite_answers: dict[str, Answer]
+) -> None:
+    found = {
+        name: lack
+        for name in REQUESTS
+        if name not in REASONS and (lack := unlike(mlflow_answers[name], sqlite_answers[name]))
+    }
+    listed = {name for names in OTHER_PHRASES.values() for name in names}
+    new = [f"{name}: {lack}" for name, lack in found.items() if name not in listed]
+    assert not new, "\n\n".join(new)
+    assert listed == found.keys(), "a listed message holds the phrases: take it off the list"
 
 
 def test_both_databases_answer_alike(

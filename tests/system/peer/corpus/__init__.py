@@ -19,6 +19,7 @@ from tests.system.peer.corpus import (
     search_experiments,
     search_logged_models,
     search_runs,
+    security,
     syntax,
     webhooks,
 )
@@ -27,6 +28,7 @@ _MODULES = (
     experiments, runs, logging, search_runs, syntax, search_experiments, history, datasets,
     artifacts, logged_models, search_logged_models, registry_search, registered_models,
     model_versions, model_artifacts, promptlab, webhooks, graphql, bad_input,
+    security,
 )  # fmt: skip
 
 REQUESTS: dict[str, Ask] = {
