@@ -71,7 +71,6 @@ class Mlflow:
             [self.python, "-c", _UPGRADE],
             env={**os.environ, **_QUIET, **address},
             stdout=sys.stderr.fileno(),
-            check=False,
         )
         if done.returncode:
             raise SettingsError(
@@ -83,7 +82,10 @@ class Mlflow:
 def find() -> Mlflow | None:
     """The MLflow of this environment, or else the one on PATH; None without one."""
     for python in _interpreters():
-        probed = subprocess.run([python, "-c", _PROBE], capture_output=True, text=True, check=False)
+        try:
+            probed = subprocess.run([python, "-c", _PROBE], capture_output=True, text=True)
+        except OSError:  # the environment of a command on PATH is gone
+            continue
         if probed.returncode:
             continue
         told = json.loads(probed.stdout)
