@@ -10,7 +10,9 @@ from typing import Any
 import psycopg
 import pytest
 import requests
+from sqlalchemy import create_engine
 
+from tandem_metadata.database.address import parse_url
 from tests.harness.processes import Process, eventually
 from tests.postgresql import PostgreSQL
 from tests.system import services
@@ -68,6 +70,22 @@ def test_it_waits_for_the_migration_and_then_serves(
         assert _statuses(service, f"{API}/experiments/get?experiment_id=0") == {200}
         # Said once by each, whatever SQLite's file showed in between.
         assert set(_waits(service).values()) <= {*range(int(workers) + 1)}
+
+
+def test_a_database_at_an_unknown_revision_is_served_with_one_warning_for_all_workers(
+    database: str, tmp_path: Path
+) -> None:
+    _upgrade(database)
+    engine = create_engine(parse_url(database))
+    with engine.begin() as conn:
+        conn.exec_driver_sql("UPDATE alembic_version SET version_num = 'feedfacecafe'")
+    engine.dispose()
+    with services.metadata_service(
+        tmp_path, database, ROOT, "--workers", "2", "--webhook-allow-private-ips"
+    ) as service:
+        _use(service)
+        (warning,) = [line for line in service.log_lines() if line["level"] == "WARNING"]
+        assert "revision feedfacecafe, which this version" in warning["message"]
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tandem_shared.observability import worker_metrics
+from tandem_shared.observability import logs, worker_metrics
 from tandem_shared.serving import signals
 from tandem_shared.settings import CommonSettings, SettingsError
 
@@ -46,6 +46,7 @@ def launch(
             if settings.workers > 1
             else contextlib.nullcontext()
         ):
+            logs.configure(service.name, settings.log_level)
             if prepare:
                 prepare(settings)
             from tandem_shared.serving import run  # It imports prometheus_client.

@@ -24,7 +24,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tandem_shared.errors import ApiError
 from tandem_shared.http.health import READINESS
-from tandem_shared.observability import logs
 from tandem_shared.serving import signals
 from tandem_shared.serving.launch import Service
 from tandem_shared.serving.listener import Listener, raise_descriptor_limit
@@ -55,7 +54,6 @@ def run(service: Service, settings: CommonSettings) -> int:
     Raises SettingsError when the address cannot be listened on or the ASGI server is missing.
     """
     _check_server(service, settings)
-    logs.configure(service.name, settings.log_level)
     raise_descriptor_limit()
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
