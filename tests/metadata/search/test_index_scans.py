@@ -37,6 +37,8 @@ SEARCHES = [
     ("", EXPERIMENTS, "ALL", 30),
     ("metrics.steps > 2 AND params.lr = '0.1'", EXPERIMENTS, "ACTIVE_ONLY", 9),
     ("metrics.loss != 0.5", ["2", "99"], "ALL", 4),
+    ("metrics.steps > 2 OR NOT params.lr = '0.1'", EXPERIMENTS, "ACTIVE_ONLY", 9),
+    ("params.lr IN ('0.1') OR end_time IS NULL AND metrics.loss > 0", ["1", "2"], "ALL", 30),
     ("status = 'FAILED'", EXPERIMENTS, "DELETED_ONLY", 9),
 ]
 """Filter, experiments, view, and the initial size of the index scan."""

@@ -36,6 +36,16 @@ def test_statements_are_shared_by_searches_of_one_shape_without_their_values() -
     assert second[1] == {"given_ids": 2, "given_0": 1.5, "given_1": "b", "given_2": 8}
 
 
+def test_statements_of_groups_are_shared_with_their_values_in_the_order_of_the_text() -> None:
+    text = "(params.a = '{}' or not metrics.b > {} and tags.c != '{}') and status = '{}'"
+    first = statement_cache.find(_search(text.format("x", 1, "y", "RUNNING")))
+    second = statement_cache.find(_search(text.format("z", 2, "w", "FAILED")))
+    assert first is not None
+    assert second is not None
+    assert first[0] is second[0]
+    assert list(second[1].values()) == [1, "z", 2, "w", "FAILED"]
+
+
 def test_statements_are_shared_by_any_number_of_experiments() -> None:
     first = statement_cache.find(_search("", experiment_ids=[1, 2]))
     second = statement_cache.find(_search("", experiment_ids=[3, 4, 5]))
@@ -53,6 +63,8 @@ def test_statements_are_shared_by_any_number_of_experiments() -> None:
         ("metrics.a >= 1", {}),
         ("params.a = '1'", {}),
         ("metrics.a > 1 and metrics.a > 1", {}),
+        ("not metrics.a > 1", {}),
+        ("metrics.a > 1 or metrics.a > 1", {}),
         ("metrics.a > 1", {"limit": 12}),
         ("metrics.a > 1", {"order_by": ("metrics.a",)}),
     ],

@@ -25,6 +25,15 @@ _IDLE_SECONDS = 1.0
 BINARY = "tandem_binary"
 """Execution option of a statement whose rows PostgreSQL sends in binary format, not as text."""
 
+PLANNED = "tandem_planned"
+"""Execution option of a statement that PostgreSQL plans for its values, each time.
+
+Of others it may keep a plan for all values.
+"""
+
+_PREPARED_AFTER = 5
+"""Executions of a statement after which psycopg prepares it; psycopg's default."""
+
 ISOLATION_LEVELS: Final[Mapping[Dialect, tuple[str | None, str | None]]] = {
     "sqlite": ("AUTOCOMMIT", None),
     "postgresql": (None, "READ COMMITTED"),
@@ -133,6 +142,8 @@ def open_engine(
         # Not without prepared statements: PgBouncer may lend the connection to others.
         if point_lookup and settings.db_prepared_statements:
             event.listen(engine, "connect", _prefer_indexes)
+        if settings.db_prepared_statements:
+            event.listen(engine, "before_cursor_execute", _choose_plan)
     event.listen(engine, "checkout", _count_checkout)
     event.listen(engine, "checkin", _count_checkin)
     return engine
@@ -189,6 +200,13 @@ def _choose_format(
 ) -> None:
     if context is not None and context.execution_options.get(BINARY):
         cursor.format = psycopg.pq.Format.BINARY
+
+
+def _choose_plan(
+    _: Connection, cursor: psycopg.Cursor[Any], __: str, ___: object, context: Any, ____: bool
+) -> None:
+    planned = context is not None and context.execution_options.get(PLANNED)
+    cursor.connection.prepare_threshold = None if planned else _PREPARED_AFTER
 
 
 def forget(conn: Connection) -> None:

@@ -65,6 +65,10 @@ class Rows:
         """That rows of the table, or of an alias of it, belong to the row that is searched."""
         return and_(*(rows.c[name] == column for name, column in self.identity.items()))
 
+    def of(self, rows: FromClause, key: str) -> Clause:
+        """That rows have the key and belong to the row that is searched."""
+        return and_(self.mine(rows), rows.c[self.key] == key)
+
     def holds(self, rows: FromClause, condition: Condition, dialect: str) -> Clause:
         """That the condition holds for the value of rows that are joined by `mine`."""
         clause = holds_of_mine(self.mine(rows), rows.c[self.value], condition, dialect)
@@ -78,28 +82,35 @@ class Rows:
 
 
 class Joins:
-    """The rows of one key each that conditions need, joined to those that are searched.
-
-    Those of the keys in `needed` are there for all rows that can be found, others may be missing.
-    """
+    """Rows of keys, joined to those that are searched; at most one row each."""
 
     def __init__(self, needed: Iterable[str] = ()) -> None:
+        """Of the keys in `needed`, what can be found has a row; of others it may have none."""
         self._needed = frozenset(needed)
-        self._joined: dict[tuple[str, str], tuple[FromClause, Clause]] = {}
+        self._joined: list[tuple[FromClause, Clause, bool]] = []
+        self._rows: dict[str, FromClause] = {}
 
     def row(self, rows: Rows, key: str) -> FromClause:
-        """The row of a key, as an alias of its table."""
-        name = (rows.table.name, key)
-        if name not in self._joined:
-            row = rows.table.alias()
-            self._joined[name] = row, and_(rows.mine(row), row.c[rows.key] == key)
-        return self._joined[name][0]
+        """The row of a key, as an alias of its table; the same one for each call."""
+        if key not in self._rows:
+            row = self._rows[key] = rows.table.alias()
+            self._join(row, rows.of(row, key), isouter=key not in self._needed)
+        return self._rows[key]
+
+    def matched(self, rows: Rows, key: str, clause: Callable[[FromClause], Clause]) -> FromClause:
+        """The row of a key that satisfies the clause, if there is one."""
+        row = rows.table.alias()
+        self._join(row, and_(rows.of(row, key), clause(row)), isouter=True)
+        return row
 
     def to(self, source: FromClause) -> FromClause:
         """The source with all of them joined to it, which leaves it one row each."""
-        for (_, key), (row, of_key) in self._joined.items():
-            source = source.join(row, of_key, isouter=key not in self._needed)
+        for row, on, isouter in self._joined:
+            source = source.join(row, on, isouter=isouter)
         return source
+
+    def _join(self, row: FromClause, on: Clause, *, isouter: bool) -> None:
+        self._joined.append((row, on, isouter))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +147,7 @@ def matching(criteria: Sequence[Criterion], make: Make, dialect: str) -> Matchin
 
 
 def joined(criteria: Sequence[Criterion], make: Make, joins: Joins) -> Matching:
-    """As `matching`, with all rows of keys joined."""
+    """As `matching`, with all rows of keys joined, so that `make` always has the joins."""
     return Matching([_clause(each, make, joins) for each in criteria], joins)
 
 
@@ -171,17 +182,36 @@ def of_key(
 ) -> Clause:
     """That any of the conditions holds for the value of a key: several compare it with something.
 
-    With `joins` the value is joined, else it is looked up by EXISTS.
+    With `joins` the rows for which one does are joined, else looked up by EXISTS.
     """
     operator = conditions[0].operator
-    row = rows.table if joins is None else joins.row(rows, key)
-    if operator in PRESENCE and joins is not None:
-        return compare(row.c[rows.key], operator, None, dialect)
-    found = exists().where(rows.mine(row), row.c[rows.key] == key)
+
+    def any_holds(row: FromClause) -> Clause:
+        return or_(*(rows.holds(row, each, dialect) for each in conditions))
+
+    if joins is None:
+        found = exists().where(rows.of(rows.table, key))
+        if operator in PRESENCE:
+            return ~found if operator == "IS NULL" else found
+        return found.where(any_holds(rows.table))
     if operator in PRESENCE:
-        return ~found if operator == "IS NULL" else found
-    any_holds = or_(*(rows.holds(row, each, dialect) for each in conditions))
-    return found.where(any_holds) if joins is None else any_holds
+        row = joins.matched(rows, key, lambda _: true())
+        return compare(row.c[rows.key], operator, None, dialect)
+    row = joins.matched(rows, key, any_holds)
+    if any(each.operator in PATTERNS for each in conditions):
+        return row.c[rows.key].is_not(None)
+    # It holds for all rows that are joined. Said again, PostgreSQL knows that there are few of
+    # them, which it does not of IS NOT NULL, and chooses joins of all rows over looking each up.
+    return any_holds(row)
+
+
+def of_row(rows: Rows, key: str, condition: Condition, joins: Joins | None, dialect: str) -> Clause:
+    """That the condition holds for the value of a key, whose row is joined once for all."""
+    assert joins is not None
+    row = joins.row(rows, key)
+    if condition.operator in PRESENCE:
+        return compare(row.c[rows.key], condition.operator, None, dialect)
+    return rows.holds(row, condition, dialect)
 
 
 def any_of_several(

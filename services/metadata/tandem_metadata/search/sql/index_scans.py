@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from tandem_metadata.database.tables.tracking import latest_metrics, runs
 from tandem_metadata.search.language.fields import Criterion
-from tandem_metadata.search.language.groups import leaves
+from tandem_metadata.search.language.groups import Group, leaves
 from tandem_metadata.search.sql.compile import Matching
 from tandem_metadata.search.sql.order import Position, RunOrdering
 from tandem_metadata.search.sql.tracking_compile import matching_runs
@@ -71,6 +71,11 @@ class Search:
     def source(self, source: FromClause) -> FromClause:
         """Runs, or what is joined to them, with what the criteria need joined to that."""
         return self._matching.joins.to(source)
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether the criteria have an OR."""
+        return any(isinstance(each, Group) for each in self.criteria)
 
     @cached_property
     def _matching(self) -> Matching:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
-from sqlalchemy import BigInteger, ColumnElement, FromClause, Table, and_, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, FromClause, Table, and_, or_, type_coerce
 
 from tandem_metadata.database.tables.registry import (
     model_version_tags,
@@ -30,7 +30,7 @@ from tandem_metadata.search.sql.compile import (
     check_lookups,
     holds,
     joined,
-    of_key,
+    of_row,
 )
 
 VERSION_NUMBER: Final = type_coerce(model_versions.c.version, BigInteger)
@@ -81,11 +81,10 @@ def matching(
     counting = [each for each in criteria if for_prompts or not _is_of_kind(each)]
 
     def make(conditions: Sequence[Condition], joins: Joins | None) -> Clause:
-        condition = conditions[0]
-        key = condition.field.key
-        if condition.field.entity is Entity.ATTRIBUTE:
-            return holds(searched.columns[key], condition, dialect)
-        return of_key(searched.tags, key, conditions, joins, dialect)
+        key = conditions[0].field.key
+        if conditions[0].field.entity is Entity.ATTRIBUTE:
+            return holds(searched.columns[key], conditions[0], dialect)
+        return or_(*(of_row(searched.tags, key, each, joins, dialect) for each in conditions))
 
     needed = [each.field.key for each in counting if _needs_tag(each)]
     found = joined(_cheapest_first(counting), make, Joins(needed))

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Row, select
 
 from tandem_metadata.database import indexes
 from tandem_metadata.database.indexes import SlowSearches
+from tandem_metadata.database.pool import PLANNED
 from tandem_metadata.database.tables.tracking import runs
 from tandem_metadata.messages.runs import RunInfo
 from tandem_metadata.rules import enums
@@ -109,7 +110,7 @@ def _rows(conn: Connection, search: Search) -> Sequence[Row[Any]]:
         if rows is not None:
             return rows
     if cached := statement_cache.find(search):
-        return conn.execute(*cached).all()
+        return conn.execute(*cached, execution_options=_options(search)).all()
     whole = run_experiment_id.in_(search.experiment_ids)
     source = search.source(search.ordering.source)
     return _execute(conn, search, source, whole, *search.clauses, *search.after)
@@ -145,7 +146,16 @@ def _execute(
         .order_by(*ordering.clauses())
         .limit(index_scans.literal_limit(search.limit))
     )
-    return conn.execute(statement).all()
+    return conn.execute(statement, execution_options=_options(search)).all()
+
+
+def _options(search: Search) -> dict[str, Any]:
+    """A plan for any values expects that a third of all runs, or more, satisfy an OR.
+
+    Then looking up run after run until the page is full seems best. If few satisfy it, that takes
+    four times as long (100,000 runs, two metrics).
+    """
+    return {PLANNED: search.has_groups}
 
 
 def _numbers(experiment_ids: Sequence[str]) -> list[int]:
