@@ -145,10 +145,29 @@ def _check_filtered(sorted_by: str) -> Callable[[Any, Size], None]:
     return check
 
 
+def _check_either(answer: Any, size: Size) -> None:
+    runs = _page(answer, min(PAGE, size.runs // 50))
+    _expect(all(_of(run, "metrics")["metric_0"] > 0.45 for run in runs), answer)
+    sides = {
+        (_of(run, "params")["param_1"] == _MODEL, _of(run, "tags")["label"] == _LABEL)
+        for run in runs
+    }
+    _expect((False, False) not in sides and len(sides) > 1, sides)
+    order = [float(_of(run, "metrics")["metric_3"]) for run in runs]
+    _expect(order == sorted(order, reverse=True), order)
+
+
 def _check_few(answer: Any, size: Size) -> None:
     runs = answer.get("runs", [])
     _expect(len(runs) <= size.runs // 1000, len(runs))
     _expect(all(_of(run, "metrics")["metric_0"] > 0.999 for run in runs), answer)
+
+
+def _check_few_of_either(answer: Any, size: Size) -> None:
+    runs = answer.get("runs", [])
+    _expect(len(runs) <= size.runs // 500, len(runs))
+    metrics = [_of(run, "metrics") for run in runs]
+    _expect(all(max(it["metric_0"], it["metric_3"]) > 0.999 for it in metrics), answer)
 
 
 def _page(answer: Any, least: int) -> list[Any]:
@@ -167,6 +186,11 @@ def _expect(holds: bool, shown: Any) -> None:
 
 
 _FILTER: Final = f"metrics.metric_0 > {{:.6f}} and params.param_1 = '{_MODEL}'"
+_LABEL: Final = "label-8"
+_EITHER: Final = (
+    f"metrics.metric_0 > {{:.6f}} and (params.param_1 = '{_MODEL}' or tags.label = '{_LABEL}')"
+)
+_FEW_OF_EITHER: Final = "metrics.metric_0 > {0:.6f} or metrics.metric_3 > {0:.6f}"
 _HALF: Final = (0.45, 0.55)
 """A fifth of the runs have the param: a tenth remain, which fill a page unless runs are few."""
 
@@ -213,6 +237,22 @@ ROWS: Final = {
             "filtered by a metric that few satisfy, sorted by another",
             _searches("metrics.metric_0 > {:.6f}", (0.9995, 0.9997), "metrics.metric_3 DESC"),
             _check_few,
+            milliseconds=250,
+            loaded=False,
+        ),
+        Row(
+            "either",
+            "filtered by a metric and either a param or a tag, sorted by another metric",
+            _searches(_EITHER, _HALF, "metrics.metric_3 DESC"),
+            _check_either,
+            milliseconds=250,
+            loaded=False,
+        ),
+        Row(
+            "few-of-either",
+            "filtered by either of two metrics that few satisfy",
+            _searches(_FEW_OF_EITHER, (0.9995, 0.9997)),
+            _check_few_of_either,
             milliseconds=250,
             loaded=False,
         ),
