@@ -264,7 +264,7 @@ def test_random_filters_find_what_they_mean(filled: Database, name: str) -> None
     kind = KINDS[name]
 
     @settings(
-        max_examples=400,
+        max_examples=80,
         deadline=None,
         database=None,
         suppress_health_check=[HealthCheck.too_slow],
