@@ -88,6 +88,8 @@ PHRASES: Final = tuple(
         r"Artifact path refers to a directory, not a file",
         r"Artifact size is too large",
         r"Multipart (?:upload|download) is not supported for the current artifact repository",
+        r"Presigned (?:upload|download) is not supported for",
+        r"must be between \d+ and \d+ seconds",
         r"can't include fragments or params",
         # Webhooks
         rf"Webhook name {_QUOTED} is invalid",
