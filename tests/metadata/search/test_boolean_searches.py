@@ -77,6 +77,7 @@ RUNS = [
     ("tags.label IN ('it\\'s', \"x AND y\")", {"four", "five"}),
     ("status NOT IN ('FINISHED', 'KILLED')", {"two", "three"}),
     ("start_time IN (1000, 3000)", {"one", "three"}),
+    ("start_time IN (1000, 2000.5, 2999.9)", {"one"}),
     ("start_time IN (2000.5, 2999.9, 1e3)", {"one"}),
     ("end_time NOT IN (4000.4, 99999999999999999999, 6000)", {"one", "three"}),
     # one of several datasets

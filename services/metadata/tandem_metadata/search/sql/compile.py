@@ -287,7 +287,7 @@ def holds_of_mine(
 def _members(column: ColumnElement[Any], value: Operand) -> Any:
     assert isinstance(value, tuple)
     if isinstance(column.type, Integer) and any(isinstance(each, float) for each in value):
-        # With the column's type, PostgreSQL would round them.
+        # SQLAlchemy gives all of them the first one's type, and PostgreSQL would round the others.
         return bindparam(None, [float(each) for each in value], Float(53), expanding=True)
     return value
 
