@@ -65,6 +65,10 @@ def test_search_finds_models_by_filter(
         (f"{PROMPT} LIKE 'tr%'", MODELS),
         (f"{PROMPT} != 'true' AND {PROMPT} = 'true'", MODELS),
         (f"{PROMPT} != 'true' AND tags.team = 'red'", {"fraud"}),
+        (f"name = 'greet' OR tags._ids LIKE '%12%' AND {PROMPT} = 'true'", PROMPTS),
+        (f"{PROMPT} = 'true' AND name = 'greet' OR name = 'fraud'", {"greet"}),
+        (f"name = 'fraud' OR name = 'greet' AND {PROMPT} != 'true'", {"fraud"}),
+        (f"name = 'x' OR NOT (name = 'fraud' OR {PROMPT} = 'true')", MODELS - {"fraud"}),
         ("name = 'greet'", set()),
     ],
 )
@@ -136,6 +140,7 @@ def test_search_refuses_a_token_of_another_search(filled: Database, other: dict[
         ("tags.team IN ('x', 2)", "near `2`: `tags.team` is compared with a quoted string"),
         (f"name = 'x' OR {PROMPT} = 'true'", "so it cannot be one side of an OR"),
         (f"NOT (name = 'x' AND {PROMPT} = 'true')", "so it cannot be one side of an OR"),
+        (f"name = 'x' OR name = 'y' AND {PROMPT} IN ('true')", "takes ="),
         (f"{PROMPT} IN ('true')", "takes =, !=, LIKE and ILIKE only"),
         (f"{PROMPT} IS NOT NULL", "takes =, !=, LIKE and ILIKE only"),
         ("name = 5", "near `5`: `name` is compared with a quoted string"),

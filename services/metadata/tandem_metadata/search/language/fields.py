@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Final
 
 from tandem_metadata.rules.integers import INT64_MAX
-from tandem_metadata.search.language.groups import Group, leaves, mapped
+from tandem_metadata.search.language.groups import Group, joined, leaves, mapped
 from tandem_metadata.search.language.lexer import Token, refusal, shown
 from tandem_metadata.search.language.parser import (
     Comparison,
@@ -133,9 +133,8 @@ class Resource:
 
         Raises InvalidParameter for an unknown field or a wrong type.
         """
-        for part in parts if self.kind_tags else ():
-            for comparison in leaves([part]):
-                self._check_kind(comparison, among_others=isinstance(part, Group))
+        if self.kind_tags:
+            parts = self._kind_first(parts)
         return mapped(parts, self.condition)
 
     def condition(self, comparison: Comparison) -> Condition:
@@ -166,17 +165,45 @@ class Resource:
             raise refusal("order_by clause", key.identifier.token, reason)
         return Order(field, key.ascending)
 
+    def _kind_first(self, parts: Sequence[Part]) -> list[Part]:
+        """The parts with what says the kind taken out of the sides of an OR.
+
+        It holds of all that is searched, so it may be joined to one side as to all: clients put it
+        before or after a filter, without parentheses.
+        """
+        kinds: list[Part] = []
+        others: list[Part] = []
+        for part in parts:
+            sides = [part]
+            if isinstance(part, Group) and part.any:
+                sides = [self._without_kind(side, kinds) for side in part.parts]
+            others.append(joined(sides, any=True))
+        found = [*kinds, *others]
+        for comparison in filter(self._is_kind, leaves(found)):
+            self._check_kind(comparison, among_others=comparison not in found)
+        return found
+
+    def _without_kind(self, side: Part, kinds: list[Part]) -> Part:
+        if not isinstance(side, Group):
+            return side
+        found = [each for each in side.parts if self._is_kind(each)]
+        if len(found) == len(side.parts):
+            return side
+        kinds += found
+        return joined([each for each in side.parts if each not in found], any=side.any)
+
+    def _is_kind(self, part: Part) -> bool:
+        return (
+            isinstance(part, Comparison)
+            and self.entities.get(part.identifier.entity or "") is Entity.TAG
+            and part.identifier.key in self.kind_tags
+        )
+
     def _check_kind(self, comparison: Comparison, *, among_others: bool) -> None:
-        identifier = comparison.identifier
-        if (
-            self.entities.get(identifier.entity or "") is not Entity.TAG
-            or identifier.key not in self.kind_tags
-        ):
-            return
-        name = shown(identifier.token.text)
+        name = shown(comparison.identifier.token.text)
         if among_others:
             reason = f"{name} says what is searched for, so it cannot be one side of an OR"
-            raise refusal("filter", identifier.token, reason)
+            raise refusal("filter", comparison.identifier.token, reason)
         if comparison.operator in MEMBERSHIP | PRESENCE:
             reason = f"{name} says what is searched for, and takes =, !=, LIKE and ILIKE only"
             raise refusal("filter", comparison.operator_token, reason)
