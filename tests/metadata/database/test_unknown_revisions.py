@@ -97,6 +97,15 @@ HARMLESS = (
         ("\tCONSTRAINT", "\tCHECK (kind > 0), CONSTRAINT"),
     ),
     Change("scorers", ["ALTER TABLE scorers RENAME TO judges"], []),
+    Change(
+        "cards",
+        [
+            "CREATE TABLE cards (workspace VARCHAR(63), name VARCHAR(256),"
+            " FOREIGN KEY (workspace, name) REFERENCES registered_models (workspace, name)"
+            " ON DELETE CASCADE ON UPDATE CASCADE)"
+        ],
+        [],
+    ),
 )
 """All at once; what Tandem does not name may change in any way."""
 
@@ -222,6 +231,18 @@ REFUSED = {
     "a new foreign key": (
         _constrain("logged_models", "FOREIGN KEY (source_run_id) REFERENCES runs (run_uuid)"),
         "table logged_models has a foreign key of source_run_id to table runs",
+    ),
+    "a table that holds on to models": (
+        Change(
+            "cards",
+            [
+                "CREATE TABLE cards (workspace VARCHAR(63), name VARCHAR(256),"
+                " FOREIGN KEY (workspace, name) REFERENCES registered_models (workspace, name)"
+                " ON DELETE CASCADE)"
+            ],
+            [],
+        ),
+        "table cards has a foreign key to table registered_models",
     ),
     "a foreign key that follows no rename": (
         Change(

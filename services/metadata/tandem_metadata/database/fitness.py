@@ -27,6 +27,18 @@ from tandem_metadata.database.tables import METADATA
 _WHOLE: Final = frozenset({"INTEGER", "BIGINT"})
 _DOUBLES: Final = frozenset({"FLOAT", "DOUBLE", "DOUBLE_PRECISION"})
 
+_SQL_NAMES: Final = {
+    "String": "VARCHAR",
+    "Text": "TEXT",
+    "BigInteger": "BIGINT",
+    "Integer": "INTEGER",
+    "Float": "FLOAT",
+    "Boolean": "BOOLEAN",
+    "NullType": "of an unknown type",
+}
+_DELETED: Final = frozenset({"registered_models", "model_versions"})
+"""Tables whose rows are renamed and deleted, not only marked as deleted."""
+
 
 class _Found(NamedTuple):
     """What the database says of one table."""
@@ -47,9 +59,12 @@ def misfits(conn: Connection) -> list[str]:
     """What does not fit, each as a phrase that names the table and, if it is one, the column."""
     found = _reflect(conn)
     return [
-        phrase
-        for name, table in sorted(METADATA.tables.items())
-        for phrase in (_misfits(table, found[name]) if name in found else [f"no table {name}"])
+        *(
+            phrase
+            for name, table in sorted(METADATA.tables.items())
+            for phrase in (_misfits(table, found[name]) if name in found else [f"no table {name}"])
+        ),
+        *_references(conn),
     ]
 
 
@@ -167,13 +182,13 @@ def _type_fits(needed: TypeEngine[Any], given: TypeEngine[Any], dialect: str) ->
 
 
 def _name(given: TypeEngine[Any]) -> str:
-    return given.__visit_name__
+    return type(given).__name__
 
 
 def _shown(of: TypeEngine[Any]) -> str:
-    name = _name(of).upper().replace("BIG_INTEGER", "BIGINT").replace("STRING", "VARCHAR")
     length = getattr(of, "length", None)
-    return f"{name}({length})" if length else name.replace("NULL", "of an unknown type")
+    name = _SQL_NAMES.get(_name(of), _name(of))
+    return f"{name}({length})" if length else name
 
 
 def _key_misfits(table: Table, found: _Found) -> Iterator[str]:
@@ -243,6 +258,21 @@ def _foreign_key_misfits(table: Table, found: _Found) -> Iterator[str]:
                 f"table {table.name} has no foreign key of {_list(columns)} to table {referred} "
                 "that follows its updates"
             )
+
+
+def _references(conn: Connection) -> Iterator[str]:
+    """Other tables must let go of what Tandem renames and deletes."""
+    for (_, name), keys in inspect(conn).get_multi_foreign_keys().items():
+        for key in keys:
+            options = {kind: text.upper() for kind, text in key.get("options", {}).items()}
+            lets_go = options.get("onupdate") == "CASCADE" and (
+                options.get("ondelete") in ("CASCADE", "SET NULL", "SET DEFAULT")
+            )
+            if name not in METADATA.tables and key["referred_table"] in _DELETED and not lets_go:
+                yield (
+                    f"table {name} has a foreign key to table {key['referred_table']} that would "
+                    "keep its rows from being renamed or deleted"
+                )
 
 
 def _list(names: frozenset[str] | set[str]) -> str:
