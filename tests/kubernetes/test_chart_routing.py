@@ -69,7 +69,7 @@ def test_limits_are_lifted_for_artifacts_only() -> None:
     artifacts = annotations(ingresses["tandem-artifacts"])
     assert artifacts[f"{NGINX}proxy-body-size"] == "0"
     assert artifacts[f"{NGINX}proxy-request-buffering"] == "off"
-    assert artifacts[f"{NGINX}proxy-send-timeout"] == "3600", "longestTransferSeconds"
+    assert artifacts[f"{NGINX}proxy-send-timeout"] == "3575", "longestTransferSeconds"
     assert artifacts[f"{NGINX}proxy-read-timeout"] == "7200", "what values say wins"
     metadata = annotations(ingresses["tandem-metadata"])
     assert {each: value for each, value in metadata.items() if each.startswith(NGINX)} == {

@@ -169,6 +169,31 @@ def test_artifacts_scale_down_slowly_by_either_autoscaler() -> None:
     assert scaled["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] == slowly
 
 
+def test_artifacts_pods_end_within_the_hour_that_clouds_give() -> None:
+    pod = chart.one(chart.render("production"), "Deployment", "tandem-artifacts")["spec"][
+        "template"
+    ]
+    assert pod["spec"]["terminationGracePeriodSeconds"] == 3600
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation"),
+    [
+        ("clusterAutoscaler", ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false")),
+        ("karpenter", ("karpenter.sh/do-not-disrupt", "true")),
+    ],
+)
+def test_artifacts_pods_keep_their_nodes_if_they_must_not_be_evicted(
+    value: str, annotation: tuple[str, str]
+) -> None:
+    name, text = annotation
+    for evictable in ("true", "false"):
+        objects = chart.render("production", f"artifacts.evictable.{value}={evictable}")
+        found = pod_annotations(chart.one(objects, "Deployment", "tandem-artifacts"))
+        assert found.get(name) == (text if evictable == "false" else None)
+        assert name not in pod_annotations(chart.one(objects, "Deployment", "tandem-metadata"))
+
+
 def test_custom_metrics() -> None:
     hpa = chart.one(chart.render("custom-metrics"), "HorizontalPodAutoscaler", "tandem-artifacts")
     types = [each["type"] for each in hpa["spec"]["metrics"]]
@@ -190,9 +215,10 @@ def test_keda_asks_for_the_pods_of_this_release() -> None:
     scaled = chart.one(chart.render("keda"), "ScaledObject", "tandem-artifacts")
     queries = [each["metadata"].get("query") for each in scaled["spec"]["triggers"]]
     own = 'namespace="tandem",pod=~"tandem-artifacts-.+"'
+    leaving = f"unless on (namespace, pod) (tandem_draining{{{own}}} == 1)"
     assert queries == [
-        f"sum(tandem_artifact_transfers_in_flight{{{own}}})",
-        f"sum(rate(tandem_artifact_bytes_total{{{own}}}[2m]))",
+        f"sum(tandem_artifact_transfers_in_flight{{{own}}} {leaving})",
+        f"sum(rate(tandem_artifact_bytes_total{{{own}}}[2m]) {leaving})",
         None,
     ]
     thresholds = [each["metadata"].get("threshold") for each in scaled["spec"]["triggers"]]

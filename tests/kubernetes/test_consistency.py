@@ -69,7 +69,7 @@ LABEL = "app|kubernetes|io"
         (METADATA, f"{SERVER}.readinessProbe.httpGet.port", 5000, "its readiness probe"),
         (METADATA, f"{SERVER}.lifecycle", None, "there is no preStop"),
         (ARTIFACTS, f"{POD}.terminationGracePeriodSeconds", 30, "its grace period is 30"),
-        (ARTIFACTS, f"{SERVER}.args.16", "7200", "its grace period is 3625"),
+        (ARTIFACTS, f"{SERVER}.args.16", "7200", "its grace period is 3600"),
         (METADATA, f"{SERVER}.args.7", "--migrate", "its pods migrate"),
         (
             METADATA,

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from prometheus_client import Gauge
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -13,6 +14,12 @@ from tandem_shared.settings import without_credentials
 
 CHECK_SECONDS = 5.0
 """A check that takes longer leaves the process not ready."""
+
+DRAINING = Gauge(
+    "tandem_draining",
+    "1 once a worker is being stopped and only finishes what it has begun, else 0.",
+    multiprocess_mode="livemax",
+)
 
 Check = Callable[[], Awaitable[None]]
 """Raises ApiError when a database or store that every request needs does not answer."""
@@ -25,6 +32,11 @@ class Readiness:
 
     def __init__(self) -> None:
         self.draining = False
+
+    def drain(self) -> None:
+        """From now on `/ready` fails, and each answer closes its connection."""
+        self.draining = True
+        DRAINING.set(1)
 
 
 READINESS = Readiness()

@@ -107,7 +107,7 @@ async def _serve(
         await stop.wait()
         if lifeline is not None:
             loop.remove_reader(lifeline)
-        READINESS.draining = True
+        READINESS.drain()
         await asyncio.sleep(settings.shutdown_delay)
         loop.call_later(settings.graceful_timeout, in_flight.cancel_all)
         _bound_the_rest(settings.graceful_timeout + _CLEAN_UP_SECONDS)

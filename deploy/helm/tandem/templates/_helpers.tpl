@@ -102,10 +102,32 @@ app.kubernetes.io/part-of: tandem
 {{- if eq .Values.database.type "sqlite" -}}true{{- end -}}
 {{- end -}}
 
-{{/* "true" where an autoscaler sets the number of replicas, so that the Deployment must not. */}}
+{{/* "true" where an autoscaler sets the number of replicas. */}}
 {{- define "tandem.autoscaled" -}}
 {{- $values := index .root.Values .component -}}
 {{- if or $values.autoscaling.enabled (dig "keda" "enabled" false $values) -}}true{{- end -}}
+{{- end -}}
+
+{{/* What a Deployment says of its replicas; takes (dict "root" $ "component" "artifacts").
+     While autoscaled, the number that runs, and at least the fewest: the API server takes a number that vanishes from the manifest
+     for 1. A list tells a cluster without the Deployment from no cluster at all, as with helm template and Argo CD: there the
+     autoscaler alone is to know. */}}
+{{- define "tandem.replicas" -}}
+{{- $values := index .root.Values .component -}}
+{{- if include "tandem.autoscaled" . -}}
+{{- $scaler := ternary $values.keda $values.autoscaling (dig "keda" "enabled" false $values) -}}
+{{- with lookup "apps/v1" "Deployment" .root.Release.Namespace "" -}}
+{{- $replicas := int $scaler.minReplicas -}}
+{{- range .items -}}
+{{- if eq .metadata.name (printf "%s-%s" (include "tandem.fullname" $.root) $.component) -}}
+{{- $replicas = max $replicas (dig "spec" "replicas" 0 . | int) -}}
+{{- end -}}
+{{- end -}}
+replicas: {{ $replicas }}
+{{- end -}}
+{{- else -}}
+replicas: {{ $values.replicas }}
+{{- end -}}
 {{- end -}}
 
 {{/* Seconds in which an artifacts pod lets go: its longest transfer. Metadata has its own value. */}}

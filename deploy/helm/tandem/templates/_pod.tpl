@@ -15,7 +15,12 @@ labels:
 {{- $port := ternary "5000" "5500" (eq .component "metadata") -}}
 {{- $scrape = dict "prometheus.io/scrape" "true" "prometheus.io/port" $port "prometheus.io/path" "/metrics" -}}
 {{- end -}}
-{{- include "tandem.annotations" (dict "root" .root "indent" 0 "annotations" (list $scrape .checksums $values.podAnnotations)) }}
+{{- $kept := dict -}}
+{{- with $values.evictable -}}
+{{- if not .clusterAutoscaler }}{{- $_ := set $kept "cluster-autoscaler.kubernetes.io/safe-to-evict" "false" }}{{- end -}}
+{{- if not .karpenter }}{{- $_ := set $kept "karpenter.sh/do-not-disrupt" "true" }}{{- end -}}
+{{- end -}}
+{{- include "tandem.annotations" (dict "root" .root "indent" 0 "annotations" (list $scrape .checksums $kept $values.podAnnotations)) }}
 {{- end -}}
 
 {{/* Identity, security and scheduling. */}}
