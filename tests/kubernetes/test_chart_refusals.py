@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from tests.kubernetes import tools
+from tests.kubernetes import api_server, tools
 
 SQLITE = "metadata.persistence.enabled=true database.existingSecret= database.type=sqlite"
 DISK = "artifacts.persistence.enabled=true objectStore.destination=/var/lib/tandem/a"
@@ -24,6 +24,11 @@ POLICY = (
     "networkPolicy.ingressFrom[0].podSelector.matchLabels.app=proxy"
 )
 ANYWHERE = "networkPolicy.objectStore.peers[0].ipBlock.cidr=0.0.0.0/0"
+
+
+def _object(kind: str, version: str) -> str:
+    return f"extraObjects[0].kind={kind} extraObjects[0].apiVersion={version}"
+
 
 REFUSED = {
     # hosts
@@ -141,6 +146,22 @@ REFUSED = {
     "metadata.extraEnv[0].name=TANDEM_MIGRATE": "metadata.extraEnv has TANDEM_MIGRATE",
     "objectStore.env[0].name=MLFLOW_BACKEND_STORE_URI": "objectStore.env has MLFLOW_BACKEND_STORE",
     "objectStore.env[0].name=A artifacts.extraEnv[0].name=A": "both set A",
+    # what the hook needs before the release makes it
+    f"{_object('Secret', 'v1')} extraObjects[0].metadata.name=db": (
+        "extraObjects[0] makes the Secret db, which the migration's hook needs"
+    ),
+    f"{_object('ExternalSecret', 'external-secrets.io/v1')} extraObjects[0].spec.target.name=db": (
+        "set migration.mode to job"
+    ),
+    f"{_object('SealedSecret', 'bitnami.com/v1alpha1')} extraObjects[0].metadata.name=db": (
+        "extraObjects[0] makes the Secret db"
+    ),
+    f"{_object('Cluster', 'postgresql.cnpg.io/v1')} database.existingSecret=pg-app "
+    "extraObjects[0].metadata.name=pg": "extraObjects[0] makes the Secret pg-app",
+    f"{_object('Instance', 'rds.aws.crossplane.io/v1')} "
+    "extraObjects[0].spec.writeConnectionSecretToRef.name=db": "makes the Secret db",
+    f"{_object('Secret', 'v1')} extraObjects[0].metadata.name=owner "
+    "migration.existingSecret=owner": "extraObjects[0] makes the Secret owner",
     # labels
     "commonLabels.app\\.kubernetes\\.io/name=x": "commonLabels has app.kubernetes.io/name",
     "artifacts.podLabels.app\\.kubernetes\\.io/component=metadata": (
@@ -227,6 +248,12 @@ def test_every_sentence_of_the_chart_is_seen() -> None:
 
 
 TAKEN = [
+    f"{_object('Secret', 'v1')} extraObjects[0].metadata.name=other",
+    f"{_object('Secret', 'v1')} extraObjects[0].metadata.name=db migration.mode=job",
+    f"{_object('Secret', 'v1')} extraObjects[0].metadata.name=db migration.enabled=false",
+    f"{_object('Secret', 'v1')} extraObjects[0].metadata.name=db "
+    "extraObjects[0].metadata.annotations.helm\\.sh/hook=pre-install",
+    f"{_object('Database', 'v1')} extraObjects[0].metadata.name=db",
     f"{SQLITE} {ONE_EACH}",
     f"{DISK} {ONE_EACH}",
     f"{DISK} {ONE_EACH} objectStore.destination=file:///var/lib/tandem",
@@ -250,3 +277,24 @@ TAKEN = [
 @pytest.mark.parametrize("pairs", TAKEN)
 def test_what_is_next_to_a_refusal_is_taken(pairs: str) -> None:
     assert tools.render_chart(sets=sets(pairs))
+
+
+def test_secret_of_an_earlier_install_may_come_from_the_extra_objects() -> None:
+    pairs = f"{_object('Secret', 'v1')} extraObjects[0].metadata.name=db"
+    kinds = tools.render_chart(sets=sets(f"{pairs} migration.mode=job"))
+    live: tools.Object = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": "db",
+            "namespace": tools.NAMESPACE,
+            "labels": {"app.kubernetes.io/managed-by": "Helm"},
+            "annotations": {
+                "meta.helm.sh/release-name": tools.RELEASE,
+                "meta.helm.sh/release-namespace": tools.NAMESPACE,
+            },
+        },
+    }
+    with api_server.serve(kinds, [live]) as address:
+        asked = "--dry-run=server", "--disable-openapi-validation", "--kube-apiserver", address
+        assert tools.render_chart(sets=sets(pairs), arguments=asked)

@@ -82,7 +82,10 @@ def test_an_alert_says_how_bad_it_is_and_what_to_do(alert: dict[str, Any]) -> No
     assert set(annotations) == {"summary", "description", "runbook_url"}
     assert annotations["summary"].endswith(".")
     assert len(annotations["description"].split(". ")) >= 2, "what is, and what to do"
-    assert annotations["runbook_url"] == f"docs/operations.md#{alert['alert'].lower()}"
+    page = chart.default_values()["monitoring"]["prometheusRule"]["runbook"]
+    assert page.startswith("https://"), "a relative address leads nowhere from a notification"
+    assert page.endswith("/docs/operations.md")
+    assert annotations["runbook_url"] == f"{page}#{alert['alert'].lower()}"
 
 
 @pytest.mark.parametrize("alert", sorted({alert["alert"] for alert in ALERTS}))

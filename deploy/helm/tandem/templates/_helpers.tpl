@@ -59,12 +59,25 @@ app.kubernetes.io/part-of: tandem
 
 {{/* Takes (dict "root" $ "image" .Values.metadata.image). A digest wins over the tag, which may stay for readers. */}}
 {{- define "tandem.image" -}}
-{{- $name := printf "%s/%s" .image.registry .image.repository -}}
-{{- if not .image.registry -}}{{- $name = .image.repository -}}{{- end -}}
+{{- $registry := .root.Values.global.imageRegistry | default .image.registry -}}
+{{- $name := printf "%s/%s" $registry .image.repository -}}
+{{- if not $registry -}}{{- $name = .image.repository -}}{{- end -}}
 {{- if .image.digest -}}
 {{- printf "%s@%s" $name .image.digest -}}
 {{- else -}}
 {{- printf "%s:%s" $name (default .root.Chart.AppVersion .image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Secrets for private registries: the chart's own, then the parent chart's, each once. */}}
+{{- define "tandem.imagePullSecrets" -}}
+{{- $all := .Values.imagePullSecrets -}}
+{{- range .Values.global.imagePullSecrets -}}
+{{- $all = append $all (ternary (dict "name" .) . (kindIs "string" .)) -}}
+{{- end -}}
+{{- with uniq $all -}}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
 {{- end -}}
 {{- end -}}
 

@@ -30,9 +30,8 @@ serviceAccountName: {{ include "tandem.serviceAccountName" . }}
 automountServiceAccountToken: false
 # Or Services would appear as variables, of which MLFLOW_PORT or TANDEM_… could be taken for settings.
 enableServiceLinks: false
-{{- with .root.Values.imagePullSecrets }}
-imagePullSecrets:
-  {{- toYaml . | nindent 2 }}
+{{- with include "tandem.imagePullSecrets" .root }}
+{{ . }}
 {{- end }}
 securityContext:
   {{- toYaml .root.Values.podSecurityContext | nindent 2 }}

@@ -19,6 +19,7 @@ What a single value may be is values.schema.json's.
 {{- include "tandem.validate.routing" . -}}
 {{- include "tandem.validate.networkPolicy" . -}}
 {{- include "tandem.validate.monitoring" . -}}
+{{- include "tandem.validate.migration" . -}}
 {{- end -}}
 
 {{- define "tandem.validate.hosts" -}}

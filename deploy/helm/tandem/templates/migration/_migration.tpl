@@ -27,6 +27,43 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end -}}
 {{- end -}}
 
+{{/* Names of the Secrets that one of extraObjects makes, as a YAML list; takes the object as a map. */}}
+{{- define "tandem.migration.secretsOf" -}}
+{{- $name := dig "metadata" "name" "" . -}}
+{{- $kind := .kind | default "" -}}
+{{- $made := list (dig "spec" "writeConnectionSecretToRef" "name" "" .) -}}
+{{- if eq $kind "Secret" -}}
+{{- $made = append $made $name -}}
+{{- else if eq $kind "ExternalSecret" -}}
+{{- $made = append $made (dig "spec" "target" "name" $name .) -}}
+{{- else if eq $kind "SealedSecret" -}}
+{{- $made = append $made (dig "spec" "template" "metadata" "name" $name .) -}}
+{{- else if and (eq $kind "Cluster") (hasPrefix "postgresql.cnpg.io/" (.apiVersion | default "")) -}}
+{{- $made = concat $made (list (printf "%s-app" $name) (printf "%s-superuser" $name)) -}}
+{{- else if and (eq $kind "postgresql") (hasPrefix "acid.zalan.do/" (.apiVersion | default "")) -}}
+{{- range $user, $_ := dig "spec" "users" dict . -}}
+{{- $made = append $made (printf "%s.%s.credentials.postgresql.acid.zalan.do" $user $name) -}}
+{{- end -}}
+{{- end -}}
+{{- without $made "" | toYaml -}}
+{{- end -}}
+
+{{/* Hooks come before the release's own objects: a Job that needs one of these would wait for it until Helm gives up. */}}
+{{- define "tandem.validate.migration" -}}
+{{- if and (include "tandem.migration.enabled" .) (eq .Values.migration.mode "hook") -}}
+{{- $needed := include "tandem.migration.databaseSecret" . -}}
+{{- range $index, $value := .Values.extraObjects -}}
+{{- range regexSplit "(?m)^---\\s*$" (include "tandem.expand" (dict "root" $ "value" $value)) -1 -}}
+{{- $object := fromYaml . -}}
+{{- $late := not (contains "pre-install" (dig "metadata" "annotations" "helm.sh/hook" "" $object)) -}}
+{{- if and $late (has $needed (include "tandem.migration.secretsOf" $object | fromYamlArray)) (not (lookup "v1" "Secret" $.Release.Namespace $needed)) -}}
+{{- fail (printf "extraObjects[%d] makes the Secret %s, which the migration's hook needs before it is there: set migration.mode to job, whose Job waits for it, or make the Secret before this release." $index $needed) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The Job's spec; also hashed into a plain Job's name, since a Job cannot be changed. */}}
 {{- define "tandem.migration.spec" -}}
 {{- $of := dict "root" . "component" "migration" -}}
@@ -56,9 +93,8 @@ template:
     serviceAccountName: {{ include "tandem.serviceAccountName" $of }}
     automountServiceAccountToken: false
     enableServiceLinks: false
-    {{- with $.Values.imagePullSecrets }}
-    imagePullSecrets:
-      {{- toYaml . | nindent 6 }}
+    {{- with include "tandem.imagePullSecrets" $ }}
+    {{- . | nindent 4 }}
     {{- end }}
     securityContext:
       {{- toYaml $.Values.podSecurityContext | nindent 6 }}
