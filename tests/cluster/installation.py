@@ -24,9 +24,11 @@ ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 300
 """How long a client may take, beside all other tests."""
 
+PREFIX = "/tools/mlflow"
 LAYOUTS = {
     "two-hosts": (),
-    "single-host": ("hosts.artifacts=mlflow.example.com",),
+    # As in Kubeflow, below a path of a host that others share.
+    "single-host": ("hosts.artifacts=mlflow.example.com", f"staticPrefix={PREFIX}"),
 }
 ROUTED = (
     "ingress.enabled=true",
@@ -57,13 +59,18 @@ class Installation:
     @property
     def url(self) -> str:
         """What a client takes for its tracking URI."""
-        return "https://mlflow.example.com"
+        return f"https://mlflow.example.com{self.prefix}"
+
+    @property
+    def prefix(self) -> str:
+        """What all paths begin with."""
+        return PREFIX if self.layout == "single-host" else ""
 
     @property
     def artifacts_url(self) -> str:
         """Where the artifact proxy is."""
         host = "mlflow" if self.layout == "single-host" else "artifacts"
-        return f"https://{host}.example.com/api/2.0/mlflow-artifacts/artifacts"
+        return f"https://{host}.example.com{self.prefix}/api/2.0/mlflow-artifacts/artifacts"
 
     def start(self, way: str, module: str, *arguments: str) -> "subprocess.Popen[str]":
         """Start a script of this directory as a client that comes by this edge."""

@@ -153,7 +153,8 @@ def test_probes_and_scrapes_from_inside_need_none(installation: Installation) ->
             assert not pod.answers["readiness"].failed or pod.answers["readiness"].passed
             (port,) = pod.container.ports.values()
             for path in ("/health", "/ready", "/metrics"):
-                assert requests.get(f"http://{pod.address}:{port}{path}", timeout=10).ok
+                address = f"http://{pod.address}:{port}{installation.prefix}"
+                assert requests.get(f"{address}{path}", timeout=10).ok
 
 
 def _refused(

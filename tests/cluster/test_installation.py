@@ -12,6 +12,7 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.installation import (
     ARTIFACTS,
     IMAGE,
+    LAYOUTS,
     METADATA,
     MIGRATE,
     SECONDS,
@@ -86,7 +87,8 @@ def test_a_service_answers_to_every_form_of_its_name(
     cluster = installation.cluster
     (port,) = cluster.manifests.services[service].ports
     for name in cluster.names_of(service):
-        answer = requests.get(f"http://{cluster.names[name]}:{port}{path}", timeout=30)
+        address = f"http://{cluster.names[name]}:{port}{installation.prefix}"
+        answer = requests.get(f"{address}{path}", timeout=30)
         assert answer.status_code == 200, f"{name}: {answer.text}"
 
 
@@ -107,7 +109,8 @@ def test_every_port_is_scraped(installation: Installation, source: str, tmp_path
     if source == "annotations":
         targets = prometheus.annotated(NAMESPACE, pods)
     else:
-        targets = prometheus.monitored(render(f"monitoring.{source}.enabled=true"), pods)
+        rendered = render(f"monitoring.{source}.enabled=true", *LAYOUTS[installation.layout])
+        targets = prometheus.monitored(rendered, pods)
     assert len(targets) == len(pods)
     rules = installation.cluster.manifests.rules
     assert rules

@@ -32,6 +32,7 @@ GATEWAY = (
     "httpRoute.parentRefs[0].name=public",
     "httpRoute.parentRefs[0].namespace=gateways",
 )
+PREFIX = "staticPrefix=/mlflow"
 ONE_HOST = "hosts.artifacts=mlflow.example.com"
 
 
@@ -125,6 +126,31 @@ def test_production_behind_a_gateway(overlay: Overlay) -> None:
 def test_one_host_behind_a_gateway(overlay: Overlay) -> None:
     ours = chart("production", *GATEWAY, ONE_HOST)
     theirs = by_name(overlay("gateway-single-host", on="single-host"))
+    for name in ("metadata", "artifacts"):
+        del theirs[f"Ingress/tandem-{name}"]
+    assert differences(ours, theirs) == []
+
+
+@pytest.mark.parametrize(("name", "sets"), [("two-hosts", ()), ("single-host", (ONE_HOST,))])
+def test_below_a_path_behind_an_ingress(name: str, sets: tuple[str, ...], overlay: Overlay) -> None:
+    ours = chart("production", *INGRESS, *sets, PREFIX)
+    theirs = by_name(overlay(f"static-prefix-{name}", on=name))
+    assert differences(ours, theirs) == []
+
+
+def test_below_a_path_behind_a_gateway_with_monitoring(overlay: Overlay) -> None:
+    ours = chart("production", *GATEWAY, PREFIX, "monitoring.podMonitor.enabled=true")
+    theirs = by_name(
+        overlay("gateway-two-hosts", "settings", "monitoring", "static-prefix-two-hosts")
+    )
+    for name in ("rules", "dashboard"):
+        del theirs[f"ConfigMap/tandem-{name}"]
+    assert differences(ours, theirs) == []
+
+
+def test_below_a_path_on_one_host_behind_a_gateway(overlay: Overlay) -> None:
+    ours = chart("production", *GATEWAY, ONE_HOST, PREFIX)
+    theirs = by_name(overlay("gateway-single-host", "static-prefix-single-host", on="single-host"))
     for name in ("metadata", "artifacts"):
         del theirs[f"Ingress/tandem-{name}"]
     assert differences(ours, theirs) == []

@@ -103,7 +103,7 @@ imagePullSecrets:
 
 {{/* How metadata reaches the artifacts service, past the ingress. */}}
 {{- define "tandem.artifactsUrl" -}}
-{{- printf "http://%s-artifacts:%v" (include "tandem.fullname" .) .Values.artifacts.service.port -}}
+{{- printf "http://%s-artifacts:%v%s" (include "tandem.fullname" .) .Values.artifacts.service.port .Values.staticPrefix -}}
 {{- end -}}
 
 {{/* "true" where artifacts are kept in a directory. */}}

@@ -13,7 +13,7 @@ labels:
 {{- $scrape := dict -}}
 {{- if .root.Values.monitoring.annotations -}}
 {{- $port := ternary "5000" "5500" (eq .component "metadata") -}}
-{{- $scrape = dict "prometheus.io/scrape" "true" "prometheus.io/port" $port "prometheus.io/path" "/metrics" -}}
+{{- $scrape = dict "prometheus.io/scrape" "true" "prometheus.io/port" $port "prometheus.io/path" (printf "%s/metrics" .root.Values.staticPrefix) -}}
 {{- end -}}
 {{- $kept := dict -}}
 {{- with $values.evictable -}}
@@ -72,13 +72,13 @@ ports:
     containerPort: {{ ternary 5000 5500 (eq .component "metadata") }}
     protocol: TCP
 startupProbe:
-  httpGet: {path: /health, port: http}
+  httpGet: {path: {{ .root.Values.staticPrefix }}/health, port: http}
   {{- toYaml $values.probes.startup | nindent 2 }}
 livenessProbe:
-  httpGet: {path: /health, port: http}
+  httpGet: {path: {{ .root.Values.staticPrefix }}/health, port: http}
   {{- toYaml $values.probes.liveness | nindent 2 }}
 readinessProbe:
-  httpGet: {path: /ready, port: http}
+  httpGet: {path: {{ .root.Values.staticPrefix }}/ready, port: http}
   {{- toYaml $values.probes.readiness | nindent 2 }}
 {{- if $values.preStopSeconds }}
 lifecycle:

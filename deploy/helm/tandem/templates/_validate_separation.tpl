@@ -14,7 +14,7 @@ flags:
   --shutdown-delay: shutdownDelaySeconds
   --graceful-timeout: {{ ternary "longestTransferSeconds" "gracefulTimeoutSeconds" (eq . "artifacts") }}
   --allowed-hosts: allowedHosts
-  --static-prefix: hosts (probes and routes know no prefix)
+  --static-prefix: staticPrefix
   {{- if eq . "metadata" }}
   --default-artifact-root: hosts.artifacts (never a directory, which no other pod and no client could reach)
   --artifacts-url: hosts.artifacts
@@ -33,7 +33,7 @@ variables:
   MLFLOW_BACKEND_STORE_URI: database
   MLFLOW_DEFAULT_ARTIFACT_ROOT: hosts.artifacts
   MLFLOW_ARTIFACTS_DESTINATION: objectStore.destination
-  MLFLOW_STATIC_PREFIX: hosts (probes and routes know no prefix)
+  MLFLOW_STATIC_PREFIX: staticPrefix
   TANDEM_MIGRATE: migration (pods never migrate)
   MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY: metadata.webhooks
 {{- end -}}

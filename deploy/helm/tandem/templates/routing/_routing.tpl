@@ -5,10 +5,15 @@ Paths, certificates and what an ingress controller must be told.
 {{/* Where artifacts are on a host that both share: MLflow's artifact proxy, for clients and for browsers. */}}
 {{- define "tandem.artifactPaths" -}}
 {{- if include "tandem.singleHost" . -}}
-["/api/2.0/mlflow-artifacts", "/ajax-api/2.0/mlflow-artifacts"]
+["{{ .Values.staticPrefix }}/api/2.0/mlflow-artifacts", "{{ .Values.staticPrefix }}/ajax-api/2.0/mlflow-artifacts"]
 {{- else -}}
-["/"]
+[{{ include "tandem.rootPath" . }}]
 {{- end -}}
+{{- end -}}
+
+{{/* What all paths of a service begin with. */}}
+{{- define "tandem.rootPath" -}}
+{{- .Values.staticPrefix | default "/" -}}
 {{- end -}}
 
 {{/* Secret with the certificate of a component's host; one host has one certificate. Takes (dict "root" $ "component" …). */}}
