@@ -82,6 +82,16 @@ def test_a_store_of_the_cluster_s_own_is_warned_of() -> None:
     assert "reachedByClients" in notes("minimal", *own)
 
 
+def test_services_that_others_reach_past_the_ingress_are_warned_of() -> None:
+    balanced = "metadata.service.type=LoadBalancer"
+    assert "metadata.service.type is LoadBalancer" in notes("production", balanced)
+    ranges = "metadata.service.loadBalancerSourceRanges[0]=203.0.113.0/24"
+    assert "is LoadBalancer" not in notes("production", balanced, ranges)
+    assert "artifacts.service.type is NodePort" in notes(
+        "production", "artifacts.service.type=NodePort"
+    )
+
+
 def test_plain_http_is_warned_of() -> None:
     assert "travel in the clear" in notes("sqlite-disk", "ingress.enabled=true")
 

@@ -146,6 +146,17 @@ REFUSED = {
     "metadata.extraEnv[0].name=TANDEM_MIGRATE": "metadata.extraEnv has TANDEM_MIGRATE",
     "objectStore.env[0].name=MLFLOW_BACKEND_STORE_URI": "objectStore.env has MLFLOW_BACKEND_STORE",
     "objectStore.env[0].name=A artifacts.extraEnv[0].name=A": "both set A",
+    # Services
+    "metadata.service.loadBalancerSourceRanges[0]=10.0.0.0/8": (
+        "metadata.service.loadBalancerSourceRanges is set, but metadata.service.type is ClusterIP"
+    ),
+    "artifacts.service.type=NodePort artifacts.service.loadBalancerClass=a": (
+        "artifacts.service.loadBalancerClass is set, but"
+    ),
+    "artifacts.service.externalTrafficPolicy=Local": "artifacts.service.externalTrafficPolicy is",
+    "metadata.service.ipFamilies[0]=IPv6 metadata.service.ipFamilies[1]=IPv4": (
+        "metadata.service.ipFamilies has two families"
+    ),
     # what the hook needs before the release makes it
     f"{_object('Secret', 'v1')} extraObjects[0].metadata.name=db": (
         "extraObjects[0] makes the Secret db, which the migration's hook needs"

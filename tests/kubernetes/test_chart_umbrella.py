@@ -47,3 +47,22 @@ def test_umbrella_chart_sets_registry_and_pull_secrets_of_all_images(parent: Pat
         assert image.startswith("registry.example.com/tandem-mlflow/tandem-")
         pod = each["spec"]["template"]["spec"]
         assert pod["imagePullSecrets"] == [{"name": "own"}, {"name": "other"}]
+
+
+@pytest.mark.parametrize("name", ["everything", "generated-secrets"])
+def test_namespace_override_holds_for_every_object(name: str) -> None:
+    own = chart.render(name)
+    other = chart.render(name, "namespaceOverride=mlops")
+    assert {each["metadata"]["namespace"] for each in own if "namespace" in each["metadata"]} == {
+        tools.NAMESPACE
+    }
+    for before, after in zip(own, other, strict=True):
+        if before["metadata"].get("namespace"):
+            assert after["metadata"]["namespace"] == "mlops"
+    (metadata,) = (
+        each
+        for each in other
+        if each["metadata"]["name"].endswith("-metadata") and each["kind"] == "Deployment"
+    )
+    hosts = chart.flag(metadata, "--allowed-hosts").split(",")
+    assert f"{metadata['metadata']['name']}.mlops.svc" in hosts

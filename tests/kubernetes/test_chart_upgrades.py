@@ -194,6 +194,23 @@ def test_artifacts_pods_keep_their_nodes_if_they_must_not_be_evicted(
         assert name not in pod_annotations(chart.one(objects, "Deployment", "tandem-metadata"))
 
 
+@pytest.mark.parametrize("component", ["metadata", "artifacts", "migration"])
+def test_pods_get_a_token_of_the_kubernetes_api_only_if_told(component: str) -> None:
+    for told in (False, True):
+        objects = chart.render(
+            "production", f"{component}.automountServiceAccountToken={str(told).lower()}"
+        )
+        mounted = {
+            each["metadata"]["labels"]["app.kubernetes.io/component"]: each["spec"]["template"][
+                "spec"
+            ]["automountServiceAccountToken"]
+            for each in objects
+            if each["kind"] in ("Job", "Deployment")
+        }
+        assert mounted == {name: told and name == component for name in mounted}
+        assert component in mounted
+
+
 def test_custom_metrics() -> None:
     hpa = chart.one(chart.render("custom-metrics"), "HorizontalPodAutoscaler", "tandem-artifacts")
     types = [each["type"] for each in hpa["spec"]["metrics"]]

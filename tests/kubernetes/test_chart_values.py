@@ -23,6 +23,7 @@ ANYTHING = {
     "commonLabels", "commonAnnotations", "annotations", "metadataAnnotations", "labels",
     "artifactsAnnotations", "podAnnotations", "podLabels", "nodeSelector", "affinity",
     "requests", "limits", "credentials", "scaleUp", "scaleDown",
+    "deploymentAnnotations", "dnsConfig",
 }  # fmt: skip
 """Maps whose keys are the user's, or Kubernetes's own."""
 
@@ -94,6 +95,8 @@ def test_the_schema_has_the_keys_of_the_values(path: Keys) -> None:
         extra -= {"scaleUp", "scaleDown"}
     if path[-2:] in {("keda", "fallback"), ("keda", "authenticationRef")}:
         return
+    if path[-1:] == ("appArmorProfile",):
+        extra -= {"type", "localhostProfile"}
     assert extra <= allowed.get(path, set()), "in the schema, and nowhere in values.yaml"
 
 

@@ -16,6 +16,11 @@ Names, labels, hosts and addresses. Every name that one object uses of another c
 {{- end -}}
 {{- end -}}
 
+{{/* Where all objects are: the release's namespace, unless a parent chart puts its parts into several. */}}
+{{- define "tandem.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
+{{- end -}}
+
 {{/* Takes (dict "root" $ "component" "metadata"). Part of immutable selectors: nothing that changes between versions. */}}
 {{- define "tandem.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "tandem.name" .root }}
@@ -95,7 +100,7 @@ imagePullSecrets:
      Takes (dict "root" $ "component" "metadata"). */}}
 {{- define "tandem.allowedHosts" -}}
 {{- $service := printf "%s-%s" (include "tandem.fullname" .root) .component -}}
-{{- $namespaced := printf "%s.%s" $service .root.Release.Namespace -}}
+{{- $namespaced := printf "%s.%s" $service (include "tandem.namespace" .root) -}}
 {{- $names := list $service $namespaced (printf "%s.svc" $namespaced) (printf "%s.svc.%s" $namespaced .root.Values.clusterDomain) -}}
 {{- with index .root.Values.hosts .component -}}{{- $names = prepend $names . -}}{{- end -}}
 {{- join "," (concat $names ((index .root.Values .component).allowedHosts | default list)) -}}
@@ -129,7 +134,7 @@ imagePullSecrets:
 {{- $values := index .root.Values .component -}}
 {{- if include "tandem.autoscaled" . -}}
 {{- $scaler := ternary $values.keda $values.autoscaling (dig "keda" "enabled" false $values) -}}
-{{- with lookup "apps/v1" "Deployment" .root.Release.Namespace "" -}}
+{{- with lookup "apps/v1" "Deployment" (include "tandem.namespace" .root) "" -}}
 {{- $replicas := int $scaler.minReplicas -}}
 {{- range .items -}}
 {{- if eq .metadata.name (printf "%s-%s" (include "tandem.fullname" $.root) $.component) -}}

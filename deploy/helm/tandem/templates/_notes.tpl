@@ -35,6 +35,14 @@ Parts of NOTES.txt.
 {{- if and .Values.ingress.enabled (not .Values.ingress.tls.enabled) (eq .Values.hosts.scheme "http") -}}
 {{- $warnings = append $warnings "Nothing is encrypted: credentials and artifacts travel in the clear. Set ingress.tls.enabled and hosts.scheme." -}}
 {{- end -}}
+{{- range $component := list "metadata" "artifacts" -}}
+{{- $service := (index $.Values $component).service -}}
+{{- if and (eq $service.type "LoadBalancer") (not $service.loadBalancerSourceRanges) -}}
+{{- $warnings = append $warnings (printf "%s.service.type is LoadBalancer: whoever reaches its address reads and changes everything, past the ingress. Set %s.service.loadBalancerSourceRanges, or the type to ClusterIP." $component $component) -}}
+{{- else if eq $service.type "NodePort" -}}
+{{- $warnings = append $warnings (printf "%s.service.type is NodePort: whoever reaches a node reads and changes everything, past the ingress. Set the type to ClusterIP, or keep others from the nodes' ports." $component) -}}
+{{- end -}}
+{{- end -}}
 {{- if not .Values.networkPolicy.enabled -}}
 {{- $warnings = append $warnings "networkPolicy.enabled is false: any pod of the cluster can call Tandem past the ingress, which authenticates." -}}
 {{- end -}}

@@ -23,11 +23,11 @@ labels:
 {{- include "tandem.annotations" (dict "root" .root "indent" 0 "annotations" (list $scrape .checksums $kept $values.podAnnotations)) }}
 {{- end -}}
 
-{{/* Identity, security and scheduling. */}}
-{{- define "tandem.podSettings" -}}
+{{/* What the pods of components and of the migration have alike; takes the component "migration" too. */}}
+{{- define "tandem.podIdentity" -}}
 {{- $values := index .root.Values .component -}}
 serviceAccountName: {{ include "tandem.serviceAccountName" . }}
-automountServiceAccountToken: false
+automountServiceAccountToken: {{ $values.automountServiceAccountToken }}
 # Or Services would appear as variables, of which MLFLOW_PORT or TANDEM_… could be taken for settings.
 enableServiceLinks: false
 {{- with include "tandem.imagePullSecrets" .root }}
@@ -35,22 +35,29 @@ enableServiceLinks: false
 {{- end }}
 securityContext:
   {{- toYaml .root.Values.podSecurityContext | nindent 2 }}
-terminationGracePeriodSeconds: {{ include "tandem.terminationGrace" . }}
+  {{- with $values.appArmorProfile }}
+  appArmorProfile:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- range $field := list "hostAliases" "dnsConfig" "nodeSelector" "tolerations" "affinity" }}
+{{- with index $values $field }}
+{{ $field }}:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- with $values.runtimeClassName }}
+runtimeClassName: {{ . }}
+{{- end }}
 {{- with $values.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
-{{- with $values.nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with $values.tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with $values.affinity }}
-affinity:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- end -}}
+
+{{/* Identity, security and scheduling. */}}
+{{- define "tandem.podSettings" -}}
+{{- $values := index .root.Values .component -}}
+{{- include "tandem.podIdentity" . }}
+terminationGracePeriodSeconds: {{ include "tandem.terminationGrace" . }}
 {{- with $values.topologySpreadConstraints }}
 topologySpreadConstraints:
   {{- range . }}
@@ -129,6 +136,39 @@ type: Recreate
 {{- end -}}
 {{- end -}}
 
+{{- define "tandem.service" -}}
+{{- $service := (index .root.Values .component).service -}}
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ include "tandem.fullname" .root }}-{{ .component }}
+  namespace: {{ include "tandem.namespace" .root }}
+  labels:
+    {{- include "tandem.labels" . | nindent 4 }}
+  {{- include "tandem.annotations" (dict "root" .root "indent" 2 "annotations" (list $service.annotations)) }}
+spec:
+  type: {{ $service.type }}
+  {{- range $field := list "loadBalancerClass" "externalTrafficPolicy" "ipFamilyPolicy" "trafficDistribution" }}
+  {{- with index $service $field }}
+  {{ $field }}: {{ . }}
+  {{- end }}
+  {{- end }}
+  {{- range $field := list "loadBalancerSourceRanges" "ipFamilies" }}
+  {{- with index $service $field }}
+  {{ $field }}:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- end }}
+  selector:
+    {{- include "tandem.selectorLabels" . | nindent 4 }}
+  ports:
+    - name: http
+      port: {{ $service.port }}
+      targetPort: http
+      protocol: TCP
+      appProtocol: http
+{{- end -}}
+
 {{- define "tandem.claim" -}}
 {{- $persistence := (index .root.Values .component).persistence -}}
 {{- if and $persistence.enabled (not $persistence.existingClaim) -}}
@@ -136,7 +176,7 @@ apiVersion: v1
 kind: PersistentVolumeClaim
 metadata:
   name: {{ include "tandem.fullname" .root }}-{{ .component }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ include "tandem.namespace" .root }}
   labels:
     {{- include "tandem.labels" . | nindent 4 }}
   {{- $keep := dict "helm.sh/resource-policy" "keep" }}

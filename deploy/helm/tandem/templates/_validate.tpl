@@ -13,6 +13,7 @@ What a single value may be is values.schema.json's.
 {{- include "tandem.validate.scaling" $of -}}
 {{- include "tandem.validate.disruption" $of -}}
 {{- include "tandem.validate.overrides" $of -}}
+{{- include "tandem.validate.service" $of -}}
 {{- end -}}
 {{- include "tandem.validate.separation" . -}}
 {{- include "tandem.validate.labels" . -}}
@@ -48,6 +49,23 @@ What a single value may be is values.schema.json's.
 {{- else if and .uri (not (regexMatch "^postgres(ql)?(\\+[a-z0-9]+)?://" .uri)) -}}
 {{- fail "database.uri is no URI of PostgreSQL: begin it with postgresql://, or for SQLite set database.type to sqlite and leave it empty." -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What the API server refuses, or what would do nothing. Takes (dict "root" $ "component" … "values" …). */}}
+{{- define "tandem.validate.service" -}}
+{{- $service := .values.service -}}
+{{- $component := .component -}}
+{{- range $field := list "loadBalancerClass" "loadBalancerSourceRanges" -}}
+{{- if and (index $service $field) (ne $service.type "LoadBalancer") -}}
+{{- fail (printf "%s.service.%s is set, but %s.service.type is %s: set the type to LoadBalancer, or empty %s." $component $field $component $service.type $field) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $service.externalTrafficPolicy (eq $service.type "ClusterIP") -}}
+{{- fail (printf "%s.service.externalTrafficPolicy is set, but %s.service.type is ClusterIP: set the type to NodePort or LoadBalancer, or empty externalTrafficPolicy." $component $component) -}}
+{{- end -}}
+{{- if and (gt (len $service.ipFamilies) 1) (not (has $service.ipFamilyPolicy (list "PreferDualStack" "RequireDualStack"))) -}}
+{{- fail (printf "%s.service.ipFamilies has two families, but %s.service.ipFamilyPolicy is not of two: set it to PreferDualStack or RequireDualStack." $component $component) -}}
 {{- end -}}
 {{- end -}}
 

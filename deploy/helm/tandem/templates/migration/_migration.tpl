@@ -56,7 +56,7 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- range regexSplit "(?m)^---\\s*$" (include "tandem.expand" (dict "root" $ "value" $value)) -1 -}}
 {{- $object := fromYaml . -}}
 {{- $late := not (contains "pre-install" (dig "metadata" "annotations" "helm.sh/hook" "" $object)) -}}
-{{- if and $late (has $needed (include "tandem.migration.secretsOf" $object | fromYamlArray)) (not (lookup "v1" "Secret" $.Release.Namespace $needed)) -}}
+{{- if and $late (has $needed (include "tandem.migration.secretsOf" $object | fromYamlArray)) (not (lookup "v1" "Secret" (include "tandem.namespace" $) $needed)) -}}
 {{- fail (printf "extraObjects[%d] makes the Secret %s, which the migration's hook needs before it is there: set migration.mode to job, whose Job waits for it, or make the Secret before this release." $index $needed) -}}
 {{- end -}}
 {{- end -}}
@@ -90,27 +90,9 @@ template:
   spec:
     # A failed attempt stays to be read; the next one gets a pod of its own.
     restartPolicy: Never
-    serviceAccountName: {{ include "tandem.serviceAccountName" $of }}
-    automountServiceAccountToken: false
-    enableServiceLinks: false
-    {{- with include "tandem.imagePullSecrets" $ }}
-    {{- . | nindent 4 }}
-    {{- end }}
-    securityContext:
-      {{- toYaml $.Values.podSecurityContext | nindent 6 }}
-    {{- with .priorityClassName }}
-    priorityClassName: {{ . }}
-    {{- end }}
-    {{- with .nodeSelector }}
-    nodeSelector:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
-    {{- with .tolerations }}
-    tolerations:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
-    {{- with .affinity }}
-    affinity:
+    {{- include "tandem.podIdentity" $of | nindent 4 }}
+    {{- with .initContainers }}
+    initContainers:
       {{- toYaml . | nindent 6 }}
     {{- end }}
     containers:
