@@ -154,3 +154,40 @@ def test_sqlite_and_disk_need_nothing_but_dns() -> None:
         assert allows(policies, pod, DNS, 53, "UDP")
         for port in (443, 5432):
             assert not allows(policies, pod, INTERNET, port)
+
+
+@pytest.mark.parametrize(
+    ("name", "router", "port"),
+    [
+        ("istio-ambient", Pod("istio-ingress", {"app": "gateway"}), 15008),
+        ("linkerd", Pod("traefik", {"app": "traefik"}), 4143),
+    ],
+)
+def test_meshed_proxies_meet_at_their_own_port_and_strangers_do_not(
+    name: str, router: Pod, port: int
+) -> None:
+    objects = chart.render(name)
+    policies = list(chart.of_kind(objects, "NetworkPolicy").values())
+    metadata, artifacts = (
+        pod_of(chart.one(objects, "Deployment", f"tandem-{component}"))
+        for component in ("metadata", "artifacts")
+    )
+    for source, target in ((router, metadata), (router, artifacts), (metadata, artifacts)):
+        assert allows(policies, source, target, port)
+    assert not allows(policies, artifacts, metadata, port)
+    assert not allows(policies, NEIGHBOUR, artifacts, port)
+
+
+@pytest.mark.parametrize(
+    ("name", "namespace", "port"), [("istio", "istio-system", 15012), ("linkerd", "linkerd", 8086)]
+)
+def test_meshed_pods_and_the_migration_reach_the_control_plane(
+    name: str, namespace: str, port: int
+) -> None:
+    objects = chart.render(name)
+    policies = list(chart.of_kind(objects, "NetworkPolicy").values())
+    pods = [pod_of(each) for each in objects if each["kind"] in ("Deployment", "Job")]
+    assert len(pods) == 3
+    for pod in pods:
+        assert allows(policies, pod, Pod(namespace, {"app": "control"}), port)
+        assert not allows(policies, pod, Pod("elsewhere", {"app": "control"}), port)

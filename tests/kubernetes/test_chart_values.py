@@ -42,6 +42,17 @@ def maps(value: dict[str, Any], path: Keys = ()) -> Iterator[tuple[Keys, dict[st
             yield from maps(each, (*path, key))
 
 
+def over(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Values as Helm merges them: maps key by key, all else as given."""
+    merged = {
+        key: over(defaults[key], value)
+        if isinstance(value, dict) and isinstance(defaults.get(key), dict)
+        else value
+        for key, value in given.items()
+    }
+    return defaults | merged
+
+
 def at(value: dict[str, Any], path: Keys) -> dict[str, Any]:
     for key in path:
         value = value[key]
@@ -62,7 +73,7 @@ def validator() -> Draft202012Validator:
 def test_the_defaults_and_the_matrix_are_taken(validator: Draft202012Validator) -> None:
     validator.validate(DEFAULTS)
     for name in chart.MATRIX:
-        validator.validate(yaml.safe_load(chart.values(name).read_text()))
+        validator.validate(over(DEFAULTS, yaml.safe_load(chart.values(name).read_text())))
 
 
 @pytest.mark.parametrize("path", OWN, ids=".".join)

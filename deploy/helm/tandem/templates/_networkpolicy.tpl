@@ -31,9 +31,26 @@ Rules that several policies have. A policy of both types denies what no rule all
 - from:
     {{- toYaml . | nindent 4 }}
   ports:
-    - port: http
-      protocol: TCP
+    {{- include "tandem.httpPorts" $ | nindent 4 }}
 {{- end -}}
+{{- end -}}
+
+{{/* Ports at which the pods are called: their own, and those of a mesh's proxies. */}}
+{{- define "tandem.httpPorts" -}}
+- port: http
+  protocol: TCP
+{{- range .Values.networkPolicy.mesh.ports }}
+- port: {{ . }}
+  protocol: TCP
+{{- end }}
+{{- end -}}
+
+{{/* What all pods need: names looked up, and for a mesh's proxies their control plane. */}}
+{{- define "tandem.egressOfAll" -}}
+{{- include "tandem.egressToDns" . }}
+{{- if .Values.networkPolicy.mesh.controlPlane.peers }}
+{{ include "tandem.egress" .Values.networkPolicy.mesh.controlPlane }}
+{{- end }}
 {{- end -}}
 
 {{/* Takes (dict "root" $ "component" "artifacts"): the pods of a component of this release. */}}
