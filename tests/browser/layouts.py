@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 
 import mlflow
 
+from tandem_shared import MLFLOW_VERSION
 from tests.harness import traefik
 from tests.harness.processes import Process, answers, free_port
 from tests.system import services
 
 _ARTIFACT_PATHS = ("/api/2.0/mlflow-artifacts", "/ajax-api/2.0/mlflow-artifacts")
+_ROOT = Path(__file__).resolve().parents[2]
 _METADATA_NAME = "tandem.localhost"
 _ARTIFACTS_NAME = "artifacts.localhost"
 LIBRARIES = "libraries.localhost"
@@ -134,8 +136,10 @@ def _metadata(
 
 
 def ui_folder() -> Path:
-    """The folder that `make setup` fetched, or the same build in the installed package."""
-    fetched = Path(__file__).resolve().parents[2] / ".cache" / "ui" / mlflow.__version__
+    """The folder of `UI_DIR`, which `make` sets, or the same build in the installed package."""
+    given = os.environ.get("UI_DIR")
+    fetched = Path(given) if given else _ROOT / ".cache" / "ui" / MLFLOW_VERSION
+    fetched = _ROOT / fetched  # an absolute path stays as it is
     return fetched if fetched.exists() else Path(mlflow.__file__).parent / "server/js/build"
 
 
