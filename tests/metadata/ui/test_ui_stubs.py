@@ -22,6 +22,7 @@ GET = {
     "2.0/mlflow/gateway-proxy?gateway_path=api/2.0/endpoints/": {"endpoints": []},
     "2.0/mlflow/traces?experiment_ids=1": {},
     "3.0/mlflow/scorers/list?experiment_id=1": {},
+    "3.0/mlflow/skills": {},
     "3.0/mlflow/review-queues/list?experiment_id=1": {},
     "3.0/mlflow/review-queues/items/list": {},
     "3.0/mlflow/label-schemas/list?experiment_id=1": {},
@@ -60,7 +61,7 @@ NOT_SUPPORTED = [
     ("POST", "3.0/mlflow/demo/generate"),
     ("GET", "3.0/mlflow/workspaces"),
     ("PATCH", "3.0/mlflow/workspaces/a"),
-    ("GET", "3.0/mlflow/skills"),
+    ("POST", "3.0/mlflow/skills"),
     ("PUT", "3.0/mlflow/assistant/config"),
     ("POST", "2.0/mlflow/gateway-proxy"),
 ]
