@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.browser.layouts import ui_folder
 from tests.cluster import manifests, names, stock_client
@@ -25,10 +26,16 @@ SECONDS = 300
 """How long a client may take, beside all other tests."""
 
 PREFIX = "/tools/mlflow"
+PARTS = ("host", "port", "user", "password", "name")
+"""Keys of a Secret that has the database's parts, and no URI."""
 LAYOUTS = {
     "two-hosts": (),
     # As in Kubeflow, below a path of a host that others share.
-    "single-host": ("hosts.artifacts=mlflow.example.com", f"staticPrefix={PREFIX}"),
+    "single-host": (
+        "hosts.artifacts=mlflow.example.com",
+        f"staticPrefix={PREFIX}",
+        *(f"database.secretKeys.{part}={part}" for part in PARTS),
+    ),
 }
 ROUTED = (
     "ingress.enabled=true",
@@ -122,5 +129,9 @@ def render(*sets: str) -> Manifests:
 def database(server: PostgreSQL) -> Iterator[dict[str, dict[str, str]]]:
     """An empty database, and the Secret in which production values look for its address."""
     name = server.create()
-    yield {"tandem-database": {"uri": server.uri(name)}}
+    uri = server.uri(name)
+    split = urlsplit(uri)
+    # The server trusts whoever comes, but what is said must be what is meant.
+    parts = (split.hostname or "", str(split.port), split.username or "", "p@ss/w:rd%?#", name)
+    yield {"tandem-database": {"uri": uri} | dict(zip(PARTS, parts, strict=True))}
     server.drop(name)

@@ -48,6 +48,17 @@ REFUSED = {
         "metadata.persistence.enabled is false"
     ),
     "metadata.persistence.enabled=true": "metadata.persistence.enabled is true, but nothing",
+    "database.existingSecret= database.uri=postgresql://a/b database.secretKeys.password=p": (
+        "database.secretKeys.password and database.uri are both set"
+    ),
+    "database.secretKeys.password=p database.user=u": (
+        "database.secretKeys.host and database.host are both empty"
+    ),
+    "database.secretKeys.password=p database.host=h": (
+        "database.secretKeys.user and database.user are both empty"
+    ),
+    "database.host=h": "database.secretKeys.password is empty, but other parts",
+    "metadata.extraEnv[0].name=PGHOST": "metadata.extraEnv has PGHOST",
     # the object store
     "objectStore.destination=": "objectStore.destination is empty",
     "objectStore.destination=./mlartifacts": 'objectStore.destination is "./mlartifacts"',

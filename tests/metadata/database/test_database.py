@@ -4,6 +4,7 @@ import contextlib
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from prometheus_client import REGISTRY
@@ -325,3 +326,22 @@ def _in_threads(functions: list[Any]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+@only_postgresql
+def test_what_the_address_leaves_out_comes_from_libpq_s_variables(
+    prepared_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = urlsplit(prepared_uri)
+    monkeypatch.setenv("PGHOST", str(given.hostname))
+    monkeypatch.setenv("PGPORT", str(given.port))
+    monkeypatch.setenv("PGUSER", str(given.username))
+    monkeypatch.setenv("PGPASSWORD", "p@ss/w:rd%?#")
+    monkeypatch.setenv("PGDATABASE", given.path[1:])
+    database = Database(Settings(backend_store_uri="postgresql://?application_name=parts"))
+    with database.read() as conn:
+        found = conn.exec_driver_sql(
+            "SELECT current_database(), current_setting('application_name')"
+        ).one()
+    database.close()
+    assert tuple(found) == (given.path[1:], "parts")

@@ -46,6 +46,14 @@ What a single value may be is values.schema.json's.
 {{- fail "database.existingSecret and database.uri are both set: keep one, the Secret that exists or the URI from which one is generated." -}}
 {{- else if not (or .existingSecret .uri) -}}
 {{- fail "database.existingSecret and database.uri are both empty: set database.existingSecret to a Secret with the database's URI, or database.type to sqlite to try Tandem out." -}}
+{{- else if and (include "tandem.databaseInParts" $) .uri -}}
+{{- fail "database.secretKeys.password and database.uri are both set: keep one, the database's parts in database.existingSecret or the URI." -}}
+{{- else if and (include "tandem.databaseInParts" $) (not (or .secretKeys.host .host)) -}}
+{{- fail "database.secretKeys.host and database.host are both empty: name the key of the Secret that has the host, or the host itself." -}}
+{{- else if and (include "tandem.databaseInParts" $) (not (or .secretKeys.user .user)) -}}
+{{- fail "database.secretKeys.user and database.user are both empty: name the key of the Secret that has the user, or the user itself." -}}
+{{- else if and (not (include "tandem.databaseInParts" $)) (or .secretKeys.host .secretKeys.port .secretKeys.user .secretKeys.name .host .user .parameters) -}}
+{{- fail "database.secretKeys.password is empty, but other parts of the database are set: name the key of the password too, or empty them and give a URI." -}}
 {{- else if and .uri (not (regexMatch "^postgres(ql)?(\\+[a-z0-9]+)?://" .uri)) -}}
 {{- fail "database.uri is no URI of PostgreSQL: begin it with postgresql://, or for SQLite set database.type to sqlite and leave it empty." -}}
 {{- end -}}

@@ -31,6 +31,9 @@ flags:
 variables:
   TMPDIR: tmpSizeLimit
   MLFLOW_BACKEND_STORE_URI: database
+  {{- range list "PGHOST" "PGPORT" "PGUSER" "PGPASSWORD" "PGDATABASE" }}
+  {{ . }}: database
+  {{- end }}
   MLFLOW_DEFAULT_ARTIFACT_ROOT: hosts.artifacts
   MLFLOW_ARTIFACTS_DESTINATION: objectStore.destination
   MLFLOW_STATIC_PREFIX: staticPrefix

@@ -7,16 +7,43 @@ The database and webhooks, which metadata and the migration know, and artifacts 
 {{- default (printf "%s-database" (include "tandem.fullname" .)) .Values.database.existingSecret -}}
 {{- end -}}
 
+{{/* "true" where the database's parts come one by one, not as a URI. */}}
+{{- define "tandem.databaseInParts" -}}
+{{- if .Values.database.secretKeys.password -}}true{{- end -}}
+{{- end -}}
+
+{{/* Takes (dict "root" $ "secret" name "key" key of the URI). Parts are libpq's own variables, in which nothing needs escapes. */}}
 {{- define "tandem.databaseEnv" -}}
+{{- $database := .root.Values.database -}}
+{{- if include "tandem.onSqlite" .root -}}
 - name: MLFLOW_BACKEND_STORE_URI
-  {{- if include "tandem.onSqlite" . }}
-  value: sqlite:///{{ .Values.metadata.persistence.mountPath }}/mlflow.db
-  {{- else }}
+  value: sqlite:///{{ .root.Values.metadata.persistence.mountPath }}/mlflow.db
+{{- else if include "tandem.databaseInParts" .root -}}
+- name: MLFLOW_BACKEND_STORE_URI
+  value: {{ printf "postgresql://%s" (ternary "" (printf "?%s" $database.parameters) (empty $database.parameters)) | quote }}
+{{- range $part, $variable := dict "host" "PGHOST" "port" "PGPORT" "user" "PGUSER" "password" "PGPASSWORD" "name" "PGDATABASE" }}
+- name: {{ $variable }}
+  {{- with index $database.secretKeys $part }}
   valueFrom:
     secretKeyRef:
-      name: {{ include "tandem.databaseSecret" . }}
-      key: {{ .Values.database.secretKey }}
+      name: {{ $.secret }}
+      key: {{ . }}
+  {{- else }}
+  value: {{ index $database $part | toString | quote }}
   {{- end }}
+{{- end }}
+{{- else -}}
+- name: MLFLOW_BACKEND_STORE_URI
+  valueFrom:
+    secretKeyRef:
+      name: {{ .secret }}
+      key: {{ .key }}
+{{- end -}}
+{{- end -}}
+
+{{/* The same for the pods of metadata. */}}
+{{- define "tandem.metadata.databaseEnv" -}}
+{{- include "tandem.databaseEnv" (dict "root" . "secret" (include "tandem.databaseSecret" .) "key" .Values.database.secretKey) -}}
 {{- end -}}
 
 {{- define "tandem.metadata.webhooksEnv" -}}

@@ -106,11 +106,8 @@ template:
           - --wait-seconds
           - {{ .waitSeconds | int64 | quote }}
         env:
-          - name: MLFLOW_BACKEND_STORE_URI
-            valueFrom:
-              secretKeyRef:
-                name: {{ include "tandem.migration.databaseSecret" $ }}
-                key: {{ ternary .secretKey $.Values.database.secretKey (not (empty .existingSecret)) }}
+          {{- $key := ternary .secretKey $.Values.database.secretKey (not (empty .existingSecret)) }}
+          {{- include "tandem.databaseEnv" (dict "root" $ "secret" (include "tandem.migration.databaseSecret" $) "key" $key) | nindent 10 }}
           - name: TMPDIR
             value: /tmp
           {{- with .extraEnv }}
