@@ -116,7 +116,7 @@ isolate: $(VENV)/.installed ## each wheel alone in a clean environment: --help a
 
 follow: setup-dev ## what the release VERSION of MLflow changes for Tandem; KEEP=1 writes its contract down instead
 	@[ -n '$(VERSION)' ] || { echo "make follow VERSION=x.y.z: which release of MLflow?"; exit 2; }
-	@$(BIN)/python -W ignore -m contract '$(VERSION)' $(if $(KEEP),--keep)
+	@$(BIN)/python -W ignore -m tests.contract '$(VERSION)' $(if $(KEEP),--keep)
 
 clean: ## remove what make made
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -38,7 +38,7 @@ PLACES = [
     Place("constraints.txt", "\nmlflow-tracing==@\n"),
     Place("pyproject.toml", '"mlflow==@"'),
     Place("deploy/ui.txt", "mlflow==@ --hash=sha256:"),
-    Place("contract/mlflow.txt", "\nmlflow @\n"),
+    Place("tests/contract/mlflow.txt", "\nmlflow @\n"),
     Place("README.md", "Speaks MLflow @'s REST API"),
     Place("README.md", "install mlflow==@\n"),
     Place("README.md", "Databases of MLflow 3.5 to @ "),

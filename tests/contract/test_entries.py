@@ -1,6 +1,6 @@
 import pytest
 
-from contract.entries import Change, Contract, compare, read, write
+from tests.contract.entries import Change, Contract, compare, read, write
 
 KEPT = Contract(
     "1.0.0",

@@ -8,15 +8,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from contract import entries, reading, tandem
-from contract.__main__ import KEPT
-from contract.entries import Contract, compare
-from contract.server_routes import split
-from contract.tandem import Answer, Standing, Tandem
-from contract.wheel import Wheel
 from tandem_metadata.app import ENDPOINTS
 from tandem_metadata.routes.unsupported import ABSENT
 from tandem_shared import MLFLOW_VERSION
+from tests.contract import entries, reading, tandem
+from tests.contract.__main__ import KEPT
+from tests.contract.entries import Contract, compare
+from tests.contract.server_routes import split
+from tests.contract.tandem import Answer, Standing, Tandem
+from tests.contract.wheel import Wheel
 
 AGAIN = f"run: make follow VERSION={MLFLOW_VERSION} KEEP=1"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from google.protobuf import descriptor_pb2
 
-from contract import database, graphql_types, operation, pages, server_routes
-from contract.wheel import Wheel
+from tests.contract import database, graphql_types, operation, pages, server_routes
+from tests.contract.wheel import Wheel
 
 HANDLERS = """
 from mlflow.names import PAGE

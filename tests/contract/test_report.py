@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from contract import entries, tandem
-from contract.__main__ import KEPT, ROOT
-from contract.entries import Contract
-from contract.report import report
+from tests.contract import entries, tandem
+from tests.contract.__main__ import KEPT, ROOT
+from tests.contract.entries import Contract
+from tests.contract.report import report
 
 
 def sections(text: str) -> dict[str, list[str]]:
@@ -104,7 +104,7 @@ def test_report_tells_requests_of_the_web_ui(changed: dict[str, list[str]]) -> N
 def test_a_wheel_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     wheel = tmp_path / "mlflow-9.9.9-py3-none-any.whl"
     wheel.write_text("no archive")
-    command = [sys.executable, "-m", "contract", "9.9.9", "--wheel", str(wheel)]
+    command = [sys.executable, "-m", "tests.contract", "9.9.9", "--wheel", str(wheel)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 1
     assert ended.stderr.startswith("error: ")

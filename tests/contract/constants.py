@@ -4,7 +4,7 @@ import ast
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
-from contract.wheel import Wheel
+from tests.contract.wheel import Wheel
 
 Value = str | int | bool | None | tuple["Value", ...] | dict["Value", "Value"]
 

@@ -4,10 +4,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from contract import database, tandem
-from contract.entries import KINDS, Change, Contract, compare
-from contract.server_routes import split
-from contract.tandem import Answer, Standing, Tandem
+from tests.contract import database, tandem
+from tests.contract.entries import KINDS, Change, Contract, compare
+from tests.contract.server_routes import split
+from tests.contract.tandem import Answer, Standing, Tandem
 
 _TYPE = re.compile(r"mlflow\.[\w.]+")
 _PARAMETER = re.compile(r"\{[^{}]*\}")

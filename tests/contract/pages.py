@@ -2,7 +2,7 @@
 
 import re
 
-from contract.wheel import Wheel
+from tests.contract.wheel import Wheel
 
 _SCRIPTS = "mlflow/server/js/build/static/js"
 _API = re.compile(

@@ -4,8 +4,8 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 
-from contract.constants import Module, Unknown
-from contract.wheel import Wheel
+from tests.contract.constants import Module, Unknown
+from tests.contract.wheel import Wheel
 
 _VERSIONS = "mlflow/store/db_migrations/versions"
 _MODELS = (

@@ -1,8 +1,8 @@
 """The contract of a wheel: what all the readers find in it."""
 
-from contract import database, graphql_types, operation, pages, server_routes
-from contract.entries import KINDS, Contract
-from contract.wheel import Wheel
+from tests.contract import database, graphql_types, operation, pages, server_routes
+from tests.contract.entries import KINDS, Contract
+from tests.contract.wheel import Wheel
 
 
 def read(wheel: Wheel) -> Contract:
@@ -25,6 +25,8 @@ def read(wheel: Wheel) -> Contract:
     )
     for kind in KINDS:
         if kind != "unread" and not contract.of(kind):
-            raise ValueError(f"no {kind} was found in the wheel: mend what reads it in contract/")
+            raise ValueError(
+                f"no {kind} was found in the wheel: mend what reads it in tests/contract/"
+            )
     database.head(contract.of("revision"))
     return contract

@@ -13,7 +13,7 @@ from google.protobuf.descriptor import (
     ServiceDescriptor,
 )
 
-from contract.wheel import Wheel
+from tests.contract.wheel import Wheel
 
 FOLDER = "mlflow/protos"
 _TYPES = {

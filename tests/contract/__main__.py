@@ -5,12 +5,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from contract import entries, reading
-from contract.entries import Contract
-from contract.wheel import Wheel, fetch
+from tests.contract import entries, reading
+from tests.contract.entries import Contract
+from tests.contract.wheel import Wheel, fetch
 
-ROOT = Path(__file__).resolve().parent.parent
-KEPT = ROOT / "contract" / "mlflow.txt"
+ROOT = Path(__file__).resolve().parents[2]
+KEPT = Path(__file__).with_name("mlflow.txt").resolve()
 WHEELS = ROOT / ".cache" / "wheels"
 
 
@@ -22,7 +22,9 @@ def main() -> int:
     parser.add_argument("version", help="the release, as 3.18.0")
     parser.add_argument("--wheel", type=Path, help="its wheel, fetched already")
     parser.add_argument(
-        "--keep", action="store_true", help="write its contract to contract/mlflow.txt instead"
+        "--keep",
+        action="store_true",
+        help="write its contract to tests/contract/mlflow.txt instead",
     )
     parsed = parser.parse_args()
     try:
@@ -42,7 +44,7 @@ def main() -> int:
 
 
 def _report(contract: Contract) -> str:
-    from contract import report, tandem
+    from tests.contract import report, tandem
 
     with tempfile.TemporaryDirectory() as name, tandem.running(Path(name)) as asked:
         return report.report(entries.read(KEPT.read_text()), contract, asked)

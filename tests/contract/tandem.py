@@ -20,8 +20,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import tandem_artifacts.settings
 import tandem_metadata.graphql
 import tandem_metadata.settings
-from contract.entries import Contract
-from contract.server_routes import split
 from tandem_artifacts.app import create_app as artifacts_app
 from tandem_artifacts.settings import Settings as ArtifactsSettings
 from tandem_metadata.app import create_app as metadata_app
@@ -30,6 +28,8 @@ from tandem_metadata.routes import ui_stubs
 from tandem_metadata.settings import Settings as MetadataSettings
 from tandem_shared.http.router import ROUTE
 from tandem_shared.settings import CommonSettings, flag
+from tests.contract.entries import Contract
+from tests.contract.server_routes import split
 
 OTHER_METHODS = {("GET", "/graphql"): "A GET could be cached, and sent by a link."}
 """Methods that Tandem refuses on paths that it has, and why."""

@@ -7,8 +7,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from contract.constants import Module, Unknown
-from contract.wheel import Wheel
+from tests.contract.constants import Module, Unknown
+from tests.contract.wheel import Wheel
 
 _COMMANDS = {
     "mlflow/cli/__init__.py": ("server", "gc"),

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor
 
-from contract.constants import Module, Unknown, Value
-from contract.protobuf import Descriptors, members, types_below
-from contract.wheel import Wheel
+from tests.contract.constants import Module, Unknown, Value
+from tests.contract.protobuf import Descriptors, members, types_below
+from tests.contract.wheel import Wheel
 
 Kinds = dict[str, dict[str, tuple[str, ...]]]
 
@@ -90,7 +90,7 @@ def _handled(handlers: Module) -> set[str]:
         match found[1]:
             case ast.Dict(keys=keys):
                 return {key.id for key in keys if isinstance(key, ast.Name)}
-    raise ValueError(f"{handlers.name} has no HANDLERS: mend contract/server_routes.py")
+    raise ValueError(f"{handlers.name} has no HANDLERS: mend tests/contract/server_routes.py")
 
 
 def _flask(wheel: Wheel, handlers: Module, unread: dict[str, tuple[str, ...]]) -> Iterator[str]:
