@@ -4,6 +4,8 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,11 +51,22 @@ def _log(path: Path) -> Path:
     return Path(f"{path}-wal")
 
 
+def _index(path: Path) -> Path:
+    return Path(f"{path}-shm")
+
+
 @only_sqlite
 @pytest.mark.parametrize(
     "gone",
-    [Path.unlink, _move, _replace, lambda path: _log(path).unlink(), lambda p: _replace(_log(p))],
-    ids=["removed", "moved", "replaced", "log-removed", "log-replaced"],
+    [
+        Path.unlink,
+        _move,
+        _replace,
+        lambda path: _log(path).unlink(),
+        lambda path: _replace(_log(path)),
+        lambda path: _index(path).unlink(),
+    ],
+    ids=["removed", "moved", "replaced", "log-removed", "log-replaced", "index-removed"],
 )
 def test_sqlite_file_that_is_gone_takes_no_writes_and_is_not_ready(
     gone: Callable[[Path], None],
@@ -70,7 +83,7 @@ def test_sqlite_file_that_is_gone_takes_no_writes_and_is_not_ready(
         with pytest.raises(Unavailable, match="moved or removed while in use"):
             _write(database, "lost")
         assert f"{path}" in caplog.text
-        assert "restart the service" in caplog.text
+        assert "restart the service" in caplog.text or "start it again" in caplog.text
         with pytest.raises(Unavailable, match="moved or removed while in use"):
             database.check()
         names = kept.exec_driver_sql("SELECT name FROM experiments").scalars().all()
@@ -135,6 +148,44 @@ def test_sqlite_connection_made_after_the_log_was_removed_stores_nothing(
     assert "lost" not in names
     outcomes = [_check(database) for _ in range(2)]  # one with each connection
     assert "moved or removed" in "".join(outcomes)
+
+
+_USE = """
+import sqlite3, sys
+conn = sqlite3.connect(sys.argv[1])
+conn.execute("SELECT 1 FROM experiments").fetchall()
+print("used", flush=True)
+sys.stdin.read()
+"""
+
+
+@only_sqlite
+@pytest.mark.parametrize(
+    "removed", [[_log], [_index], [_log, _index]], ids=["log", "index", "both"]
+)
+def test_sqlite_database_that_another_process_uses_without_its_log_is_not_opened(
+    removed: list[Callable[[Path], Path]], database: Database, settings: Settings
+) -> None:
+    """Each would overwrite what the other stored."""
+    database.prepare("unused")
+    path = _path(database)
+    database.close()
+    command = [sys.executable, "-c", _USE, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"used\n"
+        for each in removed:
+            each(path).unlink()
+        late = Database(settings)
+        with pytest.raises(Unavailable) as refused:
+            late.prepare("unused")
+        assert "stop all that use it" in str(refused.value.reason)
+        for each in removed:
+            assert not each(path).exists()
+        other.communicate()
+    late.prepare("unused")
+    _write(late, "after")
+    late.close()
 
 
 def test_sqlite_log_without_its_database_is_no_empty_database(tmp_path: Path) -> None:

@@ -3,10 +3,11 @@
 import errno
 import logging
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from sqlalchemy import URL, Connection, Engine, event
 
@@ -18,8 +19,11 @@ from tandem_shared.observability.logs import RARELY
 
 _Identity = tuple[int, int]  # device and inode
 
-_LOG: Final = "tandem_wal_identity"
-"""Key of a connection's `info`: which file its write-ahead log is."""
+_BESIDE: Final = "tandem_files_beside"
+"""Key of a connection's `info`: its write-ahead log and the log's index, by their paths."""
+
+_ATTEMPTS: Final = 20
+_PAUSE: Final = 0.05  # seconds: another process that starts has not made these files yet
 
 _log = logging.getLogger("tandem.db")
 
@@ -35,33 +39,54 @@ class OpenedFile:
     def __init__(self, path: Path) -> None:
         self._path = str(path)
         self._identity: _Identity | None = None
-        self._lost_log: str | None = None
+        self._lost: str | None = None
 
     def watch(self, engine: Engine) -> None:
         """Check before each connection of the pool is made, and remember the files it opened."""
-        event.listen(engine, "do_connect", lambda *_: self.check())
+        event.listen(engine, "do_connect", lambda *_: self._before_connecting())
         event.listen(engine, "connect", self._remember)
+
+    def _before_connecting(self) -> None:
+        if self._identity:
+            self.check()
+            return
+        # Once a connection is open, closing another descriptor would end its locks.
+        for _ in range(_ATTEMPTS):
+            if not sqlite_file.is_used_without_log(self._path):
+                return
+            time.sleep(_PAUSE)
+        self._refuse(
+            f"another process uses {self._path}, but its -wal or -shm was removed; stop all that "
+            "use it, then start again"
+        )
 
     def _remember(self, _: object, record: Any) -> None:
         self._identity = self._identity or _identity(self._path)
         if log := record.info.get(WAL):
-            record.info[_LOG] = _identity(log)
+            # SQLite ends the name of the log with -wal, that of its index with -shm.
+            beside = (log, f"{log.removesuffix('-wal')}-shm")
+            record.info[_BESIDE] = {path: _identity(path) for path in beside}
 
     def check(self, info: Mapping[str, Any] = MappingProxyType({}), *, quiet: bool = False) -> None:
         """Raise Unavailable, with a reason, if the file is not there any more.
 
-        The same for the log that the connection of this `info` has open. It cannot come back:
-        another connection may have made a new one. With `quiet`, the service's log does not say
-        why.
+        The same for the log, and the log's index, that the connection of this `info` has open.
+        They cannot come back: another connection may have made new ones. With `quiet`, the
+        service's log does not say why.
         """
-        if (log := info.get(WAL)) and _identity(log) != info[_LOG]:
-            self._lost_log = log
-        if self._lost_log:
-            why = f"{self._lost_log} was removed or replaced in use; restart the service"
-        elif self._identity and _identity(self._path) != self._identity:
-            why = f"{self._path} was moved or replaced in use; put it back, or restart the service"
-        else:
-            return
+        for path, opened in info.get(_BESIDE, {}).items():
+            if opened and _identity(path) != opened:
+                self._lost = path
+        if self._lost:
+            self._refuse(f"{self._lost} was removed or replaced in use; restart the service", quiet)
+        if self._identity and _identity(self._path) != self._identity:
+            self._refuse(
+                f"{self._path} was moved or replaced in use; put it back, or stop the service, "
+                f"remove {self._path}-wal and {self._path}-shm, and start it again",
+                quiet,
+            )
+
+    def _refuse(self, why: str, quiet: bool = False) -> NoReturn:
         if not quiet:
             _log.warning("database unavailable: %s", why, extra=RARELY)
         raise Unavailable(MOVED, reason=why)

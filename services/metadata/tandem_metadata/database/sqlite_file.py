@@ -1,6 +1,7 @@
 """The file of an SQLite database: where it is, and what keeps the service from using it."""
 
 import errno
+import fcntl
 import os
 import tempfile
 from pathlib import Path
@@ -11,6 +12,13 @@ from sqlalchemy import URL
 
 _SPACE: Final = 256 * 1024
 """Bytes that must be free beside a database: one batch may lengthen its log by as many."""
+
+# SQLite's file format: write and read version, of which 2 is a write-ahead log, and the bytes that
+# readers lock.
+_VERSIONS_AT: Final = 18
+_WITH_LOG: Final = b"\x02\x02"
+_SHARED_FIRST: Final = 0x40000002
+_SHARED_SIZE: Final = 510
 
 DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -52,6 +60,31 @@ def why_unusable(path: Path) -> str | None:
             "database, or its file system is read-only"
         )
     return None
+
+
+def is_used_without_log(path: str) -> bool:
+    """Whether another process has a database open whose `-wal` or `-shm` is not there any more.
+
+    Two processes that share a database but not these files overwrite what the other stored. To be
+    called while this process has no connection: POSIX ends all locks of a process on a file when
+    it closes any descriptor of it.
+    """
+    if os.path.exists(f"{path}-wal") and os.path.exists(f"{path}-shm"):
+        return False
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        if os.pread(file, 2, _VERSIONS_AT) != _WITH_LOG:
+            return False
+        # A connection in this journal mode keeps the shared lock for as long as it is open.
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _SHARED_SIZE, _SHARED_FIRST)
+    except OSError as error:
+        return error.errno in (errno.EACCES, errno.EAGAIN)
+    finally:
+        os.close(file)
+    return False
 
 
 def _size(path: str) -> int:
