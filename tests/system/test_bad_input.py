@@ -212,7 +212,7 @@ _FILTERS = {
     "metrics.loss < 'abc'": "'abc'",
     "nosuch.key = 'x'": "nosuch",
     "attributes.nosuch = 'x'": "nosuch",
-    "params.p = 'a' OR params.p = 'b'": "OR",
+    "params.p = 'a' XOR params.p = 'b'": "XOR",
     "params.p = 'open": "'open",
     "params.p ~ 'x'": "~",
     "tags.t = 'a' tags.t = 'b'": "tags.t",

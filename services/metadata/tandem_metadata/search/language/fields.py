@@ -142,7 +142,8 @@ class Resource:
         field = self._field(comparison.identifier, "filter", self.aliases)
         if comparison.operator not in field.kind.operators:
             name = comparison.identifier.token.text
-            accepted = ", ".join(sorted(field.kind.operators))
+            negatable = {f"NOT {each}" for each in field.kind.operators & {"LIKE", "ILIKE"}}
+            accepted = ", ".join(sorted(field.kind.operators | negatable))
             raise refusal(
                 "filter",
                 comparison.operator_token,
