@@ -159,7 +159,7 @@ def _server_problems(deployment: Object, spec: Object) -> Iterator[str]:
         yield f"it listens on {given.get('--port')}, not on {port}"
     for probe, path in (("startup", "/health"), ("liveness", "/health"), ("readiness", "/ready")):
         asked = server.get(f"{probe}Probe", {}).get("httpGet")
-        if asked != {"path": path, "port": "http"}:
+        if asked != {"path": given.get("--static-prefix", "") + path, "port": "http"}:
             yield f"its {probe} probe asks {asked}"
     pause = server.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
     if not pause:
@@ -259,6 +259,14 @@ def _backends(route: Object) -> Iterator[tuple[str, Any]]:
             yield service["name"], service["port"].get("name", service["port"].get("number"))
 
 
+def _paths(route: Object) -> Iterator[str]:
+    for rule in route["spec"]["rules"]:
+        for match in rule.get("matches", []):
+            yield match["path"]["value"]
+        for path in rule.get("http", {}).get("paths", []):
+            yield path["path"]
+
+
 def _hosts(objects: list[Object]) -> Iterator[str]:
     """One artifacts host everywhere: default root, accepted hosts, routes, certificates."""
     servers = {component(each): flags(server_of(each)) for each in of_kind(objects, "Deployment")}
@@ -276,7 +284,13 @@ def _hosts(objects: list[Object]) -> Iterator[str]:
     service = url.removeprefix("http://").partition(":")[0]
     if service not in {each["metadata"]["name"] for each in of_kind(objects, "Service")}:
         yield f"metadata calls {url}, which is no Service"
+    prefixes = {each: given.get("--static-prefix", "") for each, given in servers.items()}
+    if len(set(prefixes.values())) > 1 or not url.endswith(prefixes["artifacts"]):
+        yield f"the services are below {prefixes}, and metadata calls {url}"
     for route in of_kind(objects, "Ingress", "HTTPRoute"):
+        for path in _paths(route):
+            if not path.startswith(prefixes["artifacts"]):
+                yield f"{name_of(route)} has the path {path}, not below {prefixes['artifacts']}"
         spec, wanted = route["spec"], [hosts[component(route)]]
         named = [*spec.get("hostnames", []), *(it["host"] for it in spec["rules"] if "host" in it)]
         if named != wanted:
