@@ -86,6 +86,19 @@ def missing_value(field: str, help: str = "") -> InvalidParameter:
     return InvalidParameter(f"Missing value for required parameter '{field}'{explained}.")
 
 
+class Unauthenticated(ApiError):
+    """Nobody, or nobody known, sends the request; the answer says how to sign in."""
+
+    code = "UNAUTHENTICATED"
+
+    def __init__(
+        self, message: str, challenge: str = 'Basic realm="mlflow", charset="UTF-8"'
+    ) -> None:
+        super().__init__(message)
+        self.challenge = challenge
+        """The WWW-Authenticate header."""
+
+
 class AlreadyExists(ApiError):
     """A resource of that name or id exists already."""
 

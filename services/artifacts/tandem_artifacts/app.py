@@ -11,6 +11,7 @@ from tandem_artifacts.drivers.open import open_driver
 from tandem_artifacts.routes import files, multipart, presigned, service
 from tandem_artifacts.routes.context import Context
 from tandem_artifacts.settings import LEAST_MEMORY, NAME, Settings
+from tandem_shared.auth.rules import PUBLIC
 from tandem_shared.http import health
 from tandem_shared.http.router import Route, Router
 from tandem_shared.http.transfers import Transfers
@@ -97,10 +98,10 @@ def application(settings: Settings, driver: Driver) -> ASGIApp:
             await driver.close()
 
     routes = [
-        Route("GET", "/health", health.health),
-        Route("GET", "/ready", ready.answer),
-        Route("GET", "/version", health.version),
-        Route("GET", "/metrics", metrics.metrics),
+        Route("GET", "/health", health.health, PUBLIC),
+        Route("GET", "/ready", ready.answer, PUBLIC),
+        Route("GET", "/version", health.version, PUBLIC),
+        Route("GET", "/metrics", metrics.metrics, PUBLIC),
         *service.routes(context),
         *files.routes(context),
         *multipart.routes(context),

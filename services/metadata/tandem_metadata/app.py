@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
+from tandem_metadata.access import opening
 from tandem_metadata.artifacts import unserved_hosts
 from tandem_metadata.artifacts.client import ArtifactClient
 from tandem_metadata.database import hidden_traces
@@ -84,7 +85,10 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     if settings.migrate:
         with as_settings_error(database.url):
             database.prepare(root)
+            if settings.auth != "none":
+                opening.prepare(database, settings)
     context = Context(settings, database)
+    context.gate = opening.open_gate(settings, context.read, context.write)
     client = ArtifactClient(settings)
     delivery = Delivery(database, settings, context.webhook_sender, context.background)
     opened = contextlib.AsyncExitStack()
@@ -122,6 +126,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         async with opened:
             opened.callback(database.close)
             await opened.enter_async_context(context)
+            if context.gate:
+                opened.push_async_callback(context.gate.authenticator.aclose)
             opened.push_async_callback(client.close)
             if wait:
                 await wait.start()
@@ -136,6 +142,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         prefix=settings.static_prefix,
         fallback=refuse,
         gate=gate if wait else None,
+        guard=context.gate.admit if context.gate else None,
         lifespan=lifespan,
     )
     return Instrumentation(secure(router, settings, framed=ui.FRAMED, reads=router.reads), NAME)

@@ -41,6 +41,8 @@ REFUSED_FLAGS = {
 ACCEPTED_SWITCHES = ("--no-serve-artifacts", "--disable-workspaces")
 """Switches of MLflow's server that change nothing: this service always behaves so."""
 
+_AUTH = ("none", "basic")
+_DEFAULT_PERMISSIONS = ("READ", "USE", "EDIT", "MANAGE", "NO_PERMISSIONS")
 _DATABASES = ("sqlite", "postgresql")
 _KEY_BYTES = 32
 _CSP_HOST = re.compile(r"\*|(https?://)?(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:(\d+|\*))?")
@@ -118,6 +120,30 @@ class Settings(CommonSettings):
         "comma-separated, as cdn.plot.ly or https://*.example.com; * is any. "
         "Without it: none, and a preview says what it was kept from.",
         env="TANDEM_HTML_ARTIFACT_HOSTS",
+    )
+    auth: str = setting(
+        "none",
+        "Who may send requests: none lets anybody do everything; basic asks for users of MLflow's "
+        "accounts, by password or token.",
+        env="TANDEM_AUTH",
+    )
+    auth_default_permission: str = setting(
+        "READ",
+        "What users may do with what nobody has granted or denied them: READ, USE, EDIT, MANAGE "
+        "or NO_PERMISSIONS.",
+        env="TANDEM_AUTH_DEFAULT_PERMISSION",
+    )
+    auth_admin_username: str = setting(
+        "admin",
+        "The first administrator, who is created if there is no such user.",
+        env="MLFLOW_AUTH_ADMIN_USERNAME",
+    )
+    auth_admin_password: str | None = setting(
+        None,
+        "His first password, of at least 12 characters; later ones are set by the API. Give it by "
+        "the variable: flags show in process lists.",
+        env="MLFLOW_AUTH_ADMIN_PASSWORD",
+        secret=True,
     )
     migrate: bool = setting(
         True,
@@ -247,6 +273,12 @@ class Settings(CommonSettings):
             raise SettingsError(
                 "--backend-store-uri must begin with sqlite:/// or postgresql://; "
                 f"'{scheme}' is not supported."
+            )
+        if self.auth not in _AUTH:
+            raise SettingsError(f"--auth must be one of {', '.join(_AUTH)}, not '{self.auth}'.")
+        if self.auth_default_permission not in _DEFAULT_PERMISSIONS:
+            raise SettingsError(
+                f"--auth-default-permission must be one of {', '.join(_DEFAULT_PERMISSIONS)}."
             )
         if self.artifacts_scheme not in ("http", "https"):
             raise SettingsError("--artifacts-scheme must be http or https.")

@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from tandem_shared.auth.rules import SIGNED_IN, Guard, Rule
 from tandem_shared.concurrency.threads import Threads
 from tandem_shared.errors import (
     ApiError,
@@ -25,6 +26,7 @@ from tandem_shared.errors import (
     EndpointNotFound,
     Internal,
     InvalidParameter,
+    Unauthenticated,
     Unavailable,
 )
 from tandem_shared.http.exchange import Exchange, request_header
@@ -33,6 +35,9 @@ from tandem_shared.wire import codec
 T = TypeVar("T", bound=Struct)
 
 Handler = Callable[[Request], Awaitable[Response]]
+
+_Found = tuple[Handler, Rule, bool]
+"""What handles a request, what it asks of its sender, and whether it may change something."""
 
 ROUTE = "tandem.route"
 """Scope key of the template of the route that took the request; metrics use it as a label."""
@@ -63,13 +68,22 @@ class Route:
     method: str
     path: str
     handle: Handler
+    permission: Rule
+    """What it asks of whoever calls it, where requests are authenticated."""
     reads: bool = False
     """Whether a POST changes nothing, as a search does. Its path must have no parameters."""
 
+    @property
+    def changes(self) -> bool:
+        """Whether a request may change something."""
+        return not self.reads and self.method not in ("GET", "HEAD")
 
-def api_routes(method: str, path: str, handle: Handler, *, reads: bool = False) -> list[Route]:
+
+def api_routes(
+    method: str, path: str, handle: Handler, permission: Rule, *, reads: bool = False
+) -> list[Route]:
     """A route below `/api` and one below `/ajax-api`; `path` begins with the version."""
-    return [Route(method, f"{prefix}/{path}", handle, reads) for prefix in API_PREFIXES]
+    return [Route(method, f"{prefix}/{path}", handle, permission, reads) for prefix in API_PREFIXES]
 
 
 def json_response(body: bytes, status: int = 200) -> Response:
@@ -78,11 +92,13 @@ def json_response(body: bytes, status: int = 200) -> Response:
 
 
 def error_response(error: ApiError) -> Response:
-    """An error in MLflow's format, with Retry-After if the error has one."""
+    """An error in MLflow's format, with Retry-After or WWW-Authenticate if the error has one."""
     body = codec.encode_json({"error_code": error.code, "message": error.message})
     response = json_response(body, error.status)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, Unauthenticated):
+        response.headers["WWW-Authenticate"] = error.challenge
     return response
 
 
@@ -187,6 +203,7 @@ class Router:
         prefix: str = "",
         fallback: Handler | None = None,
         gate: Callable[[str | None], None] | None = None,
+        guard: Guard | None = None,
         lifespan: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
     ) -> None:
         """`prefix` goes before every path; `fallback` answers paths that no route has.
@@ -194,11 +211,16 @@ class Router:
         `gate` is called with the template of each request's route, or None, before the request is
         handled, and raises ApiError when it may not be now.
 
+        `guard` is awaited before each request whose route is not public, and raises ApiError for
+        one that may not be sent. Without it nobody is authenticated. A path that no route has
+        asks for a user: strangers are not told which paths there are.
+
         `lifespan` is entered before the first request comes, in the event loop that serves, and
         left once no more requests come. It must not raise.
         """
         self._lifespan = lifespan
         self._gate = gate
+        self._guard = guard
         self._exact: dict[str, dict[str, Route]] = {}
         self._patterns: list[tuple[re.Pattern[str], str, dict[str, Route]]] = []
         self._prefix = prefix
@@ -231,9 +253,11 @@ class Router:
             scope["path"] = self._start.sub(f"{self._prefix}/", scope["path"], count=1)
         exchange = Exchange(receive, send)
         try:
-            handle = self._find(scope)
+            handle, rule, changes = self._find(scope)
             if self._gate:
                 self._gate(scope.get(ROUTE))
+            if self._guard and not rule.public:
+                await self._guard(scope, rule, changes)
             response = await handle(Request(scope, exchange.receive))
             if response.status_code >= 400 and not isinstance(response, StreamingResponse):
                 await exchange.refuse(response, scope)
@@ -269,7 +293,7 @@ class Router:
             await receive()  # lifespan.shutdown
         await send({"type": "lifespan.shutdown.complete"})
 
-    def _find(self, scope: Scope) -> Handler:
+    def _find(self, scope: Scope) -> _Found:
         path: str = scope["path"]
         if methods := self._exact.get(path):
             template = path.removeprefix(self._prefix)
@@ -278,16 +302,16 @@ class Router:
             if match := pattern.fullmatch(path):
                 scope["path_params"] = match.groupdict()
                 return self._choose(scope, template, methods)
-        return self._fallback
+        return self._fallback, SIGNED_IN, False
 
-    def _choose(self, scope: Scope, template: str, methods: Mapping[str, Route]) -> Handler:
+    def _choose(self, scope: Scope, template: str, methods: Mapping[str, Route]) -> _Found:
         scope[ROUTE] = template
         method: str = scope["method"]
         if route := methods.get(method):
-            return route.handle
+            return route.handle, route.permission, route.changes
         if method == "HEAD" and (route := methods.get("GET")):
-            return _without_body(route.handle)
-        return _method_not_allowed(methods)
+            return _without_body(route.handle), route.permission, False
+        return _method_not_allowed(methods), SIGNED_IN, False
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Message
 
 from tandem_shared import errors
+from tandem_shared.auth.rules import PUBLIC
 from tandem_shared.http import router
 from tandem_shared.http.router import (
     ROUTE,
@@ -57,19 +58,19 @@ async def stream(request: Request) -> Response:
 
 
 ROUTES = [
-    Route("GET", "/a", show),
-    Route("POST", "/a", echo),
-    Route("DELETE", "/only", show),
-    Route("GET", "/runs/{run}/files/{path:path}", show),
-    Route("GET", "/runs/{run}", show),
-    Route("PUT", "/runs/{run}", echo),
-    Route("GET", "/dots.in(path)/{x}", show),
-    Route("GET", "/fail", fail),
-    Route("POST", "/fail", fail),
-    Route("POST", "/refuse", refuse),
-    Route("POST", "/unwell", unwell),
-    Route("GET", "/stream", stream),
-    *api_routes("GET", "2.0/mlflow/x", show),
+    Route("GET", "/a", show, PUBLIC),
+    Route("POST", "/a", echo, PUBLIC),
+    Route("DELETE", "/only", show, PUBLIC),
+    Route("GET", "/runs/{run}/files/{path:path}", show, PUBLIC),
+    Route("GET", "/runs/{run}", show, PUBLIC),
+    Route("PUT", "/runs/{run}", echo, PUBLIC),
+    Route("GET", "/dots.in(path)/{x}", show, PUBLIC),
+    Route("GET", "/fail", fail, PUBLIC),
+    Route("POST", "/fail", fail, PUBLIC),
+    Route("POST", "/refuse", refuse, PUBLIC),
+    Route("POST", "/unwell", unwell, PUBLIC),
+    Route("GET", "/stream", stream, PUBLIC),
+    *api_routes("GET", "2.0/mlflow/x", show, PUBLIC),
 ]
 APP = Router(ROUTES)
 
@@ -184,7 +185,7 @@ def test_head_of_a_stream_claims_no_length() -> None:
 
 def test_a_route_cannot_be_declared_twice() -> None:
     with pytest.raises(ValueError, match="GET /a"):
-        Router([*ROUTES, Route("GET", "/a", show)])
+        Router([*ROUTES, Route("GET", "/a", show, PUBLIC)])
 
 
 def test_an_error_is_answered_with_its_code_and_status() -> None:

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from tandem_shared import errors
+from tandem_shared.auth.rules import PUBLIC
 from tandem_shared.http.router import Route, Router, json_response, read_json_body
 from tandem_shared.observability.instrumentation import Instrumentation
 from tandem_shared.observability.logs import REQUEST_ID, JsonLines
@@ -44,10 +45,10 @@ class Observed:
     def __init__(self) -> None:
         self.service = f"test-{uuid4().hex}"
         routes = [
-            Route("GET", "/id", answer_id),
-            Route("GET", "/runs/{run}", answer_id),
-            Route("POST", "/echo", echo),
-            Route("GET", "/half", fail_half_way),
+            Route("GET", "/id", answer_id, PUBLIC),
+            Route("GET", "/runs/{run}", answer_id, PUBLIC),
+            Route("POST", "/echo", echo, PUBLIC),
+            Route("GET", "/half", fail_half_way, PUBLIC),
         ]
         self.app = Instrumentation(
             hosts_and_origins.secure(Router(routes), CommonSettings()), self.service

@@ -4,6 +4,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from tandem_shared.auth.rules import PUBLIC
 from tandem_shared.http.router import Route, Router
 from tandem_shared.security import hosts_and_origins
 from tandem_shared.settings import CommonSettings
@@ -26,8 +27,8 @@ def ask(
     **given: Any,
 ) -> Answer:
     settings = CommonSettings(**given)
-    routes = [Route(m, p, fine) for m in METHODS for p in PATHS]
-    routes.append(Route("POST", "/api/search", fine, reads=True))
+    routes = [Route(m, p, fine, PUBLIC) for m in METHODS for p in PATHS]
+    routes.append(Route("POST", "/api/search", fine, PUBLIC, reads=True))
     router = Router(routes, prefix=settings.static_prefix)
     app = hosts_and_origins.secure(router, settings, reads=router.reads)
     return call(app, method, path, headers=headers)

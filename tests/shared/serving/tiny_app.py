@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp
 
+from tandem_shared.auth.rules import PUBLIC
 from tandem_shared.http import health
 from tandem_shared.http.router import Route, Router, json_response, read_json_body
 from tandem_shared.observability import metrics
@@ -115,19 +116,19 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         await asyncio.sleep(0)
 
     routes = [
-        Route("GET", "/health", health.health),
-        Route("GET", "/ready", health.Probe(nothing_to_check).answer),
-        Route("GET", "/metrics", metrics.metrics),
-        Route("GET", "/greet", greet),
-        Route("GET", "/greet/{name}", greet),
-        Route("GET", "/slow", slow),
-        Route("GET", "/held", held),
-        Route("GET", "/block", block),
-        Route("POST", "/echo", echo),
-        Route("GET", "/large", large),
-        Route("GET", "/undelayed", undelayed),
-        Route("GET", "/fail", fail),
-        Route("GET", "/fail-half-way", fail_half_way),
+        Route("GET", "/health", health.health, PUBLIC),
+        Route("GET", "/ready", health.Probe(nothing_to_check).answer, PUBLIC),
+        Route("GET", "/metrics", metrics.metrics, PUBLIC),
+        Route("GET", "/greet", greet, PUBLIC),
+        Route("GET", "/greet/{name}", greet, PUBLIC),
+        Route("GET", "/slow", slow, PUBLIC),
+        Route("GET", "/held", held, PUBLIC),
+        Route("GET", "/block", block, PUBLIC),
+        Route("POST", "/echo", echo, PUBLIC),
+        Route("GET", "/large", large, PUBLIC),
+        Route("GET", "/undelayed", undelayed, PUBLIC),
+        Route("GET", "/fail", fail, PUBLIC),
+        Route("GET", "/fail-half-way", fail_half_way, PUBLIC),
     ]
     router = Router(routes, prefix=settings.static_prefix)
     return Instrumentation(hosts_and_origins.secure(router, settings), SERVICE.name)

@@ -10,9 +10,10 @@ from starlette.types import Receive, Scope, Send
 
 from tandem_artifacts.drivers.base import Entry, Stat
 from tandem_artifacts.messages import FileInfo, ListArtifacts
-from tandem_artifacts.routes import conditions, content, streaming
+from tandem_artifacts.routes import conditions, content, rules, streaming
 from tandem_artifacts.routes.context import Context, given_path, new_path, stored_path
 from tandem_shared import paths
+from tandem_shared.auth.rules import SIGNED_IN
 from tandem_shared.errors import BadRequest, InvalidParameter, NotFound
 from tandem_shared.http.artifact_headers import RELAYED
 from tandem_shared.http.router import Route, api_routes, error_response, json_response
@@ -30,15 +31,15 @@ _ATTEMPTS = 3
 def routes(context: Context) -> list[Route]:
     """List, download, upload and delete."""
     return [
-        *api_routes("GET", _ARTIFACTS, partial(list_directory, context)),
-        *api_routes("GET", _ONE, partial(download, context)),
-        *api_routes("HEAD", _ONE, partial(head, context)),
-        *api_routes("PUT", _ONE, partial(upload, context)),
-        *api_routes("DELETE", _ONE, partial(delete, context)),
+        *api_routes("GET", _ARTIFACTS, partial(list_directory, context), rules.READ),
+        *api_routes("GET", _ONE, partial(download, context), rules.READ),
+        *api_routes("HEAD", _ONE, partial(head, context), rules.READ),
+        *api_routes("PUT", _ONE, partial(upload, context), rules.WRITE),
+        *api_routes("DELETE", _ONE, partial(delete, context), rules.DELETE),
         *(
             route
             for method in ("GET", "PUT", "DELETE")
-            for route in api_routes(method, f"{_ARTIFACTS}/", refuse_root)
+            for route in api_routes(method, f"{_ARTIFACTS}/", refuse_root, SIGNED_IN)
         ),
     ]
 

@@ -15,6 +15,7 @@ from tandem_artifacts.messages import (
     CreateMultipartUploadResponse,
     MultipartUploadCredential,
 )
+from tandem_artifacts.routes import rules
 from tandem_artifacts.routes.context import PARTS_BYTES, Context, given_path, json_body
 from tandem_shared import paths
 from tandem_shared.errors import InvalidParameter, NotSupported, invalid_value
@@ -32,7 +33,9 @@ def routes(context: Context) -> list[Route]:
     return [
         route
         for name, step in steps.items()
-        for route in api_routes("POST", f"{_UPLOADS}/{name}/{{path:path}}", partial(step, context))
+        for route in api_routes(
+            "POST", f"{_UPLOADS}/{name}/{{path:path}}", partial(step, context), rules.WRITE
+        )
     ]
 
 

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tandem_artifacts.messages import GetPresignedDownloadUrlResponse
+from tandem_artifacts.routes import rules
 from tandem_artifacts.routes.context import Context, given_path, stored_path
 from tandem_shared.errors import NotSupported
 from tandem_shared.http.router import Route, api_routes, json_response
@@ -15,7 +16,7 @@ from tandem_shared.wire import codec
 def routes(context: Context) -> list[Route]:
     """`GET presigned/<path>`."""
     handle = partial(presign, context)
-    return api_routes("GET", "2.0/mlflow-artifacts/presigned/{path:path}", handle)
+    return api_routes("GET", "2.0/mlflow-artifacts/presigned/{path:path}", handle, rules.READ)
 
 
 async def presign(context: Context, request: Request) -> Response:

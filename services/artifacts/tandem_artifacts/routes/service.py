@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from tandem_artifacts.routes.context import Context
+from tandem_shared.auth.rules import PUBLIC
 from tandem_shared.http.router import (
     ROUTE,
     Handler,
@@ -41,8 +42,8 @@ def routes(context: Context) -> list[Route]:
         return json_response(codec.encode_json(describe(context)))
 
     return [
-        Route("GET", "/", root),
-        *api_routes("GET", "3.0/mlflow/server-info", server_info),
+        Route("GET", "/", root, PUBLIC),
+        *api_routes("GET", "3.0/mlflow/server-info", server_info, PUBLIC),
     ]
 
 

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from tandem_metadata.artifacts.roots import Roots
+from tandem_shared.auth.rules import SIGNED_IN
 from tandem_shared.errors import NotSupported
 from tandem_shared.http.router import Handler, Route, api_routes
 
@@ -36,7 +37,7 @@ def routes(roots: Roots) -> list[Route]:
         route
         for path, methods in _ENDPOINTS.items()
         for method in methods
-        for route in api_routes(method, path, lead)
+        for route in api_routes(method, path, lead, SIGNED_IN)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tandem_metadata.access import rules
 from tandem_metadata.database import Connection
 from tandem_metadata.messages.datasets import (
     LogInputs,
@@ -29,13 +30,37 @@ def search(conn: Connection, request: SearchDatasets) -> SearchDatasetsResponse:
     return SearchDatasetsResponse(datasets.summaries(conn, request.experiment_ids))
 
 
+def _models(request: LogInputs | LogOutputs) -> list[str]:
+    return [model.model_id for model in request.models or ()]
+
+
 _INPUTS_BYTES = 24 * 1024 * 1024
 """Room for a profile of 16 MiB and its escapes in JSON."""
 
 ENDPOINTS: list[Endpoint[Any]] = [
     Endpoint(
-        "POST", "2.0/mlflow/runs/log-inputs", LogInputs, RETRIED_WRITE, log_inputs, _INPUTS_BYTES
+        "POST",
+        "2.0/mlflow/runs/log-inputs",
+        LogInputs,
+        RETRIED_WRITE,
+        log_inputs,
+        rules.logging(_models),
+        _INPUTS_BYTES,
     ),
-    Endpoint("POST", "2.0/mlflow/runs/outputs", LogOutputs, RETRIED_WRITE, log_outputs),
-    Endpoint("POST", "2.0/mlflow/experiments/search-datasets", SearchDatasets, READ, search),
+    Endpoint(
+        "POST",
+        "2.0/mlflow/runs/outputs",
+        LogOutputs,
+        RETRIED_WRITE,
+        log_outputs,
+        rules.logging(_models),
+    ),
+    Endpoint(
+        "POST",
+        "2.0/mlflow/experiments/search-datasets",
+        SearchDatasets,
+        READ,
+        search,
+        rules.EXPERIMENTS,
+    ),
 ]

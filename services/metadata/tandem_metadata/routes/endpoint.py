@@ -12,15 +12,19 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tandem_metadata.access.gate import Gate
 from tandem_metadata.batching.reader import Reader
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.batching.writer import Writer
 from tandem_metadata.database import Connection
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.read_cancellation import CLIENT_RECEIVE
+from tandem_metadata.rules.permissions import Readable
+from tandem_metadata.search.sql.registry_compile import ReadableNames
 from tandem_metadata.settings import Settings
 from tandem_metadata.webhooks.sender import Sender
 from tandem_metadata.webhooks.targets import Policy
+from tandem_shared.auth.rules import Rule
 from tandem_shared.concurrency import threads
 from tandem_shared.http.router import Route, api_routes, json_response, read_message
 from tandem_shared.wire import codec
@@ -58,6 +62,8 @@ class Context:
         self.reader = Reader(db, self.threads, timeout)
         self.background = threads.Threads("background", 1)
         self.webhook_sender = Sender(Policy.of(settings), settings.webhook_request_timeout)
+        self.gate: Gate | None = None
+        """What admits requests; None where nobody is authenticated."""
         self._opened = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -68,6 +74,19 @@ class Context:
 
     async def __aexit__(self, *_: object) -> None:
         await self._opened.aclose()
+
+    async def check(self, request: Request, rule: Rule, message: Any) -> None:
+        """Raise PermissionDenied for a message that the request's sender may not send."""
+        if self.gate:
+            await self.gate.check(request.scope, rule, message)
+
+    async def readable(self, type: str, *also: str) -> Readable | None:
+        """Which resources of a type the request's listings show; see `Gate.readable`."""
+        return await self.gate.readable(type, *also) if self.gate else None
+
+    async def readable_names(self, *, versions: bool) -> ReadableNames | None:
+        """Which names the request's listings show; see `Gate.readable_names`."""
+        return await self.gate.readable_names(versions=versions) if self.gate else None
 
     def read(self, function: Callable[[Connection, *Args], V], *args: *Args) -> Awaitable[V]:
         """What `function` returns, run in a thread with a connection of `Database.read`.
@@ -117,7 +136,7 @@ class Endpoint(Generic[R]):
     """One operation of the API.
 
     What every operation must declare is a field without a default: a route that lacks it fails at
-    import. (Who may call it will be one.)
+    import.
     """
 
     method: str
@@ -134,6 +153,8 @@ class Endpoint(Generic[R]):
 
     A coroutine function runs in the event loop, and gets its data by the context.
     """
+    permission: Rule
+    """Who may call it, where requests are authenticated."""
     body_bytes: int = BODY_BYTES
     """The longest body, unless `--max-body-bytes` is less."""
 
@@ -147,6 +168,7 @@ def bind(context: Context, endpoints: Iterable[Endpoint[Any]]) -> list[Route]:
             each.method,
             each.path,
             _handler(context, each),
+            each.permission,
             reads=each.method == "POST" and each.access is READ,
         )
     ]
@@ -157,7 +179,10 @@ def _handler(context: Context, endpoint: Endpoint[R]) -> Callable[[Request], Awa
     limit = min(context.settings.max_body_bytes, endpoint.body_bytes)
 
     async def handle(request: Request) -> Response:
-        answer = await call(await decode(request, endpoint.request, limit))
+        message = await decode(request, endpoint.request, limit)
+        if context.gate:
+            await context.gate.check(request.scope, endpoint.permission, message)
+        answer = await call(message)
         if answer is None:
             return json_response(b"{}")
         return json_response(answer if isinstance(answer, bytes) else codec.encode_json(answer))

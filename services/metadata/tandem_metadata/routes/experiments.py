@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from tandem_metadata.access import ownership, rules
 from tandem_metadata.database import Connection
 from tandem_metadata.messages import experiments as messages
 from tandem_metadata.routes.endpoint import MANY_BYTES, READ, WRITE, Context, Endpoint
+from tandem_metadata.rules import permissions
+from tandem_metadata.rules.permissions import Action, Readable
 from tandem_metadata.store.tracking import experiment_search, experiments
 
 
@@ -13,10 +16,13 @@ async def create(
 ) -> messages.CreateExperimentResponse:
     """Create an experiment."""
     root = context.settings.default_artifact_root or ""
-    made = await context.write(
-        experiments.create, request.name, request.artifact_location, request.tags, root
-    )
-    return messages.CreateExperimentResponse(made)
+    return messages.CreateExperimentResponse(await context.write(_create, request, root))
+
+
+def _create(conn: Connection, request: messages.CreateExperiment, root: str) -> str:
+    made = experiments.create(conn, request.name, request.artifact_location, request.tags, root)
+    ownership.give(conn, permissions.EXPERIMENT, made)
+    return made
 
 
 def get(conn: Connection, request: messages.GetExperiment) -> messages.GetExperimentResponse:
@@ -31,10 +37,16 @@ def get_by_name(
     return messages.GetExperimentResponse(experiments.get_by_name(conn, request.experiment_name))
 
 
-def search(
-    conn: Connection, request: messages.SearchExperiments
+async def search(
+    context: Context, request: messages.SearchExperiments
 ) -> messages.SearchExperimentsResponse:
     """Find experiments."""
+    return await context.read(_find, request, await context.readable(permissions.EXPERIMENT))
+
+
+def _find(
+    conn: Connection, request: messages.SearchExperiments, readable: Readable | None
+) -> messages.SearchExperimentsResponse:
     found, token = experiment_search.search(
         conn,
         view_type=request.view_type,
@@ -42,6 +54,7 @@ def search(
         order_by=request.order_by,
         filter=request.filter,
         page_token=request.page_token,
+        readable=readable,
     )
     return messages.SearchExperimentsResponse(found, token)
 
@@ -64,12 +77,45 @@ def restore(conn: Connection, request: messages.RestoreExperiment) -> None:
 _PATH = "2.0/mlflow/experiments"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", f"{_PATH}/create", messages.CreateExperiment, WRITE, create, MANY_BYTES),
-    Endpoint("GET", f"{_PATH}/get", messages.GetExperiment, READ, get),
-    Endpoint("GET", f"{_PATH}/get-by-name", messages.GetExperimentByName, READ, get_by_name),
-    Endpoint("GET", f"{_PATH}/search", messages.SearchExperiments, READ, search),
-    Endpoint("POST", f"{_PATH}/search", messages.SearchExperiments, READ, search),
-    Endpoint("POST", f"{_PATH}/update", messages.UpdateExperiment, WRITE, update),
-    Endpoint("POST", f"{_PATH}/delete", messages.DeleteExperiment, WRITE, delete),
-    Endpoint("POST", f"{_PATH}/restore", messages.RestoreExperiment, WRITE, restore),
+    Endpoint(
+        "POST",
+        f"{_PATH}/create",
+        messages.CreateExperiment,
+        WRITE,
+        create,
+        rules.new(permissions.EXPERIMENT),
+        MANY_BYTES,
+    ),
+    Endpoint(
+        "GET", f"{_PATH}/get", messages.GetExperiment, READ, get, rules.experiment(Action.READ)
+    ),
+    Endpoint(
+        "GET",
+        f"{_PATH}/get-by-name",
+        messages.GetExperimentByName,
+        READ,
+        get_by_name,
+        rules.EXPERIMENT_BY_NAME,
+    ),
+    Endpoint("GET", f"{_PATH}/search", messages.SearchExperiments, READ, search, rules.LISTED),
+    Endpoint("POST", f"{_PATH}/search", messages.SearchExperiments, READ, search, rules.LISTED),
+    Endpoint(
+        "POST",
+        f"{_PATH}/update",
+        messages.UpdateExperiment,
+        WRITE,
+        update,
+        rules.experiment(Action.UPDATE),
+    ),
+    Endpoint(
+        "POST", f"{_PATH}/delete", messages.DeleteExperiment, WRITE, delete, rules.WHOLE_EXPERIMENT
+    ),
+    Endpoint(
+        "POST",
+        f"{_PATH}/restore",
+        messages.RestoreExperiment,
+        WRITE,
+        restore,
+        rules.WHOLE_EXPERIMENT,
+    ),
 ]

@@ -15,6 +15,7 @@ from tandem_metadata.graphql.resolvers import Listing, Listings
 from tandem_metadata.graphql.service import GraphQL
 from tandem_metadata.routes.endpoint import Context, decode
 from tandem_metadata.routes.relaying import entries
+from tandem_shared.auth.rules import SIGNED_IN
 from tandem_shared.errors import ApiError
 from tandem_shared.http.router import Route, json_response
 from tandem_shared.wire import codec
@@ -57,7 +58,7 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
             listings = {each: await _list(client, request, each) for each in planned}
         return json_response(await context.read(answer, query, listings))
 
-    return [Route("POST", "/graphql", post, reads=True)]
+    return [Route("POST", "/graphql", post, SIGNED_IN, reads=True)]
 
 
 async def _list(

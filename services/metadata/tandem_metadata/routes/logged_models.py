@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from tandem_metadata.access import rules
 from tandem_metadata.database import Connection
 from tandem_metadata.messages import logged_models as messages
 from tandem_metadata.messages.logged_models import LoggedModelResponse
-from tandem_metadata.routes.endpoint import MANY_BYTES, READ, WRITE, Endpoint
+from tandem_metadata.routes.endpoint import MANY_BYTES, READ, WRITE, Context, Endpoint
+from tandem_metadata.rules import permissions
+from tandem_metadata.rules.permissions import Action, Readable
 from tandem_metadata.store.logged_models import logged_models
 from tandem_metadata.store.logged_models import search as logged_model_search
 
@@ -48,10 +51,17 @@ def log_params(conn: Connection, request: messages.LogLoggedModelParams) -> None
     logged_models.log_params(conn, request.model_id, request.params)
 
 
-def search(
-    conn: Connection, request: messages.SearchLoggedModels
+async def search(
+    context: Context, request: messages.SearchLoggedModels
 ) -> messages.SearchLoggedModelsResponse:
     """Find logged models of some experiments."""
+    readable = await context.readable(permissions.EXPERIMENT, permissions.LOGGED_MODEL)
+    return await context.read(_find, request, readable)
+
+
+def _find(
+    conn: Connection, request: messages.SearchLoggedModels, readable: Readable | None
+) -> messages.SearchLoggedModelsResponse:
     models, token = logged_model_search.search(
         conn,
         experiment_ids=request.experiment_ids,
@@ -60,6 +70,7 @@ def search(
         max_results=request.max_results,
         order_by=request.order_by,
         page_token=request.page_token,
+        readable=readable,
     )
     return messages.SearchLoggedModelsResponse(models, token)
 
@@ -68,20 +79,57 @@ _PATH = "2.0/mlflow/logged-models"
 _MODEL = f"{_PATH}/{{model_id}}"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", _PATH, messages.CreateLoggedModel, WRITE, create, MANY_BYTES),
-    Endpoint("POST", f"{_PATH}/search", messages.SearchLoggedModels, READ, search),
-    Endpoint("GET", _MODEL, messages.GetLoggedModel, READ, get),
-    Endpoint("PATCH", _MODEL, messages.FinalizeLoggedModel, WRITE, finalize),
-    Endpoint("DELETE", _MODEL, messages.DeleteLoggedModel, WRITE, delete),
-    Endpoint("PATCH", f"{_MODEL}/tags", messages.SetLoggedModelTags, WRITE, set_tags, MANY_BYTES),
+    Endpoint(
+        "POST",
+        _PATH,
+        messages.CreateLoggedModel,
+        WRITE,
+        create,
+        rules.new_in_experiment(permissions.LOGGED_MODEL),
+        MANY_BYTES,
+    ),
+    Endpoint("POST", f"{_PATH}/search", messages.SearchLoggedModels, READ, search, rules.LISTED),
+    Endpoint("GET", _MODEL, messages.GetLoggedModel, READ, get, rules.logged_model(Action.READ)),
+    Endpoint(
+        "PATCH",
+        _MODEL,
+        messages.FinalizeLoggedModel,
+        WRITE,
+        finalize,
+        rules.logged_model(Action.UPDATE),
+    ),
+    Endpoint(
+        "DELETE",
+        _MODEL,
+        messages.DeleteLoggedModel,
+        WRITE,
+        delete,
+        rules.logged_model(Action.DELETE),
+    ),
+    Endpoint(
+        "PATCH",
+        f"{_MODEL}/tags",
+        messages.SetLoggedModelTags,
+        WRITE,
+        set_tags,
+        rules.logged_model(Action.UPDATE),
+        MANY_BYTES,
+    ),
     Endpoint(
         "DELETE",
         f"{_MODEL}/tags/{{tag_key:path}}",
         messages.DeleteLoggedModelTag,
         WRITE,
         delete_tag,
+        rules.logged_model(Action.DELETE),
     ),
     Endpoint(
-        "POST", f"{_MODEL}/params", messages.LogLoggedModelParams, WRITE, log_params, MANY_BYTES
+        "POST",
+        f"{_MODEL}/params",
+        messages.LogLoggedModelParams,
+        WRITE,
+        log_params,
+        rules.logged_model(Action.UPDATE),
+        MANY_BYTES,
     ),
 ]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tandem_metadata.access import rules
 from tandem_metadata.database import Connection
 from tandem_metadata.messages.metrics import (
     GetMetricHistory,
@@ -13,6 +14,7 @@ from tandem_metadata.messages.metrics import (
 )
 from tandem_metadata.routes.endpoint import READ, WRITE, Context, Endpoint
 from tandem_metadata.routes.runs import run_id_of
+from tandem_metadata.rules.permissions import Action
 from tandem_metadata.store.tracking import log_entry, metric_history
 from tandem_shared.wire import codec
 
@@ -57,9 +59,23 @@ def get_history_bulk_interval(
 _HISTORY = "2.0/mlflow/metrics/get-history"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", "2.0/mlflow/runs/log-metric", LogMetric, WRITE, log),
-    Endpoint("GET", _HISTORY, GetMetricHistory, READ, get_history),
-    Endpoint("GET", f"{_HISTORY}-bulk", GetMetricHistoryBulk, READ, get_history_bulk),
+    Endpoint(
+        "POST",
+        "2.0/mlflow/runs/log-metric",
+        LogMetric,
+        WRITE,
+        log,
+        rules.logging(lambda message: [message.model_id]),
+    ),
+    Endpoint("GET", _HISTORY, GetMetricHistory, READ, get_history, rules.run(Action.READ)),
+    Endpoint(
+        "GET",
+        f"{_HISTORY}-bulk",
+        GetMetricHistoryBulk,
+        READ,
+        get_history_bulk,
+        rules.runs(lambda message: message.run_id),
+    ),
     *(
         # MLflow's contract has it at 2.11, while its server and web UI use 2.0.
         Endpoint(
@@ -68,6 +84,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
             GetMetricHistoryBulkInterval,
             READ,
             get_history_bulk_interval,
+            rules.runs(lambda message: message.run_ids),
         )
         for version in ("2.0", "2.11")
     ),

@@ -4,9 +4,11 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tandem_metadata.access import rules
 from tandem_metadata.artifacts.client import ArtifactClient
 from tandem_metadata.routes.endpoint import Context
 from tandem_metadata.routes.relaying import fetch, listing, relay
+from tandem_metadata.rules.permissions import Action
 from tandem_metadata.store.logged_models import logged_models
 from tandem_metadata.store.registry import version_artifacts
 from tandem_shared import paths
@@ -15,6 +17,8 @@ from tandem_shared.http.router import Route, api_routes
 from tandem_shared.wire import codec
 
 _LOGGED_MODEL = "2.0/mlflow/logged-models/{model_id}/artifacts"
+_READ = rules.logged_model(Action.READ)
+_READ_VERSION = rules.version(Action.READ)
 
 
 class ListLoggedModelArtifacts(Struct):
@@ -49,6 +53,7 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
     async def list_of_logged_model(request: Request) -> Response:
         query = codec.decode_query(_parameters(request), ListLoggedModelArtifacts)
         path = paths.check_optional(query.artifact_directory_path)
+        await context.check(request, _READ, query)
         uri = await context.read(logged_models.artifact_uri, query.model_id)
         return await listing(client, request, uri, path)
 
@@ -60,12 +65,14 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
                 'the "artifact_file_path" query parameter.'
             )
         path = paths.check(query.artifact_file_path)
+        await context.check(request, _READ, query)
         uri = await context.read(logged_models.artifact_uri, query.model_id)
         return await fetch(client, request, uri, path)
 
     async def file_of_model_version(request: Request) -> Response:
         query = codec.decode_query(request.query_params.multi_items(), GetModelVersionArtifact)
         path = paths.check(query.path)
+        await context.check(request, _READ_VERSION, query)
         roots = await context.read(version_artifacts.roots, query.name, query.version)
         for root in roots[:-1]:
             try:  # relay: a browser redirected to a missing file would not try the next root
@@ -75,9 +82,9 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
         return await fetch(client, request, roots[-1], path)
 
     return [
-        *api_routes("GET", f"{_LOGGED_MODEL}/directories", list_of_logged_model),
-        Route("GET", f"/ajax-api/{_LOGGED_MODEL}/files", file_of_logged_model),
-        Route("GET", "/model-versions/get-artifact", file_of_model_version),
+        *api_routes("GET", f"{_LOGGED_MODEL}/directories", list_of_logged_model, _READ),
+        Route("GET", f"/ajax-api/{_LOGGED_MODEL}/files", file_of_logged_model, _READ),
+        Route("GET", "/model-versions/get-artifact", file_of_model_version, _READ_VERSION),
     ]
 
 

@@ -3,9 +3,11 @@
 from functools import lru_cache
 from typing import Any
 
+from tandem_metadata.access import rules
 from tandem_metadata.database import Connection
 from tandem_metadata.messages import model_versions as messages
 from tandem_metadata.routes.endpoint import MANY_BYTES, READ, WRITE, Context, Endpoint
+from tandem_metadata.rules.permissions import Action
 from tandem_metadata.rules.source_rules import Rules
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.registry import model_versions, tags, version_creation
@@ -82,14 +84,64 @@ def _source_rules(settings: Settings) -> Rules:
 _PATH = "2.0/mlflow/model-versions"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", f"{_PATH}/create", messages.CreateModelVersion, WRITE, create, MANY_BYTES),
-    Endpoint("GET", f"{_PATH}/get", messages.GetModelVersion, READ, get),
-    Endpoint("PATCH", f"{_PATH}/update", messages.UpdateModelVersion, WRITE, update),
-    Endpoint("DELETE", f"{_PATH}/delete", messages.DeleteModelVersion, WRITE, delete),
-    Endpoint("GET", f"{_PATH}/get-download-uri", messages.GetDownloadUri, READ, get_download_uri),
     Endpoint(
-        "POST", f"{_PATH}/transition-stage", messages.TransitionStage, WRITE, transition_stage
+        "POST",
+        f"{_PATH}/create",
+        messages.CreateModelVersion,
+        WRITE,
+        create,
+        rules.NEW_VERSION,
+        MANY_BYTES,
     ),
-    Endpoint("POST", f"{_PATH}/set-tag", messages.SetModelVersionTag, WRITE, set_tag),
-    Endpoint("DELETE", f"{_PATH}/delete-tag", messages.DeleteModelVersionTag, WRITE, delete_tag),
+    Endpoint(
+        "GET", f"{_PATH}/get", messages.GetModelVersion, READ, get, rules.version(Action.READ)
+    ),
+    Endpoint(
+        "PATCH",
+        f"{_PATH}/update",
+        messages.UpdateModelVersion,
+        WRITE,
+        update,
+        rules.version(Action.UPDATE),
+    ),
+    Endpoint(
+        "DELETE",
+        f"{_PATH}/delete",
+        messages.DeleteModelVersion,
+        WRITE,
+        delete,
+        rules.version(Action.DELETE),
+    ),
+    Endpoint(
+        "GET",
+        f"{_PATH}/get-download-uri",
+        messages.GetDownloadUri,
+        READ,
+        get_download_uri,
+        rules.version(Action.READ),
+    ),
+    Endpoint(
+        "POST",
+        f"{_PATH}/transition-stage",
+        messages.TransitionStage,
+        WRITE,
+        transition_stage,
+        rules.version(Action.UPDATE),
+    ),
+    Endpoint(
+        "POST",
+        f"{_PATH}/set-tag",
+        messages.SetModelVersionTag,
+        WRITE,
+        set_tag,
+        rules.version(Action.UPDATE),
+    ),
+    Endpoint(
+        "DELETE",
+        f"{_PATH}/delete-tag",
+        messages.DeleteModelVersionTag,
+        WRITE,
+        delete_tag,
+        rules.version(Action.DELETE),
+    ),
 ]

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from tandem_metadata.access import rules
 from tandem_metadata.messages.batch import LogBatch, LogParam
 from tandem_metadata.routes.endpoint import MANY_BYTES, WRITE, Context, Endpoint
 from tandem_metadata.routes.runs import run_id_of
+from tandem_metadata.rules.permissions import Action
 from tandem_metadata.store.tracking import log_entry
 
 
@@ -21,7 +23,21 @@ async def log_batch(context: Context, request: LogBatch) -> None:
     await context.writer.log(log_entry.many(request, truncate=truncate))
 
 
+def _models(request: LogBatch) -> list[str | None]:
+    return [metric.model_id for metric in request.metrics or ()]
+
+
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", "2.0/mlflow/runs/log-parameter", LogParam, WRITE, log),
-    Endpoint("POST", "2.0/mlflow/runs/log-batch", LogBatch, WRITE, log_batch, MANY_BYTES),
+    Endpoint(
+        "POST", "2.0/mlflow/runs/log-parameter", LogParam, WRITE, log, rules.run(Action.UPDATE)
+    ),
+    Endpoint(
+        "POST",
+        "2.0/mlflow/runs/log-batch",
+        LogBatch,
+        WRITE,
+        log_batch,
+        rules.logging(_models),
+        MANY_BYTES,
+    ),
 ]

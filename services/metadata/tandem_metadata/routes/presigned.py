@@ -7,9 +7,11 @@ service has no credentials of any store.
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
+from tandem_metadata.access import rules
 from tandem_metadata.database import Connection
 from tandem_metadata.messages.presigned import CreatePresignedDownloadUrl, CreatePresignedUploadUrl
 from tandem_metadata.routes.endpoint import READ, Endpoint
+from tandem_metadata.rules.permissions import Action
 from tandem_metadata.store.logged_models import logged_models
 from tandem_metadata.store.tracking import runs
 from tandem_shared import paths
@@ -57,7 +59,12 @@ _PATH = "2.0/mlflow/artifacts"
 
 ENDPOINTS: list[Endpoint[Any]] = [
     Endpoint(
-        "POST", f"{_PATH}/presigned-upload-url", CreatePresignedUploadUrl, READ, presign_upload
+        "POST",
+        f"{_PATH}/presigned-upload-url",
+        CreatePresignedUploadUrl,
+        READ,
+        presign_upload,
+        rules.RUN_OR_LOGGED_MODEL,
     ),
     Endpoint(
         "POST",
@@ -65,5 +72,6 @@ ENDPOINTS: list[Endpoint[Any]] = [
         CreatePresignedDownloadUrl,
         READ,
         presign_download,
+        rules.run(Action.READ),
     ),
 ]

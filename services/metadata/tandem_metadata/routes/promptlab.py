@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tandem_metadata.access import rules
 from tandem_metadata.artifacts import promptlab_files
 from tandem_metadata.artifacts.client import ArtifactClient
 from tandem_metadata.artifacts.promptlab_files import Prompt
@@ -18,12 +19,14 @@ from tandem_metadata.messages.promptlab import CreatePromptlabRun, PromptlabPara
 from tandem_metadata.messages.runs import CreateRun, CreateRunResponse
 from tandem_metadata.routes.endpoint import BODY_BYTES, Context, decode
 from tandem_metadata.routes.relaying import credentials
+from tandem_metadata.rules import permissions
 from tandem_metadata.store.tracking import finished_runs, log_entry, runs, tags
 from tandem_shared.clock import now_ms
 from tandem_shared.errors import ApiError, InvalidParameter
 from tandem_shared.http.router import Route, json_response
 from tandem_shared.wire import codec
 
+_NEW = rules.new_in_experiment(permissions.RUN)
 _SOURCE = "PROMPT_ENGINEERING"
 """The source type by which the UI knows runs of its prompt lab."""
 
@@ -38,6 +41,7 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
 
     async def create(request: Request) -> Response:
         asked = await decode(request, CreatePromptlabRun, limit)
+        await context.check(request, _NEW, asked)
         truncate = context.settings.truncate_long_values
         prompt = _prompt(asked)
         logged = _params(prompt, truncate=truncate)
@@ -56,7 +60,7 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
             raise
         return json_response(codec.encode_json(CreateRunResponse(run)))
 
-    return [Route("POST", "/ajax-api/2.0/mlflow/runs/create-promptlab-run", create)]
+    return [Route("POST", "/ajax-api/2.0/mlflow/runs/create-promptlab-run", create, _NEW)]
 
 
 async def _store(

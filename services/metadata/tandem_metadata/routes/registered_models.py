@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from tandem_metadata.access import ownership, rules
 from tandem_metadata.database import Connection
 from tandem_metadata.messages import registered_models as messages
 from tandem_metadata.messages.model_versions import ModelVersionResponse
 from tandem_metadata.routes.endpoint import MANY_BYTES, READ, RETRIED_WRITE, WRITE, Endpoint
+from tandem_metadata.rules import permissions
+from tandem_metadata.rules.permissions import Action
 from tandem_metadata.store.registry import aliases, registered_models, tags
 
 
@@ -14,6 +17,8 @@ def create(
 ) -> messages.RegisteredModelResponse:
     """Create a registered model or a prompt."""
     model = registered_models.create(conn, request.name, request.tags, request.description)
+    family = permissions.PROMPT if rules.is_prompt(request) else permissions.REGISTERED_MODEL
+    ownership.give(conn, family, request.name)
     return messages.RegisteredModelResponse(model)
 
 
@@ -35,12 +40,14 @@ def rename(
 ) -> messages.RegisteredModelResponse:
     """Rename a registered model."""
     model = registered_models.rename(conn, request.name, request.new_name)
+    ownership.move_name(conn, request.name, request.new_name)
     return messages.RegisteredModelResponse(model)
 
 
 def delete(conn: Connection, request: messages.DeleteRegisteredModel) -> None:
     """Delete a registered model and its versions."""
     registered_models.delete(conn, request.name)
+    ownership.drop_name(conn, request.name)
 
 
 def latest_versions(
@@ -81,16 +88,91 @@ _PATH = "2.0/mlflow/registered-models"
 _LATEST = f"{_PATH}/get-latest-versions"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", f"{_PATH}/create", messages.CreateRegisteredModel, WRITE, create, MANY_BYTES),
-    Endpoint("GET", f"{_PATH}/get", messages.GetRegisteredModel, READ, get),
-    Endpoint("PATCH", f"{_PATH}/update", messages.UpdateRegisteredModel, WRITE, update),
-    Endpoint("POST", f"{_PATH}/rename", messages.RenameRegisteredModel, RETRIED_WRITE, rename),
-    Endpoint("DELETE", f"{_PATH}/delete", messages.DeleteRegisteredModel, WRITE, delete),
-    Endpoint("GET", _LATEST, messages.GetLatestVersions, READ, latest_versions),
-    Endpoint("POST", _LATEST, messages.GetLatestVersions, READ, latest_versions),
-    Endpoint("POST", f"{_PATH}/set-tag", messages.SetRegisteredModelTag, WRITE, set_tag),
-    Endpoint("DELETE", f"{_PATH}/delete-tag", messages.DeleteRegisteredModelTag, WRITE, delete_tag),
-    Endpoint("POST", f"{_PATH}/alias", messages.SetAlias, WRITE, set_alias),
-    Endpoint("DELETE", f"{_PATH}/alias", messages.DeleteAlias, WRITE, delete_alias),
-    Endpoint("GET", f"{_PATH}/alias", messages.GetByAlias, READ, get_by_alias),
+    Endpoint(
+        "POST",
+        f"{_PATH}/create",
+        messages.CreateRegisteredModel,
+        WRITE,
+        create,
+        rules.NEW_REGISTERED,
+        MANY_BYTES,
+    ),
+    Endpoint(
+        "GET", f"{_PATH}/get", messages.GetRegisteredModel, READ, get, rules.registered(Action.READ)
+    ),
+    Endpoint(
+        "PATCH",
+        f"{_PATH}/update",
+        messages.UpdateRegisteredModel,
+        WRITE,
+        update,
+        rules.registered(Action.UPDATE),
+    ),
+    Endpoint(
+        "POST",
+        f"{_PATH}/rename",
+        messages.RenameRegisteredModel,
+        RETRIED_WRITE,
+        rename,
+        rules.registered(Action.UPDATE),
+    ),
+    Endpoint(
+        "DELETE",
+        f"{_PATH}/delete",
+        messages.DeleteRegisteredModel,
+        WRITE,
+        delete,
+        rules.registered(Action.DELETE, Action.DELETE),
+    ),
+    Endpoint(
+        "GET",
+        _LATEST,
+        messages.GetLatestVersions,
+        READ,
+        latest_versions,
+        rules.version(Action.READ),
+    ),
+    Endpoint(
+        "POST",
+        _LATEST,
+        messages.GetLatestVersions,
+        READ,
+        latest_versions,
+        rules.version(Action.READ),
+    ),
+    Endpoint(
+        "POST",
+        f"{_PATH}/set-tag",
+        messages.SetRegisteredModelTag,
+        WRITE,
+        set_tag,
+        rules.registered(Action.UPDATE),
+    ),
+    Endpoint(
+        "DELETE",
+        f"{_PATH}/delete-tag",
+        messages.DeleteRegisteredModelTag,
+        WRITE,
+        delete_tag,
+        rules.registered(Action.UPDATE),
+    ),
+    Endpoint(
+        "POST",
+        f"{_PATH}/alias",
+        messages.SetAlias,
+        WRITE,
+        set_alias,
+        rules.registered(Action.UPDATE, Action.READ),
+    ),
+    Endpoint(
+        "DELETE",
+        f"{_PATH}/alias",
+        messages.DeleteAlias,
+        WRITE,
+        delete_alias,
+        rules.registered(Action.DELETE, Action.READ),
+    ),
+    Endpoint(
+        "GET", f"{_PATH}/alias", messages.GetByAlias, READ, get_by_alias, rules.version(Action.READ)
+    ),
 ]

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from tandem_metadata.access import rules
 from tandem_metadata.database import Connection
 from tandem_metadata.messages import runs as messages
 from tandem_metadata.routes.endpoint import MANY_BYTES, READ, WRITE, Context, Endpoint
+from tandem_metadata.rules import permissions
+from tandem_metadata.rules.permissions import Action, Readable
 from tandem_metadata.store.tracking import run_search, runs
 from tandem_shared.errors import missing_value
 from tandem_shared.wire import codec
@@ -50,7 +53,8 @@ def restore(conn: Connection, request: messages.RestoreRun) -> None:
 
 async def search(context: Context, request: messages.SearchRuns) -> bytes:
     """Find runs of some experiments."""
-    page = await context.read(_find, request)
+    readable = await context.readable(permissions.EXPERIMENT, permissions.RUN)
+    page = await context.read(_find, request, readable)
     return _page(await context.reader.page(page), page.token)
 
 
@@ -66,7 +70,9 @@ def _page(found: list[bytes], token: str | None) -> bytes:
     return b",".join(parts)
 
 
-def _find(conn: Connection, request: messages.SearchRuns) -> run_search.Page:
+def _find(
+    conn: Connection, request: messages.SearchRuns, readable: Readable | None
+) -> run_search.Page:
     return run_search.find_ids(
         conn,
         experiment_ids=request.experiment_ids,
@@ -75,16 +81,31 @@ def _find(conn: Connection, request: messages.SearchRuns) -> run_search.Page:
         max_results=request.max_results,
         order_by=request.order_by,
         page_token=request.page_token,
+        readable=readable,
     )
 
 
 _PATH = "2.0/mlflow/runs"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", f"{_PATH}/create", messages.CreateRun, WRITE, create, MANY_BYTES),
-    Endpoint("GET", f"{_PATH}/get", messages.GetRun, READ, get),
-    Endpoint("POST", f"{_PATH}/update", messages.UpdateRun, WRITE, update),
-    Endpoint("POST", f"{_PATH}/delete", messages.DeleteRun, WRITE, delete),
-    Endpoint("POST", f"{_PATH}/restore", messages.RestoreRun, WRITE, restore),
-    Endpoint("POST", f"{_PATH}/search", messages.SearchRuns, READ, search),
+    Endpoint(
+        "POST",
+        f"{_PATH}/create",
+        messages.CreateRun,
+        WRITE,
+        create,
+        rules.new_in_experiment(permissions.RUN),
+        MANY_BYTES,
+    ),
+    Endpoint("GET", f"{_PATH}/get", messages.GetRun, READ, get, rules.run(Action.READ)),
+    Endpoint(
+        "POST", f"{_PATH}/update", messages.UpdateRun, WRITE, update, rules.run(Action.UPDATE)
+    ),
+    Endpoint(
+        "POST", f"{_PATH}/delete", messages.DeleteRun, WRITE, delete, rules.run(Action.DELETE)
+    ),
+    Endpoint(
+        "POST", f"{_PATH}/restore", messages.RestoreRun, WRITE, restore, rules.run(Action.DELETE)
+    ),
+    Endpoint("POST", f"{_PATH}/search", messages.SearchRuns, READ, search, rules.LISTED),
 ]

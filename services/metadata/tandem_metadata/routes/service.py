@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tandem_metadata.routes.endpoint import Context
+from tandem_shared.auth.rules import PUBLIC
 from tandem_shared.http import health
 from tandem_shared.http.router import Route, api_routes, json_response
 from tandem_shared.http.server_info import ServerInfo
@@ -36,9 +37,9 @@ def routes(ready: health.Probe) -> list[Route]:
         return json_response(_SERVER_INFO)
 
     return [
-        Route("GET", "/health", health.health),
-        Route("GET", "/ready", ready.answer),
-        Route("GET", "/version", health.version),
-        Route("GET", "/metrics", metrics.metrics),
-        *api_routes("GET", "3.0/mlflow/server-info", server_info),
+        Route("GET", "/health", health.health, PUBLIC),
+        Route("GET", "/ready", ready.answer, PUBLIC),
+        Route("GET", "/version", health.version, PUBLIC),
+        Route("GET", "/metrics", metrics.metrics, PUBLIC),
+        *api_routes("GET", "3.0/mlflow/server-info", server_info, PUBLIC),
     ]

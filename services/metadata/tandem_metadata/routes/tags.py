@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from tandem_metadata.access import rules
 from tandem_metadata.database import Connection
 from tandem_metadata.messages.experiments import DeleteExperimentTag, SetExperimentTag
 from tandem_metadata.messages.runs import DeleteTag, LogModel, RunTag, SetTag
 from tandem_metadata.routes.endpoint import MANY_BYTES, WRITE, Context, Endpoint
 from tandem_metadata.routes.runs import run_id_of
+from tandem_metadata.rules.permissions import Action
 from tandem_metadata.store.tracking import log_entry, tags
 
 
@@ -43,11 +45,26 @@ _RUNS = "2.0/mlflow/runs"
 _EXPERIMENTS = "2.0/mlflow/experiments"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", f"{_RUNS}/set-tag", SetTag, WRITE, set_on_run),
-    Endpoint("POST", f"{_RUNS}/delete-tag", DeleteTag, WRITE, delete_from_run),
-    Endpoint("POST", f"{_RUNS}/log-model", LogModel, WRITE, record_model, MANY_BYTES),
+    Endpoint("POST", f"{_RUNS}/set-tag", SetTag, WRITE, set_on_run, rules.run(Action.UPDATE)),
     Endpoint(
-        "POST", f"{_EXPERIMENTS}/set-experiment-tag", SetExperimentTag, WRITE, set_on_experiment
+        "POST", f"{_RUNS}/delete-tag", DeleteTag, WRITE, delete_from_run, rules.run(Action.UPDATE)
+    ),
+    Endpoint(
+        "POST",
+        f"{_RUNS}/log-model",
+        LogModel,
+        WRITE,
+        record_model,
+        rules.run(Action.UPDATE),
+        MANY_BYTES,
+    ),
+    Endpoint(
+        "POST",
+        f"{_EXPERIMENTS}/set-experiment-tag",
+        SetExperimentTag,
+        WRITE,
+        set_on_experiment,
+        rules.experiment(Action.UPDATE),
     ),
     Endpoint(
         "POST",
@@ -55,5 +72,6 @@ ENDPOINTS: list[Endpoint[Any]] = [
         DeleteExperimentTag,
         WRITE,
         delete_from_experiment,
+        rules.experiment(Action.UPDATE),
     ),
 ]

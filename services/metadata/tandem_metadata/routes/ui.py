@@ -9,6 +9,7 @@ from tandem_metadata.settings import Settings
 from tandem_metadata.ui import encodings
 from tandem_metadata.ui.assets import ASK_FIRST, HTML_ARTIFACT, Asset, Assets, Document
 from tandem_metadata.ui.policy import CONTENT, content_security_policy, html_artifact_policies
+from tandem_shared.auth.rules import PUBLIC, SIGNED_IN
 from tandem_shared.errors import EndpointNotFound
 from tandem_shared.http.router import Route
 
@@ -35,7 +36,7 @@ def routes(settings: Settings) -> list[Route]:
     Raises SettingsError when `--ui-dir` is not a build of the UI.
     """
     if settings.ui_dir is None:
-        return [Route("GET", "/", _no_ui)]
+        return [Route("GET", "/", _no_ui, PUBLIC)]
     assets = Assets(settings.ui_dir)
     policy = content_security_policy(settings)
     framed_policy = content_security_policy(settings, framed=True)
@@ -56,11 +57,11 @@ def routes(settings: Settings) -> list[Route]:
         return _file(request, asset, {CONTENT: framed_policy if framed else policy})
 
     served = [
-        Route("GET", "/", page),
-        Route("GET", "/static-files/{name:path}", file),
+        Route("GET", "/", page, SIGNED_IN),
+        Route("GET", "/static-files/{name:path}", file, PUBLIC),
     ]
     if settings.static_prefix:  # the UI's addresses are relative to a path that ends in a slash
-        served.append(Route("GET", "", _add_slash))
+        served.append(Route("GET", "", _add_slash, PUBLIC))
     return served
 
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tandem_metadata.routes import unsupported
+from tandem_shared.auth.rules import SIGNED_IN
 from tandem_shared.http.router import Handler, Route, json_response, read_json_body
 from tandem_shared.wire import codec
 
@@ -68,7 +69,13 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 def routes() -> list[Route]:
     """The routes of all answers; bodies of requests are read and ignored."""
     return [
-        Route(method, f"/ajax-api/{path}", _saying(codec.encode_json(answer)), method == "POST")
+        Route(
+            method,
+            f"/ajax-api/{path}",
+            _saying(codec.encode_json(answer)),
+            SIGNED_IN,
+            method == "POST",
+        )
         for (method, path), answer in _ANSWERS.items()
     ]
 
@@ -81,7 +88,7 @@ def refusals(refuse: Handler) -> list[Route]:
     """
     paths = dict.fromkeys(f"/ajax-api/{path}" for _, path in _ANSWERS)
     return [
-        Route(method, path, refuse)
+        Route(method, path, refuse, SIGNED_IN)
         for path in paths
         if unsupported.names(path)
         for method in _METHODS

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from tandem_metadata.routes.endpoint import decode
 from tandem_metadata.routes.unsupported import NO_TRACES
+from tandem_shared.auth.rules import SIGNED_IN
 from tandem_shared.errors import NotSupported
 from tandem_shared.http.exchange import request_header
 from tandem_shared.http.router import Route, json_response
@@ -92,8 +93,8 @@ def routes() -> list[Route]:
         raise NotSupported(_NO_SPANS)
 
     return [
-        Route("POST", "/api/3.0/mlflow/traces", take_trace),
-        Route("POST", "/v1/traces", refuse_spans),
+        Route("POST", "/api/3.0/mlflow/traces", take_trace, SIGNED_IN),
+        Route("POST", "/v1/traces", refuse_spans, SIGNED_IN),
     ]
 
 

@@ -7,9 +7,11 @@ from msgspec import Struct
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from tandem_metadata.access import rules
 from tandem_metadata.artifacts.client import MIN_RATE, STALL_SECONDS, ArtifactClient
 from tandem_metadata.routes.endpoint import Context
 from tandem_metadata.routes.relaying import credentials
+from tandem_metadata.rules.permissions import Action
 from tandem_metadata.store.tracking import runs
 from tandem_shared import paths
 from tandem_shared.errors import InvalidParameter
@@ -20,6 +22,7 @@ from tandem_shared.wire import codec
 MAX_BYTES = 10 * 1024 * 1024
 """The longest upload; MLflow's limit."""
 
+_UPDATE = rules.run(Action.UPDATE)
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -36,6 +39,7 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
     async def upload(request: Request) -> Response:
         query = codec.decode_query(request.query_params.multi_items(), UploadArtifact)
         path = paths.check(query.path)
+        await context.check(request, _UPDATE, query)
         _check_head(request)
         location = client.locate(await context.read(runs.artifact_uri, query.run_uuid))
         headers = credentials(request, location)
@@ -49,7 +53,7 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
             await client.store(location, path, headers, _joined(first, chunks))
         return json_response(b"")  # as MLflow does
 
-    return [Route("POST", "/ajax-api/2.0/mlflow/upload-artifact", upload)]
+    return [Route("POST", "/ajax-api/2.0/mlflow/upload-artifact", upload, _UPDATE)]
 
 
 def _check_head(request: Request) -> None:

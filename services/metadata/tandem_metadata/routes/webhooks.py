@@ -17,6 +17,7 @@ from tandem_metadata.webhooks import secrets, signature, targets
 from tandem_metadata.webhooks.examples import EXAMPLES
 from tandem_metadata.webhooks.sender import Unreachable
 from tandem_metadata.webhooks.targets import Policy
+from tandem_shared.auth.rules import ADMIN
 
 _BODY_BYTES = 64 * 1024
 """Room for all events, a URL, a description and a secret."""
@@ -120,10 +121,10 @@ _PATH = "2.0/mlflow/webhooks"
 _ONE = f"{_PATH}/{{webhook_id}}"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("POST", _PATH, messages.CreateWebhook, WRITE, create, _BODY_BYTES),
-    Endpoint("GET", _PATH, messages.ListWebhooks, READ, find),
-    Endpoint("GET", _ONE, messages.OneWebhook, READ, get),
-    Endpoint("PATCH", _ONE, messages.UpdateWebhook, WRITE, update, _BODY_BYTES),
-    Endpoint("DELETE", _ONE, messages.OneWebhook, RETRIED_WRITE, delete),
-    Endpoint("POST", f"{_ONE}/test", messages.TestWebhook, WRITE, test, _BODY_BYTES),
+    Endpoint("POST", _PATH, messages.CreateWebhook, WRITE, create, ADMIN, _BODY_BYTES),
+    Endpoint("GET", _PATH, messages.ListWebhooks, READ, find, ADMIN),
+    Endpoint("GET", _ONE, messages.OneWebhook, READ, get, ADMIN),
+    Endpoint("PATCH", _ONE, messages.UpdateWebhook, WRITE, update, ADMIN, _BODY_BYTES),
+    Endpoint("DELETE", _ONE, messages.OneWebhook, RETRIED_WRITE, delete, ADMIN),
+    Endpoint("POST", f"{_ONE}/test", messages.TestWebhook, WRITE, test, ADMIN, _BODY_BYTES),
 ]

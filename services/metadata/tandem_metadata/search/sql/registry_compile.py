@@ -20,6 +20,7 @@ from tandem_metadata.database.tables.registry import (
     registered_model_tags,
     registered_models,
 )
+from tandem_metadata.rules.permissions import Readable
 from tandem_metadata.search.language.fields import Condition, Criterion, Entity
 from tandem_metadata.search.language.groups import Group, leaves
 from tandem_metadata.search.language.registered_model_fields import IS_PROMPT
@@ -44,6 +45,18 @@ class Searched:
     table: Table
     columns: Mapping[str, ColumnElement[Any]]
     tags: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class ReadableNames:
+    """Which names a search may find, of models and of prompts."""
+
+    models: Readable | None
+    prompts: Readable | None
+
+    def of(self, criteria: Sequence[Criterion]) -> Readable | None:
+        """Those of the kind that a search with these criteria finds."""
+        return self.prompts if _asks_for_prompts(criteria) else self.models
 
 
 REGISTERED_MODEL_ROWS: Final = Searched(

@@ -1,7 +1,7 @@
 """`column IN (values)` for any number of values."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -9,6 +9,7 @@ from sqlalchemy import (
     Connection,
     Integer,
     String,
+    all_,
     any_,
     bindparam,
     column,
@@ -17,6 +18,9 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy.dialects import postgresql
+
+from tandem_metadata.rules.permissions import Readable
+from tandem_metadata.store.dialect import integer_columns
 
 
 def any_of(
@@ -33,6 +37,35 @@ def any_of(
         return tested == any_(bindparam(None, list(values), postgresql.ARRAY(kind)))
     each = func.json_each(json.dumps(values)).table_valued(column("value", tested.type))
     return tested.in_(select(each.c.value))
+
+
+def none_of(
+    conn: Connection, tested: ColumnElement[Any], values: Sequence[str] | Sequence[int]
+) -> ColumnElement[bool]:
+    """Whether the column holds none of the values; as `any_of`."""
+    if conn.dialect.name == "postgresql":
+        kind = String() if isinstance(tested.type, String) else tested.type
+        return tested != all_(bindparam(None, list(values), postgresql.ARRAY(kind)))
+    each = func.json_each(json.dumps(values)).table_valued(column("value", tested.type))
+    return tested.not_in(select(each.c.value))
+
+
+def shown(
+    conn: Connection, tested: ColumnElement[Any], readable: Readable | None
+) -> Iterator[ColumnElement[bool]]:
+    """What keeps rows out of a listing that its user may not read; nothing for None.
+
+    The column holds names, or the numbers that ids stand for.
+    """
+    if readable is None:
+        return
+    ids = sorted(readable.ids)
+    values: Sequence[str] | Sequence[int] = ids
+    if not isinstance(tested.type, String):
+        largest = integer_columns.largest(conn)
+        numbers = [int(each) for each in ids if each.isdecimal()]
+        values = [each for each in numbers if each <= largest]
+    yield (none_of if readable.all_but else any_of)(conn, tested, values)
 
 
 def any_version_of(

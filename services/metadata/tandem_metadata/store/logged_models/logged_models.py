@@ -88,6 +88,17 @@ def artifact_uri(conn: Connection, model_id: str) -> str:
     return uri
 
 
+def experiments_of(conn: Connection, model_ids: Sequence[str]) -> dict[str, str]:
+    """The ids of the experiments of those logged models that exist, be they deleted or not."""
+    columns = logged_models.c
+    found = conn.execute(
+        select(columns.model_id, columns.experiment_id).where(
+            any_of(conn, columns.model_id, model_ids)
+        )
+    )
+    return {model_id: str(experiment_id) for model_id, experiment_id in found}
+
+
 def finalize(conn: Connection, model_id: str, status: str | int) -> LoggedModel:
     """Set the status of a logged model, active or deleted, and return the model.
 

@@ -8,13 +8,14 @@ from sqlalchemy import Connection, select
 from tandem_metadata.database.tables.logged_models import logged_models
 from tandem_metadata.messages.logged_models import LoggedModel, SearchDataset, SearchOrderBy
 from tandem_metadata.rules import limits
+from tandem_metadata.rules.permissions import Readable
 from tandem_metadata.search.language.limits import MAX_RESULTS, check_max_results
 from tandem_metadata.search.language.logged_model_fields import LOGGED_MODELS
 from tandem_metadata.search.language.parser import parse_filter
 from tandem_metadata.search.sql import paging
 from tandem_metadata.search.sql.logged_models import matching_logged_models, order_logged_models
 from tandem_metadata.search.sql.page_token import fingerprint
-from tandem_metadata.store.dialect.in_list import any_of
+from tandem_metadata.store.dialect.in_list import any_of, shown
 from tandem_metadata.store.logged_models import load
 from tandem_metadata.store.tracking import experiments
 
@@ -33,9 +34,11 @@ def search(
     max_results: int | None = None,
     order_by: Sequence[SearchOrderBy] = (),
     page_token: str | None = None,
+    readable: Readable | None = None,
 ) -> tuple[list[LoggedModel], str | None]:
     """One page of the logged models of some experiments, and the next page's token if any.
 
+    Of these experiments those count that are `readable`; None is all.
     Models of deleted experiments are found, but no deleted models. If `datasets` are given, only
     models with metrics of these are found, and filters compare only such metrics. By default the
     latest created come first, and a page has 50 models; `max_results` is cut to 50,000. Raises
@@ -53,6 +56,7 @@ def search(
         .select_from(found.joins.to(logged_models))
         .where(
             any_of(conn, logged_models.c.experiment_id, ids),
+            *shown(conn, logged_models.c.experiment_id, readable),
             logged_models.c.lifecycle_stage == "active",
             *found.clauses,
         )

@@ -13,9 +13,13 @@ from tandem_metadata.search.language.model_version_fields import MODEL_VERSIONS
 from tandem_metadata.search.language.parser import parse_filter
 from tandem_metadata.search.sql import paging
 from tandem_metadata.search.sql.page_token import fingerprint
-from tandem_metadata.search.sql.registry_compile import MODEL_VERSION_ROWS, matching
+from tandem_metadata.search.sql.registry_compile import (
+    MODEL_VERSION_ROWS,
+    ReadableNames,
+    matching,
+)
 from tandem_metadata.search.sql.registry_order import order_model_versions
-from tandem_metadata.store.dialect.in_list import any_of
+from tandem_metadata.store.dialect.in_list import any_of, shown
 from tandem_metadata.store.registry import model_versions as store
 
 MAX_RESULTS: Final = 200_000
@@ -29,11 +33,13 @@ def search(
     max_results: int | None = None,
     order_by: Sequence[str] = (),
     page_token: str | None = None,
+    readable: ReadableNames | None = None,
 ) -> tuple[list[ModelVersion], str | None]:
     """One page of model versions, and the token of the next page if there is one.
 
     Deleted versions are never found. Versions of prompts, and no others, are found if the filter
-    asks for prompts. Aliases are left out, as in MLflow. Raises InvalidParameter for an invalid
+    asks for prompts; only those of models or prompts that are `readable`, of which None is all.
+    Aliases are left out, as in MLflow. Raises InvalidParameter for an invalid
     filter, order_by, token or page size.
     """
     limit = check_max_results(MAX_RESULTS if max_results is None else max_results, MAX_RESULTS)
@@ -43,7 +49,11 @@ def search(
     versions = (
         select(*model_versions.c)
         .select_from(source)
-        .where(model_versions.c.current_stage != store.DELETED, *clauses)
+        .where(
+            model_versions.c.current_stage != store.DELETED,
+            *clauses,
+            *shown(conn, model_versions.c.name, readable.of(criteria) if readable else None),
+        )
     )
     this_search = fingerprint("model versions", filter or "", list(order_by))
     rows, token = paging.fetch(

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
 
-from tandem_metadata.database.tables.registry import registered_model_tags
+from tandem_metadata.database.tables.registry import registered_model_tags, registered_models
 from tandem_shared.errors import AlreadyExists, InvalidParameter
 
 TAG: Final = "mlflow.prompt.is_prompt"
@@ -36,6 +36,22 @@ def is_prompt(conn: Connection, name: str) -> bool:
         select(columns.value).where(columns.name == name, columns.key == TAG)
     ).scalar()
     return marked({TAG: value or ""})
+
+
+def kind(conn: Connection, name: str) -> bool | None:
+    """As `is_prompt`; None if there is neither a registered model nor a prompt of that name."""
+    columns = registered_model_tags.c
+    found = conn.execute(
+        select(columns.value)
+        .select_from(
+            registered_models.outerjoin(
+                registered_model_tags,
+                (columns.name == registered_models.c.name) & (columns.key == TAG),
+            )
+        )
+        .where(registered_models.c.name == name)
+    ).first()
+    return None if found is None else marked({TAG: found.value or ""})
 
 
 def check_source(source: str) -> None:

@@ -11,6 +11,7 @@ from tandem_metadata.database.pool import PLANNED
 from tandem_metadata.database.tables.tracking import runs
 from tandem_metadata.messages.runs import RunInfo
 from tandem_metadata.rules import enums
+from tandem_metadata.rules.permissions import Readable
 from tandem_metadata.search.language.fields import is_id
 from tandem_metadata.search.language.limits import STAGES, check_max_results
 from tandem_metadata.search.language.parser import parse_filter
@@ -45,9 +46,10 @@ def find_ids(conn: Connection, **wanted: Any) -> Page:
     """One page of the runs of some experiments.
 
     Takes `experiment_ids`, and optionally `filter`, `run_view_type`, which is ACTIVE_ONLY (the
-    default), DELETED_ONLY or ALL, `max_results`, else a page has 1,000 runs, `order_by` and
-    `page_token`. Without experiment ids nothing is found. Raises InvalidParameter for a filter, an
-    order_by, a token, an id or a number of results that cannot be accepted.
+    default), DELETED_ONLY or ALL, `max_results`, else a page has 1,000 runs, `order_by`,
+    `page_token`, and which experiments are `readable`. Without experiment ids nothing is found.
+    Raises InvalidParameter for a filter, an order_by, a token, an id or a number of results that
+    cannot be accepted.
     """
     if not is_postgresql(conn):
         rows, token = _page(conn, [runs.c.run_uuid], **wanted)
@@ -72,6 +74,7 @@ def _page(
     max_results: int | None = None,
     order_by: Sequence[str] = (),
     page_token: str | None = None,
+    readable: Readable | None = None,
 ) -> tuple[Sequence[Row[Any]], str | None]:
     limit = check_max_results(DEFAULT_MAX_RESULTS if max_results is None else max_results)
     stages = STAGES[enums.name_of("run_view_type", run_view_type or "ACTIVE_ONLY", enums.VIEW_TYPE)]
@@ -81,6 +84,8 @@ def _page(
     ids = _numbers(experiment_ids)
     this_search = tokens.fingerprint("runs", ids, filter or "", stages, list(order_by))
     end = tokens.position(page_token, this_search)
+    if readable is not None:
+        ids = [each for each in ids if str(each) in readable]
     search = Search(
         columns=tuple(columns),
         experiment_ids=ids,

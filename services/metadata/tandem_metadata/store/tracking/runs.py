@@ -16,6 +16,7 @@ from tandem_metadata.messages.runs import CreateRun, Run, RunData, RunInfo, RunT
 from tandem_metadata.rules import artifact_locations, limits, run_names
 from tandem_metadata.rules.enums import RUN_STATUS, name_of
 from tandem_metadata.store.dialect import bulk, logging_order
+from tandem_metadata.store.dialect.in_list import any_of
 from tandem_metadata.store.dialect.pg_arrays import ANY_OF_TEXTS, is_postgresql, texts
 from tandem_metadata.store.tracking import load
 from tandem_shared.clock import now_ms
@@ -106,6 +107,14 @@ def artifact_uri(conn: Connection, run_id: str) -> str:
     """Where the run keeps its artifacts. Raises NotFound."""
     uri: str | None = _row(conn, run_id).artifact_uri
     return uri or ""
+
+
+def experiments_of(conn: Connection, run_ids: Sequence[str]) -> dict[str, str]:
+    """The ids of the experiments of those runs that exist, be they deleted or not."""
+    found = conn.execute(
+        select(runs.c.run_uuid, runs.c.experiment_id).where(any_of(conn, runs.c.run_uuid, run_ids))
+    )
+    return {run_id: str(experiment_id) for run_id, experiment_id in found}
 
 
 def check_active(conn: Connection, run_id: str, *, lock: bool = False) -> Row[Any]:

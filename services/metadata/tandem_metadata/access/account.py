@@ -1,0 +1,90 @@
+"""A user with all that he is granted, as a request carries him."""
+
+import contextvars
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from tandem_metadata.rules import permissions
+from tandem_metadata.rules.permissions import Action, Grants, Key, Level, Readable
+from tandem_shared.auth.rules import Principal
+from tandem_shared.errors import PermissionDenied
+
+
+@dataclass(frozen=True, slots=True)
+class Account(Principal):
+    """A user of this service."""
+
+    id: int = 0
+    experiments: tuple[str, ...] | None = None
+    """Those that his token is restricted to; None for no restriction."""
+    grants: Grants = field(default_factory=lambda: Grants(Level.NO_PERMISSIONS))
+
+    def permits(self, action: Action, *keys: Key) -> bool:
+        """Whether he may do this; see `Grants.permits`. Administrators may do everything."""
+        return self.admin or self.grants.permits(action, *keys)
+
+    def need(self, action: Action, what: str, *keys: Key) -> None:
+        """Raise PermissionDenied, naming the level that is missing, unless `permits`."""
+        if not self.permits(action, *keys):
+            raise self.denied(action, what)
+
+    def denied(self, action: Action, what: str) -> PermissionDenied:
+        """The refusal of an action on what the sentence names."""
+        if action is Action.NOT_DENIED:
+            return PermissionDenied(f"Permission denied: user '{self.name}' is denied {what}.")
+        level = Level(action.value).name
+        return PermissionDenied(
+            f"Permission denied: this needs {level} on {what}, which user '{self.name}' lacks."
+        )
+
+    def readable(self, type: str, *also: str) -> Readable | None:
+        """Which resources of a type his listings show; None for all.
+
+        Where one of the types `also` is denied to him, nothing is shown.
+        """
+        if self.admin:
+            return None
+        if not all(self.grants.permits(Action.NOT_DENIED, Key(each)) for each in also):
+            return _NOTHING
+        found = self.grants.readable(type)
+        return None if found == _EVERYTHING else found
+
+    def restricted_to(self, experiments: Collection[str]) -> "Account":
+        """The same user in these experiments, and nowhere else: no other one, no registry."""
+        held = {
+            each: Level.MANAGE
+            if self.admin
+            else self.grants.level(Key(permissions.EXPERIMENT, each))
+            for each in experiments
+        }
+        of_all = {
+            kind: level
+            for kind, level in self.grants.of_all.items()
+            if kind != permissions.WORKSPACE and not self.admin
+        }
+        for kind in _TOP_LEVEL:
+            of_all[kind] = Level.DENY
+        grants = Grants(Level.NO_PERMISSIONS, of_all, {permissions.EXPERIMENT: held})
+        return replace(self, admin=False, grants=grants, experiments=tuple(experiments))
+
+
+_EVERYTHING: Final = Readable(True, frozenset())
+_NOTHING: Final = Readable(False, frozenset())
+_TOP_LEVEL: Final = (
+    permissions.EXPERIMENT,
+    permissions.REGISTERED_MODEL,
+    permissions.PROMPT,
+)
+
+_current: contextvars.ContextVar[Account | None] = contextvars.ContextVar("account", default=None)
+
+
+def current() -> Account | None:
+    """The user of the request under way; None where nobody is authenticated."""
+    return _current.get()
+
+
+def enter(account: Account) -> None:
+    """Make this the user of the request under way."""
+    _current.set(account)

@@ -1,0 +1,133 @@
+"""Who sends a request, by its credentials; what was checked is remembered for some seconds."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tandem_metadata.access import passwords
+from tandem_metadata.access.account import Account
+from tandem_metadata.access.owners import Reads
+from tandem_metadata.rules.permissions import Grants, Level
+from tandem_metadata.store.accounts import load, tokens
+from tandem_shared.auth import credentials
+from tandem_shared.auth.credentials import Credentials, Password, Token
+from tandem_shared.clock import now_ms
+from tandem_shared.concurrency.threads import Threads
+from tandem_shared.errors import Unauthenticated, Unavailable
+
+REMEMBERED_SECONDS: Final = 10.0
+"""How long a check counts. A change by another worker is seen after so many seconds at most."""
+
+_KEPT: Final = 10_000
+_WAITING: Final = 100
+"""The most passwords that wait for their check, which takes some 60 ms each."""
+
+_WRONG: Final = "The user name or the password is wrong, or the user does not exist."
+_NO_TOKEN: Final = "The token is not known, is revoked, or has expired."
+
+
+@dataclass(slots=True)
+class _Checked:
+    account: Account
+    until: float
+
+
+class Authenticator:
+    """Of one process; the event loop calls all methods."""
+
+    def __init__(self, read: Reads, write: Reads, default: Level) -> None:
+        """`read` and `write` run functions of the store; `default` is the default permission."""
+        self._read = read
+        self._write = write
+        self._default = default
+        self._checked: dict[bytes, _Checked] = {}
+        self._under_way: dict[bytes, asyncio.Future[Account]] = {}
+        self._hashing = Threads("passwords", 1)
+        self._clock = time.monotonic
+
+    async def aclose(self) -> None:
+        """End the thread."""
+        await self._hashing.aclose()
+
+    async def account(self, given: Credentials) -> Account:
+        """The user whose credentials these are; raises Unauthenticated for wrong ones."""
+        key = _key(given)
+        checked = self._checked.get(key)
+        if checked and checked.until > self._clock():
+            return checked.account
+        return await self._once(key, given)
+
+    async def again(self, account: Account) -> Account:
+        """The same user, with what he is granted now; raises Unauthenticated if he is gone."""
+        user = await self._read(load.by_id, account.id)
+        if user is None:
+            raise Unauthenticated("The user does not exist any more.")
+        now = self._of(user, read_only=account.read_only)
+        if account.experiments is not None:
+            now = now.restricted_to(account.experiments)
+        if now != account:
+            for checked in self._checked.values():
+                if checked.account == account:
+                    checked.account = now
+        return now
+
+    def forget(self, name: str) -> None:
+        """Remember nothing of a user: he has changed, or is gone."""
+        for key, checked in [*self._checked.items()]:
+            if checked.account.name == name:
+                del self._checked[key]
+
+    async def _once(self, key: bytes, given: Credentials) -> Account:
+        """Check credentials; requests that come meanwhile with the same ones share the check."""
+        if flight := self._under_way.get(key):
+            return await asyncio.shield(flight)
+        if isinstance(given, Password) and len(self._under_way) >= _WAITING:
+            raise Unavailable("Too many sign in at once; try again later.", retry_after=1)
+        check = self._by_password(given) if isinstance(given, Password) else self._by_token(given)
+        flight = asyncio.ensure_future(check)
+        self._under_way[key] = flight
+        flight.add_done_callback(lambda done: self._end(key, done))
+        return await asyncio.shield(flight)
+
+    def _end(self, key: bytes, flight: "asyncio.Future[Account]") -> None:
+        del self._under_way[key]
+        if not flight.cancelled() and not flight.exception():
+            self._remember(key, flight.result())
+
+    def _remember(self, key: bytes, account: Account) -> None:
+        if len(self._checked) >= _KEPT:
+            del self._checked[next(iter(self._checked))]
+        self._checked[key] = _Checked(account, self._clock() + REMEMBERED_SECONDS)
+
+    async def _by_password(self, given: Password) -> Account:
+        user = await self._read(load.by_name, given.username)
+        stored = user.password_hash if user else None
+        right = await self._hashing.start(lambda: passwords.matches(stored, given.password))
+        if not right or user is None:
+            raise Unauthenticated(_WRONG)
+        return self._of(user)
+
+    async def _by_token(self, given: Token) -> Account:
+        found = await self._read(tokens.find, given.text)
+        if found is None or (found.expires_at is not None and found.expires_at <= now_ms()):
+            raise Unauthenticated(_NO_TOKEN, 'Bearer realm="mlflow", error="invalid_token"')
+        user = await self._read(load.by_id, found.user_id)
+        if user is None:
+            raise Unauthenticated(_NO_TOKEN, 'Bearer realm="mlflow", error="invalid_token"')
+        if tokens.is_use_worth_noting(found):
+            await self._write(tokens.note_use, found.token_id)
+        account = self._of(user, read_only=found.read_only)
+        if found.experiments is None:
+            return account
+        return account.restricted_to(found.experiments)
+
+    def _of(self, user: load.User, **more: Any) -> Account:
+        grants = Grants.of(user.grants, self._default)
+        return Account(name=user.name, admin=user.admin, id=user.id, grants=grants, **more)
+
+
+def _key(given: Credentials) -> bytes:
+    if isinstance(given, Password):
+        return credentials.digest("password", given.username, given.password)
+    return credentials.digest("token", given.text)

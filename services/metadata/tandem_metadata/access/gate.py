@@ -1,0 +1,109 @@
+"""Admits requests: the one place that asks who sends one, and whether he may."""
+
+from typing import Any
+
+from starlette.types import Scope
+
+from tandem_metadata.access import account
+from tandem_metadata.access.account import Account
+from tandem_metadata.access.authentication import Authenticator
+from tandem_metadata.access.owners import Owners
+from tandem_metadata.access.rules import Caller, MessageRule
+from tandem_metadata.rules import permissions
+from tandem_metadata.rules.permissions import Readable
+from tandem_metadata.search.sql.registry_compile import ReadableNames
+from tandem_shared.auth import credentials
+from tandem_shared.auth.rules import PRINCIPAL, Rule
+from tandem_shared.errors import NotFound, PermissionDenied, Unauthenticated
+from tandem_shared.http.exchange import request_header
+
+
+class Gate:
+    """Of one process; the event loop calls all methods."""
+
+    def __init__(self, authenticator: Authenticator, owners: Owners) -> None:
+        self.authenticator = authenticator
+        self.owners = owners
+
+    async def admit(self, scope: Scope, rule: Rule, changes: bool) -> None:
+        """Find out who sends a request; raise ApiError if nobody, or if he may not send it.
+
+        It is the router's guard. What depends on the request's message, `check` decides.
+        """
+        given = credentials.parse(request_header(scope, b"authorization"))
+        if given is None:
+            raise Unauthenticated(
+                "You are not authenticated: send a user name and password (Basic), or a token "
+                "(Bearer). MLflow's client sends what MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, hold."
+            )
+        sender = await self.authenticator.account(given)
+        if sender.read_only and changes:
+            raise PermissionDenied("Permission denied: this token is for reading only.")
+        if rule.admin and not sender.admin:
+            sender = await self.authenticator.again(sender)
+            if not sender.admin:
+                raise PermissionDenied(
+                    f"Permission denied: this is for administrators, and user '{sender.name}' "
+                    "is none."
+                )
+        _enter(scope, sender)
+
+    async def check(self, scope: Scope, rule: Rule, message: Any) -> None:
+        """Raise PermissionDenied for a message that the request's sender may not send.
+
+        Nobody is refused by grants that are only remembered: they are read again first.
+        """
+        if not isinstance(rule, MessageRule) or rule.check is None:
+            return
+        sender: Account = scope[PRINCIPAL]
+        if sender.admin:
+            return
+        try:
+            await rule.check(Caller(sender, self.owners), message)
+        except (PermissionDenied, NotFound):
+            newer = await self.authenticator.again(sender)
+            if newer == sender:
+                raise
+            _enter(scope, newer)
+            if not newer.admin:
+                await rule.check(Caller(newer, self.owners), message)
+
+    async def readable(self, type: str, *also: str) -> Readable | None:
+        """Which resources of a type the listings of the request under way show; None for all.
+
+        Where one of the types `also` is denied, none are. What is granted is read anew, so that
+        what a user has just created is there.
+        """
+        newest = await self._newest()
+        return newest.readable(type, *also) if newest else None
+
+    async def readable_names(self, *, versions: bool) -> ReadableNames | None:
+        """Which registered models and prompts, or versions of which, listings show; None for all.
+
+        As `readable`.
+        """
+        newest = await self._newest()
+        if newest is None:
+            return None
+        return ReadableNames(
+            newest.readable(
+                permissions.REGISTERED_MODEL, *([permissions.MODEL_VERSION] if versions else [])
+            ),
+            newest.readable(
+                permissions.PROMPT, *([permissions.PROMPT_VERSION] if versions else [])
+            ),
+        )
+
+    async def _newest(self) -> Account | None:
+        sender = account.current()
+        if sender is None or sender.admin:
+            return None
+        newest = await self.authenticator.again(sender)
+        account.enter(newest)
+        return newest
+
+
+def _enter(scope: Scope, sender: Account) -> None:
+    scope[PRINCIPAL] = sender
+    account.enter(sender)

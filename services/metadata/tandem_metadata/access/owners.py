@@ -1,0 +1,67 @@
+"""What resources lie in, which decides who may use them; kept where it never changes."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any, Final, Protocol
+
+from tandem_metadata.rules import permissions
+from tandem_metadata.store.logged_models import logged_models
+from tandem_metadata.store.registry import prompts
+from tandem_metadata.store.tracking import experiments, runs
+
+_KEPT: Final = 100_000
+"""The most ids that are kept of a kind; some 15 MB."""
+
+
+class Reads(Protocol):
+    """Runs a function of a store in a thread, with a connection."""
+
+    def __call__(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]: ...
+
+
+class _Kept:
+    """Experiments by the ids of what lies in them, which never moves."""
+
+    def __init__(self, read: Reads, find: Callable[..., Mapping[str, str]]) -> None:
+        self._read = read
+        self._find = find
+        self._known: dict[str, str] = {}
+
+    async def of(self, ids: Collection[str]) -> dict[str, str | None]:
+        """The experiment of each id; None for one that does not exist."""
+        known = self._known
+        if missing := [each for each in ids if each not in known]:
+            found = await self._read(self._find, missing)
+            while len(known) + len(found) > _KEPT and known:
+                del known[next(iter(known))]
+            known.update(found)
+            return {each: known.get(each) or found.get(each) for each in ids}
+        return {each: known[each] for each in ids}
+
+    def add(self, id: str, experiment: str) -> None:
+        """Keep what a creation has told."""
+        if len(self._known) < _KEPT:
+            self._known[id] = experiment
+
+
+class Owners:
+    """Of one process; the event loop calls all methods."""
+
+    def __init__(self, read: Reads) -> None:
+        self._read = read
+        self.runs = _Kept(read, runs.experiments_of)
+        self.logged_models = _Kept(read, logged_models.experiments_of)
+
+    async def experiment_named(self, name: str) -> str:
+        """The id of an experiment; raises NotFound."""
+        found: str = (await self._read(experiments.get_by_name, name)).experiment_id
+        return found
+
+    async def family(self, name: str) -> str | None:
+        """Whether a name is a registered model's or a prompt's; None if it is nobody's.
+
+        This is read each time: names are given up and taken again.
+        """
+        found = await self._read(prompts.kind, name)
+        if found is None:
+            return None
+        return permissions.PROMPT if found else permissions.REGISTERED_MODEL

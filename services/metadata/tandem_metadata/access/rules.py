@@ -1,0 +1,343 @@
+"""The rules that endpoints name: who may send a request, by what it asks for.
+
+The decisions are those of MLflow's accounts:
+
+- What lies in an experiment needs READ there. Beyond that, a grant on all runs (or logged models)
+  decides alone; without one the grant on the experiment does.
+- What is created in something needs EDIT there, and must not be denied.
+- Versions are to registered models and prompts what runs are to experiments.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tandem_metadata.access.account import Account
+from tandem_metadata.access.owners import Owners
+from tandem_metadata.rules import integers, permissions
+from tandem_metadata.rules.permissions import Action, Key
+from tandem_metadata.store.registry.prompts import marked
+from tandem_shared.auth.rules import Rule
+
+_CASCADE: Final = (
+    permissions.RUN,
+    permissions.TRACE,
+    permissions.LOGGED_MODEL,
+    permissions.ASSESSMENT,
+    permissions.REVIEW_QUEUE,
+    permissions.SCORER,
+    permissions.SCORER_VERSION,
+)
+"""What goes, and comes back, with its experiment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request that is not an administrator's, and what decides it."""
+
+    account: Account
+    owners: Owners
+
+    def need_experiment(self, action: Action, id: str) -> None:
+        """Raise PermissionDenied unless he may do this to an experiment."""
+        self.account.need(action, f"experiment {id}", experiment_key(id))
+
+    def need_in_experiment(self, action: Action, type: str, id: str, what: str) -> None:
+        """Raise PermissionDenied unless he may do this to what lies in an experiment."""
+        experiment = experiment_key(id)
+        self.account.need(Action.READ, what, experiment)
+        self.account.need(action, what, Key(type), experiment)
+
+    def need_new_in_experiment(self, type: str, id: str) -> None:
+        """Raise PermissionDenied unless he may create something in an experiment."""
+        self.need_experiment(Action.UPDATE, id)
+        self.account.need(Action.NOT_DENIED, f"new {_plural(type)}", Key(type))
+
+    async def need_runs(self, action: Action, ids: Collection[str]) -> None:
+        """Raise PermissionDenied unless he may do this to each run, and each exists.
+
+        Where all experiments are alike to him, whether a run exists is no secret, and is not asked.
+        """
+        if self.account.grants.is_same_for_all(permissions.EXPERIMENT):
+            self.need_in_experiment(action, permissions.RUN, permissions.ANY, "runs")
+            return
+        for run_id, experiment in (await self.owners.runs.of(ids)).items():
+            what = f"run {run_id[:_SHOWN]}"
+            if experiment is None:
+                raise self.account.denied(action, what)
+            self.need_in_experiment(action, permissions.RUN, experiment, what)
+
+    async def need_logged_models(self, action: Action, ids: Collection[str]) -> None:
+        """As `need_runs`, for logged models."""
+        if self.account.grants.is_same_for_all(permissions.EXPERIMENT):
+            self.need_in_experiment(
+                action, permissions.LOGGED_MODEL, permissions.ANY, "logged models"
+            )
+            return
+        for model_id, experiment in (await self.owners.logged_models.of(ids)).items():
+            what = f"logged model {model_id[:_SHOWN]}"
+            if experiment is None:
+                raise self.account.denied(action, what)
+            self.need_in_experiment(action, permissions.LOGGED_MODEL, experiment, what)
+
+    async def registered(self, name: str) -> tuple[Key, Key]:
+        """The keys of a registered model or prompt, and of its versions.
+
+        A name that nobody has counts as a model's.
+        """
+        family = permissions.REGISTERED_MODEL
+        if not self.account.grants.is_same_for_all(*_FAMILIES) or self._families_differ():
+            family = await self.owners.family(name) or family
+        return Key(family, name), Key(_VERSIONS[family])
+
+    def _families_differ(self) -> bool:
+        of_all = self.account.grants.of_all
+        models, prompts = (
+            (of_all.get(family), of_all.get(_VERSIONS[family])) for family in _FAMILIES
+        )
+        return models != prompts
+
+
+_SHOWN: Final = 100
+_FAMILIES: Final = (permissions.REGISTERED_MODEL, permissions.PROMPT)
+_VERSIONS: Final = {
+    permissions.REGISTERED_MODEL: permissions.MODEL_VERSION,
+    permissions.PROMPT: permissions.PROMPT_VERSION,
+}
+
+Check = Callable[[Caller, Any], Awaitable[None]]
+"""Raises PermissionDenied for a message that the caller may not send."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRule(Rule):
+    """A rule that looks at the request's message as well; administrators pass without it."""
+
+    check: Check | None = None
+
+
+def experiment_key(id: str) -> Key:
+    """The key of an experiment, however the number is written."""
+    try:
+        number = integers.parse(id)
+    except ValueError:
+        number = None
+    return Key(permissions.EXPERIMENT, id if number is None else str(number))
+
+
+def _plural(type: str) -> str:
+    return type.replace("_", " ") + "s"
+
+
+def experiment(action: Action) -> MessageRule:
+    """For messages with `experiment_id`."""
+
+    async def check(caller: Caller, message: Any) -> None:
+        caller.need_experiment(action, message.experiment_id)
+
+    return MessageRule(f"{_level(action)} on the experiment", check=check)
+
+
+async def _experiment_by_name(caller: Caller, message: Any) -> None:
+    if not caller.account.grants.is_same_for_all(permissions.EXPERIMENT):
+        found = await caller.owners.experiment_named(message.experiment_name)
+        caller.need_experiment(Action.READ, found)
+    else:
+        caller.need_experiment(Action.READ, permissions.ANY)
+
+
+async def _whole_experiment(caller: Caller, message: Any) -> None:
+    whole = experiment_key(message.experiment_id)
+    caller.need_experiment(Action.DELETE, message.experiment_id)
+    for kind in _CASCADE:
+        what = f"the {_plural(kind)} of experiment {whole.id[:_SHOWN]}"
+        caller.account.need(Action.DELETE, what, Key(kind), whole)
+
+
+async def _experiments(caller: Caller, message: Any) -> None:
+    for each in message.experiment_ids:
+        caller.need_experiment(Action.READ, each)
+
+
+def new(type: str) -> MessageRule:
+    """For what is created in nothing else."""
+
+    async def check(caller: Caller, _: Any) -> None:
+        caller.account.need(Action.NOT_DENIED, f"new {_plural(type)}", Key(type))
+
+    return MessageRule(f"any user to whom {_plural(type)} are not denied", check=check)
+
+
+EXPERIMENT_BY_NAME: Final = MessageRule("READ on the experiment", check=_experiment_by_name)
+WHOLE_EXPERIMENT: Final = MessageRule(
+    "MANAGE on the experiment and on what it holds", check=_whole_experiment
+)
+EXPERIMENTS: Final = MessageRule("READ on each experiment", check=_experiments)
+LISTED: Final = Rule("any user; the answer holds what he may read")
+
+
+def run(action: Action) -> MessageRule:
+    """For messages with `run_id`, or with `run_uuid` of old clients."""
+
+    async def check(caller: Caller, message: Any) -> None:
+        if run_id := _run_id(message):
+            await caller.need_runs(action, (run_id,))
+
+    return MessageRule(f"{_level(action)} on the run", check=check)
+
+
+def _run_id(message: Any) -> str | None:
+    run_id: str | None = getattr(message, "run_id", None) or getattr(message, "run_uuid", None)
+    return run_id
+
+
+def logging(model_ids: Callable[[Any], Iterable[str | None]]) -> MessageRule:
+    """For messages that log to a run and perhaps to logged models, which `model_ids` finds."""
+
+    async def check(caller: Caller, message: Any) -> None:
+        if run_id := _run_id(message):
+            await caller.need_runs(Action.UPDATE, (run_id,))
+        if models := {each for each in model_ids(message) if each}:
+            await caller.need_logged_models(Action.UPDATE, models)
+
+    return MessageRule("EDIT on the run and on each logged model", check=check)
+
+
+def runs(ids: Callable[[Any], Collection[str]]) -> MessageRule:
+    """For messages that read several runs."""
+
+    async def check(caller: Caller, message: Any) -> None:
+        await caller.need_runs(Action.READ, ids(message))
+
+    return MessageRule("READ on each run", check=check)
+
+
+def new_in_experiment(type: str) -> MessageRule:
+    """For what is created in the experiment of `experiment_id`, perhaps by a run."""
+
+    async def check(caller: Caller, message: Any) -> None:
+        caller.need_new_in_experiment(type, message.experiment_id)
+        if source := getattr(message, "source_run_id", None):
+            await caller.need_runs(Action.READ, (source,))
+
+    return MessageRule(f"EDIT on the experiment; {_plural(type)} not denied", check=check)
+
+
+def logged_model(action: Action) -> MessageRule:
+    """For messages with `model_id`."""
+
+    async def check(caller: Caller, message: Any) -> None:
+        await caller.need_logged_models(action, (message.model_id,))
+
+    return MessageRule(f"{_level(action)} on the logged model", check=check)
+
+
+async def _run_or_logged_model(caller: Caller, message: Any) -> None:
+    if message.model_id:
+        await caller.need_logged_models(Action.UPDATE, (message.model_id,))
+    elif message.run_id:
+        await caller.need_runs(Action.UPDATE, (message.run_id,))
+
+
+RUN_OR_LOGGED_MODEL: Final = MessageRule(
+    "EDIT on the run or the logged model", check=_run_or_logged_model
+)
+
+
+def registered(action: Action, versions: Action | None = None) -> MessageRule:
+    """For messages that name a registered model or prompt; `versions`: also on its versions."""
+
+    async def check(caller: Caller, message: Any) -> None:
+        container, tier = await caller.registered(message.name)
+        what = f"{_family(container)} {message.name[:_SHOWN]!r}"
+        caller.account.need(action, what, container)
+        if versions:
+            caller.account.need(versions, f"versions of {what}", tier, container)
+
+    also = f", {_level(versions)} on its versions" if versions else ""
+    return MessageRule(f"{_level(action)} on the registered model or prompt{also}", check=check)
+
+
+def version(action: Action) -> MessageRule:
+    """For messages that change a version; `READ` for those that only read it.
+
+    Reading needs READ on the model, and versions not denied.
+    """
+
+    async def check(caller: Caller, message: Any) -> None:
+        container, tier = await caller.registered(message.name)
+        what = f"{_family(container)} {message.name[:_SHOWN]!r}"
+        caller.account.need(Action.READ, what, container)
+        if action is Action.READ:
+            caller.account.need(Action.NOT_DENIED, f"versions of {what}", tier)
+        else:
+            caller.account.need(action, f"versions of {what}", tier, container)
+
+    return MessageRule(f"{_level(action)} on the version", check=check)
+
+
+def is_prompt(message: Any) -> bool:
+    """Whether the tags of a message, which are those that will be stored, make a prompt."""
+    return marked({tag.key: tag.value for tag in message.tags})
+
+
+async def _new_registered(caller: Caller, message: Any) -> None:
+    kind = permissions.PROMPT if is_prompt(message) else permissions.REGISTERED_MODEL
+    caller.account.need(Action.NOT_DENIED, f"new {_plural(kind)}", Key(kind, message.name))
+
+
+async def _new_version(caller: Caller, message: Any) -> None:
+    family = await caller.owners.family(message.name)
+    if family is None:
+        raise caller.account.denied(Action.UPDATE, f"registered model {message.name[:_SHOWN]!r}")
+    container, tier = Key(family, message.name), _VERSIONS[family]
+    what = f"{_family(container)} {message.name[:_SHOWN]!r}"
+    caller.account.need(Action.UPDATE, what, container)
+    caller.account.need(Action.NOT_DENIED, f"new versions of {what}", Key(tier))
+    asserted = permissions.PROMPT_VERSION if is_prompt(message) else permissions.MODEL_VERSION
+    if asserted != tier:
+        caller.account.need(Action.NOT_DENIED, f"new versions of {what}", Key(asserted))
+    await _source(caller, message)
+
+
+async def _source(caller: Caller, message: Any) -> None:
+    """A version shows what it was made of, so that must be readable as well."""
+    scheme, _, rest = message.source.partition(":/")
+    rest = rest.lstrip("/")
+    if scheme == "models" and "/" in rest:  # models:/name/version
+        name = rest.split("/", 1)[0]
+        family = await caller.owners.family(name)
+        if family is None:
+            raise caller.account.denied(Action.READ, f"registered model {name[:_SHOWN]!r}")
+        caller.account.need(Action.READ, f"registered model {name[:_SHOWN]!r}", Key(family, name))
+        return
+    if message.run_id is not None:
+        await _existing(caller.need_runs, message.run_id, caller, "run")
+    if message.model_id is not None:
+        await _existing(caller.need_logged_models, message.model_id, caller, "logged model")
+    if scheme == "models" and rest:  # models:/m-…
+        await caller.need_logged_models(Action.READ, (rest,))
+
+
+async def _existing(
+    need: Callable[[Action, Collection[str]], Awaitable[None]], id: str, caller: Caller, what: str
+) -> None:
+    if not id:
+        raise caller.account.denied(Action.READ, f"a {what} without an id")
+    await need(Action.READ, (id,))
+
+
+NEW_REGISTERED: Final = MessageRule(
+    "any user to whom registered models (or prompts) are not denied", check=_new_registered
+)
+NEW_VERSION: Final = MessageRule(
+    "EDIT on the registered model or prompt, READ on the source", check=_new_version
+)
+
+
+def _family(container: Key) -> str:
+    return container.type.replace("_", " ")
+
+
+def _level(action: Action) -> str:
+    return permissions.Level(action.value).name if action is not Action.NOT_DENIED else "no DENY"

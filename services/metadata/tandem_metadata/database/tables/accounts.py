@@ -1,0 +1,98 @@
+"""MLflow's tables of accounts, at its revision f1a2b3c4d5e6, and Tandem's tokens beside them.
+
+They are in the database of `--backend-store-uri`, or in one of their own. MLflow keeps their
+revision in `alembic_version_auth`.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+ACCOUNTS: Final = MetaData()
+"""MLflow's tables."""
+
+REVISION: Final = "f1a2b3c4d5e6"
+
+users = Table(
+    "users",
+    ACCOUNTS,
+    Column("id", Integer, nullable=False),
+    Column("username", String(255)),
+    Column("password_hash", String(255)),
+    Column("is_admin", Boolean),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("username"),
+)
+
+roles = Table(
+    "roles",
+    ACCOUNTS,
+    Column("id", Integer, nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("workspace", String(63), nullable=False),
+    Column("description", String(1024)),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("workspace", "name", name="unique_workspace_role_name"),
+    Index("idx_roles_workspace", "workspace"),
+)
+
+role_permissions = Table(
+    "role_permissions",
+    ACCOUNTS,
+    Column("id", Integer, nullable=False),
+    Column("role_id", Integer, ForeignKey("roles.id"), nullable=False),
+    Column("resource_type", String(64), nullable=False),
+    Column("resource_pattern", String(255), nullable=False),
+    Column("permission", String(255), nullable=False),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint(
+        "role_id", "resource_type", "resource_pattern", name="unique_role_resource_perm"
+    ),
+    Index("idx_role_permissions_role_id", "role_id"),
+)
+
+user_role_assignments = Table(
+    "user_role_assignments",
+    ACCOUNTS,
+    Column("id", Integer, nullable=False),
+    Column("user_id", Integer, ForeignKey("users.id"), nullable=False),
+    Column("role_id", Integer, ForeignKey("roles.id"), nullable=False),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("user_id", "role_id", name="unique_user_role"),
+    Index("idx_user_role_assignments_user_id", "user_id"),
+    Index("idx_user_role_assignments_role_id", "role_id"),
+)
+
+TOKENS: Final = MetaData()
+"""Tandem's own, which MLflow leaves alone. Without foreign keys: MLflow's migrations know none."""
+
+tokens = Table(
+    "tandem_tokens",
+    TOKENS,
+    Column("token_id", String(36), primary_key=True),
+    # SHA-256 of the token, in hexadecimal: 256 random bits need no slower hash.
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("user_id", Integer, nullable=False),
+    Column("name", String(255), nullable=False),
+    # Milliseconds since 1970.
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("used_at", BigInteger),
+    Column("read_only", Boolean, nullable=False),
+    # Ids of experiments as a JSON list; NULL for no restriction.
+    Column("experiments", Text),
+    Index("idx_tandem_tokens_user_id", "user_id"),
+)

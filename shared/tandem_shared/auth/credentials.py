@@ -1,0 +1,70 @@
+"""What a request proves its sender by: the Authorization header."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+
+from tandem_shared.errors import Unauthenticated
+
+_KEY = secrets.token_bytes(32)
+"""Of this process: no cache key tells a password to whoever reads the memory of another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """HTTP Basic: a user's name and password."""
+
+    username: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A Bearer token, be it one of Tandem's own or one of an identity provider."""
+
+    text: str
+
+
+Credentials = Password | Token
+
+
+def parse(header: str) -> Credentials | None:
+    """The credentials of an Authorization header; None for an empty one.
+
+    Raises Unauthenticated for a header that is neither Basic nor Bearer, or is malformed.
+    """
+    if not header:
+        return None
+    scheme, _, value = header.partition(" ")
+    value = value.strip()
+    match scheme.lower():
+        case "basic":
+            return _password(value)
+        case "bearer" if value:
+            return Token(value)
+    raise Unauthenticated("The Authorization header must be Basic or Bearer, with credentials.")
+
+
+def _password(value: str) -> Password:
+    try:
+        decoded = base64.b64decode(value, validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise Unauthenticated(
+            "The Authorization header is malformed: Basic needs name:password in base64."
+        ) from None
+    username, colon, password = decoded.partition(":")
+    if not colon or not username:
+        raise Unauthenticated("The Authorization header is malformed: the user's name is missing.")
+    return Password(username, password)
+
+
+def digest(*parts: str | bytes) -> bytes:
+    """A key for caches that stands for these parts, useless outside this process."""
+    told = hmac.new(_KEY, digestmod=hashlib.sha256)
+    for part in parts:
+        encoded = part.encode() if isinstance(part, str) else part
+        told.update(len(encoded).to_bytes(8, "big") + encoded)
+    return told.digest()
