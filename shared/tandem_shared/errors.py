@@ -92,9 +92,13 @@ class Unauthenticated(ApiError):
     code = "UNAUTHENTICATED"
 
     def __init__(
-        self, message: str, challenge: str = 'Basic realm="mlflow", charset="UTF-8"'
+        self,
+        message: str,
+        challenge: str = 'Basic realm="mlflow", charset="UTF-8"',
+        *,
+        status: int | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, status=status)
         self.challenge = challenge
         """The WWW-Authenticate header."""
 

@@ -116,6 +116,12 @@ class CommonSettings:
         "/metrics answers in any case.",
         env="MLFLOW_EXPOSE_PROMETHEUS",
     )
+    audit_log: str | None = setting(
+        None,
+        "File, or - for standard output, that gets one JSON line for each change, each refused "
+        "request and each artifact read or written. Without it: none.",
+        env="TANDEM_AUDIT_LOG",
+    )
     log_level: str = setting(
         "INFO",
         "DEBUG, INFO, WARNING or ERROR; requests are logged at INFO.",

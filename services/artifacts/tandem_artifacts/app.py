@@ -16,6 +16,7 @@ from tandem_shared.http import health
 from tandem_shared.http.router import Route, Router
 from tandem_shared.http.transfers import Transfers
 from tandem_shared.observability import metrics
+from tandem_shared.observability.audit import AuditLog
 from tandem_shared.observability.instrumentation import Instrumentation
 from tandem_shared.security.hosts_and_origins import secure
 from tandem_shared.serving import memory
@@ -114,4 +115,5 @@ def application(settings: Settings, driver: Driver) -> ASGIApp:
         fallback=service.not_served_here(prefix),
         lifespan=lifespan,
     )
-    return Instrumentation(secure(router, settings), NAME)
+    audit = AuditLog(settings.audit_log, NAME) if settings.audit_log else None
+    return Instrumentation(secure(router, settings), NAME, audit)

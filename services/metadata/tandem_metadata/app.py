@@ -49,6 +49,7 @@ from tandem_metadata.routes.endpoint import (
 from tandem_metadata.settings import NAME, Settings
 from tandem_metadata.webhooks.delivery import Delivery
 from tandem_shared.http.router import Router
+from tandem_shared.observability.audit import AuditLog
 from tandem_shared.observability.instrumentation import Instrumentation
 from tandem_shared.security.hosts_and_origins import ALWAYS_ANSWERED, secure
 from tandem_shared.settings import load
@@ -80,6 +81,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     nothing, and requests are refused until the database can be used.
     """
     settings = settings or load(Settings, os.environ)
+    audit = AuditLog(settings.audit_log, NAME) if settings.audit_log else None
     root = settings.artifact_root()
     database = Database(settings, extra_connections=EXTRA_CONNECTIONS, point_lookups=POINT_LOOKUPS)
     if settings.migrate:
@@ -145,4 +147,5 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         guard=context.gate.admit if context.gate else None,
         lifespan=lifespan,
     )
-    return Instrumentation(secure(router, settings, framed=ui.FRAMED, reads=router.reads), NAME)
+    secured = secure(router, settings, framed=ui.FRAMED, reads=router.reads)
+    return Instrumentation(secured, NAME, audit)

@@ -42,6 +42,12 @@ _Found = tuple[Handler, Rule, bool]
 ROUTE = "tandem.route"
 """Scope key of the template of the route that took the request; metrics use it as a label."""
 
+CHANGES = "tandem.changes"
+"""Scope key of whether the request may change something."""
+
+MESSAGE = "tandem.message"
+"""Scope key of the request's decoded message, if it has one; the audit log names its object."""
+
 API_PREFIXES = ("/api", "/ajax-api")
 """Every API path is served for clients under the first, for the web UI under the second."""
 
@@ -254,6 +260,7 @@ class Router:
         exchange = Exchange(receive, send)
         try:
             handle, rule, changes = self._find(scope)
+            scope[CHANGES] = changes
             if self._gate:
                 self._gate(scope.get(ROUTE))
             if self._guard and not rule.public:

@@ -14,6 +14,7 @@ from tandem_shared.http.exchange import with_headers
 from tandem_shared.http.health import READINESS
 from tandem_shared.http.router import ROUTE
 from tandem_shared.observability import logs, metrics
+from tandem_shared.observability.audit import AuditLog
 from tandem_shared.observability.logs import REQUEST_ID
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -28,16 +29,18 @@ _log = logging.getLogger("tandem.access")
 class Instrumentation:
     """ASGI middleware that gives each request an id, and logs and counts it with its status.
 
-    It is the outermost, so that it sees refused requests too. It records the answer's status, or
-    499 if the client left early or read too slowly, or 500 if the service broke the answer off.
+    It is the outermost, so that it, and the audit log, see refused requests too. It records the
+    answer's status, or 499 if the client left early or read too slowly, or 500 if the service broke
+    the answer off.
 
     Once the process is to stop, each HTTP/1 answer has `Connection: close`. A Kubernetes Service
     leads no new connections to a pod that stops, but keeps the old ones. Without the header, their
     clients would send requests until the server closed a connection under one of them.
     """
 
-    def __init__(self, app: ASGIApp, service: str) -> None:
+    def __init__(self, app: ASGIApp, service: str, audit: AuditLog | None = None) -> None:
         self._app = app
+        self._audit = audit
         self._service = service
         metrics.BUILD_INFO.labels(service, __version__).set(1)
         self._in_flight = metrics.IN_FLIGHT.labels(service)
@@ -79,6 +82,8 @@ class Instrumentation:
         finally:
             self._in_flight.dec()
             self._record(scope, status, time.perf_counter() - started)
+            if self._audit:
+                self._audit.note(scope, status, request_id)
             REQUEST_ID.reset(token)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:

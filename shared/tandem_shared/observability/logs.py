@@ -57,7 +57,7 @@ class JsonLines(logging.Formatter):
         """The object that tells of all this; `created` is in seconds since 1970."""
         seconds = int(created)
         line: dict[str, object] = {
-            "time": f"{_to_the_second(seconds)}.{int((created - seconds) * 1000):03d}Z",
+            "time": f"{to_the_second(seconds)}.{int((created - seconds) * 1000):03d}Z",
             "level": level,
             "service": self._service,
             "logger": logger,
@@ -154,7 +154,8 @@ def info(logger: logging.Logger, message: str, fields: Mapping[str, object]) -> 
 
 
 @lru_cache(2)
-def _to_the_second(seconds: int) -> str:
+def to_the_second(seconds: int) -> str:
+    """Seconds since 1970 as ISO 8601 in UTC, without the `Z`."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 

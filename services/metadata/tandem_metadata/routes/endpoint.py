@@ -26,7 +26,7 @@ from tandem_metadata.webhooks.sender import Sender
 from tandem_metadata.webhooks.targets import Policy
 from tandem_shared.auth.rules import Rule
 from tandem_shared.concurrency import threads
-from tandem_shared.http.router import Route, api_routes, json_response, read_message
+from tandem_shared.http.router import MESSAGE, Route, api_routes, json_response, read_message
 from tandem_shared.wire import codec
 
 R = TypeVar("R", bound=Struct)
@@ -77,6 +77,7 @@ class Context:
 
     async def check(self, request: Request, rule: Rule, message: Any) -> None:
         """Raise PermissionDenied for a message that the request's sender may not send."""
+        request.scope[MESSAGE] = message
         if self.gate:
             await self.gate.check(request.scope, rule, message)
 
@@ -180,6 +181,7 @@ def _handler(context: Context, endpoint: Endpoint[R]) -> Callable[[Request], Awa
 
     async def handle(request: Request) -> Response:
         message = await decode(request, endpoint.request, limit)
+        request.scope[MESSAGE] = message
         if context.gate:
             await context.gate.check(request.scope, endpoint.permission, message)
         answer = await call(message)
