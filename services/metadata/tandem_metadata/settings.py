@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -41,7 +42,8 @@ REFUSED_FLAGS = {
 ACCEPTED_SWITCHES = ("--no-serve-artifacts", "--disable-workspaces")
 """Switches of MLflow's server that change nothing: this service always behaves so."""
 
-_AUTH = ("none", "basic")
+_AUTH = ("none", "basic", "proxy")
+_PROXY_HEADER = re.compile(r"(?!(?:authorization|cookie|host)$)[A-Za-z0-9-]+", re.IGNORECASE)
 _DEFAULT_PERMISSIONS = ("READ", "USE", "EDIT", "MANAGE", "NO_PERMISSIONS")
 _DATABASES = ("sqlite", "postgresql")
 _KEY_BYTES = 32
@@ -124,8 +126,21 @@ class Settings(CommonSettings):
     auth: str = setting(
         "none",
         "Who may send requests: none lets anybody do everything; basic asks for users of MLflow's "
-        "accounts, by password or token.",
+        "accounts, by password or token; proxy takes the user's name from a header of a proxy that "
+        "has authenticated him, and tokens.",
         env="TANDEM_AUTH",
+    )
+    auth_proxy_header: str | None = setting(
+        None,
+        "Header in which the proxy names the user, as X-Forwarded-User, for --auth proxy. The "
+        "proxy must remove it from what clients send.",
+        env="TANDEM_AUTH_PROXY_HEADER",
+    )
+    auth_trusted_proxies: tuple[str, ...] | None = setting(
+        None,
+        "Addresses and networks of the proxies whose header is believed, comma-separated, as "
+        "10.244.0.0/16, for --auth proxy.",
+        env="TANDEM_AUTH_TRUSTED_PROXIES",
     )
     auth_default_permission: str = setting(
         "READ",
@@ -276,6 +291,8 @@ class Settings(CommonSettings):
             )
         if self.auth not in _AUTH:
             raise SettingsError(f"--auth must be one of {', '.join(_AUTH)}, not '{self.auth}'.")
+        if self.auth == "proxy":
+            self._check_proxies()
         if self.auth_default_permission not in _DEFAULT_PERMISSIONS:
             raise SettingsError(
                 f"--auth-default-permission must be one of {', '.join(_DEFAULT_PERMISSIONS)}."
@@ -316,6 +333,26 @@ class Settings(CommonSettings):
             raise SettingsError("--graphql-max-aliases must not be negative.")
         if self.max_body_bytes < 1:
             raise SettingsError("--max-body-bytes must be at least 1.")
+
+    def _check_proxies(self) -> None:
+        if not self.auth_proxy_header or not self.auth_trusted_proxies:
+            raise SettingsError(
+                "--auth proxy needs --auth-proxy-header, the header that names the user, and "
+                "--auth-trusted-proxies, the addresses that it is believed of."
+            )
+        if not _PROXY_HEADER.fullmatch(self.auth_proxy_header):
+            raise SettingsError(
+                "--auth-proxy-header must be the name of a header, as X-Forwarded-User, not "
+                f"'{self.auth_proxy_header}'."
+            )
+        for each in self.auth_trusted_proxies:
+            try:
+                ipaddress.ip_network(each)
+            except ValueError as error:
+                raise SettingsError(
+                    "--auth-trusted-proxies must hold addresses and networks, as 127.0.0.1 or "
+                    f"10.0.0.0/8: {error}."
+                ) from None
 
     def _check_webhooks(self) -> None:
         if self.webhook_secret_encryption_key and not _is_key(self.webhook_secret_encryption_key):

@@ -28,7 +28,14 @@ class Token:
     text: str
 
 
-Credentials = Password | Token
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """A user's name by a proxy that has authenticated him."""
+
+    username: str
+
+
+Credentials = Password | Token | Vouched
 
 
 def parse(header: str) -> Credentials | None:

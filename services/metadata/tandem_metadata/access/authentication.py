@@ -11,7 +11,7 @@ from tandem_metadata.access.owners import Reads
 from tandem_metadata.rules.permissions import Grants, Level
 from tandem_metadata.store.accounts import load, tokens
 from tandem_shared.auth import credentials
-from tandem_shared.auth.credentials import Credentials, Password, Token
+from tandem_shared.auth.credentials import Credentials, Password, Token, Vouched
 from tandem_shared.clock import now_ms
 from tandem_shared.concurrency.threads import Threads
 from tandem_shared.errors import Unauthenticated, Unavailable
@@ -84,11 +84,19 @@ class Authenticator:
             return await asyncio.shield(flight)
         if isinstance(given, Password) and len(self._under_way) >= _WAITING:
             raise Unavailable("Too many sign in at once; try again later.", retry_after=1)
-        check = self._by_password(given) if isinstance(given, Password) else self._by_token(given)
-        flight = asyncio.ensure_future(check)
+        flight = asyncio.ensure_future(self._check(given))
         self._under_way[key] = flight
         flight.add_done_callback(lambda done: self._end(key, done))
         return await asyncio.shield(flight)
+
+    async def _check(self, given: Credentials) -> Account:
+        match given:
+            case Password():
+                return await self._by_password(given)
+            case Token():
+                return await self._by_token(given)
+            case Vouched():
+                return await self._by_name(given.username)
 
     def _end(self, key: bytes, flight: "asyncio.Future[Account]") -> None:
         del self._under_way[key]
@@ -106,6 +114,15 @@ class Authenticator:
         right = await self._hashing.start(lambda: passwords.matches(stored, given.password))
         if not right or user is None:
             raise Unauthenticated(_WRONG)
+        return self._of(user)
+
+    async def _by_name(self, name: str) -> Account:
+        user = await self._read(load.by_name, name)
+        if user is None:
+            raise Unauthenticated(
+                f"The proxy vouches for '{name}', who is no user here: an administrator creates "
+                "users."
+            )
         return self._of(user)
 
     async def _by_token(self, given: Token) -> Account:
@@ -128,6 +145,10 @@ class Authenticator:
 
 
 def _key(given: Credentials) -> bytes:
-    if isinstance(given, Password):
-        return credentials.digest("password", given.username, given.password)
-    return credentials.digest("token", given.text)
+    match given:
+        case Password():
+            return credentials.digest("password", given.username, given.password)
+        case Token():
+            return credentials.digest("token", given.text)
+        case Vouched():
+            return credentials.digest("vouched", given.username)

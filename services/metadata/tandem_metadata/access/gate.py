@@ -8,11 +8,13 @@ from tandem_metadata.access import account
 from tandem_metadata.access.account import Account
 from tandem_metadata.access.authentication import Authenticator
 from tandem_metadata.access.owners import Owners
+from tandem_metadata.access.proxies import Proxies
 from tandem_metadata.access.rules import Caller, MessageRule
 from tandem_metadata.rules import permissions
 from tandem_metadata.rules.permissions import Readable
 from tandem_metadata.search.sql.registry_compile import ReadableNames
 from tandem_shared.auth import credentials
+from tandem_shared.auth.credentials import Credentials, Vouched
 from tandem_shared.auth.rules import PRINCIPAL, Rule
 from tandem_shared.errors import NotFound, PermissionDenied, Unauthenticated
 from tandem_shared.http.exchange import request_header
@@ -21,16 +23,23 @@ from tandem_shared.http.exchange import request_header
 class Gate:
     """Of one process; the event loop calls all methods."""
 
-    def __init__(self, authenticator: Authenticator, owners: Owners) -> None:
+    def __init__(
+        self, authenticator: Authenticator, owners: Owners, proxies: Proxies | None = None
+    ) -> None:
+        """With `proxies`, their users come without credentials; tokens are taken all the same."""
         self.authenticator = authenticator
         self.owners = owners
+        self._proxies = proxies
 
     async def admit(self, scope: Scope, rule: Rule, changes: bool) -> None:
         """Find out who sends a request; raise ApiError if nobody, or if he may not send it.
 
         It is the router's guard. What depends on the request's message, `check` decides.
         """
-        given = credentials.parse(request_header(scope, b"authorization"))
+        given: Credentials | None = None
+        if self._proxies and (name := self._proxies.sender(scope)):
+            given = Vouched(name)
+        given = given or credentials.parse(request_header(scope, b"authorization"))
         if given is None:
             raise Unauthenticated(
                 "You are not authenticated: send a user name and password (Basic), or a token "

@@ -10,6 +10,7 @@ from tandem_metadata.access import passwords
 from tandem_metadata.access.authentication import Authenticator
 from tandem_metadata.access.gate import Gate
 from tandem_metadata.access.owners import Owners
+from tandem_metadata.access.proxies import Proxies
 from tandem_metadata.database import account_tables
 from tandem_metadata.database.database import Database
 from tandem_metadata.rules.permissions import Level
@@ -35,7 +36,10 @@ def open_gate(settings: Settings, read: Run, write: Run) -> Gate | None:
         return None
     passwords.of_nobody()  # the first unknown name is not to take longer than others
     default = Level[settings.auth_default_permission]
-    return Gate(Authenticator(read, write, default), Owners(read))
+    proxies = None
+    if settings.auth == "proxy":
+        proxies = Proxies(settings.auth_proxy_header or "", settings.auth_trusted_proxies or ())
+    return Gate(Authenticator(read, write, default), Owners(read), proxies)
 
 
 def prepare(database: Database, settings: Settings) -> None:
