@@ -9,14 +9,19 @@ from starlette.testclient import TestClient
 from tandem_metadata.routes.endpoint import Context
 from tandem_shared.http.router import Route, Router
 
-_THREADS = ("database_", "writer_", "run_", "pages_", "background_")
+_THREADS = ("database_", "writer_", "run_", "pages_", "background_", "passwords_")
 _entered: list[contextlib.ExitStack] = []
 
 
 def client(context: Context, routes: Iterable[Route]) -> TestClient:
     """A client of routes over a context, whose threads end with the test."""
     router = Router(routes, lifespan=lambda: context)
-    return _entered[-1].enter_context(TestClient(router))
+    return enter(TestClient(router))
+
+
+def enter(client: TestClient) -> TestClient:
+    """The client, entered now and left at the end of the test."""
+    return _entered[-1].enter_context(client)
 
 
 @contextlib.contextmanager

@@ -29,6 +29,8 @@ from tandem_metadata.routes import (
     promptlab,
     registered_models,
     registry_search,
+    resource_permissions,
+    roles,
     runs,
     service,
     tags,
@@ -37,6 +39,8 @@ from tandem_metadata.routes import (
     unkept_traces,
     unsupported,
     uploads,
+    user_permissions,
+    users,
     webhooks,
 )
 from tandem_metadata.routes.endpoint import (
@@ -68,6 +72,14 @@ ENDPOINTS: list[Endpoint[Any]] = [
     *registry_search.ENDPOINTS,
     *webhooks.ENDPOINTS,
 ]
+
+ACCOUNT_ENDPOINTS: list[Endpoint[Any]] = [
+    *users.ENDPOINTS,
+    *user_permissions.ENDPOINTS,
+    *roles.ENDPOINTS,
+    *resource_permissions.ENDPOINTS,
+]
+"""Those of accounts, which are there where requests are authenticated."""
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
@@ -106,6 +118,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     ready = service.probe(context, wait.check if wait else None)
     routes = [
         *bind(context, ENDPOINTS),
+        *(bind(context, ACCOUNT_ENDPOINTS) if context.gate else ui_stubs.without_accounts()),
         *artifacts.routes(context, client),
         *uploads.routes(context, client),
         *promptlab.routes(context, client),

@@ -47,6 +47,9 @@ _EMPTY = re.compile(r"^Expected `str` of length >= 1")
 _KINDS = re.compile(r"`(?P<kinds>[a-z]+(?: \| [a-z]+)*)`")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
+_SECRET = re.compile(r"(?:password|secret)$")
+"""Fields whose values no error shows."""
+
 _WORDS = {
     "int": "an integer",
     "float": "a floating-point number",
@@ -255,7 +258,8 @@ def _of_field(error: msgspec.ValidationError, message: Any = None) -> InvalidPar
         return InvalidParameter(
             f"Invalid value for parameter '{path}' supplied: {reason}. {_SEE_DOCS}"
         )
-    refusal = invalid_value(path, _value_at(path, message), reason)
+    shown = "..." if _SECRET.search(path) else _value_at(path, message)
+    refusal = invalid_value(path, shown, reason)
     return InvalidParameter(f"{refusal.message} {_SEE_DOCS}")
 
 

@@ -85,6 +85,13 @@ def current() -> Account | None:
     return _current.get()
 
 
+def sender() -> Account:
+    """The user of the request under way, where requests are authenticated."""
+    if (found := _current.get()) is None:
+        raise RuntimeError("nobody is authenticated")
+    return found
+
+
 def enter(account: Account) -> None:
     """Make this the user of the request under way."""
     _current.set(account)

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from tandem_metadata.access import passwords
 from tandem_metadata.access.account import Account
 from tandem_metadata.access.owners import Reads
+from tandem_metadata.rules.accounts import OLD_DEFAULT
 from tandem_metadata.rules.permissions import Grants, Level
 from tandem_metadata.store.accounts import load, tokens
 from tandem_shared.auth import credentials
@@ -15,6 +17,8 @@ from tandem_shared.auth.credentials import Credentials, Password, Token, Vouched
 from tandem_shared.clock import now_ms
 from tandem_shared.concurrency.threads import Threads
 from tandem_shared.errors import Unauthenticated, Unavailable
+
+T = TypeVar("T")
 
 REMEMBERED_SECONDS: Final = 10.0
 """How long a check counts. A change by another worker is seen after so many seconds at most."""
@@ -24,6 +28,11 @@ _WAITING: Final = 100
 """The most passwords that wait for their check, which takes some 60 ms each."""
 
 _WRONG: Final = "The user name or the password is wrong, or the user does not exist."
+_EVERYBODYS: Final = (
+    "The password is the default of old releases of MLflow, which everybody knows: administrators "
+    "cannot sign in with it. Start the service with a new one in MLFLOW_AUTH_ADMIN_PASSWORD, or "
+    "have another administrator set one."
+)
 _NO_TOKEN: Final = "The token is not known, is revoked, or has expired."
 
 
@@ -31,6 +40,8 @@ _NO_TOKEN: Final = "The token is not known, is revoked, or has expired."
 class _Checked:
     account: Account
     until: float
+    outdated: bool = False
+    """Whether what the user is granted has changed since."""
 
 
 class Authenticator:
@@ -38,13 +49,16 @@ class Authenticator:
 
     def __init__(self, read: Reads, write: Reads, default: Level) -> None:
         """`read` and `write` run functions of the store; `default` is the default permission."""
-        self._read = read
+        self.read = read
+        """Runs functions of the store of accounts."""
         self._write = write
         self._default = default
         self._checked: dict[bytes, _Checked] = {}
         self._under_way: dict[bytes, asyncio.Future[Account]] = {}
         self._hashing = Threads("passwords", 1)
         self._clock = time.monotonic
+        self._changes = 0
+        """How often `forget` and `renew` were called: what was read before is not remembered."""
 
     async def aclose(self) -> None:
         """End the thread."""
@@ -55,12 +69,24 @@ class Authenticator:
         key = _key(given)
         checked = self._checked.get(key)
         if checked and checked.until > self._clock():
+            if checked.outdated:
+                return await self._renewed(checked)
             return checked.account
         return await self._once(key, given)
 
+    async def is_password_of(self, name: str, password: str) -> bool:
+        """Whether a user has this password; it is read and checked anew."""
+        user = await self.read(load.by_name, name)
+        stored = user.password_hash if user else None
+        return await self._hash(lambda: passwords.matches(stored, password))
+
+    async def hashed(self, password: str) -> str:
+        """A new hash of a password, to be stored."""
+        return await self._hash(lambda: passwords.hashed(password))
+
     async def again(self, account: Account) -> Account:
         """The same user, with what he is granted now; raises Unauthenticated if he is gone."""
-        user = await self._read(load.by_id, account.id)
+        user = await self.read(load.by_id, account.id)
         if user is None:
             raise Unauthenticated("The user does not exist any more.")
         now = self._of(user, read_only=account.read_only)
@@ -73,20 +99,42 @@ class Authenticator:
         return now
 
     def forget(self, name: str) -> None:
-        """Remember nothing of a user: he has changed, or is gone."""
+        """Remember nothing of a user: his password has changed, or he is gone."""
+        self._changes += 1
         for key, checked in [*self._checked.items()]:
             if checked.account.name == name:
                 del self._checked[key]
+
+    def renew(self, name: str | None = None) -> None:
+        """Read again what a user is granted, or each one, before it decides a request.
+
+        The passwords and tokens that were checked stay remembered.
+        """
+        self._changes += 1
+        for checked in self._checked.values():
+            if name is None or checked.account.name == name:
+                checked.outdated = True
+
+    async def _renewed(self, checked: _Checked) -> Account:
+        before = self._changes
+        account = await self.again(checked.account)
+        checked.account = account
+        checked.outdated = before != self._changes
+        return account
+
+    async def _hash(self, work: Callable[[], T]) -> T:
+        if self._hashing.busy >= _WAITING:
+            raise Unavailable("Too many sign in at once; try again later.", retry_after=1)
+        return await self._hashing.start(work)
 
     async def _once(self, key: bytes, given: Credentials) -> Account:
         """Check credentials; requests that come meanwhile with the same ones share the check."""
         if flight := self._under_way.get(key):
             return await asyncio.shield(flight)
-        if isinstance(given, Password) and len(self._under_way) >= _WAITING:
-            raise Unavailable("Too many sign in at once; try again later.", retry_after=1)
         flight = asyncio.ensure_future(self._check(given))
         self._under_way[key] = flight
-        flight.add_done_callback(lambda done: self._end(key, done))
+        begun = self._changes
+        flight.add_done_callback(lambda done: self._end(key, done, begun))
         return await asyncio.shield(flight)
 
     async def _check(self, given: Credentials) -> Account:
@@ -98,9 +146,9 @@ class Authenticator:
             case Vouched():
                 return await self._by_name(given.username)
 
-    def _end(self, key: bytes, flight: "asyncio.Future[Account]") -> None:
+    def _end(self, key: bytes, flight: "asyncio.Future[Account]", begun: int) -> None:
         del self._under_way[key]
-        if not flight.cancelled() and not flight.exception():
+        if not flight.cancelled() and not flight.exception() and begun == self._changes:
             self._remember(key, flight.result())
 
     def _remember(self, key: bytes, account: Account) -> None:
@@ -109,15 +157,17 @@ class Authenticator:
         self._checked[key] = _Checked(account, self._clock() + REMEMBERED_SECONDS)
 
     async def _by_password(self, given: Password) -> Account:
-        user = await self._read(load.by_name, given.username)
+        user = await self.read(load.by_name, given.username)
         stored = user.password_hash if user else None
-        right = await self._hashing.start(lambda: passwords.matches(stored, given.password))
+        right = await self._hash(lambda: passwords.matches(stored, given.password))
         if not right or user is None:
             raise Unauthenticated(_WRONG)
+        if user.admin and given.password == OLD_DEFAULT:
+            raise Unauthenticated(_EVERYBODYS)
         return self._of(user)
 
     async def _by_name(self, name: str) -> Account:
-        user = await self._read(load.by_name, name)
+        user = await self.read(load.by_name, name)
         if user is None:
             raise Unauthenticated(
                 f"The proxy vouches for '{name}', who is no user here: an administrator creates "
@@ -126,10 +176,10 @@ class Authenticator:
         return self._of(user)
 
     async def _by_token(self, given: Token) -> Account:
-        found = await self._read(tokens.find, given.text)
+        found = await self.read(tokens.find, given.text)
         if found is None or (found.expires_at is not None and found.expires_at <= now_ms()):
             raise Unauthenticated(_NO_TOKEN, 'Bearer realm="mlflow", error="invalid_token"')
-        user = await self._read(load.by_id, found.user_id)
+        user = await self.read(load.by_id, found.user_id)
         if user is None:
             raise Unauthenticated(_NO_TOKEN, 'Bearer realm="mlflow", error="invalid_token"')
         if tokens.is_use_worth_noting(found):

@@ -69,14 +69,14 @@ class Gate:
         if sender.admin:
             return
         try:
-            await rule.check(Caller(sender, self.owners), message)
+            await rule.check(self._caller(sender), message)
         except (PermissionDenied, NotFound):
             newer = await self.authenticator.again(sender)
             if newer == sender:
                 raise
             _enter(scope, newer)
             if not newer.admin:
-                await rule.check(Caller(newer, self.owners), message)
+                await rule.check(self._caller(newer), message)
 
     async def readable(self, type: str, *also: str) -> Readable | None:
         """Which resources of a type the listings of the request under way show; None for all.
@@ -103,6 +103,9 @@ class Gate:
                 permissions.PROMPT, *([permissions.PROMPT_VERSION] if versions else [])
             ),
         )
+
+    def _caller(self, sender: Account) -> Caller:
+        return Caller(sender, self.owners, self.authenticator.read)
 
     async def _newest(self) -> Account | None:
         sender = account.current()

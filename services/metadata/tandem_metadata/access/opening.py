@@ -13,16 +13,15 @@ from tandem_metadata.access.owners import Owners
 from tandem_metadata.access.proxies import Proxies
 from tandem_metadata.database import account_tables
 from tandem_metadata.database.database import Database
+from tandem_metadata.rules import accounts
+from tandem_metadata.rules.accounts import OLD_DEFAULT
 from tandem_metadata.rules.permissions import Level
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.accounts import users
-from tandem_shared.errors import AlreadyExists
+from tandem_shared.errors import AlreadyExists, InvalidParameter
 from tandem_shared.settings import SettingsError
 
 _log = logging.getLogger("tandem.auth")
-_LEAST_PASSWORD = 12
-_OLD_DEFAULT = "password1234"
-"""The password that old releases of MLflow gave each first administrator."""
 
 Run = Callable[..., Awaitable[Any]]
 
@@ -55,16 +54,34 @@ def prepare(database: Database, settings: Settings) -> None:
 
 def _add_admin(conn: Connection, settings: Settings) -> None:
     name, password = settings.auth_admin_username, settings.auth_admin_password
-    if not name or users.exists(conn, name):
+    if not name:
         return
-    if not password or len(password) < _LEAST_PASSWORD or password == _OLD_DEFAULT:
-        raise SettingsError(
-            f"There is no administrator '{name}' yet: give his first password, of at least "
-            f"{_LEAST_PASSWORD} characters and not '{_OLD_DEFAULT}', by "
-            "MLFLOW_AUTH_ADMIN_PASSWORD. Later starts need none."
-        )
+    if users.exists(conn, name):
+        if password and password != OLD_DEFAULT:
+            _replace_old_default(conn, name, password)
+        return
     try:
-        users.create(conn, name, passwords.hashed(password), admin=True)
+        accounts.check_username(name)
+        accounts.check_password(password or "")
+    except InvalidParameter as error:
+        raise SettingsError(
+            f"There is no administrator '{name}' yet: {error.message} The variables are "
+            "MLFLOW_AUTH_ADMIN_USERNAME and MLFLOW_AUTH_ADMIN_PASSWORD; later starts need none."
+        ) from None
+    try:
+        users.create(conn, name, passwords.hashed(password or ""), admin=True)
     except AlreadyExists:  # another process was quicker
         return
     _log.info("created the administrator '%s'", name)
+
+
+def _replace_old_default(conn: Connection, name: str, password: str) -> None:
+    """Let an administrator in again whose password is the one that everybody knows."""
+    if not passwords.matches(users.get(conn, name).password_hash, OLD_DEFAULT):
+        return
+    try:
+        accounts.check_password(password)
+    except InvalidParameter as error:
+        raise SettingsError(f"MLFLOW_AUTH_ADMIN_PASSWORD: {error.message}") from None
+    users.set_password(conn, name, passwords.hashed(password))
+    _log.warning("gave '%s' the configured password in place of MLflow's old default", name)

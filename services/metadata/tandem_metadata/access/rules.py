@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tandem_metadata.access.account import Account
-from tandem_metadata.access.owners import Owners
-from tandem_metadata.rules import integers, permissions
+from tandem_metadata.access.owners import Owners, Reads
+from tandem_metadata.rules import permissions
 from tandem_metadata.rules.permissions import Action, Key
 from tandem_metadata.store.registry.prompts import marked
 from tandem_shared.auth.rules import Rule
@@ -37,6 +37,8 @@ class Caller:
 
     account: Account
     owners: Owners
+    read: Reads
+    """Runs functions of the store of accounts."""
 
     def need_experiment(self, action: Action, id: str) -> None:
         """Raise PermissionDenied unless he may do this to an experiment."""
@@ -118,11 +120,7 @@ class MessageRule(Rule):
 
 def experiment_key(id: str) -> Key:
     """The key of an experiment, however the number is written."""
-    try:
-        number = integers.parse(id)
-    except ValueError:
-        number = None
-    return Key(permissions.EXPERIMENT, id if number is None else str(number))
+    return Key(permissions.EXPERIMENT, permissions.canonical(id, permissions.EXPERIMENT))
 
 
 def _plural(type: str) -> str:

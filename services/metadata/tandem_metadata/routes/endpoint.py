@@ -12,7 +12,9 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tandem_metadata.access.authentication import Authenticator
 from tandem_metadata.access.gate import Gate
+from tandem_metadata.access.owners import Owners
 from tandem_metadata.batching.reader import Reader
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.batching.writer import Writer
@@ -74,6 +76,20 @@ class Context:
 
     async def __aexit__(self, *_: object) -> None:
         await self._opened.aclose()
+
+    @property
+    def authenticator(self) -> Authenticator:
+        """What checks credentials, where requests are authenticated."""
+        if self.gate is None:
+            raise RuntimeError("nobody is authenticated")
+        return self.gate.authenticator
+
+    @property
+    def owners(self) -> Owners:
+        """What tells what resources lie in, where requests are authenticated."""
+        if self.gate is None:
+            raise RuntimeError("nobody is authenticated")
+        return self.gate.owners
 
     async def check(self, request: Request, rule: Rule, message: Any) -> None:
         """Raise PermissionDenied for a message that the request's sender may not send."""

@@ -20,9 +20,7 @@ _BODY_BYTES = 1024 * 1024
 _NOTHING: dict[str, Any] = {}
 
 _ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
-    # Nobody is logged in: the UI shows no account menu and no administration. MLflow answers 404
-    # here and for the assistant, which browsers log as an error of every page.
-    ("GET", "2.0/mlflow/users/current"): _NOTHING,
+    # MLflow answers 404 for the assistant, which browsers log as an error of every page.
     ("GET", "3.0/mlflow/assistant/config"): {"providers": {}, "remote_access_allowed": False},
     ("GET", "3.0/mlflow/assistant/providers"): {"providers": [], "resolved": None},
     ("GET", "3.0/mlflow/ui-telemetry"): {
@@ -78,6 +76,15 @@ def routes() -> list[Route]:
         )
         for (method, path), answer in _ANSWERS.items()
     ]
+
+
+def without_accounts() -> list[Route]:
+    """The answer that nobody is logged in: the UI shows no account menu and no administration.
+
+    MLflow answers 404, which browsers log as an error of every page.
+    """
+    path = "/ajax-api/2.0/mlflow/users/current"
+    return [Route("GET", path, _saying(codec.encode_json(_NOTHING)), SIGNED_IN)]
 
 
 def refusals(refuse: Handler) -> list[Route]:

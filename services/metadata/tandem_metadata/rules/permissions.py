@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from tandem_metadata.rules import integers, limits
 from tandem_shared.errors import InvalidParameter
 
 
@@ -54,6 +55,8 @@ PROMPT_VERSION: Final = "prompt_version"
 WORKSPACE: Final = "workspace"
 ANY: Final = "*"
 """The pattern of a grant on all resources of a type."""
+
+_PATTERN: Final = 255
 
 _NAMED: Final = frozenset(
     (
@@ -200,9 +203,30 @@ def check_type(type: str) -> None:
         )
 
 
+def check_of_resource(type: str) -> None:
+    """Raise InvalidParameter for the workspace, which single users are not granted."""
+    if type == WORKSPACE:
+        raise InvalidParameter(
+            f"resource_type '{WORKSPACE}' is not supported for single users; grant it to a role."
+        )
+    check_type(type)
+
+
+def canonical(pattern: str, type: str) -> str:
+    """The pattern by which requests look for a grant: an experiment's number as it is stored."""
+    if type != EXPERIMENT or pattern == ANY:
+        return pattern
+    try:
+        number = integers.parse(pattern)
+    except ValueError:
+        return pattern
+    return pattern if number is None else str(number)
+
+
 def check_pattern(pattern: str, type: str) -> None:
     """Raise InvalidParameter for a pattern that grants on this type cannot have."""
     check_type(type)
+    limits.check_length("resource_pattern", pattern, _PATTERN)
     if pattern != ANY and type not in _NAMED:
         raise InvalidParameter(
             f"Invalid resource_pattern '{pattern}' for resource_type='{type}': its grants hold "

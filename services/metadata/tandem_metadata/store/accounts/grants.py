@@ -4,17 +4,19 @@ Grants that administrators gave to roles stay as they are when a resource goes o
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, select, update
 
 from tandem_metadata.database import tables
 from tandem_metadata.database.tables.accounts import role_permissions, roles, user_role_assignments
+from tandem_metadata.rules.accounts import OWN_PREFIX, WORKSPACE
 from tandem_metadata.rules.permissions import Level
-from tandem_metadata.store.accounts.load import WORKSPACE
+from tandem_shared.errors import AlreadyExists, InvalidParameter, NotFound
 
-OWN_PREFIX: Final = "__user_"
-"""Names of roles that begin so are reserved for single users'."""
+_KEY: Final = [
+    role_permissions.c[name] for name in ("role_id", "resource_type", "resource_pattern")
+]
 
 
 def own_role(user_id: int) -> str:
@@ -24,18 +26,70 @@ def own_role(user_id: int) -> str:
 
 def grant(conn: Connection, user_id: int, type: str, pattern: str, level: Level) -> None:
     """Give a user this level, instead of the one that he has of his own on the same resource."""
-    role_id = _own_role_id(conn, user_id)
-    values = {
-        "role_id": role_id,
-        "resource_type": type,
-        "resource_pattern": pattern,
-        "permission": level.name,
-    }
-    statement = tables.insert(conn, role_permissions).values(values)
-    key = [role_permissions.c[name] for name in ("role_id", "resource_type", "resource_pattern")]
-    conn.execute(
-        statement.on_conflict_do_update(index_elements=key, set_={"permission": level.name})
+    statement = tables.insert(conn, role_permissions).values(
+        role_id=_own_role_id(conn, user_id),
+        resource_type=type,
+        resource_pattern=pattern,
+        permission=level.name,
     )
+    conn.execute(
+        statement.on_conflict_do_update(index_elements=_KEY, set_={"permission": level.name})
+    )
+
+
+def add(conn: Connection, user_id: int, type: str, pattern: str, level: Level) -> None:
+    """Give a user a level; raises AlreadyExists if he has one of his own on the same resource."""
+    statement = tables.insert(conn, role_permissions).values(
+        role_id=_own_role_id(conn, user_id),
+        resource_type=type,
+        resource_pattern=pattern,
+        permission=level.name,
+    )
+    if not conn.execute(statement.on_conflict_do_nothing(index_elements=_KEY)).rowcount:
+        raise AlreadyExists(
+            f"Permission on resource_type={type}, resource_id={pattern} already exists for the "
+            "user; revoke it first."
+        )
+
+
+def change(conn: Connection, user_id: int, type: str, pattern: str, level: Level) -> None:
+    """Change the level that a user has of his own on a resource; raises NotFound if he has none."""
+    changed = conn.execute(
+        update(role_permissions)
+        .where(*_of_user(user_id, type, pattern))
+        .values(permission=level.name)
+    )
+    if not changed.rowcount:
+        raise _not_found(type, pattern)
+
+
+def revoke(conn: Connection, user_id: int, type: str, pattern: str) -> None:
+    """Take away what a user has of his own on a resource; raises NotFound if he has nothing."""
+    if not conn.execute(delete(role_permissions).where(*_of_user(user_id, type, pattern))).rowcount:
+        raise _not_found(type, pattern)
+
+
+def of_user(conn: Connection, user_id: int, *types: str) -> list[Row[Any]]:
+    """What a user has of his own on single resources of these types: type, pattern, permission."""
+    columns = role_permissions.c
+    return [
+        *conn.execute(
+            select(columns.resource_type, columns.resource_pattern, columns.permission)
+            .join(roles, roles.c.id == columns.role_id)
+            .where(*_own_role(user_id), columns.resource_type.in_(types))
+            .order_by(columns.id)
+        )
+    ]
+
+
+def own_level(conn: Connection, user_id: int, type: str, pattern: str) -> str:
+    """The level that a user has of his own on a resource; raises NotFound if he has none."""
+    found: str | None = conn.execute(
+        select(role_permissions.c.permission).where(*_of_user(user_id, type, pattern))
+    ).scalar()
+    if found is None:
+        raise _not_found(type, pattern)
+    return found
 
 
 def forget(conn: Connection, type: str, id: str) -> None:
@@ -48,6 +102,13 @@ def rename(conn: Connection, type: str, id: str, new_id: str) -> None:
     conn.execute(update(role_permissions).where(*_own(type, id)).values(resource_pattern=new_id))
 
 
+def _not_found(type: str, pattern: str) -> NotFound:
+    return NotFound(
+        f"Permission on resource_type={type}, resource_id={pattern[:255]} not found: the user has "
+        "none of his own there."
+    )
+
+
 def _own(type: str, id: str) -> Iterator[ColumnElement[bool]]:
     own = select(roles.c.id).where(roles.c.name.startswith(OWN_PREFIX, autoescape=True))
     yield role_permissions.c.resource_type == type
@@ -55,21 +116,39 @@ def _own(type: str, id: str) -> Iterator[ColumnElement[bool]]:
     yield role_permissions.c.role_id.in_(own)
 
 
+def _own_role(user_id: int) -> Iterator[ColumnElement[bool]]:
+    yield roles.c.workspace == WORKSPACE
+    yield roles.c.name == own_role(user_id)
+
+
+def _of_user(user_id: int, type: str, pattern: str) -> Iterator[ColumnElement[bool]]:
+    yield role_permissions.c.resource_type == type
+    yield role_permissions.c.resource_pattern == pattern
+    yield role_permissions.c.role_id.in_(select(roles.c.id).where(*_own_role(user_id)))
+
+
 def _own_role_id(conn: Connection, user_id: int) -> int:
-    """The id of a user's own role, which is made and assigned where it is missing."""
-    name = own_role(user_id)
+    """The id of a user's own role, which is made and assigned where it is missing.
+
+    Raises InvalidParameter for one that another user has as well: he would get the grant too.
+    """
     conn.execute(
         tables.insert(conn, roles)
-        .values(name=name, workspace=WORKSPACE)
+        .values(name=own_role(user_id), workspace=WORKSPACE)
         .on_conflict_do_nothing(index_elements=[roles.c.workspace, roles.c.name])
     )
-    role_id: int = conn.execute(
-        select(roles.c.id).where(roles.c.workspace == WORKSPACE, roles.c.name == name)
-    ).scalar_one()
     assigned = user_role_assignments.c
+    others = exists().where(assigned.role_id == roles.c.id, assigned.user_id != user_id)
+    role = conn.execute(select(roles.c.id, others.label("shared")).where(*_own_role(user_id))).one()
+    if role.shared:
+        raise InvalidParameter(
+            f"The role '{own_role(user_id)}' is kept for one user's grants, but is assigned to "
+            "others too; unassign it from them."
+        )
     conn.execute(
         tables.insert(conn, user_role_assignments)
-        .values(user_id=user_id, role_id=role_id)
+        .values(user_id=user_id, role_id=role.id)
         .on_conflict_do_nothing(index_elements=[assigned.user_id, assigned.role_id])
     )
+    role_id: int = role.id
     return role_id

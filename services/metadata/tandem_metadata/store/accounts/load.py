@@ -1,6 +1,6 @@
 """Reads a user with all grants, as each request needs them."""
 
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, select
 
@@ -10,10 +10,8 @@ from tandem_metadata.database.tables.accounts import (
     user_role_assignments,
     users,
 )
+from tandem_metadata.rules.accounts import WORKSPACE
 from tandem_metadata.rules.permissions import Grant, Level
-
-WORKSPACE: Final = "default"
-"""The one workspace that there is, in which MLflow keeps all grants as well."""
 
 
 class User(NamedTuple):

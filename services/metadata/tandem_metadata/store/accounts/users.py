@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Row, Select, delete, select, update
 
+from tandem_metadata.database import tables
 from tandem_metadata.database.head.accounts import LEGACY
 from tandem_metadata.database.tables.accounts import (
     role_permissions,
@@ -14,9 +14,9 @@ from tandem_metadata.database.tables.accounts import (
     users,
 )
 from tandem_metadata.store.accounts.grants import own_role
-from tandem_shared.errors import AlreadyExists, NotFound
+from tandem_shared.errors import AlreadyExists, BadRequest, NotFound
 
-_LONGEST: Final = 255
+_SHOWN: Final = 255
 
 
 def create(conn: Connection, name: str, password_hash: str | None, *, admin: bool = False) -> int:
@@ -24,28 +24,31 @@ def create(conn: Connection, name: str, password_hash: str | None, *, admin: boo
 
     Raises AlreadyExists when there is one of that name.
     """
-    row = users.insert().values(username=name, password_hash=password_hash, is_admin=admin)
-    try:
-        with conn.begin_nested():
-            made: int = conn.execute(row.returning(users.c.id)).scalar_one()
-    except IntegrityError:
-        raise AlreadyExists(
-            f"User (username={name}) already exists; choose another name."
-        ) from None
+    row = tables.insert(conn, users).values(
+        username=name, password_hash=password_hash, is_admin=admin
+    )
+    made: int | None = conn.execute(
+        row.on_conflict_do_nothing(index_elements=[users.c.username]).returning(users.c.id)
+    ).scalar()
+    if made is None:
+        raise AlreadyExists(f"User (username={name[:_SHOWN]}) already exists; choose another name.")
     return made
 
 
 def get(conn: Connection, name: str) -> Row[Any]:
     """The row of a user; raises NotFound."""
-    row = conn.execute(select(users).where(users.c.username == name)).first()
-    if row is None:
-        raise not_found(name)
-    return row
+    return _one(conn, name, _named(name))
 
 
 def exists(conn: Connection, name: str) -> bool:
     """Whether there is a user of that name."""
     return conn.execute(select(users.c.id).where(users.c.username == name)).first() is not None
+
+
+def held(conn: Connection, name: str) -> int:
+    """The id of a user who is not deleted before the transaction ends; raises NotFound."""
+    found: int = _one(conn, name, _named(name).with_for_update(read=True, key_share=True)).id
+    return found
 
 
 def set_password(conn: Connection, name: str, password_hash: str) -> None:
@@ -54,13 +57,22 @@ def set_password(conn: Connection, name: str, password_hash: str) -> None:
 
 
 def set_admin(conn: Connection, name: str, *, admin: bool) -> None:
-    """Make a user an administrator, or no longer; raises NotFound."""
+    """Make a user an administrator, or no longer; raises NotFound.
+
+    Raises BadRequest for the only administrator, who stays one.
+    """
+    if not admin:
+        _keep_an_administrator(conn, name)
     _change(conn, name, is_admin=admin)
 
 
 def remove(conn: Connection, name: str) -> None:
-    """Delete a user with his grants, roles of his own, and tokens; raises NotFound."""
-    user_id = get(conn, name).id
+    """Delete a user with his grants, roles of his own, and tokens.
+
+    Raises NotFound, and BadRequest for the only administrator.
+    """
+    _keep_an_administrator(conn, name)
+    user_id = _one(conn, name, _named(name).with_for_update()).id
     own = select(roles.c.id).where(roles.c.name == own_role(user_id))
     conn.execute(delete(role_permissions).where(role_permissions.c.role_id.in_(own)))
     conn.execute(
@@ -76,7 +88,30 @@ def remove(conn: Connection, name: str) -> None:
 
 def not_found(name: str) -> NotFound:
     """The error for a name that no user has."""
-    return NotFound(f"User with username={name[:_LONGEST]} not found; check the name.")
+    return NotFound(f"User with username={name[:_SHOWN]} not found; check the name.")
+
+
+def _named(name: str) -> Select[Any]:
+    return select(users).where(users.c.username == name)
+
+
+def _one(conn: Connection, name: str, statement: Select[Any]) -> Row[Any]:
+    row = conn.execute(statement).first()
+    if row is None:
+        raise not_found(name)
+    return row
+
+
+def _keep_an_administrator(conn: Connection, name: str) -> None:
+    """Refuse what would leave nobody to administer users.
+
+    The rows of administrators stay locked, so that two of them cannot remove each other at once.
+    """
+    locked = select(users.c.username).where(users.c.is_admin).order_by(users.c.id)
+    if [*conn.execute(locked.with_for_update()).scalars()] == [name]:
+        raise BadRequest(
+            f"User '{name[:_SHOWN]}' is the only administrator: make another user one first."
+        )
 
 
 def _change(conn: Connection, name: str, **values: object) -> None:
