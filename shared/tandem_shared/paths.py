@@ -47,6 +47,11 @@ def check_optional(path: str | None) -> str:
     return check(path.removesuffix("/"))
 
 
+def canonical_optional(path: str | None) -> str:
+    """As `check_optional`, and the path is `canonical`."""
+    return canonical(given) if (given := check_optional(path)) else ""
+
+
 def canonical(path: str) -> str:
     """The path under which MLflow's server stores what a client calls so; raises as `check` does.
 
