@@ -15,6 +15,7 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.database.faults import as_settings_error
 from tandem_metadata.database.wait import DatabaseWait
 from tandem_metadata.routes import (
+    artifact_grants,
     artifact_proxy,
     artifacts,
     datasets,
@@ -102,8 +103,10 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             if settings.auth != "none":
                 opening.prepare(database, settings)
     context = Context(settings, database)
-    context.gate = opening.open_gate(settings, context.read, context.write)
     client = ArtifactClient(settings)
+    context.gate = opening.open_gate(settings, context.read, context.write, client.roots)
+    if context.gate:
+        client.token = context.gate.artifacts.token
     delivery = Delivery(database, settings, context.webhook_sender, context.background)
     opened = contextlib.AsyncExitStack()
 
@@ -122,7 +125,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         *artifacts.routes(context, client),
         *uploads.routes(context, client),
         *promptlab.routes(context, client),
-        *artifact_proxy.routes(client.roots),
+        *artifact_grants.routes(context),
+        *artifact_proxy.routes(client.roots, context.gate),
         *model_artifacts.routes(context, client),
         *graphql.routes(context, client),
         *service.routes(ready),

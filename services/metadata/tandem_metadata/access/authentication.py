@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from tandem_metadata.access import passwords
 from tandem_metadata.access.account import Account
-from tandem_metadata.access.owners import Reads
+from tandem_metadata.access.reads import Reads
 from tandem_metadata.rules.accounts import OLD_DEFAULT
 from tandem_metadata.rules.permissions import Grants, Level
 from tandem_metadata.store.accounts import load, tokens

@@ -6,6 +6,7 @@ from starlette.types import Scope
 
 from tandem_metadata.access import account
 from tandem_metadata.access.account import Account
+from tandem_metadata.access.artifacts import ArtifactAccess
 from tandem_metadata.access.authentication import Authenticator
 from tandem_metadata.access.owners import Owners
 from tandem_metadata.access.proxies import Proxies
@@ -14,7 +15,9 @@ from tandem_metadata.rules import permissions
 from tandem_metadata.rules.permissions import Readable
 from tandem_metadata.search.sql.registry_compile import ReadableNames
 from tandem_shared.auth import credentials
+from tandem_shared.auth import grants as artifact_grants
 from tandem_shared.auth.credentials import Credentials, Vouched
+from tandem_shared.auth.grants import Grant
 from tandem_shared.auth.rules import PRINCIPAL, Rule
 from tandem_shared.errors import NotFound, PermissionDenied, Unauthenticated
 from tandem_shared.http.exchange import request_header
@@ -24,11 +27,16 @@ class Gate:
     """Of one process; the event loop calls all methods."""
 
     def __init__(
-        self, authenticator: Authenticator, owners: Owners, proxies: Proxies | None = None
+        self,
+        authenticator: Authenticator,
+        owners: Owners,
+        artifacts: ArtifactAccess,
+        proxies: Proxies | None = None,
     ) -> None:
         """With `proxies`, their users come without credentials; tokens are taken all the same."""
         self.authenticator = authenticator
         self.owners = owners
+        self.artifacts = artifacts
         self._proxies = proxies
 
     async def admit(self, scope: Scope, rule: Rule, changes: bool) -> None:
@@ -77,6 +85,17 @@ class Gate:
             _enter(scope, newer)
             if not newer.admin:
                 await rule.check(self._caller(newer), message)
+
+    async def artifact_grant(self, path: str, action: artifact_grants.Action) -> Grant:
+        """What the sender of the request under way may do at a path; see `ArtifactAccess.grant`.
+
+        What he is granted is read anew, so that the grant holds nothing that was taken away before.
+        """
+        sender = account.current()
+        if sender is None:
+            raise PermissionDenied("Permission denied: nobody is authenticated.")
+        newest = await self.authenticator.again(sender)
+        return await self.artifacts.grant(newest, path, action)
 
     async def readable(self, type: str, *also: str) -> Readable | None:
         """Which resources of a type the listings of the request under way show; None for all.

@@ -7,10 +7,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from tandem_metadata.access import passwords
+from tandem_metadata.access.artifact_owners import ArtifactPaths
+from tandem_metadata.access.artifacts import ArtifactAccess
 from tandem_metadata.access.authentication import Authenticator
 from tandem_metadata.access.gate import Gate
 from tandem_metadata.access.owners import Owners
 from tandem_metadata.access.proxies import Proxies
+from tandem_metadata.access.signing import Signer
 from tandem_metadata.database import account_tables
 from tandem_metadata.database.database import Database
 from tandem_metadata.rules import accounts
@@ -26,19 +29,22 @@ _log = logging.getLogger("tandem.auth")
 Run = Callable[..., Awaitable[Any]]
 
 
-def open_gate(settings: Settings, read: Run, write: Run) -> Gate | None:
+def open_gate(settings: Settings, read: Run, write: Run, paths: ArtifactPaths) -> Gate | None:
     """The gate that the settings ask for; None where nobody is authenticated.
 
-    `read` and `write` run functions of the store in threads, as `Context` does.
+    `read` and `write` run functions of the store in threads, as `Context` does. `paths` tells
+    where artifact locations lead.
     """
     if settings.auth == "none":
         return None
     passwords.of_nobody()  # the first unknown name is not to take longer than others
     default = Level[settings.auth_default_permission]
+    owners = Owners(read, paths)
+    artifacts = ArtifactAccess(owners.artifacts, Signer(read, write))
     proxies = None
     if settings.auth == "proxy":
         proxies = Proxies(settings.auth_proxy_header or "", settings.auth_trusted_proxies or ())
-    return Gate(Authenticator(read, write, default), Owners(read), proxies)
+    return Gate(Authenticator(read, write, default), owners, artifacts, proxies)
 
 
 def prepare(database: Database, settings: Settings) -> None:

@@ -1,8 +1,10 @@
 """What resources lie in, which decides who may use them; kept where it never changes."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
 
+from tandem_metadata.access.artifact_owners import ArtifactOwners, ArtifactPaths
+from tandem_metadata.access.reads import Reads
 from tandem_metadata.rules import permissions
 from tandem_metadata.store.logged_models import logged_models
 from tandem_metadata.store.registry import prompts
@@ -10,12 +12,6 @@ from tandem_metadata.store.tracking import experiments, runs
 
 _KEPT: Final = 100_000
 """The most ids that are kept of a kind; some 15 MB."""
-
-
-class Reads(Protocol):
-    """Runs a function of a store in a thread, with a connection."""
-
-    def __call__(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]: ...
 
 
 class _Kept:
@@ -46,8 +42,9 @@ class _Kept:
 class Owners:
     """Of one process; the event loop calls all methods."""
 
-    def __init__(self, read: Reads) -> None:
+    def __init__(self, read: Reads, paths: ArtifactPaths) -> None:
         self._read = read
+        self.artifacts = ArtifactOwners(read, paths)
         self.runs = _Kept(read, runs.experiments_of)
         self.logged_models = _Kept(read, logged_models.experiments_of)
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tandem_metadata.access.account import Account
-from tandem_metadata.access.owners import Owners, Reads
+from tandem_metadata.access.owners import Owners
+from tandem_metadata.access.reads import Reads
 from tandem_metadata.rules import permissions
 from tandem_metadata.rules.permissions import Action, Key
 from tandem_metadata.store.registry.prompts import marked
@@ -166,6 +167,21 @@ def new(type: str) -> MessageRule:
     return MessageRule(f"any user to whom {_plural(type)} are not denied", check=check)
 
 
+async def _new_experiment(caller: Caller, message: Any) -> None:
+    account = caller.account
+    account.need(Action.NOT_DENIED, "new experiments", Key(permissions.EXPERIMENT))
+    location = message.artifact_location
+    if location and not await caller.owners.artifacts.may_locate(account, location):
+        raise account.denied(
+            Action.DELETE,
+            "all that the artifact_location lies in or holds (leave it out, or choose another)",
+        )
+
+
+NEW_EXPERIMENT: Final = MessageRule(
+    "any user to whom experiments are not denied; MANAGE on all that the location lies in or holds",
+    check=_new_experiment,
+)
 EXPERIMENT_BY_NAME: Final = MessageRule("READ on the experiment", check=_experiment_by_name)
 WHOLE_EXPERIMENT: Final = MessageRule(
     "MANAGE on the experiment and on what it holds", check=_whole_experiment

@@ -6,7 +6,8 @@ below limit how long it waits and how much it reads.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Mapping, Sequence
+from typing import Protocol
 
 import httpx
 import msgspec
@@ -21,6 +22,7 @@ from tandem_metadata.artifacts.listing_parser import (
 )
 from tandem_metadata.artifacts.roots import Location, Roots
 from tandem_metadata.settings import Settings
+from tandem_shared.auth.grants import Action
 from tandem_shared.errors import (
     ApiError,
     BadRequest,
@@ -58,6 +60,12 @@ _HEADER_ENCODING = "latin-1"  # as in Starlette: header bytes pass unchanged
 _log = logging.getLogger(__name__)
 
 
+class Token(Protocol):
+    """Signs a grant on what is at a canonical path, and below it unless `exact`."""
+
+    def __call__(self, path: str, action: Action, *, exact: bool = ...) -> Awaitable[str]: ...
+
+
 class _Error(Struct):
     error_code: str = ""
 
@@ -77,6 +85,10 @@ class ArtifactClient:
         self._fetches = _pool(places, self._timeout)
         self._transfers = Transfers(places=places, memory=places * FETCH_BYTES, least_rate=MIN_RATE)
         self._turns = FairTurns()
+        self.token: Token | None = None
+        """Signs grants for the user of the request under way; None where nobody is authenticated.
+
+        Set before the first request."""
 
     def locate(self, artifact_uri: str) -> Location:
         """The location of an artifact URI; raises as `Roots.locate` does."""

@@ -50,6 +50,10 @@ class Location:
         """The URL to redirect a browser to; None to relay the artifact."""
         return self._below(self.redirect, path) if self.redirect is not None else None
 
+    def canonical(self, path: str) -> str:
+        """The path of an artifact on the artifacts service, by which that guards it."""
+        return paths.canonical_optional("/".join(part for part in (self.root, path) if part))
+
     def _below(self, base: str, path: str) -> str:
         full = paths.check(f"{self.root}/{path}" if self.root else path)
         return f"{base}/{quote(full)}"
@@ -65,7 +69,9 @@ class Roots:
         self._endpoint = settings.static_prefix + ENDPOINT
         self._own_url = _base(settings.artifacts_url)
         self._redirect = _redirect_base(settings.redirect_artifacts_to)
-        self._default = self._host_of(settings.default_artifact_root or "")
+        self.default_root = settings.default_artifact_root or ""
+        """The location below which experiments keep their artifacts that are given none."""
+        self._default = self._host_of(self.default_root)
         self.public = _public(settings.default_artifact_root or "")
         """The artifacts service's public address, as `//host` or `https://host`, if known."""
         hosts = settings.artifact_hosts
@@ -110,6 +116,33 @@ class Roots:
         if location is None:
             raise PermissionDenied(_refusal(artifact_uri))
         return location
+
+    def path_of(self, location: str) -> str | None:
+        """The canonical path that a location has on an artifacts service; None for one elsewhere.
+
+        Locations without a host count, be the service's address known or not.
+        """
+        try:
+            return paths.canonical_optional(self.locate(location).root)
+        except PermissionDenied:
+            return None if urlsplit(location).netloc else self.claimed(location)
+        except InvalidParameter:
+            return None
+
+    def claimed(self, location: str) -> str | None:
+        """As `path_of`, whatever the host: the settings may follow it some day."""
+        try:
+            parts = urlsplit(location)
+            if parts.scheme == "mlflow-artifacts":
+                root = parts.path
+            elif parts.scheme in _PORTS and (found := self._endpoint_of(parts.path)):
+                root = parts.path.removeprefix(found)
+            else:
+                mapped = self._map(location)
+                return None if mapped is None else paths.canonical_optional(mapped.root)
+            return paths.canonical_optional(unquote(root).strip("/"))
+        except (ValueError, InvalidParameter):
+            return None
 
     def _endpoint_of(self, path: str) -> str | None:
         """The endpoint prefix of an http(s) location's path; None if it has none."""

@@ -83,7 +83,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
         messages.CreateExperiment,
         WRITE,
         create,
-        rules.new(permissions.EXPERIMENT),
+        rules.NEW_EXPERIMENT,
         MANY_BYTES,
     ),
     Endpoint(

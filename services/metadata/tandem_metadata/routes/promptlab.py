@@ -21,6 +21,7 @@ from tandem_metadata.routes.endpoint import BODY_BYTES, Context, decode
 from tandem_metadata.routes.relaying import credentials
 from tandem_metadata.rules import permissions
 from tandem_metadata.store.tracking import finished_runs, log_entry, runs, tags
+from tandem_shared.auth.grants import Action
 from tandem_shared.clock import now_ms
 from tandem_shared.errors import ApiError, InvalidParameter
 from tandem_shared.http.router import Route, json_response
@@ -68,7 +69,7 @@ async def _store(
 ) -> None:
     """Store a run's files below the location of its experiment, all or none."""
     found = client.locate(location)
-    headers = credentials(request, found)
+    headers = await credentials(client, request, found, run_id, Action.WRITE)
     with await client.begin():
         try:
             for path, content in files.items():
@@ -82,7 +83,8 @@ async def _delete(client: ArtifactClient, request: Request, location: str, run_i
     """Delete all files of a run that is not created, as far as the artifacts service does."""
     found = client.locate(location)
     with contextlib.suppress(ApiError):
-        await client.delete(found, run_id, credentials(request, found))
+        headers = await credentials(client, request, found, run_id, Action.DELETE)
+        await client.delete(found, run_id, headers)
 
 
 def _prompt(asked: CreatePromptlabRun) -> Prompt:

@@ -6,6 +6,7 @@ browser runs it as a page or script of this host.
 
 import re
 from collections.abc import AsyncIterator, Mapping
+from typing import Final
 
 import httpx
 from starlette.requests import Request
@@ -15,10 +16,14 @@ from starlette.types import Message, Receive, Scope, Send
 from tandem_metadata.artifacts.client import ArtifactClient
 from tandem_metadata.artifacts.listing_parser import CompressedEntries
 from tandem_metadata.artifacts.roots import Location
+from tandem_shared.auth.grants import HEADER, PARAMETER, Action
 from tandem_shared.http.artifact_headers import SANDBOX, disposition
 from tandem_shared.http.router import json_response
 from tandem_shared.http.transfers import Transfer
 from tandem_shared.wire import codec
+
+REDIRECTED: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+"""Headers of a redirect to a URL that may hold a grant."""
 
 _PASSED_ON = ("range", "if-range", "if-none-match")
 _PASSED_BACK = (
@@ -57,7 +62,8 @@ async def entries(
 ) -> CompressedEntries:
     """What `listing` answers with; raises as it does."""
     location = client.locate(uri)
-    return await client.list(location, path, _headers(request, location))
+    headers = await _headers(client, request, location, path)
+    return await client.list(location, path, headers)
 
 
 async def fetch(client: ArtifactClient, request: Request, uri: str, path: str) -> Response:
@@ -65,9 +71,13 @@ async def fetch(client: ArtifactClient, request: Request, uri: str, path: str) -
 
     Raises as `listing` does, and NotFound for a missing artifact.
     """
-    url = client.locate(uri).redirect_url(path)
+    location = client.locate(uri)
+    url = location.redirect_url(path)
     if url is not None:
-        return RedirectResponse(url, 302, {"Cache-Control": "no-store"})
+        if client.token:  # the browser has no credentials for that host
+            token = await client.token(location.canonical(path), Action.READ, exact=True)
+            url = f"{url}?{PARAMETER}={token}"
+        return RedirectResponse(url, 302, REDIRECTED)
     return await relay(client, request, uri, path)
 
 
@@ -76,7 +86,8 @@ async def relay(client: ArtifactClient, request: Request, uri: str, path: str) -
     location = client.locate(uri)
     transfer = await client.begin()
     try:
-        response = await client.open(location, path, _headers(request, location))
+        headers = await _headers(client, request, location, path)
+        response = await client.open(location, path, headers)
     except BaseException:
         transfer.end()
         raise
@@ -133,11 +144,18 @@ class _Relayed(StreamingResponse):
             await self._answer.aclose()
 
 
-def credentials(request: Request, location: Location) -> dict[str, str]:
+async def credentials(
+    client: ArtifactClient, request: Request, location: Location, path: str, action: Action
+) -> dict[str, str]:
     """The headers by which the artifacts service knows the caller.
 
-    Cookies belong to the host that the caller called, and are sent to that host only.
+    Where this service authenticates him, that is a grant for what is at and below the path: it does
+    as well for those who come without a password, and the password goes nowhere. Otherwise the
+    caller's own credentials are passed on, for a proxy in front of the artifacts service. Cookies
+    belong to the host that the caller called, and are sent to that host only.
     """
+    if client.token:
+        return {HEADER: await client.token(location.canonical(path), action)}
     headers = {}
     if authorization := request.headers.get("authorization"):
         headers["authorization"] = authorization
@@ -147,7 +165,9 @@ def credentials(request: Request, location: Location) -> dict[str, str]:
     return headers
 
 
-def _headers(request: Request, location: Location) -> dict[str, str]:
+async def _headers(
+    client: ArtifactClient, request: Request, location: Location, path: str
+) -> dict[str, str]:
     """The headers of a download that the artifacts service needs."""
     conditions = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
-    return conditions | credentials(request, location)
+    return conditions | await credentials(client, request, location, path, Action.READ)

@@ -11,9 +11,10 @@ from tandem_metadata.access import rules
 from tandem_metadata.artifacts.client import MIN_RATE, STALL_SECONDS, ArtifactClient
 from tandem_metadata.routes.endpoint import Context
 from tandem_metadata.routes.relaying import credentials
-from tandem_metadata.rules.permissions import Action
+from tandem_metadata.rules import permissions
 from tandem_metadata.store.tracking import runs
 from tandem_shared import paths
+from tandem_shared.auth.grants import Action
 from tandem_shared.errors import InvalidParameter
 from tandem_shared.http.router import Route, json_response
 from tandem_shared.http.transfers import TooSlow, Transfer
@@ -22,7 +23,7 @@ from tandem_shared.wire import codec
 MAX_BYTES = 10 * 1024 * 1024
 """The longest upload; MLflow's limit."""
 
-_UPDATE = rules.run(Action.UPDATE)
+_UPDATE = rules.run(permissions.Action.UPDATE)
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -42,7 +43,7 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
         await context.check(request, _UPDATE, query)
         _check_head(request)
         location = client.locate(await context.read(runs.artifact_uri, query.run_uuid))
-        headers = credentials(request, location)
+        headers = await credentials(client, request, location, path, Action.WRITE)
         if length := request.headers.get("content-length"):
             headers["content-length"] = length
         with await client.begin() as transfer:

@@ -96,3 +96,14 @@ tokens = Table(
     Column("experiments", Text),
     Index("idx_tandem_tokens_user_id", "user_id"),
 )
+
+signing_keys = Table(
+    "tandem_signing_keys",
+    TOKENS,
+    # RFC 7638's thumbprint of the key, in base64.
+    Column("key_id", String(64), primary_key=True),
+    # The public half, as RFC 8037's "x". Private halves are nowhere but in a worker's memory.
+    Column("public_key", String(64), nullable=False),
+    # Milliseconds since 1970.
+    Column("expires_at", BigInteger, nullable=False),
+)
