@@ -51,11 +51,12 @@ def metadata_service(
     *arguments: str,
     variables: Mapping[str, str] | None = None,
     started: str = "/ready",
+    port: int = 0,
 ) -> Iterator[Process]:
     """`tandem-metadata serve`, once it answers 200 at `started`; it must stop with status 0."""
     options = ["--backend-store-uri", database, "--default-artifact-root", artifact_root]
     command = ["tandem-metadata", "serve", *options, *arguments]
-    with service(directory, command, variables or {}, started) as process:
+    with service(directory, command, variables or {}, started, port) as process:
         yield process
 
 
@@ -88,6 +89,39 @@ def stack(
             metadata_service(directory, database, root, *arguments, variables=variables)
         )
         yield Stack(metadata, artifacts, database, destination)
+
+
+@contextmanager
+def guarded_stack(
+    directory: Path,
+    database: str,
+    destination: str,
+    *,
+    variables: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
+) -> Iterator[Stack]:
+    """Both services with accounts, in which nobody may do what is not granted.
+
+    `options` are the metadata service's. The administrator's password is `ADMIN_PASSWORD`.
+    """
+    with ExitStack() as stacked:
+        port = free_port()
+        asking = ("--auth", "metadata", "--metadata-url", f"http://127.0.0.1:{port}")
+        artifacts = stacked.enter_context(
+            artifacts_service(directory, destination, *asking, variables=variables)
+        )
+        root = artifacts.url.replace("http://", "mlflow-artifacts://") + "/"
+        metadata = stacked.enter_context(
+            metadata_service(
+                directory, database, root, *GUARDED, *options, variables=ADMIN, port=port
+            )
+        )
+        yield Stack(metadata, artifacts, database, destination)
+
+
+ADMIN_PASSWORD = "correct horse battery"
+ADMIN = {"MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN_PASSWORD}
+GUARDED = ("--auth", "basic", "--auth-default-permission", "NO_PERMISSIONS")
 
 
 @contextmanager
@@ -137,11 +171,12 @@ def service(
     command: Sequence[str],
     variables: Mapping[str, str] | None = None,
     started: str = "/ready",
+    port: int = 0,
 ) -> Iterator[Process]:
     """A command that serves, once it answers 200 at `started`; it must stop with status 0."""
     name = Path(command[0]).name
     log = directory / f"{name}-{len(list(directory.glob(f'{name}-*.log')))}.log"
-    serving = [_BIN / command[0], *command[1:], "--port", "0"]
+    serving = [_BIN / command[0], *command[1:], "--port", str(port)]
     with running(serving, log, started, env=environment(**(variables or {}))) as process:
         yield process
         if process.popen.poll() is None:

@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator
 
 from starlette.types import ASGIApp
 
+from tandem_artifacts.access.gate import Gate
+from tandem_artifacts.access.metadata import Metadata
 from tandem_artifacts.drivers.base import Driver
 from tandem_artifacts.drivers.open import open_driver
 from tandem_artifacts.routes import files, multipart, presigned, service
 from tandem_artifacts.routes.context import Context
+from tandem_artifacts.routes.guard import guard
 from tandem_artifacts.settings import LEAST_MEMORY, NAME, Settings
 from tandem_shared.auth.rules import PUBLIC
 from tandem_shared.http import health
@@ -89,6 +92,7 @@ def application(settings: Settings, driver: Driver) -> ASGIApp:
     """The service over a driver, which it closes when it ends."""
     context = Context(settings, driver, transfers_of(settings))
     ready = health.Probe(driver.check)
+    metadata = Metadata(settings.metadata_url) if settings.metadata_url else None
 
     @contextlib.asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -97,6 +101,8 @@ def application(settings: Settings, driver: Driver) -> ASGIApp:
             yield
         finally:
             await driver.close()
+            if metadata:
+                await metadata.close()
 
     routes = [
         Route("GET", "/health", health.health, PUBLIC),
@@ -113,6 +119,7 @@ def application(settings: Settings, driver: Driver) -> ASGIApp:
         routes,
         prefix=prefix,
         fallback=service.not_served_here(prefix),
+        guard=guard(Gate(metadata)) if metadata else None,
         lifespan=lifespan,
     )
     audit = AuditLog(settings.audit_log, NAME) if settings.audit_log else None

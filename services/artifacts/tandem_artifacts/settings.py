@@ -1,6 +1,7 @@
 """The artifacts service's settings."""
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from tandem_shared.settings import CommonSettings, SettingsError, setting
 
@@ -18,7 +19,7 @@ REFUSED_FLAGS = {
     "--default-artifact-root": "this is the artifacts service; give tandem-metadata its address by "
     "that flag, as mlflow-artifacts://artifacts.example.com/.",
     "--trace-archival-config": _METADATA,
-    "--app-name": "Tandem has no such application; authenticate at the ingress.",
+    "--app-name": "this service has no accounts; --auth metadata asks the metadata service.",
     "--gunicorn-opts": _SERVER,
     "--waitress-opts": _SERVER,
     "--uvicorn-opts": _SERVER,
@@ -34,6 +35,8 @@ REFUSED_FLAGS = {
 
 ACCEPTED_SWITCHES = ("--artifacts-only", "--serve-artifacts", "--disable-workspaces")
 """Switches of MLflow's server that change nothing: this service always behaves so."""
+
+_AUTH = ("none", "metadata")
 
 LEAST_MEMORY = 32 * 1024 * 1024
 """The least memory of a worker for transfers: one upload by parts and a few others."""
@@ -52,6 +55,18 @@ class Settings(CommonSettings):
         "Where artifacts are kept: a directory, file:///directory, s3://bucket/prefix or "
         "minio://host:port/bucket/prefix.",
         env="MLFLOW_ARTIFACTS_DESTINATION",
+    )
+    auth: str = setting(
+        "none",
+        "Who may do what with artifacts: none lets anybody do everything; metadata asks the "
+        "metadata service of --metadata-url, which has the accounts.",
+        env="TANDEM_AUTH",
+    )
+    metadata_url: str | None = setting(
+        None,
+        "Base URL by which this service reaches the metadata service, as "
+        "http://tandem-metadata:5000, with that service's --static-prefix. For --auth metadata.",
+        env="TANDEM_METADATA_URL",
     )
     max_artifact_bytes: int | None = setting(
         None,
@@ -118,6 +133,7 @@ class Settings(CommonSettings):
     def check(self) -> None:
         """Raise SettingsError for values that this service cannot start with."""
         super().check()
+        self._check_auth()
         if self.max_artifact_bytes is not None and self.max_artifact_bytes < 1:
             raise SettingsError("--max-artifact-bytes must be at least 1.")
         if self.upload_idle_timeout <= 0:
@@ -132,3 +148,24 @@ class Settings(CommonSettings):
             raise SettingsError("--max-transfers must be at least 1 a worker.")
         if not 1 <= self.presigned_ttl <= _LONGEST_TTL:
             raise SettingsError(f"--presigned-ttl must be between 1 and {_LONGEST_TTL}.")
+
+    def _check_auth(self) -> None:
+        if self.auth not in _AUTH:
+            raise SettingsError(
+                f"--auth must be one of {', '.join(_AUTH)}, not '{self.auth}': this service has "
+                "no accounts, and asks the metadata service about them."
+            )
+        if self.auth == "none":
+            if self.metadata_url:
+                raise SettingsError("--metadata-url is for --auth metadata, which is missing.")
+            return
+        try:
+            parts = urlsplit(self.metadata_url or "")
+            has_host = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            has_host = False
+        if not has_host or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
+            raise SettingsError(
+                "--auth metadata needs --metadata-url (TANDEM_METADATA_URL): how this service "
+                "reaches the metadata service, as http://tandem-metadata:5000."
+            )

@@ -36,6 +36,7 @@ def headers(path: str, stat: Stat) -> dict[str, str]:
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": SANDBOX,
         "Accept-Ranges": "bytes",
+        "Referrer-Policy": "no-referrer",  # the URL may hold a grant
         **validators(stat),
     }
 

@@ -8,11 +8,13 @@ from msgspec import Struct
 from starlette.requests import Request
 
 from tandem_artifacts.drivers.base import Driver
+from tandem_artifacts.messages import ListArtifacts
 from tandem_artifacts.settings import Settings
 from tandem_shared import paths
 from tandem_shared.errors import InvalidParameter, NotFound
 from tandem_shared.http.router import read_message
 from tandem_shared.http.transfers import Transfers
+from tandem_shared.wire import codec
 
 T = TypeVar("T", bound=Struct)
 
@@ -52,6 +54,12 @@ def given_path(request: Request) -> str:
         # Slashes beside a %2f: MLflow's server takes several for one as well.
         return re.sub("/{2,}", "/", path)
     return path
+
+
+def listed_path(request: Request) -> str:
+    """The path in the query of a listing; raises InvalidParameter for an unsafe one."""
+    message = codec.decode_query(request.query_params.multi_items(), ListArtifacts)
+    return paths.check_optional(message.path)
 
 
 def new_path(request: Request) -> str:

@@ -9,10 +9,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from tandem_artifacts.drivers.base import Entry, Stat
-from tandem_artifacts.messages import FileInfo, ListArtifacts
+from tandem_artifacts.messages import FileInfo
 from tandem_artifacts.routes import conditions, content, rules, streaming
-from tandem_artifacts.routes.context import Context, given_path, new_path, stored_path
-from tandem_shared import paths
+from tandem_artifacts.routes.context import Context, given_path, listed_path, new_path, stored_path
 from tandem_shared.auth.rules import SIGNED_IN
 from tandem_shared.errors import BadRequest, InvalidParameter, NotFound
 from tandem_shared.http.artifact_headers import RELAYED
@@ -31,7 +30,7 @@ _ATTEMPTS = 3
 def routes(context: Context) -> list[Route]:
     """List, download, upload and delete."""
     return [
-        *api_routes("GET", _ARTIFACTS, partial(list_directory, context), rules.READ),
+        *api_routes("GET", _ARTIFACTS, partial(list_directory, context), rules.LIST),
         *api_routes("GET", _ONE, partial(download, context), rules.READ),
         *api_routes("HEAD", _ONE, partial(head, context), rules.READ),
         *api_routes("PUT", _ONE, partial(upload, context), rules.WRITE),
@@ -46,8 +45,7 @@ def routes(context: Context) -> list[Route]:
 
 async def list_directory(context: Context, request: Request) -> Response:
     """One level below `path`; nothing for a path that is a file or does not exist."""
-    message = codec.decode_query(request.query_params.multi_items(), ListArtifacts)
-    path = paths.check_optional(message.path)
+    path = listed_path(request)
     entries = context.driver.list(await stored_path(context.driver, path) if path else "")
     first = await _page(entries)
     if len(first) < _PAGE:
@@ -62,7 +60,11 @@ async def download(context: Context, request: Request) -> Response:
     if redirect and context.driver.presigned:
         signed = await context.driver.presign_download(path)
         if signed.as_stored:
-            headers = {"Location": signed.url, "Cache-Control": "no-store"}
+            headers = {
+                "Location": signed.url,
+                "Cache-Control": "no-store",
+                "Referrer-Policy": "no-referrer",
+            }
             return Response(status_code=307, headers=headers)
     return _Download(context, path, request.headers)
 

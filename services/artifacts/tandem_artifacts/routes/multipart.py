@@ -17,6 +17,7 @@ from tandem_artifacts.messages import (
 )
 from tandem_artifacts.routes import rules
 from tandem_artifacts.routes.context import PARTS_BYTES, Context, given_path, json_body
+from tandem_artifacts.routes.guard import permit
 from tandem_shared import paths
 from tandem_shared.errors import InvalidParameter, NotSupported, invalid_value
 from tandem_shared.http.router import Route, api_routes, json_response
@@ -42,7 +43,7 @@ def routes(context: Context) -> list[Route]:
 async def create(context: Context, request: Request) -> Response:
     """Begin an upload; answers one URL a part."""
     message = await json_body(request, CreateMultipartUpload)
-    path = _object_path(request, message.path)
+    path = await _object_path(request, message.path)
     _check_supported(context)
     upload = await context.driver.create_multipart(path, message.num_parts)
     credentials = [
@@ -58,7 +59,7 @@ async def create(context: Context, request: Request) -> Response:
 async def complete(context: Context, request: Request) -> Response:
     """Make the object from the parts that the client has uploaded."""
     message = await json_body(request, CompleteMultipartUpload, PARTS_BYTES)
-    path = _object_path(request, message.path)
+    path = await _object_path(request, message.path)
     _check_supported(context)
     parts = sorted(
         (Part(part.part_number, part.etag) for part in message.parts), key=lambda part: part.number
@@ -73,18 +74,23 @@ async def complete(context: Context, request: Request) -> Response:
 async def abort(context: Context, request: Request) -> Response:
     """Drop an upload and its parts."""
     message = await json_body(request, AbortMultipartUpload)
-    path = _object_path(request, message.path)
+    path = await _object_path(request, message.path)
     _check_supported(context)
     await context.driver.abort_multipart(path, message.upload_id)
     return Response()
 
 
-def _object_path(request: Request, local_file: str) -> str:
-    """The URL names the directory; the client's local path, of any system, ends with the name."""
+async def _object_path(request: Request, local_file: str) -> str:
+    """The URL names the directory; the client's local path, of any system, ends with the name.
+
+    Raises ApiError for a path that the request's sender may not write to.
+    """
     name = re.split(r"[/\\]", local_file)[-1]
     if not name:
         raise invalid_value("path", local_file, "it names no file")
-    return paths.canonical(f"{paths.check(given_path(request))}/{name}")
+    path = paths.canonical(f"{paths.check(given_path(request))}/{name}")
+    await permit(request.scope, path, rules.WRITE.action)
+    return path
 
 
 def _check_supported(context: Context) -> None:

@@ -1,0 +1,1 @@
+"""Who may do what with artifacts, as the metadata service decides."""

@@ -1,0 +1,189 @@
+"""The client of the metadata service: asks it for grants, and for the keys that check them."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import httpx
+import msgspec
+from msgspec import Struct
+
+from tandem_shared.auth import grants
+from tandem_shared.auth.grants import Action, Grant, PublicKey, UnknownKey
+from tandem_shared.errors import (
+    ApiError,
+    InvalidParameter,
+    PermissionDenied,
+    Unauthenticated,
+    Unavailable,
+)
+from tandem_shared.observability.logs import RARELY, REQUEST_ID
+
+GRANTS: Final = "/api/3.0/tandem/artifact-grants"
+KEYS: Final = "/api/3.0/tandem/jwks"
+
+RETRY_AFTER: Final = 5
+"""Seconds after which a client may ask again while the metadata service is away."""
+
+KEYS_SECONDS: Final = 300.0
+"""How long keys count before they are fetched again: one may have been withdrawn."""
+
+UNKNOWN_SECONDS: Final = 5.0
+"""How often a key is looked for that only a stranger's grant names."""
+
+_TIMEOUT: Final = 10.0
+_CONNECTIONS: Final = 32
+_log = logging.getLogger(__name__)
+
+
+class _Granted(Struct):
+    grant: str
+
+
+class _Keys(Struct):
+    keys: list[dict[str, Any]]
+
+
+class _Error(Struct):
+    error_code: str = ""
+    message: str = ""
+
+
+class Metadata:
+    """Of one process; the event loop calls all methods."""
+
+    def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
+        """`url`: where the metadata service is, with its static prefix."""
+        self._url = url.rstrip("/")
+        self._clock = clock
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(_TIMEOUT),
+            limits=httpx.Limits(
+                max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS
+            ),
+            follow_redirects=False,
+            trust_env=False,
+        )
+        self._keys: dict[str, PublicKey] = {}
+        self._fetched_at = self._tried_at = -KEYS_SECONDS
+        self._fetching: asyncio.Task[None] | None = None
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def ask(self, authorization: str, path: str, action: Action) -> Grant:
+        """What the sender of these credentials may do at a canonical path.
+
+        Raises Unauthenticated or PermissionDenied with the metadata service's own words, and
+        Unavailable, with Retry-After, if it gives no answer that says either.
+        """
+        given = {
+            "Authorization": authorization,
+            "Content-Type": "application/json",
+            "X-Request-Id": REQUEST_ID.get(),
+        }
+        headers = httpx.Headers(given, encoding="latin-1")  # as Starlette: bytes pass unchanged
+        body = msgspec.json.encode({"path": path, "action": action})
+        answer = await self._send("POST", GRANTS, headers=headers, content=body)
+        if answer.status_code != httpx.codes.OK:
+            raise _refusal(answer)
+        try:
+            token = msgspec.json.decode(answer.content, type=_Granted).grant
+            return await self._checked(token, fresh=True)
+        except (msgspec.DecodeError, UnknownKey, Unauthenticated) as error:
+            raise _away(f"answers with what is no grant of its own: {error!r}") from None
+
+    async def verified(self, token: str) -> Grant:
+        """The grant that a request carries; raises Unauthenticated for one that does not hold."""
+        try:
+            return await self._checked(token, fresh=False)
+        except UnknownKey:
+            raise Unauthenticated("This is no grant of this server's metadata service.") from None
+
+    async def _checked(self, token: str, *, fresh: bool) -> Grant:
+        """The grant of a token; keys that are not known are fetched.
+
+        `fresh`: the metadata service has just sent it, which strangers cannot bring about.
+        """
+        now = self._clock()
+        lately = now - self._tried_at < UNKNOWN_SECONDS
+        if grants.key_id(token) not in self._keys:
+            if fresh or self._fetching or not lately:
+                await asyncio.shield(self._fetch_once())
+        elif now - self._fetched_at >= KEYS_SECONDS and not lately:
+            self._fetch_once()
+        return grants.verify(token, self._keys.get, fresh=fresh)
+
+    def _fetch_once(self) -> "asyncio.Task[None]":
+        if self._fetching is None:
+            self._tried_at = self._clock()
+            self._fetching = asyncio.create_task(self._fetch())
+            self._fetching.add_done_callback(self._has_fetched)
+        return self._fetching
+
+    def _has_fetched(self, task: "asyncio.Task[None]") -> None:
+        self._fetching = None
+        if not task.cancelled():
+            task.exception()  # Whoever waited has got it; nobody may have.
+
+    async def _fetch(self) -> None:
+        answer = await self._send("GET", KEYS, headers={"X-Request-Id": REQUEST_ID.get()})
+        if answer.status_code != httpx.codes.OK:
+            raise _away(_told(answer))
+        try:
+            found = msgspec.json.decode(answer.content, type=_Keys).keys
+            keys = [PublicKey(each) for each in found]
+        except (msgspec.DecodeError, ValueError) as error:
+            raise _away(f"answers with what are no keys: {error!r}") from None
+        self._keys = {key.id: key for key in keys}
+        self._fetched_at = self._clock()
+
+    async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            async with asyncio.timeout(_TIMEOUT):
+                answer = await self._client.request(method, self._url + path, **options)
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise _away(f"does not answer: {error!r}") from error
+        return answer
+
+
+def _away(reason: str) -> Unavailable:
+    """The error while nobody can be asked; the reason is for the log alone."""
+    _log.warning("the metadata service %s", reason, extra=RARELY)
+    return Unavailable(
+        "The metadata service does not say now who may use this artifact; try again later.",
+        retry_after=RETRY_AFTER,
+    )
+
+
+def _refusal(answer: httpx.Response) -> ApiError:
+    """The error that an answer stands for: the metadata service's own refusals, or Unavailable."""
+    error = _error(answer)
+    if answer.status_code == httpx.codes.UNAUTHORIZED and error.error_code == Unauthenticated.code:
+        challenge = answer.headers.get("www-authenticate")
+        return Unauthenticated(error.message, *([challenge] if challenge else []))
+    if answer.status_code == httpx.codes.FORBIDDEN and error.message.startswith(_DENIED):
+        return PermissionDenied(error.message)
+    if answer.status_code == httpx.codes.BAD_REQUEST and error.error_code == InvalidParameter.code:
+        return InvalidParameter(error.message)
+    return _away(_told(answer))
+
+
+def _error(answer: httpx.Response) -> _Error:
+    try:
+        return msgspec.json.decode(answer.content, type=_Error)
+    except msgspec.DecodeError:
+        return _Error()
+
+
+def _told(answer: httpx.Response) -> str:
+    error = _error(answer)
+    return f"answers {answer.status_code} {error.error_code}: {error.message[:_SHOWN]}"
+
+
+_DENIED: Final = "Permission denied"
+"""What refusals of an account begin with. Others, as of a Host header, are faults of the set-up."""
+_SHOWN: Final = 300

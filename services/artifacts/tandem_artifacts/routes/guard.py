@@ -1,0 +1,80 @@
+"""What the router asks before each request: who sends it, and whether he may."""
+
+from typing import Final
+from urllib.parse import unquote_plus
+
+from starlette.requests import Request
+from starlette.types import Scope
+
+from tandem_artifacts.access.gate import Gate
+from tandem_artifacts.routes.rules import PathRule
+from tandem_shared.auth import credentials
+from tandem_shared.auth.grants import HEADER, PARAMETER, Action
+from tandem_shared.auth.rules import PRINCIPAL, Guard, Principal, Rule
+from tandem_shared.errors import Unauthenticated
+from tandem_shared.http.exchange import request_header
+
+_GATE: Final = "tandem.gate"
+_GRANT: Final = "tandem.grant"
+_HEADER: Final = HEADER.encode("ascii")
+_PARAMETER: Final = PARAMETER.encode("ascii")
+
+
+def guard(gate: Gate) -> Guard:
+    """The guard of all routes.
+
+    A rule without a path, as of a URL that no route has, asks for credentials of any kind: it gives
+    nothing away, so that nobody is asked about them.
+    """
+
+    async def admit(scope: Scope, rule: Rule, _: bool) -> None:
+        scope[_GATE] = gate
+        scope[_GRANT] = _take_grant(scope)
+        if scope[_GRANT] is None and not _credentials(scope):
+            raise Unauthenticated(
+                "You are not authenticated: send the user name and password (Basic), or the token "
+                "(Bearer), that the metadata service takes. MLflow's client sends what "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, "
+                "hold."
+            )
+        if isinstance(rule, PathRule):
+            await permit(scope, rule.path(Request(scope)), rule.action)
+
+    return admit
+
+
+async def permit(scope: Scope, path: str, action: Action) -> None:
+    """Raise ApiError unless the request's sender may do this at a canonical path.
+
+    For routes whose path is not in the URL alone. Where nobody is authenticated it does nothing.
+    """
+    gate: Gate | None = scope.get(_GATE)
+    if gate is None:
+        return
+    if token := scope[_GRANT]:
+        grant = await gate.presented(token, path, action)
+    else:
+        grant = await gate.permitted(_credentials(scope), path, action)
+    scope[PRINCIPAL] = Principal(grant.sub)
+
+
+def _credentials(scope: Scope) -> str:
+    """The Authorization header, which is well-formed; "" for none."""
+    header = request_header(scope, b"authorization")
+    return header if credentials.parse(header) else ""
+
+
+def _take_grant(scope: Scope) -> str | None:
+    """The grant in the header or the URL, which then has none: nobody logs or repeats it."""
+    query: bytes = scope["query_string"]
+    if _PARAMETER not in query:
+        return request_header(scope, _HEADER) or None
+    kept, found = [], request_header(scope, _HEADER)
+    for part in query.split(b"&"):
+        name, _, value = part.partition(b"=")
+        if name == _PARAMETER:
+            found = found or unquote_plus(value.decode("latin-1"))
+        else:
+            kept.append(part)
+    scope["query_string"] = b"&".join(kept)
+    return found or None
