@@ -97,10 +97,13 @@ class Unauthenticated(ApiError):
         challenge: str = 'Basic realm="mlflow", charset="UTF-8"',
         *,
         status: int | None = None,
+        location: str | None = None,
     ) -> None:
         super().__init__(message, status=status)
         self.challenge = challenge
         """The WWW-Authenticate header."""
+        self.location = location
+        """Where a browser logs in, to which the answer redirects it."""
 
 
 class AlreadyExists(ApiError):

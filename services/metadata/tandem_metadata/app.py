@@ -22,6 +22,7 @@ from tandem_metadata.routes import (
     experiments,
     graphql,
     logged_models,
+    login,
     metrics,
     model_artifacts,
     model_versions,
@@ -53,7 +54,7 @@ from tandem_metadata.routes.endpoint import (
 )
 from tandem_metadata.settings import NAME, Settings
 from tandem_metadata.webhooks.delivery import Delivery
-from tandem_shared.http.router import Router
+from tandem_shared.http.router import Route, Router
 from tandem_shared.observability.audit import AuditLog
 from tandem_shared.observability.instrumentation import Instrumentation
 from tandem_shared.security.hosts_and_origins import ALWAYS_ANSWERED, secure
@@ -81,6 +82,16 @@ ACCOUNT_ENDPOINTS: list[Endpoint[Any]] = [
     *resource_permissions.ENDPOINTS,
 ]
 """Those of accounts, which are there where requests are authenticated."""
+
+
+def _logins(context: Context) -> list[Route]:
+    gate = context.gate
+    if gate is None or gate.authenticator.logins is None or gate.cookies is None:
+        return []
+    settings = context.settings
+    return login.routes(
+        gate.authenticator, gate.cookies, settings.static_prefix, int(settings.oidc_session_seconds)
+    )
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
@@ -134,6 +145,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         *ui_stubs.refusals(refuse),
         *unkept_traces.routes(),
         *ui.routes(settings),
+        *_logins(context),
     ]
 
     def gate(route: str | None) -> None:

@@ -42,7 +42,7 @@ REFUSED_FLAGS = {
 ACCEPTED_SWITCHES = ("--no-serve-artifacts", "--disable-workspaces")
 """Switches of MLflow's server that change nothing: this service always behaves so."""
 
-_AUTH = ("none", "basic", "proxy")
+_AUTH = ("none", "basic", "proxy", "oidc")
 _PROXY_HEADER = re.compile(r"(?!(?:authorization|cookie|host)$)[A-Za-z0-9-]+", re.IGNORECASE)
 _DEFAULT_PERMISSIONS = ("READ", "USE", "EDIT", "MANAGE", "NO_PERMISSIONS")
 _DATABASES = ("sqlite", "postgresql")
@@ -125,10 +125,75 @@ class Settings(CommonSettings):
     )
     auth: str = setting(
         "none",
-        "Who may send requests: none lets anybody do everything; basic asks for users of MLflow's "
-        "accounts, by password or token; proxy takes the user's name from a header of a proxy that "
-        "has authenticated him, and tokens.",
+        "Who may send requests: none lets anybody do everything; basic asks for users of "
+        "MLflow's accounts, by password or token; proxy takes the user's name from a header of a "
+        "proxy that has authenticated him, and tokens; oidc adds an identity provider to "
+        "passwords and tokens.",
         env="TANDEM_AUTH",
+    )
+    public_url: str | None = setting(
+        None,
+        "Address by which browsers reach this service, with --static-prefix, as "
+        "https://mlflow.example.com; the identity provider leads them back to it.",
+        env="TANDEM_PUBLIC_URL",
+    )
+    oidc_issuer: str | None = setting(
+        None,
+        "Issuer of the OpenID Connect provider, as its configuration below "
+        "/.well-known/openid-configuration names it.",
+        env="TANDEM_OIDC_ISSUER",
+    )
+    oidc_client_id: str | None = setting(
+        None, "This service's client id at the provider.", env="TANDEM_OIDC_CLIENT_ID"
+    )
+    oidc_client_secret: str | None = setting(
+        None,
+        "The client's secret; none for a public client. Give it by the variable: flags show in "
+        "process lists.",
+        env="TANDEM_OIDC_CLIENT_SECRET",
+        secret=True,
+    )
+    oidc_scopes: str = setting(
+        "openid profile email",
+        "What is asked of the provider, separated by spaces; offline_access asks most for a "
+        "refresh token.",
+        env="TANDEM_OIDC_SCOPES",
+    )
+    oidc_audiences: tuple[str, ...] | None = setting(
+        None,
+        "Audiences of the tokens that programs may send, beside the client id, comma-separated.",
+        env="TANDEM_OIDC_AUDIENCES",
+    )
+    oidc_username_claim: str = setting(
+        "preferred_username",
+        "Claim that names the user, as preferred_username, email or sub. Nobody else may be able "
+        "to choose its value at the provider.",
+        env="TANDEM_OIDC_USERNAME_CLAIM",
+    )
+    oidc_groups_claim: str | None = setting(
+        None, "Claim that lists the user's groups, as groups.", env="TANDEM_OIDC_GROUPS_CLAIM"
+    )
+    oidc_group_roles: tuple[str, ...] | None = setting(
+        None,
+        "Roles that groups stand for: pairs as research=researchers, comma-separated.",
+        env="TANDEM_OIDC_GROUP_ROLES",
+    )
+    oidc_admin_groups: tuple[str, ...] | None = setting(
+        None,
+        "Groups whose members are administrators, and nobody else; comma-separated. Without it: "
+        "the provider makes no administrators.",
+        env="TANDEM_OIDC_ADMIN_GROUPS",
+    )
+    oidc_session_seconds: float = setting(
+        28800.0,
+        "Seconds after which a browser must log in again.",
+        env="TANDEM_OIDC_SESSION_SECONDS",
+    )
+    oidc_refresh_seconds: float = setting(
+        300.0,
+        "Seconds after which the provider is asked whether a session's user is still one, if it "
+        "gives refresh tokens.",
+        env="TANDEM_OIDC_REFRESH_SECONDS",
     )
     auth_proxy_header: str | None = setting(
         None,
@@ -293,6 +358,8 @@ class Settings(CommonSettings):
             raise SettingsError(f"--auth must be one of {', '.join(_AUTH)}, not '{self.auth}'.")
         if self.auth == "proxy":
             self._check_proxies()
+        if self.auth == "oidc":
+            self._check_provider()
         if self.auth_default_permission not in _DEFAULT_PERMISSIONS:
             raise SettingsError(
                 f"--auth-default-permission must be one of {', '.join(_DEFAULT_PERMISSIONS)}."
@@ -333,6 +400,40 @@ class Settings(CommonSettings):
             raise SettingsError("--graphql-max-aliases must not be negative.")
         if self.max_body_bytes < 1:
             raise SettingsError("--max-body-bytes must be at least 1.")
+
+    def _check_provider(self) -> None:
+        if not (self.oidc_issuer and self.oidc_client_id and self.public_url):
+            raise SettingsError(
+                "--auth oidc needs --oidc-issuer, --oidc-client-id and --public-url."
+            )
+        for name, url in (("--oidc-issuer", self.oidc_issuer), ("--public-url", self.public_url)):
+            parts = urlsplit(url)
+            if not parts.hostname or parts.query or parts.fragment:
+                raise SettingsError(f"{name} must be an address, as https://example.com.")
+            local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+            if parts.scheme != "https" and not (parts.scheme == "http" and local):
+                raise SettingsError(f"{name} must begin with https://; http:// is for localhost.")
+        path = urlsplit(self.public_url).path.rstrip("/")
+        if path != self.static_prefix:
+            raise SettingsError(
+                "--public-url must end with --static-prefix: the provider leads browsers to a path "
+                "below it."
+            )
+        for each in self.oidc_group_roles or ():
+            group, equals, role = each.rpartition("=")
+            if not (group and equals and role):
+                raise SettingsError(
+                    f"--oidc-group-roles must hold pairs as group=role, but '{each}' is none."
+                )
+        if (self.oidc_group_roles or self.oidc_admin_groups) and not self.oidc_groups_claim:
+            raise SettingsError(
+                "--oidc-group-roles and --oidc-admin-groups need --oidc-groups-claim, the claim "
+                "that lists the groups."
+            )
+        if self.oidc_session_seconds <= 0 or self.oidc_refresh_seconds <= 0:
+            raise SettingsError(
+                "--oidc-session-seconds and --oidc-refresh-seconds must be more than 0."
+            )
 
     def _check_proxies(self) -> None:
         if not self.auth_proxy_header or not self.auth_trusted_proxies:

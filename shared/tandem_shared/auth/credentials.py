@@ -35,7 +35,14 @@ class Vouched:
     username: str
 
 
-Credentials = Password | Token | Vouched
+@dataclass(frozen=True, slots=True)
+class SessionCookie:
+    """The id of a browser's session, which it sends by itself, whatever page makes it."""
+
+    id: str
+
+
+Credentials = Password | Token | Vouched | SessionCookie
 
 
 def parse(header: str) -> Credentials | None:

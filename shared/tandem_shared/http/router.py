@@ -104,6 +104,9 @@ def error_response(error: ApiError) -> Response:
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unauthenticated):
+        if error.location:
+            headers = {"Location": error.location, "Cache-Control": "no-store"}
+            return Response(status_code=303, headers=headers)
         response.headers["WWW-Authenticate"] = error.challenge
     return response
 

@@ -8,12 +8,13 @@ from typing import Any, Final, TypeVar
 
 from tandem_metadata.access import passwords
 from tandem_metadata.access.account import Account
+from tandem_metadata.access.logins import Logins
 from tandem_metadata.access.reads import Reads
 from tandem_metadata.rules.accounts import OLD_DEFAULT
 from tandem_metadata.rules.permissions import Grants, Level
 from tandem_metadata.store.accounts import load, tokens
 from tandem_shared.auth import credentials
-from tandem_shared.auth.credentials import Credentials, Password, Token, Vouched
+from tandem_shared.auth.credentials import Credentials, Password, SessionCookie, Token, Vouched
 from tandem_shared.clock import now_ms
 from tandem_shared.concurrency.threads import Threads
 from tandem_shared.errors import Unauthenticated, Unavailable
@@ -47,8 +48,14 @@ class _Checked:
 class Authenticator:
     """Of one process; the event loop calls all methods."""
 
-    def __init__(self, read: Reads, write: Reads, default: Level) -> None:
-        """`read` and `write` run functions of the store; `default` is the default permission."""
+    def __init__(
+        self, read: Reads, write: Reads, default: Level, logins: Logins | None = None
+    ) -> None:
+        """`read` and `write` run functions of the store; `default` is the default permission.
+
+        With `logins`, sessions and tokens of the identity provider count as well.
+        """
+        self.logins = logins
         self.read = read
         """Runs functions of the store of accounts."""
         self._write = write
@@ -61,8 +68,10 @@ class Authenticator:
         """How often `forget` and `renew` were called: what was read before is not remembered."""
 
     async def aclose(self) -> None:
-        """End the thread."""
+        """End the thread, and the connections to the provider."""
         await self._hashing.aclose()
+        if self.logins:
+            await self.logins.provider.aclose()
 
     async def account(self, given: Credentials) -> Account:
         """The user whose credentials these are; raises Unauthenticated for wrong ones."""
@@ -105,6 +114,10 @@ class Authenticator:
             if checked.account.name == name:
                 del self._checked[key]
 
+    def forget_session(self, session_id: str) -> None:
+        """Remember nothing of a session that has ended."""
+        self._checked.pop(_key(SessionCookie(session_id)), None)
+
     def renew(self, name: str | None = None) -> None:
         """Read again what a user is granted, or each one, before it decides a request.
 
@@ -145,6 +158,10 @@ class Authenticator:
                 return await self._by_token(given)
             case Vouched():
                 return await self._by_name(given.username)
+            case SessionCookie():
+                if self.logins is None:
+                    raise Unauthenticated("There are no sessions here.")
+                return self._of(await self.logins.user_of_session(given.id))
 
     def _end(self, key: bytes, flight: "asyncio.Future[Account]", begun: int) -> None:
         del self._under_way[key]
@@ -176,6 +193,8 @@ class Authenticator:
         return self._of(user)
 
     async def _by_token(self, given: Token) -> Account:
+        if self.logins and not given.text.startswith(tokens.PREFIX):
+            return self._of(await self.logins.user_of_token(given.text))
         found = await self.read(tokens.find, given.text)
         if found is None or (found.expires_at is not None and found.expires_at <= now_ms()):
             raise Unauthenticated(_NO_TOKEN, 'Bearer realm="mlflow", error="invalid_token"')
@@ -202,3 +221,5 @@ def _key(given: Credentials) -> bytes:
             return credentials.digest("token", given.text)
         case Vouched():
             return credentials.digest("vouched", given.username)
+        case SessionCookie():
+            return credentials.digest("session", given.id)

@@ -1,6 +1,7 @@
 """Admits requests: the one place that asks who sends one, and whether he may."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.types import Scope
 
@@ -8,6 +9,7 @@ from tandem_metadata.access import account
 from tandem_metadata.access.account import Account
 from tandem_metadata.access.artifacts import ArtifactAccess
 from tandem_metadata.access.authentication import Authenticator
+from tandem_metadata.access.cookies import Cookies
 from tandem_metadata.access.owners import Owners
 from tandem_metadata.access.proxies import Proxies
 from tandem_metadata.access.rules import Caller, MessageRule
@@ -16,11 +18,12 @@ from tandem_metadata.rules.permissions import Readable
 from tandem_metadata.search.sql.registry_compile import ReadableNames
 from tandem_shared.auth import credentials
 from tandem_shared.auth import grants as artifact_grants
-from tandem_shared.auth.credentials import Credentials, Vouched
+from tandem_shared.auth.credentials import Credentials, SessionCookie, Vouched
 from tandem_shared.auth.grants import Grant
 from tandem_shared.auth.rules import PRINCIPAL, Rule
 from tandem_shared.errors import NotFound, PermissionDenied, Unauthenticated
 from tandem_shared.http.exchange import request_header
+from tandem_shared.http.router import ROUTE
 
 
 class Gate:
@@ -32,8 +35,16 @@ class Gate:
         owners: Owners,
         artifacts: ArtifactAccess,
         proxies: Proxies | None = None,
+        cookies: Cookies | None = None,
+        login_path: str = "",
     ) -> None:
-        """With `proxies`, their users come without credentials; tokens are taken all the same."""
+        """With `proxies`, their users come without credentials; tokens are taken all the same.
+
+        With `cookies`, browsers have sessions; those that ask for the web UI without one are led to
+        `login_path`.
+        """
+        self.cookies = cookies
+        self._login_path = login_path
         self.authenticator = authenticator
         self.owners = owners
         self.artifacts = artifacts
@@ -48,13 +59,23 @@ class Gate:
         if self._proxies and (name := self._proxies.sender(scope)):
             given = Vouched(name)
         given = given or credentials.parse(request_header(scope, b"authorization"))
+        if given is None and self.cookies and (session_id := self.cookies.session(scope)):
+            given = SessionCookie(session_id)
+            if changes:
+                _check_page(scope)
         if given is None:
             raise Unauthenticated(
                 "You are not authenticated: send a user name and password (Basic), or a token "
                 "(Bearer). MLflow's client sends what MLFLOW_TRACKING_USERNAME and "
-                "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, hold."
+                "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, hold.",
+                location=self._way_to_login(scope),
             )
-        sender = await self.authenticator.account(given)
+        try:
+            sender = await self.authenticator.account(given)
+        except Unauthenticated as error:
+            if isinstance(given, SessionCookie):
+                error.location = self._way_to_login(scope)
+            raise
         if sender.read_only and changes:
             raise PermissionDenied("Permission denied: this token is for reading only.")
         if rule.admin and not sender.admin:
@@ -97,6 +118,12 @@ class Gate:
         newest = await self.authenticator.again(sender)
         return await self.artifacts.grant(newest, path, action)
 
+    def _way_to_login(self, scope: Scope) -> str | None:
+        """Where a browser logs in that asks for the web UI; None for all else."""
+        if not self.cookies or scope.get(ROUTE) != "/" or scope["method"] != "GET":
+            return None
+        return f"{self._login_path}?{urlencode({'next': scope['path']})}"
+
     async def readable(self, type: str, *also: str) -> Readable | None:
         """Which resources of a type the listings of the request under way show; None for all.
 
@@ -133,6 +160,22 @@ class Gate:
         newest = await self.authenticator.again(sender)
         account.enter(newest)
         return newest
+
+
+def _check_page(scope: Scope) -> None:
+    """Raise PermissionDenied unless a page of this service sends a change by a cookie.
+
+    Origins of other pages are refused before. Browsers leave the header out of requests that
+    change nothing, and programs that copy cookies leave it out of all.
+    """
+    if (
+        not request_header(scope, b"origin")
+        and request_header(scope, b"sec-fetch-site") != "same-origin"
+    ):
+        raise PermissionDenied(
+            "Permission denied: a request that changes something by a session must have the Origin "
+            "header, as browsers send it. Programs send a token instead."
+        )
 
 
 def _enter(scope: Scope, sender: Account) -> None:

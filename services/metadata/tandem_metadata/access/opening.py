@@ -10,7 +10,9 @@ from tandem_metadata.access import passwords
 from tandem_metadata.access.artifact_owners import ArtifactPaths
 from tandem_metadata.access.artifacts import ArtifactAccess
 from tandem_metadata.access.authentication import Authenticator
+from tandem_metadata.access.cookies import Cookies
 from tandem_metadata.access.gate import Gate
+from tandem_metadata.access.logins import Logins
 from tandem_metadata.access.owners import Owners
 from tandem_metadata.access.proxies import Proxies
 from tandem_metadata.access.signing import Signer
@@ -44,7 +46,15 @@ def open_gate(settings: Settings, read: Run, write: Run, paths: ArtifactPaths) -
     proxies = None
     if settings.auth == "proxy":
         proxies = Proxies(settings.auth_proxy_header or "", settings.auth_trusted_proxies or ())
-    return Gate(Authenticator(read, write, default), owners, artifacts, proxies)
+    logins = Logins(settings, read, write) if settings.auth == "oidc" else None
+    return Gate(
+        Authenticator(read, write, default, logins),
+        owners,
+        artifacts,
+        proxies,
+        Cookies(secure=logins.secure) if logins else None,
+        f"{settings.static_prefix}/login",
+    )
 
 
 def prepare(database: Database, settings: Settings) -> None:

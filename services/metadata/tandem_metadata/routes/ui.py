@@ -36,7 +36,7 @@ def routes(settings: Settings) -> list[Route]:
     Raises SettingsError when `--ui-dir` is not a build of the UI.
     """
     if settings.ui_dir is None:
-        return [Route("GET", "/", _no_ui, PUBLIC)]
+        return [Route("GET", "/", _no_ui, SIGNED_IN)]
     assets = Assets(settings.ui_dir)
     policy = content_security_policy(settings)
     framed_policy = content_security_policy(settings, framed=True)

@@ -107,3 +107,19 @@ signing_keys = Table(
     # Milliseconds since 1970.
     Column("expires_at", BigInteger, nullable=False),
 )
+
+sessions = Table(
+    "tandem_sessions",
+    TOKENS,
+    # SHA-256 of the id that the browser's cookie holds, in hexadecimal.
+    Column("digest", String(64), primary_key=True),
+    # NULL while the login is under way.
+    Column("user_id", Integer),
+    # Milliseconds since 1970.
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("refresh_at", BigInteger),
+    Column("data", Text, nullable=False),
+    Index("idx_tandem_sessions_user_id", "user_id"),
+    Index("idx_tandem_sessions_expires_at", "expires_at"),
+)

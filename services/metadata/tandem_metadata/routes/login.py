@@ -1,0 +1,103 @@
+"""Logging in and out of the web UI, at the identity provider."""
+
+import html
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from tandem_metadata.access.authentication import Authenticator
+from tandem_metadata.access.cookies import Cookies
+from tandem_metadata.access.logins import CALLBACK
+from tandem_metadata.store.accounts.sessions import LOGIN_MS
+from tandem_shared.auth.rules import PUBLIC, SIGNED_IN
+from tandem_shared.errors import ApiError
+from tandem_shared.http.router import Route
+
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+_LONGEST_NEXT: Final = 2000
+_PAGE: Final = (
+    "<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>"
+    "<body style='font-family:sans-serif;margin:4em auto;max-width:32em'><h1>{title}</h1>{body}"
+)
+_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; form-action {actions}; frame-ancestors 'none'"
+)
+
+
+def routes(
+    authenticator: Authenticator, cookies: Cookies, prefix: str, session_seconds: int
+) -> list[Route]:
+    """`/login`, the provider's way back, and `/logout`; none without an identity provider.
+
+    `prefix` is `--static-prefix`.
+    """
+    logins = authenticator.logins
+    if logins is None:
+        return []
+
+    async def login(request: Request) -> Response:
+        url, login_id = await logins.begin(_safe(request.query_params.get("next", ""), prefix))
+        answer = RedirectResponse(url, 303, _NO_STORE)
+        cookies.set_login(answer, login_id, LOGIN_MS // 1000)
+        return answer
+
+    async def callback(request: Request) -> Response:
+        query = request.query_params
+        if refusal := query.get("error"):
+            said = query.get("error_description") or refusal
+            return _page("The login has failed", said[:300], prefix, 401)
+        try:
+            opened = await logins.end(
+                cookies.login(request.scope), query.get("state", ""), query.get("code", "")
+            )
+        except ApiError as error:
+            return _page("The login has failed", error.message, prefix, error.status)
+        answer = RedirectResponse(opened.next, 303, _NO_STORE)
+        cookies.set_session(answer, opened.session_id, session_seconds)
+        return answer
+
+    async def ask(_: Request) -> Response:
+        form = f"<form method=post action='{prefix}/logout'><button>Log out</button></form>"
+        return _html("Log out", form, 200, "'self'")
+
+    async def logout(request: Request) -> Response:
+        session_id = cookies.session(request.scope)
+        url = None
+        if session_id:
+            url = await logins.log_out(session_id)
+            authenticator.forget_session(session_id)
+        answer = RedirectResponse(url or f"{prefix}/login", 303, _NO_STORE)
+        cookies.forget(answer)
+        return answer
+
+    return [
+        Route("GET", "/login", login, PUBLIC),
+        Route("GET", CALLBACK, callback, PUBLIC),
+        Route("GET", "/logout", ask, PUBLIC),
+        Route("POST", "/logout", logout, SIGNED_IN),
+    ]
+
+
+def _safe(next: str, prefix: str) -> str:
+    """A path of this service; the web UI instead of anything that could lead elsewhere."""
+    home = f"{prefix}/"
+    if (
+        not next.startswith(home)
+        or next.startswith(("//", "/\\"))
+        or len(next) > _LONGEST_NEXT
+        or not next.isprintable()
+        or "\\" in next
+    ):
+        return home
+    return next
+
+
+def _page(title: str, text: str, prefix: str, status: int) -> Response:
+    body = f"<p>{html.escape(text)}</p><p><a href='{prefix}/login'>Log in again</a></p>"
+    return _html(title, body, status, "'none'")
+
+
+def _html(title: str, body: str, status: int, actions: str) -> Response:
+    headers = {**_NO_STORE, "Content-Security-Policy": _POLICY.format(actions=actions)}
+    return HTMLResponse(_PAGE.format(title=title, body=body), status, headers)
