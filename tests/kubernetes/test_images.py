@@ -21,9 +21,11 @@ GLIBC = 41
 """Debian 13 has 2.41, so wheels for any older one do."""
 
 FOREIGN = {
-    "metadata": {"boto3", "botocore", "minio"},
+    "metadata": {"boto3", "minio"},
     "artifacts": {"sqlalchemy", "psycopg", "psycopg-binary", "alembic"},
 }
+
+EXTRAS = {"metadata": ("uvicorn", "aws", "gcp"), "artifacts": ("uvicorn",)}
 
 service = pytest.mark.parametrize("service", SERVICES)
 
@@ -85,6 +87,23 @@ def test_the_version_is_the_distributions(service: str) -> None:
 
 
 @service
+def test_extras_are_installed(service: str) -> None:
+    arguments = dict(each.split("=", 1) for each in _all(service, "ARG") if "=" in each)
+    extras = f"[{','.join(EXTRAS[service])}]"
+    install = [each for each in _all(service, "RUN") if "pip wheel" in each or "--no-index" in each]
+    assert len(install) == 2
+    for each in install:
+        asked = each.replace("${EXTRAS}", arguments.get("EXTRAS", ""))
+        assert f"tandem-{service}{extras}" in asked
+    project = tomllib.loads((ROOT / "services" / service / "pyproject.toml").read_text())
+    assert set(EXTRAS[service]) == project["project"]["optional-dependencies"].keys()
+
+
+def _all(service: str, name: str) -> list[str]:
+    return values(dockerfile.read(path(service)), name)
+
+
+@service
 def test_all_that_is_copied_is_there_and_no_more_is_sent(service: str) -> None:
     sent = set(dockerfile.sent(ROOT))
     for each in dockerfile.read(path(service)):
@@ -140,8 +159,9 @@ def requirements(service: str) -> list[str]:
     asked = {Requirement("hatchling")}
     for folder in ("shared", f"services/{service}"):
         project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]
-        extra = project["optional-dependencies"]["uvicorn"]
-        asked |= {Requirement(each) for each in [*project["dependencies"], *extra]}
+        known = project["optional-dependencies"]
+        extras = [each for name in EXTRAS[service] for each in known.get(name, ())]
+        asked |= {Requirement(each) for each in [*project["dependencies"], *extras]}
     return sorted(str(each) for each in asked if not each.name.startswith("tandem-"))
 
 

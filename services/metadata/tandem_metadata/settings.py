@@ -42,6 +42,7 @@ ACCEPTED_SWITCHES = ("--no-serve-artifacts", "--disable-workspaces")
 """Switches of MLflow's server that change nothing: this service always behaves so."""
 
 _DATABASES = ("sqlite", "postgresql")
+_DATABASE_LOGINS = ("password", "aws-iam", "gcp-iam")
 _KEY_BYTES = 32
 _CSP_HOST = re.compile(r"\*|(https?://)?(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:(\d+|\*))?")
 
@@ -54,6 +55,13 @@ class Settings(CommonSettings):
         "sqlite:///mlflow.db",
         "Database: sqlite:///path or postgresql://user:password@host/name.",
         env="MLFLOW_BACKEND_STORE_URI",
+    )
+    db_auth: str = setting(
+        "password",
+        "How connections to PostgreSQL log in: password, by the one in --backend-store-uri; or "
+        "aws-iam or gcp-iam, by tokens of the cloud that are fetched when connections are opened. "
+        "Each has to be installed: they are the extras aws and gcp.",
+        env="TANDEM_DB_AUTH",
     )
     default_artifact_root: str | None = setting(
         None,
@@ -248,6 +256,8 @@ class Settings(CommonSettings):
                 "--backend-store-uri must begin with sqlite:/// or postgresql://; "
                 f"'{scheme}' is not supported."
             )
+        if self.db_auth not in _DATABASE_LOGINS:
+            raise SettingsError("--db-auth must be password, aws-iam or gcp-iam.")
         if self.artifacts_scheme not in ("http", "https"):
             raise SettingsError("--artifacts-scheme must be http or https.")
         if self.artifacts_url:
