@@ -166,8 +166,9 @@ def start(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     user: str | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Process:
-    """A process that works in the log's folder, or in `cwd`."""
+    """A process that works in the log's folder, or in `cwd`; it inherits `pass_fds`."""
     with log.open("wb") as output:
         popen = subprocess.Popen(
             command,
@@ -177,6 +178,7 @@ def start(
             stdout=output,
             stderr=output,
             start_new_session=True,
+            pass_fds=pass_fds,
         )
     return Process(popen, log)
 

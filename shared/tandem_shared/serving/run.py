@@ -18,13 +18,14 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tandem_shared.errors import ApiError
 from tandem_shared.http.health import READINESS
-from tandem_shared.serving import signals
+from tandem_shared.serving import signals, systemd
 from tandem_shared.serving.launch import Service
 from tandem_shared.serving.listener import Listener, raise_descriptor_limit
 from tandem_shared.serving.options import Server, ServerOptions
@@ -51,29 +52,44 @@ _log = logging.getLogger(__name__)
 def run(service: Service, settings: CommonSettings) -> int:
     """Serve until told to stop; returns the exit status, in each worker process as well.
 
+    A socket that systemd hands over is listened on instead of host and port.
     Raises SettingsError when the address cannot be listened on or the ASGI server is missing.
     """
     _check_server(service, settings)
     raise_descriptor_limit()
-    listener = _listen(settings)
+    listener = systemd.inherited_socket() or _listen(settings)
+    listener.setblocking(False)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    print(f"{service.name} listens on http://{shown}:{port}", file=sys.stderr, flush=True)
+    listens = f"listens on http://{shown}:{port}"
+    print(f"{service.name} {listens}", file=sys.stderr, flush=True)
     factory = _named(service.factory)
     server = importlib.import_module(f"tandem_shared.serving.{settings.asgi_server}_server")
+    longest_stop = settings.shutdown_delay + settings.graceful_timeout + 2 * _CLEAN_UP_SECONDS
 
-    def work(lifeline: int | None) -> int:
-        app: ASGIApp = factory(settings)
+    def on_ready() -> None:
+        systemd.notify_ready(listens)
+
+    def on_stop() -> None:
+        systemd.notify_stopping(longest_stop)
+
+    def work(
+        lifeline: int | None,
+        serving: Callable[[], None],
+        stopping: Callable[[], None] | None = None,
+    ) -> int:
+        app = InFlightRequests(factory(settings), serving)
         _freeze_gc()
         signals.remember_signals()
-        asyncio.run(_serve(app, server, settings, listener, lifeline))
+        asyncio.run(_serve(app, server, settings, listener, lifeline, stopping))
         signals.ignore_signals()
         return 0
 
     if settings.workers == 1:
-        return work(None)
+        return work(None, on_ready, on_stop)
     _freeze_gc()
-    return Supervisor(work, settings.workers, listener).run()
+    supervisor = Supervisor(work, settings.workers, listener, on_ready=on_ready, on_stop=on_stop)
+    return supervisor.run()
 
 
 def _freeze_gc() -> None:
@@ -86,11 +102,12 @@ def _freeze_gc() -> None:
 
 
 async def _serve(
-    app: ASGIApp,
+    in_flight: "InFlightRequests",
     server: Server,
     settings: CommonSettings,
     listener: socket.socket,
     lifeline: int | None,
+    stopping: Callable[[], None] | None,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -101,10 +118,10 @@ async def _serve(
     if lifeline is not None:
         loop.add_reader(lifeline, stop.set)
 
-    in_flight = InFlightRequests(app)
-
     async def stopped() -> None:
         await stop.wait()
+        if stopping:
+            stopping()
         if lifeline is not None:
             loop.remove_reader(lifeline)
         READINESS.drain()
@@ -126,7 +143,7 @@ async def _serve(
 
 
 class InFlightRequests:
-    """Tracks the requests in flight, so that a stop can cancel them.
+    """The application, which tracks its requests in flight so that a stop can cancel them.
 
     The ASGI servers' own bounds do not serve: Hypercorn's cancels nothing from Python 3.12 on, as
     it waits for every connection first, and Uvicorn's does not wait until requests have cleaned up.
@@ -135,12 +152,17 @@ class InFlightRequests:
     connection whose answer is incomplete.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, serving: Callable[[], None]) -> None:
+        """`serving` is called once the application has started and may be asked."""
         self._app = app
+        self._serving = serving
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, functools.partial(self._send_of_lifespan, send))
+            return
         if scope["type"] != "http" or task is None:
             await self._app(scope, receive, send)
             return
@@ -151,6 +173,11 @@ class InFlightRequests:
             return
         finally:
             self._tasks.discard(task)
+
+    async def _send_of_lifespan(self, send: Send, message: Message) -> None:
+        await send(message)
+        if message["type"] == "lifespan.startup.complete":
+            self._serving()
 
     def cancel_all(self) -> None:
         """Cancel them; each still cleans up after itself."""
@@ -209,7 +236,6 @@ def _listen(settings: CommonSettings) -> socket.socket:
             "Choose another --host or --port."
         ) from error
     listener.listen(BACKLOG)
-    listener.setblocking(False)
     return listener
 
 

@@ -29,12 +29,24 @@ class Supervisor:
     Everything happens in the loop of `run`, in the main thread. Signal handlers do nothing.
     """
 
-    def __init__(self, work: Callable[[int], int], workers: int, listener: socket.socket) -> None:
+    def __init__(
+        self,
+        work: Callable[[int, Callable[[], None]], int],
+        workers: int,
+        listener: socket.socket,
+        *,
+        on_ready: Callable[[], None],
+        on_stop: Callable[[], None],
+    ) -> None:
         """`work` serves in a worker, and returns its exit status.
 
-        Its argument is the reading end of a pipe, which reaches its end when the supervisor dies.
+        Its arguments are the reading end of a pipe, which reaches its end when the supervisor dies,
+        and what it has to call once it answers requests. `on_ready` is called in the supervisor
+        when the first worker does, and `on_stop` when the stop begins.
         """
         self._work = work
+        self._on_ready: Callable[[], None] | None = on_ready
+        self._on_stop = on_stop
         self._wanted = workers
         self._listener = listener
         self._workers: dict[int, float] = {}
@@ -67,9 +79,13 @@ class Supervisor:
                 pause = self._next_start - time.monotonic()
                 if pause <= 0:
                     if self._fork():
-                        return self._work(self._lifeline)
+                        return self._work(self._lifeline, self._signals.post)
                     continue
-            if any(number in signals.SIGNALS for number in self._signals.wait(pause)):
+            received = self._signals.wait(pause)
+            if 0 in received and self._on_ready and not self._stopping:
+                self._on_ready()
+                self._on_ready = None
+            if any(number in signals.SIGNALS for number in received):
                 self._stop()
 
     def _ended(self, pid: int, code: int) -> int:
@@ -107,12 +123,14 @@ class Supervisor:
             os.close(self._lifeline_writer)
             signals.exit_on_signals()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            self._signals.close()
+            self._signals.leave_to_parent()
             return True
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.SIGNALS)
 
     def _stop(self) -> None:
+        if not self._stopping:
+            self._on_stop()
         self._stopping = True
         # From now on only the workers hold the socket, and close it when they have drained.
         self._listener.close()
