@@ -78,7 +78,7 @@ browser: # Chromium for the tests of the web UI; without it they are skipped
 	  || echo "no Chromium, and it cannot be installed from here: the tests of the web UI will be skipped"
 
 tools: # what runs in front of and beside Tandem, for tests; without it they are skipped
-	@PATH="$$PATH:/usr/sbin"; for each in prometheus nginx:nginx-light caddy pgbouncer npm; do \
+	@PATH="$$PATH:/usr/sbin"; for each in prometheus nginx:nginx-light caddy pgbouncer npm rclone sqlite3 pebble systemd-socket-activate:systemd; do \
 	  command -v $${each%:*} >/dev/null || echo $${each#*:}; done | { mapfile -t missing; \
 	  [ $${#missing[@]} = 0 ] \
 	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
