@@ -97,8 +97,12 @@ class Cluster:
         """Start a Job's one pod. It has to end with status 0, see `finish`."""
         return self._start_pod(name, self.manifests.jobs[name].template, once=True)
 
+    def start_single(self, name: str) -> Pod:
+        """Start a Pod of no workload. It has to end with status 0, see `finish`."""
+        return self._start_pod(name, self.manifests.pods[name], once=True)
+
     def finish(self, job: Pod, seconds: float) -> None:
-        """Wait for a Job's pod to end with status 0."""
+        """Wait for a pod that runs once to end with status 0."""
         assert job.ended.wait(seconds), f"{job.name} has not ended:\n{job.tail()}"
         assert job.status == 0, f"{job.name} ended with {job.status}:\n{job.tail()}"
 

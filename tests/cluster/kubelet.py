@@ -74,7 +74,7 @@ class Pod:
     changed: Callable[[], None]
     """Called when the pod becomes ready, stops being ready, or is deleted."""
     once: bool = False
-    """Whether it is a Job's, which has to end on its own."""
+    """Whether it has to end on its own, as a Job's."""
     answers: dict[str, Answers] = field(default_factory=dict)
     """By kind of probe."""
     faults: list[str] = field(default_factory=list)
@@ -96,6 +96,12 @@ class Pod:
     def container(self) -> Container:
         """The pod's one container."""
         return self.template.container
+
+    @property
+    def pid(self) -> int:
+        """The container's first process, once it is started."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def ready(self) -> bool:

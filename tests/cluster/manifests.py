@@ -61,6 +61,8 @@ class Container:
     """`{"sleep": {"seconds": n}}`, `{"exec": {"command": [...]}}`, or empty."""
     mounts: Mapping[str, str]
     """Mount path to volume name."""
+    resources: Object
+    """`requests` and `limits`, which nothing here enforces."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,8 @@ class Manifests:
     namespace: str
     deployments: Mapping[str, Deployment]
     jobs: Mapping[str, Job]
+    pods: Mapping[str, Template]
+    """Pods of no workload, as helm test starts them."""
     services: Mapping[str, Service]
     ingress_routes: tuple[Route, ...]
     http_routes: tuple[Route, ...]
@@ -169,6 +173,7 @@ def read(objects: Iterable[Object], namespace: str) -> Manifests:
         namespace=namespace,
         deployments={_name(each): _deployment(each, least) for each in of("Deployment")},
         jobs={_name(each): _job(each) for each in of("Job")},
+        pods={_name(each): _template(each) for each in of("Pod")},
         services=services,
         ingress_routes=tuple(
             route for each in of("Ingress") for route in _ingress_routes(each, services)
@@ -263,6 +268,7 @@ def _container(each: Object) -> Container:
         },
         pre_stop=pre_stop,
         mounts={mount["mountPath"]: mount["name"] for mount in each.get("volumeMounts", ())},
+        resources=each.get("resources", {}),
     )
 
 

@@ -90,6 +90,8 @@ variables:
 {{- if and $store (include "tandem.names" (dict "values" (index $.Values $component) "secret" $store)) -}}
 {{- fail (printf "%s has %s, the object store's Secret, in its extra variables, volumes or containers: remove it there; artifacts alone may know it." $component $store) -}}
 {{- end -}}
+{{- end -}}
+{{- range $component := ternary (list "metadata" "migration" "test") (list "metadata" "migration") .Values.test.enabled -}}
 {{- $account := include "tandem.serviceAccountName" (dict "root" $ "component" $component) -}}
 {{- if eq $account (include "tandem.serviceAccountName" (dict "root" $ "component" "artifacts")) -}}
 {{- fail (printf "%s.serviceAccount and artifacts.serviceAccount are both %s: set %s.serviceAccount.create to true or name another, or it would have the object store's identity." $component $account $component) -}}
