@@ -120,6 +120,8 @@ class Route:
     port: int
     request_timeout: str | None = None
     """As Gateway API writes it; `0s` is none at all."""
+    filters: tuple[Object, ...] = ()
+    """As Gateway API writes them."""
 
 
 @dataclass(frozen=True)
@@ -344,7 +346,7 @@ def _ingress_routes(each: Object, services: Mapping[str, Service]) -> Iterator[R
 def _http_routes(each: Object) -> Iterator[Route]:
     spec = each["spec"]
     for rule in spec["rules"]:
-        if rule.keys() - {"name", "matches", "backendRefs", "timeouts"}:
+        if rule.keys() - {"name", "matches", "backendRefs", "timeouts", "filters"}:
             raise Unsupported(f"a rule of HTTPRoute {_name(each)} with more than a path")
         (backend,) = rule["backendRefs"]
         for match in rule.get("matches", ({"path": {"value": "/"}},)):
@@ -361,6 +363,7 @@ def _http_routes(each: Object) -> Iterator[Route]:
                     backend["name"],
                     backend["port"],
                     rule.get("timeouts", {}).get("request"),
+                    tuple(rule.get("filters", ())),
                 )
 
 

@@ -23,6 +23,7 @@ POLICY = (
     "networkPolicy.objectStore.peers[0].ipBlock.cidr=192.0.2.0/24 "
     "networkPolicy.ingressFrom[0].podSelector.matchLabels.app=proxy"
 )
+FILTER = "httpRoute.filters[0]"
 ANYWHERE = "networkPolicy.objectStore.peers[0].ipBlock.cidr=0.0.0.0/0"
 
 
@@ -194,6 +195,19 @@ REFUSED = {
     f"hosts.metadata= {INGRESS}": "ingress.enabled is true, but hosts.metadata is empty",
     "hosts.metadata= httpRoute.enabled=true": "httpRoute.enabled is true, but hosts.metadata",
     "httpRoute.enabled=true": "httpRoute.parentRefs is empty",
+    f"{FILTER}.type=Auth": 'httpRoute.filters[0] is of type "Auth"',
+    f"{FILTER}.extensionRef.name=a": 'httpRoute.filters[0] is of type ""',
+    f"{FILTER}.type=ExtensionRef": "is of type ExtensionRef, but has no extensionRef",
+    f"{FILTER}.type=CORS {FILTER}.cors.maxAge=5 {FILTER}.extensionRef.name=a": (
+        "is of type CORS, but has extensionRef too"
+    ),
+    f"{FILTER}.type=CORS {FILTER}.cors.maxAge=5 httpRoute.filters[1].type=CORS "
+    "httpRoute.filters[1].cors.maxAge=6": "httpRoute.filters[1] is the second one of type CORS",
+    f"{FILTER}.type=ExternalAuth {FILTER}.externalAuth.protocol=HTTP": (
+        "is of type ExternalAuth, which Gateway API has in its experimental channel only"
+    ),
+    f"{FILTER}.type=ExternalAuth {FILTER}.externalAuth.forwardBody.maxSize=1024 "
+    "httpRoute.channel=experimental": "httpRoute.filters[0].externalAuth.forwardBody is set",
     "ingress.tls.enabled=true": "ingress.tls.enabled is true, but ingress.enabled is false",
     f"{TLS} hosts.scheme=http": "ingress.tls.enabled is true, but hosts.scheme is http",
     f"{INGRESS} ingress.tls.certManager.issuer=a": "ingress.tls.certManager is set, but",

@@ -11,6 +11,7 @@ Routes that lead nowhere, certificates that nobody makes, policies that let thro
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
 {{- fail "httpRoute.enabled is true, but httpRoute.parentRefs is empty: name the Gateway, as [{name: public, namespace: gateways}]." -}}
 {{- end -}}
+{{- include "tandem.validate.filters" . -}}
 {{- with .Values.ingress -}}
 {{- $manager := or .tls.certManager.clusterIssuer .tls.certManager.issuer -}}
 {{- if and .tls.certManager.clusterIssuer .tls.certManager.issuer -}}
@@ -33,6 +34,49 @@ Routes that lead nowhere, certificates that nobody makes, policies that let thro
 {{- else if and $manager (eq $metadata (include "tandem.tlsSecret" (dict "root" $ "component" "artifacts"))) -}}
 {{- fail (printf "ingress.tls.metadataSecretName and ingress.tls.artifactsSecretName are both %s: give each host its own, since cert-manager makes one certificate a Secret." $metadata) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Of each type of filter the field that belongs to it, and for one that is in the experimental channel only, since which release. */}}
+{{- define "tandem.filterTypes" -}}
+RequestHeaderModifier: {field: requestHeaderModifier}
+ResponseHeaderModifier: {field: responseHeaderModifier}
+RequestMirror: {field: requestMirror}
+URLRewrite: {field: urlRewrite}
+CORS: {field: cors}
+ExtensionRef: {field: extensionRef}
+ExternalAuth: {field: externalAuth, experimentalSince: "1.4"}
+{{- end -}}
+
+{{/* What the API server refuses, for some after the migration's hook has run; and what would cut uploads. */}}
+{{- define "tandem.validate.filters" -}}
+{{- $types := include "tandem.filterTypes" . | fromYaml -}}
+{{- $seen := dict -}}
+{{- range $index, $filter := .Values.httpRoute.filters -}}
+{{- $where := printf "httpRoute.filters[%d]" $index -}}
+{{- $type := $filter.type | default "" -}}
+{{- $known := index $types $type -}}
+{{- if not $known -}}
+{{- fail (printf "%s is of type %q: set it to one of %s." $where $type (keys $types | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- if not (hasKey $filter $known.field) -}}
+{{- fail (printf "%s is of type %s, but has no %s: add it, as Gateway API has it." $where $type $known.field) -}}
+{{- end -}}
+{{- with omit $filter "type" $known.field -}}
+{{- fail (printf "%s is of type %s, but has %s too: remove it there, or make it a filter of its own." $where $type (keys . | sortAlpha | first)) -}}
+{{- end -}}
+{{- with $known.experimentalSince -}}
+{{- if ne $.Values.httpRoute.channel "experimental" -}}
+{{- fail (printf "%s is of type %s, which Gateway API has in its experimental channel only, since %s: set httpRoute.channel to experimental if the cluster has that, or authenticate by an ExtensionRef or a policy of your gateway." $where $type .) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq $type "ExternalAuth") (dig "externalAuth" "forwardBody" "maxSize" 0 $filter) -}}
+{{- fail (printf "%s.externalAuth.forwardBody is set: remove it, or uploads of more than maxSize are refused." $where) -}}
+{{- end -}}
+{{- if and (hasKey $seen $type) (ne $type "ExtensionRef") (ne $type "RequestMirror") -}}
+{{- fail (printf "%s is the second one of type %s: keep one of them, a rule has no more." $where $type) -}}
+{{- end -}}
+{{- $_ := set $seen $type true -}}
 {{- end -}}
 {{- end -}}
 
