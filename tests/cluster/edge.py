@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.certificates import Authority
 from tests.cluster.manifests import Route, Unsupported
 from tests.harness import traefik
+from tests.harness.certificates import Authority
 from tests.harness.processes import free_port
 
 Endpoints = Callable[[str, int], list[tuple[str, int]]]

@@ -14,7 +14,6 @@ import pytest
 import requests
 
 from tests.cluster import edge, edge_security, manifests, names, stock_client
-from tests.cluster.certificates import Authority
 from tests.cluster.edge import Edge
 from tests.cluster.installation import (
     ARTIFACTS,
@@ -24,6 +23,7 @@ from tests.cluster.installation import (
     Installation,
     client_environment,
 )
+from tests.harness.certificates import Authority
 from tests.kubernetes import tools
 
 USER, PASSWORD = "alice", "pässword:1"

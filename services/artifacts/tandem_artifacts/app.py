@@ -16,6 +16,7 @@ from tandem_shared.http.router import Route, Router
 from tandem_shared.http.transfers import Transfers
 from tandem_shared.observability import metrics
 from tandem_shared.observability.instrumentation import Instrumentation
+from tandem_shared.security import probe_port
 from tandem_shared.security.hosts_and_origins import secure
 from tandem_shared.serving import memory
 from tandem_shared.settings import load
@@ -113,4 +114,4 @@ def application(settings: Settings, driver: Driver) -> ASGIApp:
         fallback=service.not_served_here(prefix),
         lifespan=lifespan,
     )
-    return Instrumentation(secure(router, settings), NAME)
+    return Instrumentation(probe_port.limited(secure(router, settings), settings), NAME)

@@ -1,4 +1,4 @@
-"""Keeps a number of worker processes on one listening socket.
+"""Keeps a number of worker processes on the same listening sockets.
 
 Workers are forks of a process that has imported everything: they start at once, and share the
 memory of all code.
@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import multiprocess
 
@@ -33,7 +33,7 @@ class Supervisor:
         self,
         work: Callable[[int, Callable[[], None]], int],
         workers: int,
-        listener: socket.socket,
+        listeners: Sequence[socket.socket],
         *,
         on_ready: Callable[[], None],
         on_stop: Callable[[], None],
@@ -48,7 +48,7 @@ class Supervisor:
         self._on_ready: Callable[[], None] | None = on_ready
         self._on_stop = on_stop
         self._wanted = workers
-        self._listener = listener
+        self._listeners = listeners
         self._workers: dict[int, float] = {}
         """The start of each worker, by process id, as `time.monotonic()` has it."""
         self._next_start = 0.0
@@ -132,8 +132,9 @@ class Supervisor:
         if not self._stopping:
             self._on_stop()
         self._stopping = True
-        # From now on only the workers hold the socket, and close it when they have drained.
-        self._listener.close()
+        # From now on only the workers hold the sockets, and close them when they have drained.
+        for listener in self._listeners:
+            listener.close()
         for pid in self._workers:
             os.kill(pid, signal.SIGTERM)  # a process until it is reaped, even if it has ended
 

@@ -3,6 +3,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,7 @@ class Starter:
         command: tuple[str, ...] = ("-m", "tests.shared.serving.tiny"),
         ready: bool = True,
         pass_fds: Sequence[int] = (),
+        options: dict[str, Any] | None = None,
     ) -> Process:
         """Start the tiny service, or another command, and wait until it answers."""
         log = self.directory / f"{len(list(self.directory.iterdir()))}.log"
@@ -35,6 +37,7 @@ class Starter:
         process = processes.start(
             [sys.executable, *command, *flags], log, cwd=ROOT, env=variables, pass_fds=pass_fds
         )
+        process.options = options or {}
         self.end.callback(process.kill)
         if ready:
             wait_ready(process, variables.get("MLFLOW_STATIC_PREFIX", "") + "/ready")
