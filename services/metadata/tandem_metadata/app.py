@@ -49,6 +49,7 @@ from tandem_metadata.settings import NAME, Settings
 from tandem_metadata.webhooks.delivery import Delivery
 from tandem_shared.http.router import Router
 from tandem_shared.observability.instrumentation import Instrumentation
+from tandem_shared.security import probe_port
 from tandem_shared.security.hosts_and_origins import ALWAYS_ANSWERED, secure
 from tandem_shared.settings import load
 
@@ -122,6 +123,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         async with opened:
             opened.callback(database.close)
             await opened.enter_async_context(context)
+            client.start()
             opened.push_async_callback(client.close)
             if wait:
                 await wait.start()
@@ -138,4 +140,5 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         gate=gate if wait else None,
         lifespan=lifespan,
     )
-    return Instrumentation(secure(router, settings, framed=ui.FRAMED, reads=router.reads), NAME)
+    secured = secure(router, settings, framed=ui.FRAMED, reads=router.reads)
+    return Instrumentation(probe_port.limited(secured, settings), NAME)

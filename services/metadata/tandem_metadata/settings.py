@@ -89,10 +89,29 @@ class Settings(CommonSettings):
         "Without it: the host of the artifact location, by --artifacts-scheme.",
         env="TANDEM_ARTIFACTS_URL",
     )
-    artifacts_scheme: str = setting(
-        "http",
-        "http or https: how mlflow-artifacts:// locations are reached.",
+    artifacts_scheme: str | None = setting(
+        None,
+        "http or https: how mlflow-artifacts:// locations are reached. Without it: https with "
+        "--tls-cert, else http, as clients take the scheme of their tracking URI.",
         env="TANDEM_ARTIFACTS_SCHEME",
+    )
+    artifacts_ca: str | None = setting(
+        None,
+        "File in PEM format with the authorities that the artifacts service's certificate must "
+        "lead to. Without it: those that browsers know.",
+        env="TANDEM_ARTIFACTS_CA",
+    )
+    artifacts_cert: str | None = setting(
+        None,
+        "File in PEM format with the certificate that this service presents to the artifacts "
+        "service.",
+        env="TANDEM_ARTIFACTS_CERT",
+    )
+    artifacts_key: str | None = setting(
+        None,
+        "File with that certificate's key, not encrypted. Without it: --artifacts-cert holds it "
+        "too.",
+        env="TANDEM_ARTIFACTS_KEY",
     )
     artifacts_timeout: float = setting(
         30.0,
@@ -247,6 +266,10 @@ class Settings(CommonSettings):
         check_default_artifact_root(self.default_artifact_root)
         return self.default_artifact_root
 
+    def scheme_of_artifacts(self) -> str:
+        """`http` or `https`: how the artifacts service is reached where a location has neither."""
+        return self.artifacts_scheme or ("https" if self.tls_cert else "http")
+
     def check(self) -> None:
         """Raise SettingsError for values that this service cannot start with."""
         super().check()
@@ -258,10 +281,12 @@ class Settings(CommonSettings):
             )
         if self.db_auth not in _DATABASE_LOGINS:
             raise SettingsError("--db-auth must be password, aws-iam or gcp-iam.")
-        if self.artifacts_scheme not in ("http", "https"):
+        if self.artifacts_scheme not in (None, "http", "https"):
             raise SettingsError("--artifacts-scheme must be http or https.")
         if self.artifacts_url:
             _check_artifacts_url(self.artifacts_url)
+        if self.artifacts_key and not self.artifacts_cert:
+            raise SettingsError("--artifacts-key needs --artifacts-cert: it is its key.")
         for host in self.html_artifact_hosts or ():
             if not _CSP_HOST.fullmatch(host):
                 raise SettingsError(
