@@ -153,6 +153,31 @@ def test_sqlite_and_disk_need_nothing_but_dns() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "identity", "port"),
+    [
+        ("rds-iam", Host("10.0.9.4"), 443),
+        ("cloud-sql-iam", Host("169.254.169.252"), 988),
+        ("cloud-sql-iam", Host("169.254.169.254"), 80),
+    ],
+)
+def test_what_gives_tokens_for_the_database_is_reached_by_those_that_log_in(
+    name: str, identity: Host, port: int
+) -> None:
+    objects = chart.render(name)
+    policies = list(chart.of_kind(objects, "NetworkPolicy").values())
+    pods = {
+        each["metadata"]["name"]: pod_of(each)
+        for each in objects
+        if each["kind"] in ("Deployment", "Job")
+    }
+    assert len(pods) == 3
+    for pod in ("tandem-metadata", "tandem-migrate"):
+        assert allows(policies, pods[pod], identity, port)
+        assert not allows(policies, pods[pod], identity, 22)
+        assert not allows(policies, pods[pod], S3, 443)
+
+
+@pytest.mark.parametrize(
     ("name", "router", "port"),
     [
         ("istio-ambient", Pod("istio-ingress", {"app": "gateway"}), 15008),

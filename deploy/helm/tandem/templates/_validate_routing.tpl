@@ -95,8 +95,11 @@ ExternalAuth: {field: externalAuth, experimentalSince: "1.4"}
 {{- if and (or $.Values.monitoring.serviceMonitor.enabled $.Values.monitoring.podMonitor.enabled) (not .scrapeFrom) -}}
 {{- fail "networkPolicy.scrapeFrom is empty: name the pods of Prometheus, as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}], or nothing is scraped." -}}
 {{- end -}}
+{{- if and (include "tandem.databaseByIam" $) (not .identity.peers) -}}
+{{- fail (printf "networkPolicy.identity.peers is empty, but database.auth is %s: name what hands out credentials, as [{ipBlock: {cidr: 169.254.170.23/32}}] with the port 80 for EKS Pod Identity, or no token is fetched." $.Values.database.auth) -}}
+{{- end -}}
 {{- $open := dict -}}
-{{- range $name := list "database" "objectStore" -}}
+{{- range $name := list "database" "objectStore" "identity" -}}
 {{- range (index $.Values.networkPolicy $name).peers -}}
 {{- if and (has (dig "ipBlock" "cidr" "" .) (list "0.0.0.0/0" "::/0")) (not (dig "ipBlock" "except" list .)) -}}{{- $_ := set $open $name true -}}{{- end -}}
 {{- end -}}
@@ -107,6 +110,14 @@ ExternalAuth: {field: externalAuth, experimentalSince: "1.4"}
 {{- range toStrings .objectStore.ports -}}
 {{- if and (has . $databasePorts) (or $open.database $open.objectStore) -}}
 {{- fail (printf "networkPolicy.database and networkPolicy.objectStore both open port %s, one of them to every address: name narrower peers, or metadata and artifacts could reach each other's store." .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and (include "tandem.databaseByIam" $) $open.identity (not (include "tandem.onDisk" $)) -}}
+{{- $identityPorts := toStrings .identity.ports -}}
+{{- range toStrings .objectStore.ports -}}
+{{- if has . $identityPorts -}}
+{{- fail (printf "networkPolicy.identity opens port %s to every address, at which networkPolicy.objectStore has the object store: name narrower peers, as those of STS's endpoint in your network, or metadata could reach the object store." .) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

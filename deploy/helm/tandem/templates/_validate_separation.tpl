@@ -19,6 +19,7 @@ flags:
   --default-artifact-root: hosts.artifacts (never a directory, which no other pod and no client could reach)
   --artifacts-url: hosts.artifacts
   --backend-store-uri: database
+  --db-auth: database.auth
   --migrate: migration (pods never migrate)
   --no-migrate: migration
   --db-prepared-statements: database.preparedStatements
@@ -31,6 +32,7 @@ flags:
 variables:
   TMPDIR: tmpSizeLimit
   MLFLOW_BACKEND_STORE_URI: database
+  TANDEM_DB_AUTH: database.auth
   {{- range list "PGHOST" "PGPORT" "PGUSER" "PGPASSWORD" "PGDATABASE" }}
   {{ . }}: database
   {{- end }}
