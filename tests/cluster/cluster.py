@@ -37,8 +37,13 @@ class Cluster:
         image: Image,
         secrets: Mapping[str, Mapping[str, str]],
         identities: Mapping[str, Mapping[str, str]] | None = None,
+        outside: Mapping[str, str] | None = None,
+        configs: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
-        """`secrets` are those that the manifests expect to find; for `identities` see Node."""
+        """`secrets` and `configs` are what the manifests expect to find; for `identities` see Node.
+
+        `outside` has the addresses of hosts beyond the cluster, by their names.
+        """
         self.manifests = manifests
         self.pods: list[Pod] = []
         self._addresses = _addresses()
@@ -49,9 +54,9 @@ class Cluster:
             directory=directory,
             namespace=manifests.namespace,
             secrets={**manifests.secrets, **secrets},
-            configs=manifests.configs,
+            configs={**manifests.configs, **(configs or {})},
             identities=identities or {},
-            names=self.names,
+            names={**self.names, **(outside or {})},
             links=self._links(),
             image_paths=image.paths,
             image_environ=image.environ,

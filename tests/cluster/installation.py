@@ -47,6 +47,12 @@ ROUTED = (
     # Their receivers are here.
     "metadata.extraArgs={--webhook-allow-private-ips,--webhook-allowed-schemes,http}",
 )
+BRIEF = (
+    "metadata.replicas=1",
+    "metadata.preStopSeconds=1",
+    "metadata.shutdownDelaySeconds=1",
+)
+"""For tests that look at other things than how many pods there are, and how they end."""
 _FOREIGN = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """Variables by which clients would trust other authorities."""
 

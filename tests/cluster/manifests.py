@@ -1,7 +1,7 @@
 """What rendered Kubernetes objects say, as plain dataclasses.
 
 Only what the stand-in of a cluster in this directory carries out is read. A field that it would
-have to ignore although a cluster acts on it (a probe of another kind, a second container, a filter
+have to ignore although a cluster acts on it (a probe of another kind, a container beside, a filter
 of a route) raises Unsupported: a test must not pass because something was left out.
 """
 
@@ -67,11 +67,13 @@ class Container:
 
 @dataclass(frozen=True)
 class Template:
-    """A pod template with its one container."""
+    """A pod template with its container, and those that run beside it from before to after it."""
 
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     container: Container
+    sidecars: tuple[Container, ...]
+    """Native ones: init containers that are always restarted."""
     volumes: Mapping[str, Object]
     service_account: str
     grace_seconds: float
@@ -236,12 +238,13 @@ def _job(each: Object) -> Job:
 
 def _template(template: Object) -> Template:
     spec = template["spec"]
-    if len(spec["containers"]) != 1 or spec.get("initContainers"):
-        raise Unsupported("a pod of several containers")
+    if len(spec["containers"]) != 1:
+        raise Unsupported("a pod of several containers that are no native sidecars")
     return Template(
         labels=dict(template["metadata"].get("labels", {})),
         annotations=dict(template["metadata"].get("annotations", {})),
         container=_container(spec["containers"][0]),
+        sidecars=tuple(map(_sidecar, spec.get("initContainers", ()))),
         volumes={each["name"]: each for each in spec.get("volumes", ())},
         service_account=spec.get("serviceAccountName", "default"),
         grace_seconds=spec.get("terminationGracePeriodSeconds", 30),
@@ -272,6 +275,15 @@ def _container(each: Object) -> Container:
         mounts={mount["mountPath"]: mount["name"] for mount in each.get("volumeMounts", ())},
         resources=each.get("resources", {}),
     )
+
+
+def _sidecar(each: Object) -> Container:
+    if each.get("restartPolicy") != "Always":
+        raise Unsupported("an init container that is no native sidecar")
+    found = _container(each)
+    if found.probes or found.pre_stop:
+        raise Unsupported("a sidecar with probes or hooks")
+    return found
 
 
 def _variable(each: Object) -> Variable:
