@@ -46,7 +46,7 @@ $(VENV)/.installed: $(VENV)/bin/python constraints.txt pyproject.toml shared/pyp
 
 $(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
 	@echo "Installing what tests and checks need besides, which takes some minutes, once:"
-	@$(PIP) install -c constraints.txt --group dev $(DISTRIBUTIONS) -e 'shared[uvicorn]' | $(SHOWN)
+	@$(PIP) install -c constraints.txt --group dev $(DISTRIBUTIONS) -e 'shared[uvicorn]' -e 'services/metadata[aws,gcp]' | $(SHOWN)
 	@touch $@
 
 ui: $(VENV)/.installed
@@ -78,7 +78,7 @@ browser: # Chromium for the tests of the web UI; without it they are skipped
 	  || echo "no Chromium, and it cannot be installed from here: the tests of the web UI will be skipped"
 
 tools: # what runs in front of and beside Tandem, for tests; without it they are skipped
-	@PATH="$$PATH:/usr/sbin"; for each in prometheus nginx:nginx-light caddy pgbouncer npm; do \
+	@PATH="$$PATH:/usr/sbin"; for each in prometheus nginx:nginx-light caddy pgbouncer npm rclone sqlite3 pebble systemd-socket-activate:systemd; do \
 	  command -v $${each%:*} >/dev/null || echo $${each#*:}; done | { mapfile -t missing; \
 	  [ $${#missing[@]} = 0 ] \
 	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \

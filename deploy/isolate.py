@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 import venv
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,16 +33,28 @@ class Case:
     path: str
     expected: str
     """A key of the JSON that `path` answers."""
+    extras: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Commands that need an extra, which is not installed; they must name it."""
 
 
 CASES = (
     Case(
         "tandem-metadata",
         "services/metadata",
-        frozenset({"alembic", "boto3", "botocore", "minio", "tandem-artifacts"}),
+        frozenset({"alembic", "boto3", "botocore", "google-auth", "minio", "tandem-artifacts"}),
         ("--default-artifact-root", "mlflow-artifacts://127.0.0.1:5500/"),
         "/api/2.0/mlflow/experiments/get?experiment_id=0",
         "experiment",
+        {
+            name: (
+                *("db", "current", "--db-auth", auth),
+                *(
+                    "--backend-store-uri",
+                    "postgresql://u@db.eu-west-1.rds.amazonaws.com/n?sslmode=require",
+                ),
+            )
+            for name, auth in (("aws", "aws-iam"), ("gcp", "gcp-iam"))
+        },
     ),
     Case(
         "tandem-artifacts",
@@ -91,6 +103,10 @@ def _alone(case: Case, directory: Path, wheels: Path) -> None:
     _refuse(python, case.distribution, case.foreign)
     command = python.parent / case.distribution
     _run(command, "serve", "--help", quiet=True)
+    for name, arguments in case.extras.items():
+        said = subprocess.run([command, *arguments], capture_output=True, text=True).stderr
+        if f"pip install '{case.distribution}[{name}]'" not in said:
+            sys.exit(f"{case.distribution} without the extra {name} says: {said}")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

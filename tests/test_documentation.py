@@ -13,6 +13,7 @@ import tandem_artifacts.app
 import tandem_artifacts.settings
 import tandem_metadata.app
 import tandem_metadata.settings
+import tandem_shared.serving.run  # noqa: F401 – its metrics are documented too
 from tandem_artifacts.settings import Settings as ArtifactsSettings
 from tandem_metadata.settings import Settings as MetadataSettings
 from tandem_shared.settings import CommonSettings, flag

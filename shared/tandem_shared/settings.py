@@ -71,8 +71,38 @@ class CommonSettings:
     )
     h2c: bool = setting(
         False,
-        "Let clients speak HTTP/2 in clear text (h2c), under Hypercorn; for trusted networks.",
+        "Let clients speak HTTP/2 under Hypercorn, in clear text (h2c) or by TLS; for trusted "
+        "networks.",
         env="TANDEM_H2C",
+    )
+    tls_cert: str | None = setting(
+        None,
+        "File in PEM format with the certificate, and those that lead to its root: the service "
+        "then speaks HTTPS. Renewed files are taken up within seconds, also those below.",
+        env="TANDEM_TLS_CERT",
+    )
+    tls_key: str | None = setting(
+        None,
+        "File with the certificate's key, not encrypted. Without it: --tls-cert holds it too.",
+        env="TANDEM_TLS_KEY",
+    )
+    tls_client_ca: str | None = setting(
+        None,
+        "File with the authorities that certificates of clients must lead to: clients then "
+        "present one. Without it: they need none.",
+        env="TANDEM_TLS_CLIENT_CA",
+    )
+    tls_client_auth: str = setting(
+        "required",
+        "required, or optional: with --tls-client-ca, whether clients without a certificate are "
+        "answered. A certificate of another authority is refused in any case.",
+        env="TANDEM_TLS_CLIENT_AUTH",
+    )
+    probe_port: int | None = setting(
+        None,
+        "A further port that answers /health, /ready, /version and /metrics alone, without TLS: "
+        "probes and scrapes that have no certificate come there.",
+        env="TANDEM_PROBE_PORT",
     )
     static_prefix: str = setting(
         "", "Path put before every path of the service, as /mlflow.", env="MLFLOW_STATIC_PREFIX"
@@ -140,6 +170,7 @@ class CommonSettings:
             raise SettingsError("--asgi-server must be hypercorn or uvicorn.")
         if self.h2c and self.asgi_server == "uvicorn":
             raise SettingsError("--h2c needs --asgi-server hypercorn; Uvicorn has no HTTP/2.")
+        self._check_tls()
         prefix = self.static_prefix
         if prefix and not _PREFIX.fullmatch(prefix):
             raise SettingsError(
@@ -157,6 +188,21 @@ class CommonSettings:
             value = getattr(self, item.name)
             if isinstance(value, float) and value > _LONGEST_SECONDS:
                 raise SettingsError(f"{flag(item)} must be at most {_LONGEST_SECONDS:,} seconds.")
+
+    def _check_tls(self) -> None:
+        """Raise SettingsError for flags that do not go together; files are read at the start."""
+        if not self.tls_cert:
+            for name, given in (("key", self.tls_key), ("client-ca", self.tls_client_ca)):
+                if given:
+                    raise SettingsError(
+                        f"--tls-{name} needs --tls-cert: without it there is no TLS."
+                    )
+        if self.tls_client_auth not in ("required", "optional"):
+            raise SettingsError("--tls-client-auth must be required or optional.")
+        if self.probe_port is not None and not 0 <= self.probe_port <= 65535:
+            raise SettingsError(f"--probe-port must be between 0 and 65535, not {self.probe_port}.")
+        if self.probe_port and self.probe_port == self.port:
+            raise SettingsError("--probe-port must be another than --port.")
 
     def _check_pages(self) -> None:
         """Raise SettingsError for hosts and origins that can match no request."""

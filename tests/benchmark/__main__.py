@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
             default=list(names),
             help=f"comma-separated, among {', '.join(names)}",
         )
-    parser.add_argument("--seconds", type=int, default=6, help="of load for each row")
+    parser.add_argument("--seconds", type=int, default=3, help="of each window of load")
     parser.add_argument(
         "--output", type=Path, help=f"page to write; of a full run {_PAGE.relative_to(_ROOT)}"
     )

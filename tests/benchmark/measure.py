@@ -57,8 +57,7 @@ class Benchmark:
             # Once before each server: a machine that is shared has fast minutes and slow ones.
             for name in self._peers() or [limits.NAME]:
                 if kind == "postgresql" and limits.NAME in self.servers:
-                    seconds = max(1, self.seconds // 2)  # again before each server
-                    yield from limits.database_limits(self.maker, self._bounds, seconds, rates)
+                    yield from limits.database_limits(self.maker, self._bounds, self.seconds, rates)
                 if name != limits.NAME:
                     yield from self._guarded(self._api(kind, name), kind, name)
         if any(row in files.TITLES for row in self.rows):

@@ -40,6 +40,8 @@ def render(results: Results) -> str:
         .format(
             connections=wrk.CONNECTIONS,
             seconds=results.seconds,
+            windows=wrk.WINDOWS,
+            long=wrk.longer(results.seconds),
             runs=f"{content.SEARCHED_RUNS:,}",
             batched=content.BATCHED_RUNS,
             beside=beside.RATE,

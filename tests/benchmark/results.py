@@ -30,7 +30,7 @@ class Results:
     """All of one benchmark."""
 
     seconds: int = 0
-    """Of load for each row."""
+    """Of each window of load."""
     machine: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)

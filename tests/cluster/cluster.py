@@ -37,8 +37,13 @@ class Cluster:
         image: Image,
         secrets: Mapping[str, Mapping[str, str]],
         identities: Mapping[str, Mapping[str, str]] | None = None,
+        outside: Mapping[str, str] | None = None,
+        configs: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
-        """`secrets` are those that the manifests expect to find; for `identities` see Node."""
+        """`secrets` and `configs` are what the manifests expect to find; for `identities` see Node.
+
+        `outside` has the addresses of hosts beyond the cluster, by their names.
+        """
         self.manifests = manifests
         self.pods: list[Pod] = []
         self._addresses = _addresses()
@@ -49,9 +54,9 @@ class Cluster:
             directory=directory,
             namespace=manifests.namespace,
             secrets={**manifests.secrets, **secrets},
-            configs=manifests.configs,
+            configs={**manifests.configs, **(configs or {})},
             identities=identities or {},
-            names=self.names,
+            names={**self.names, **(outside or {})},
             links=self._links(),
             image_paths=image.paths,
             image_environ=image.environ,
@@ -97,8 +102,12 @@ class Cluster:
         """Start a Job's one pod. It has to end with status 0, see `finish`."""
         return self._start_pod(name, self.manifests.jobs[name].template, once=True)
 
+    def start_single(self, name: str) -> Pod:
+        """Start a Pod of no workload. It has to end with status 0, see `finish`."""
+        return self._start_pod(name, self.manifests.pods[name], once=True)
+
     def finish(self, job: Pod, seconds: float) -> None:
-        """Wait for a Job's pod to end with status 0."""
+        """Wait for a pod that runs once to end with status 0."""
         assert job.ended.wait(seconds), f"{job.name} has not ended:\n{job.tail()}"
         assert job.status == 0, f"{job.name} ended with {job.status}:\n{job.tail()}"
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.certificates import Authority
 from tests.cluster.manifests import Route, Unsupported
 from tests.harness import traefik
+from tests.harness.certificates import Authority
 from tests.harness.processes import free_port
 
 Endpoints = Callable[[str, int], list[tuple[str, int]]]
@@ -41,12 +41,14 @@ def serve(
     routes: Sequence[Route],
     names: Iterable[str],
     endpoints: Endpoints,
-    amend: Callable[[dict[str, Any]], None] = lambda _: None,
+    amend: Callable[[dict[str, Any]], None] | None = None,
 ) -> Iterator[Edge]:
     """Traefik with these routes, and one certificate for the given names.
 
-    `amend` may add to its configuration what routes do not say.
+    `amend` may add to its configuration what routes do not say, and what their filters say.
     """
+    if amend is None and any(route.filters for route in routes):
+        raise Unsupported("filters of HTTPRoutes")
     directory.mkdir()
     authority = Authority.create(directory)
     certificate, key = authority.issue("edge", sorted(set(names)))
@@ -56,7 +58,8 @@ def serve(
         with lock:
             described = _configuration(routes, endpoints)
             described["tls"] = {"certificates": [{"certFile": certificate, "keyFile": key}]}
-            amend(described)
+            if amend:
+                amend(described)
             traefik.write_routes(directory, described)
 
     update()

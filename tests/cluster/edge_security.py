@@ -1,4 +1,4 @@
-"""What Ingresses ask of Traefik besides routes: who may come in.
+"""What Ingresses or HTTPRoutes ask of Traefik besides routes: who may come in.
 
 Traefik's own objects are translated as its Kubernetes provider does it; what they say is passed on
 as it is, and Traefik itself refuses fields that it does not know.
@@ -25,13 +25,17 @@ Secrets = Mapping[str, Mapping[str, str]]
 def amendment(
     objects: Sequence[Object], secrets: Secrets, addresses: Mapping[str, str], directory: Path
 ) -> Callable[[dict[str, Any]], None]:
-    """What puts the Ingresses' middlewares and TLS options into a configuration of routes.
+    """What puts the routes' middlewares and TLS options into a configuration of routes.
 
-    All Ingresses must ask for the same, by names that exist: Traefik leaves the others out. Host
+    All routes must ask for the same, by names that exist: Traefik leaves the others out. Host
     names in URLs are replaced by `addresses`; files that Traefik reads are put into `directory`.
     """
-    asked = {_asked(each) for each in objects if each["kind"] == "Ingress"}
-    assert len(asked) == 1, f"the Ingresses differ in who may come in: {asked}"
+    asked = {
+        _by_annotations(each) if each["kind"] == "Ingress" else _by_filters(each)
+        for each in objects
+        if each["kind"] in ("Ingress", "HTTPRoute")
+    }
+    assert len(asked) == 1, f"the routes differ in who may come in: {asked}"
     wanted = dict(*asked)
     found = {
         f"{each['metadata']['namespace']}-{each['metadata']['name']}@kubernetescrd": each
@@ -99,7 +103,23 @@ def token_checker(objects: Sequence[Object], secrets: Secrets, directory: Path) 
         yield host
 
 
-def _asked(ingress: Object) -> tuple[tuple[str, str], ...]:
+def _by_filters(route: Object) -> tuple[tuple[str, str], ...]:
+    """A filter names an object of its route's own namespace."""
+    names = set()
+    for rule in route["spec"]["rules"]:
+        wanted = []
+        for each in rule["filters"]:
+            if each["type"] != "ExtensionRef" or each["extensionRef"]["group"] != "traefik.io":
+                raise Unsupported(f"a filter of type {each['type']}")
+            assert each["extensionRef"]["kind"] == "Middleware"
+            name = f"{route['metadata']['namespace']}-{each['extensionRef']['name']}"
+            wanted.append(f"{name}@kubernetescrd")
+        names.add(",".join(wanted))
+    assert len(names) == 1, f"the rules differ in who may come in: {names}"
+    return (("middlewares", *names),)
+
+
+def _by_annotations(ingress: Object) -> tuple[tuple[str, str], ...]:
     annotations = ingress["metadata"].get("annotations", {})
     asked = {
         name.removeprefix(_PREFIX): value

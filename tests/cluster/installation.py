@@ -21,6 +21,7 @@ from tests.kubernetes import tools
 from tests.postgresql import PostgreSQL
 
 METADATA, ARTIFACTS, MIGRATE = "tandem-metadata", "tandem-artifacts", "tandem-migrate"
+TEST = "tandem-test"
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 300
 """How long a client may take, beside all other tests."""
@@ -43,7 +44,15 @@ ROUTED = (
     "httpRoute.enabled=true",
     "httpRoute.parentRefs[0].name=public",
     "monitoring.prometheusRule.enabled=true",
+    # Their receivers are here.
+    "metadata.extraArgs={--webhook-allow-private-ips,--webhook-allowed-schemes,http}",
 )
+BRIEF = (
+    "metadata.replicas=1",
+    "metadata.preStopSeconds=1",
+    "metadata.shutdownDelaySeconds=1",
+)
+"""For tests that look at other things than how many pods there are, and how they end."""
 _FOREIGN = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """Variables by which clients would trust other authorities."""
 

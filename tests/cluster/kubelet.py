@@ -2,14 +2,13 @@
 
 A pod has a loopback address of its own, so that every pod keeps its container's port. What a node
 and its network give a container is put in the place of what is named in its manifest, and nothing
-else is changed: the pod's address for `0.0.0.0`; a Service's address for its name in arguments and
-variables, where it is the host of an HTTP URL or stands in a list of hosts (so that a list of
-allowed hosts still has to name it); a directory for each volume; this machine's paths for what lies
-in the image.
+else is changed: the pod's address for `0.0.0.0`, and for `127.0.0.1` in a pod with sidecars; a
+Service's address for its name in arguments, variables and mounted files, where it is the host of
+an HTTP URL or stands in a list of hosts (so that a list of allowed hosts still has to name it); a
+directory for each volume; this machine's paths for what lies in the image.
 """
 
 import http.client
-import os
 import re
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.cluster.containers import Sidecar, kill_session
 from tests.cluster.manifests import (
     Container,
     Object,
@@ -30,6 +30,7 @@ from tests.cluster.manifests import (
 )
 
 _SUCCESS = range(200, 400)
+_LOOPBACK = re.compile(r"(?<![\w.])127\.0\.0\.1(?![\w.])")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Node:
     identities: Mapping[str, Mapping[str, str]]
     """Variables that pods of a ServiceAccount get from outside, as a cloud's webhook adds them."""
     names: Mapping[str, str]
-    """Services' names to their addresses."""
+    """Names of Services, and of hosts outside, to their addresses."""
     links: Mapping[str, str]
     """The variables by which Kubernetes tells every container about every Service."""
     image_paths: Mapping[str, Path]
@@ -74,7 +75,7 @@ class Pod:
     changed: Callable[[], None]
     """Called when the pod becomes ready, stops being ready, or is deleted."""
     once: bool = False
-    """Whether it is a Job's, which has to end on its own."""
+    """Whether it has to end on its own, as a Job's."""
     answers: dict[str, Answers] = field(default_factory=dict)
     """By kind of probe."""
     faults: list[str] = field(default_factory=list)
@@ -91,11 +92,18 @@ class Pod:
         self._passes_readiness = "readiness" not in self.container.probes
         self._started = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
+        self._sidecars: list[Sidecar] = []
 
     @property
     def container(self) -> Container:
-        """The pod's one container."""
+        """The pod's container beside its sidecars."""
         return self.template.container
+
+    @property
+    def pid(self) -> int:
+        """The container's first process, once it is started."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def ready(self) -> bool:
@@ -109,14 +117,19 @@ class Pod:
         return self._started.is_set()
 
     def start(self) -> None:
-        """Start the container and its probes."""
+        """Start the sidecars, then the container and its probes."""
         self._root.mkdir(parents=True)
-        for volume, description in self._volumes():
-            _make_volume(volume, description)
-        environ = self._environ()
+        for name, description in self.template.volumes.items():
+            self._make_volume(self.directory / name, description)
+        for each in self.template.sidecars:
+            environ = self._environ(each)
+            sidecar = Sidecar(each.name, self.directory, self._fault)
+            sidecar.start(self._command(each, environ), environ)
+            self._sidecars.append(sidecar)
+        environ = self._environ(self.container)
         with self.log.open("wb") as output:
             self._process = subprocess.Popen(
-                self._command(environ),
+                self._command(self.container, environ),
                 cwd=self._root,
                 env=environ,
                 stdin=subprocess.DEVNULL,
@@ -139,8 +152,10 @@ class Pod:
     def kill(self) -> None:
         """End all processes of the container at once."""
         if self._process is not None:
-            _kill_session(self._process.pid)
+            kill_session(self._process.pid)
             self.ended.wait(10)
+        for each in self._sidecars:
+            each.kill()
 
     def tail(self, size: int = 3000) -> str:
         """The end of the container's log."""
@@ -151,47 +166,78 @@ class Pod:
 
     # Start.
 
-    def _volumes(self) -> list[tuple[Path, Object]]:
-        return [(self.directory / name, each) for name, each in self.template.volumes.items()]
+    def sidecar_log(self, name: str) -> str:
+        """What a sidecar wrote."""
+        (found,) = [each for each in self._sidecars if each.name == name]
+        return found.log.read_text(errors="replace")
 
-    def _environ(self) -> dict[str, str]:
+    def _make_volume(self, place: Path, description: Object) -> None:
+        place.mkdir()
+        files: Mapping[str, str] = {}
+        match description:
+            case {"secret": {"secretName": name, **more}}:
+                files = self.node.secrets[name]
+            case {"configMap": {"name": name, **more}}:
+                files = self.node.configs[name]
+            case {"emptyDir": _}:
+                more = {}
+            case _:
+                raise Unsupported(f"volume {description['name']}")
+        if more:
+            raise Unsupported(f"volume {description['name']} with {', '.join(more)}")
+        mounts = {
+            path: name
+            for container in (self.container, *self.template.sidecars)
+            for path, name in container.mounts.items()
+        }
+        for file, text in files.items():
+            text = self._localised(text, {})
+            for path, name in mounts.items():
+                text = text.replace(f"{path}/", f"{self.directory / name}/")
+            (place / file).write_text(text)
+
+    def _environ(self, container: Container) -> dict[str, str]:
         fields = {
             "status.podIP": self.address,
             "status.podIPs": self.address,
             "metadata.name": self.name,
             "metadata.namespace": self.node.namespace,
         }
-        own = environment(self.container, self.node.secrets, self.node.configs, fields)
+        own = environment(container, self.node.secrets, self.node.configs, fields)
         links = self.node.links if self.template.service_links else {}
         identity = self.node.identities.get(self.template.service_account, {})
-        said = {name: self._localised(value) for name, value in own.items()}
+        said = {name: self._localised(value, container.mounts) for name, value in own.items()}
         # All others are this machine's already; its paths may look like a mount's, as below /tmp.
         here = {**self.node.image_environ, **links, **identity}
         return {**here, **said, "HOSTNAME": self.name}
 
-    def _command(self, environ: Mapping[str, str]) -> Sequence[str]:
-        if not self.container.command:
+    def _command(self, container: Container, environ: Mapping[str, str]) -> Sequence[str]:
+        if not container.command:
             raise Unsupported("a container without a command: the image's own is not here")
+        mounts = container.mounts
         # A command may be called as a Service is.
-        command = [self._moved(expand(part, environ)) for part in self.container.command]
-        return command + [self._localised(expand(part, environ)) for part in self.container.args]
+        command = [self._moved(expand(part, environ), mounts) for part in container.command]
+        args = (expand(part, environ) for part in container.args)
+        return command + [self._localised(part, mounts) for part in args]
 
-    def _moved(self, text: str) -> str:
+    def _moved(self, text: str, mounts: Mapping[str, str]) -> str:
         """A text from the manifest with this machine's paths."""
-        for path, volume in self.container.mounts.items():
+        for path, volume in mounts.items():
             text = _moved(text, path, self.directory / volume)
         for path, here in self.node.image_paths.items():
             text = _moved(text, path, here)
         return text
 
-    def _localised(self, text: str) -> str:
+    def _localised(self, text: str, mounts: Mapping[str, str]) -> str:
         """A text from the manifest with this machine's paths and addresses."""
         if text == "0.0.0.0":
             return self.address
-        text = self._moved(text)
+        if self.template.sidecars:
+            text = _LOOPBACK.sub(self.address, text)
+        text = self._moved(text, mounts)
         for name in sorted(self.node.names, key=len, reverse=True):
             # In s3://name it is a bucket's.
-            host = rf"(^|[,=]|https?://){re.escape(name)}(?=$|[,:/])"
+            host = rf"(^|[,=]|https?://){re.escape(name)}(?=$|[,:/\s])"
             text = re.sub(host, rf"\g<1>{self.node.names[name]}", text)
         return text
 
@@ -207,6 +253,8 @@ class Pod:
             self._fault(f"the container ended with {self.status}")
         if written := [each.name for each in self._root.iterdir()]:
             self._fault(f"wrote to its root file system: {', '.join(written)}")
+        for each in reversed(self._sidecars):
+            each.stop(self.template.grace_seconds)
         self.ended.set()
         self.changed()
 
@@ -294,16 +342,13 @@ class Pod:
             self.ended.wait(min(hook["sleep"]["seconds"], left))
         if "exec" in hook:
             done = subprocess.run(
-                hook["exec"]["command"], env=self._environ(), timeout=left, check=False
+                hook["exec"]["command"],
+                env=self._environ(self.container),
+                timeout=left,
+                check=False,
             )
             if done.returncode:
                 self._fault(f"the preStop hook ended with {done.returncode}")
-
-
-def _make_volume(place: Path, description: Object) -> None:
-    if "emptyDir" not in description:
-        raise Unsupported(f"volume {description['name']} that is no emptyDir")
-    place.mkdir()
 
 
 def _moved(text: str, path: str, here: Path) -> str:
@@ -326,14 +371,3 @@ def _ask(address: str, probe: Probe) -> tuple[bool, str]:
         return False, repr(error)
     finally:
         connection.close()
-
-
-def _kill_session(leader: int) -> None:
-    """SIGKILL to every process of a session: a service's workers have groups of their own."""
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                if os.getsid(int(entry)) == leader:
-                    os.kill(int(entry), signal.SIGKILL)
-            except ProcessLookupError:
-                continue

@@ -1,7 +1,7 @@
 """What rendered Kubernetes objects say, as plain dataclasses.
 
 Only what the stand-in of a cluster in this directory carries out is read. A field that it would
-have to ignore although a cluster acts on it (a probe of another kind, a second container, a filter
+have to ignore although a cluster acts on it (a probe of another kind, a container beside, a filter
 of a route) raises Unsupported: a test must not pass because something was left out.
 """
 
@@ -61,15 +61,19 @@ class Container:
     """`{"sleep": {"seconds": n}}`, `{"exec": {"command": [...]}}`, or empty."""
     mounts: Mapping[str, str]
     """Mount path to volume name."""
+    resources: Object
+    """`requests` and `limits`, which nothing here enforces."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """A pod template with its one container."""
+    """A pod template with its container, and those that run beside it from before to after it."""
 
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     container: Container
+    sidecars: tuple[Container, ...]
+    """Native ones: init containers that are always restarted."""
     volumes: Mapping[str, Object]
     service_account: str
     grace_seconds: float
@@ -118,6 +122,8 @@ class Route:
     port: int
     request_timeout: str | None = None
     """As Gateway API writes it; `0s` is none at all."""
+    filters: tuple[Object, ...] = ()
+    """As Gateway API writes them."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +145,8 @@ class Manifests:
     namespace: str
     deployments: Mapping[str, Deployment]
     jobs: Mapping[str, Job]
+    pods: Mapping[str, Template]
+    """Pods of no workload, as helm test starts them."""
     services: Mapping[str, Service]
     ingress_routes: tuple[Route, ...]
     http_routes: tuple[Route, ...]
@@ -169,6 +177,7 @@ def read(objects: Iterable[Object], namespace: str) -> Manifests:
         namespace=namespace,
         deployments={_name(each): _deployment(each, least) for each in of("Deployment")},
         jobs={_name(each): _job(each) for each in of("Job")},
+        pods={_name(each): _template(each) for each in of("Pod")},
         services=services,
         ingress_routes=tuple(
             route for each in of("Ingress") for route in _ingress_routes(each, services)
@@ -229,12 +238,13 @@ def _job(each: Object) -> Job:
 
 def _template(template: Object) -> Template:
     spec = template["spec"]
-    if len(spec["containers"]) != 1 or spec.get("initContainers"):
-        raise Unsupported("a pod of several containers")
+    if len(spec["containers"]) != 1:
+        raise Unsupported("a pod of several containers that are no native sidecars")
     return Template(
         labels=dict(template["metadata"].get("labels", {})),
         annotations=dict(template["metadata"].get("annotations", {})),
         container=_container(spec["containers"][0]),
+        sidecars=tuple(map(_sidecar, spec.get("initContainers", ()))),
         volumes={each["name"]: each for each in spec.get("volumes", ())},
         service_account=spec.get("serviceAccountName", "default"),
         grace_seconds=spec.get("terminationGracePeriodSeconds", 30),
@@ -263,7 +273,17 @@ def _container(each: Object) -> Container:
         },
         pre_stop=pre_stop,
         mounts={mount["mountPath"]: mount["name"] for mount in each.get("volumeMounts", ())},
+        resources=each.get("resources", {}),
     )
+
+
+def _sidecar(each: Object) -> Container:
+    if each.get("restartPolicy") != "Always":
+        raise Unsupported("an init container that is no native sidecar")
+    found = _container(each)
+    if found.probes or found.pre_stop:
+        raise Unsupported("a sidecar with probes or hooks")
+    return found
 
 
 def _variable(each: Object) -> Variable:
@@ -338,7 +358,7 @@ def _ingress_routes(each: Object, services: Mapping[str, Service]) -> Iterator[R
 def _http_routes(each: Object) -> Iterator[Route]:
     spec = each["spec"]
     for rule in spec["rules"]:
-        if rule.keys() - {"name", "matches", "backendRefs", "timeouts"}:
+        if rule.keys() - {"name", "matches", "backendRefs", "timeouts", "filters"}:
             raise Unsupported(f"a rule of HTTPRoute {_name(each)} with more than a path")
         (backend,) = rule["backendRefs"]
         for match in rule.get("matches", ({"path": {"value": "/"}},)):
@@ -355,6 +375,7 @@ def _http_routes(each: Object) -> Iterator[Route]:
                     backend["name"],
                     backend["port"],
                     rule.get("timeouts", {}).get("request"),
+                    tuple(rule.get("filters", ())),
                 )
 
 

@@ -85,16 +85,22 @@ def _targets(
 
 @contextmanager
 def serve(
-    directory: Path, targets: Sequence[Target], rules: Iterable[Object] = ()
+    directory: Path,
+    targets: Sequence[Target],
+    rules: Iterable[Object] = (),
+    more: Sequence[Object] = (),
 ) -> Iterator[Prometheus]:
     """Prometheus with these targets, and the rules of PrometheusRules; it has scraped them once.
+
+    `more` are further scrape configurations, each of one target.
 
     Rules are evaluated every second, whatever intervals are asked for.
     """
     directory.mkdir()
     groups = [{**group, "interval": "1s"} for each in rules for group in each.get("groups", ())]
-    with running(directory, _scrape_configs(targets), groups) as server:
-        eventually(lambda: len(server.query("up")) == len(targets), "all targets were scraped")
+    configs = [*_scrape_configs(targets), *more]
+    with running(directory, configs, groups) as server:
+        eventually(lambda: len(server.query("up")) == len(configs), "all targets were scraped")
         yield server
 
 

@@ -1,159 +1,63 @@
 """deploy/compose.yaml runs: its commands, variables, health checks and routes, as they are.
 
-Each service has a loopback address of its own, so that it keeps its ports; these addresses stand
-for the services' names and for all that a container calls its own. The database's is that of the
-suite's PostgreSQL, the port that users see is a free one, and what lies in the images lies here.
+One layout is the try-out: plain HTTP on this machine. The other is a team's: two hosts, a
+certificate, Basic authentication and backups.
 """
 
-import random
-import re
 import subprocess
-import sys
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import boto3
 import mlflow
+import psycopg
 import pytest
 import requests
 
-from tests import debian
-from tests.browser.layouts import ui_folder
-from tests.harness.processes import environment, eventually, free_port
+from tests.cluster import names
+from tests.cluster.certificates import Authority
+from tests.cluster.compose_project import USER, Project, prepare_files, running
+from tests.harness.processes import free_ports
 from tests.kubernetes import compose
-from tests.kubernetes.tools import ROOT
 from tests.postgresql import PostgreSQL
 
-BIN = Path(sys.executable).parent
-HEALTHY_SECONDS = 90
 NAME = "sub/a b+%;☃.txt"
-LAYOUTS = {"single-host": ("localhost", "localhost"), "two-hosts": ("mlflow.test", "files.test")}
+LAYOUTS: dict[str, dict[str, str]] = {
+    "single-host": {},
+    "two-hosts": {
+        "TANDEM_LAYOUT": "two-hosts",
+        "TANDEM_HOST": "mlflow.test",
+        "TANDEM_ARTIFACTS_HOST": "files.test",
+        "TANDEM_BIND": "0.0.0.0:80",
+        "TANDEM_BIND_TLS": "0.0.0.0:443",
+        "TANDEM_TLS": "files",
+        "TANDEM_AUTH": "basic",
+    },
+}
+TEAM = pytest.mark.parametrize("project", ["two-hosts"], indirect=True)
 
 
-@dataclass
-class Project:
-    """What `docker compose up` would start, as processes."""
-
-    directory: Path
-    database: str
-    """`host:port/name`, for what the file calls `postgres:5432/tandem`."""
-    host: str
-    artifacts_host: str
-    services: Mapping[str, Any]
-    processes: "dict[str, subprocess.Popen[bytes]]" = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        network = f"127.{random.randint(64, 127)}.{random.randint(1, 254)}"
-        self.addresses = {name: f"{network}.{n}" for n, name in enumerate(self.services, 1)}
-
-    def start(self, name: str) -> None:
-        """Start a service without waiting for it."""
-        command, environment = self._container(name)
-        with self.log(name).open("wb") as output:
-            self.processes[name] = subprocess.Popen(
-                command, env=environment, cwd=self.directory, stdout=output, stderr=output
-            )
-
-    def wait_healthy(self, name: str) -> None:
-        """Ask as Compose would, by the service's own health check, but more often."""
-        check = self._localised(name, self.services[name]["healthcheck"]["test"])
-        assert check[0] == "CMD"
-        ours = BIN / check[1]
-        program = ours if ours.exists() else debian.find(check[1], package=check[1])
-        deadline = time.monotonic() + HEALTHY_SECONDS
-        while True:
-            done = subprocess.run(
-                [program, *check[2:]],
-                env=environment(),
-                capture_output=True,
-                text=True,
-            )
-            if done.returncode == 0:
-                return
-            if time.monotonic() > deadline or self.processes[name].poll() is not None:
-                pytest.fail(f"{name}: {done.stdout}{done.stderr}\n{self.log(name).read_text()}")
-            time.sleep(0.2)
-
-    def log(self, name: str) -> Path:
-        return self.directory / f"{name}.log"
-
-    def _container(self, name: str) -> tuple[list[str], dict[str, str]]:
-        service = self.services[name]
-        environment: dict[str, str] = {"TMPDIR": str(self.directory), "HOME": str(self.directory)}
-        if "build" in service:
-            entrypoint, own = compose.image(service)
-            environment |= own
-        else:
-            entrypoint = {"traefik": ["traefik"], "seaweedfs": ["weed"]}[name]
-        environment |= service["environment"]
-        command = self._localised(name, [*entrypoint, *service["command"]])
-        if name == "seaweedfs":  # sockets that it puts into /tmp of its container
-            command += [f"-{each}.localSocket={self.directory / each}" for each in ("filer", "s3")]
-        environment = dict(
-            zip(environment, self._localised(name, environment.values()), strict=True)
-        )
-        return [str(BIN / command[0]), *command[1:]], {**environment, "PATH": str(BIN)}
-
-    def _localised(self, service: str, texts: Any) -> list[str]:
-        return [self.localised(text, service) for text in texts]
-
-    def localised(self, text: str, service: str = "traefik") -> str:
-        """A text of the file with this machine's addresses and paths."""
-        text = text.replace("postgres:5432/tandem", self.database)
-        names = {**self.addresses, "artifacts": self.addresses["artifacts-1"]}
-        for name in sorted(names, key=len, reverse=True):
-            # In s3://name it is a bucket's, and as a word of a command it is none.
-            host = rf"(^|[,=]|http://){name}(?=[,:]|$)"
-            text = re.sub(host, rf"\g<1>{names[name]}", text) if re.search(r"[:=]", text) else text
-        own = self.addresses[service]
-        text = re.sub(r"\b(127\.0\.0\.1|0\.0\.0\.0)(?=:(5\d00|80\d\d|8333)\b|$)", own, text)
-        text = text.replace("address=:8000", f"address=127.0.0.1:{self.host.partition(':')[2]}")
-        for inside, here in {
-            "/opt/tandem/ui": ui_folder(),
-            "/etc/traefik/routes": self.directory,
-            "-dir=/data": f"-dir={self.directory / 'data'}",
-        }.items():
-            text = text.replace(inside, str(here))
-        return text
-
-
-@contextmanager
-def running(project: Project) -> Iterator[Project]:
-    """Start all in the order that `depends_on` asks for; at the end ours must stop with 0."""
-    (project.directory / "data").mkdir()
-    for routes in (ROOT / "deploy" / "compose" / "routes").iterdir():
-        (project.directory / routes.name).write_text(project.localised(routes.read_text()))
-    waiting = [name for name in project.services if name != "postgres"]
-    try:
-        while waiting:
-            for name in waiting:
-                needed = project.services[name].get("depends_on", {})
-                if not needed.keys() & set(waiting):
-                    break
-            else:
-                pytest.fail(f"depends_on of {waiting} is a circle")
-            waiting.remove(name)
-            for each, how in needed.items():
-                if how["condition"] == "service_completed_successfully":
-                    assert project.processes[each].wait(60) == 0, project.log(each).read_text()
-                elif each != "postgres":
-                    project.wait_healthy(each)
-            project.start(name)
-        project.wait_healthy("traefik")
-        # It answers its health check some milliseconds before it knows its routes.
-        eventually(lambda: requests.get(f"http://{project.host}/health", timeout=5).ok)
-        yield project
-        ours = [name for name, each in project.services.items() if "build" in each]
-        for name in ours:
-            project.processes[name].terminate()
-        assert {name: project.processes[name].wait(40) for name in ours} == dict.fromkeys(ours, 0)
-    finally:
-        for process in project.processes.values():
-            process.kill()
-            process.wait()
+def secure(project: Project) -> dict[str, str]:
+    """The users and the certificate, as docs have them made; what clients need for them."""
+    private = project.directory / "private"
+    hashed = subprocess.run(
+        ["openssl", "passwd", "-apr1", USER[1]], check=True, capture_output=True, text=True
+    )
+    (private / "users").write_text(f"{USER[0]}:{hashed.stdout}")
+    authority = Authority.create(project.directory)
+    hosts = [project.variables["TANDEM_HOST"], project.artifacts_host]
+    certificate, key = authority.issue("team", hosts)
+    Path(certificate).rename(private / "tls.crt")
+    Path(key).rename(private / "tls.key")
+    for each in private.iterdir():
+        each.chmod(0o644)
+    return {
+        "REQUESTS_CA_BUNDLE": str(authority.certificate),
+        "MLFLOW_TRACKING_USERNAME": USER[0],
+        "MLFLOW_TRACKING_PASSWORD": USER[1],
+    }
 
 
 @pytest.fixture(scope="module", params=LAYOUTS)
@@ -162,21 +66,22 @@ def project(
     postgresql: PostgreSQL,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Project]:
-    """All of it, under one host name or two; both lead to the same port of this machine."""
-    port = free_port()
-    host, artifacts_host = (f"{name}:{port}" for name in LAYOUTS[request.param])
-    variables = {"TANDEM_LAYOUT": request.param, "TANDEM_HOST": host}
+    """All of it, under one host name or two; both lead to Traefik on this machine."""
+    http, https = free_ports(2)
+    variables = {"TANDEM_HOST": f"localhost:{http}", **LAYOUTS[request.param]}
     with ExitStack() as stack:
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        if host != artifacts_host:
-            variables["TANDEM_ARTIFACTS_HOST"] = artifacts_host
-            # Names that no resolver knows: who takes Traefik for its proxy need not ask one.
-            patch.setenv("http_proxy", f"http://127.0.0.1:{port}")
-            patch.setenv("no_proxy", "")
         address = stack.enter_context(owned_database(postgresql))
         read = compose.read({**compose.SECRETS, **variables})["services"]
         directory = tmp_path_factory.mktemp(request.param)
-        project = Project(directory, address, host, artifacts_host, read)
+        project = Project(directory, address, variables, (http, https), read)
+        prepare_files(project)
+        if project.user:
+            patch = stack.enter_context(pytest.MonkeyPatch.context())
+            for name, value in secure(project).items():
+                patch.setenv(name, value)
+            hosts = (variables["TANDEM_HOST"], project.artifacts_host)
+            found = names.resolver(dict.fromkeys(hosts, ("127.0.0.1", https)))
+            patch.setattr("socket.getaddrinfo", found)
         yield stack.enter_context(running(project))
 
 
@@ -184,18 +89,26 @@ def project(
 def owned_database(server: PostgreSQL) -> Iterator[str]:
     """An empty database of the role that the file names, as `host:port/name`."""
     server.execute("CREATE ROLE tandem LOGIN")
+    try:
+        with new_database(server) as address:
+            yield address
+    finally:
+        server.execute("DROP ROLE tandem")
+
+
+@contextmanager
+def new_database(server: PostgreSQL) -> Iterator[str]:
+    """As `owned_database`, when the role is there."""
     name = server.create()
     try:
         server.execute(f"ALTER DATABASE {name} OWNER TO tandem")
         yield server.uri(name).partition("@")[2]
     finally:
         server.drop(name)
-        server.execute("DROP ROLE tandem")
 
 
 def test_a_stock_client_and_a_browser_come_through(project: Project, tmp_path: Path) -> None:
-    url = f"http://{project.host}"
-    client = mlflow.MlflowClient(url)
+    client = mlflow.MlflowClient(project.url)
     source = tmp_path / "source" / NAME
     source.parent.mkdir(parents=True)
     source.write_text("snow")
@@ -206,9 +119,9 @@ def test_a_stock_client_and_a_browser_come_through(project: Project, tmp_path: P
     client.log_param(run_id, "lr", "0.1")
     log_and_fetch(client, run_id, source, tmp_path / "first")
     # What a browser asks for.
-    assert "text/html" in requests.get(url, timeout=10).headers["Content-Type"]
+    assert "text/html" in project.get("/").headers["Content-Type"]
     query = {"run_id": run_id, "path": f"files/{NAME}"}
-    assert requests.get(f"{url}/get-artifact", params=query, timeout=10).text == "snow"
+    assert project.get("/get-artifact", params=query).text == "snow"
     # One of two may go.
     project.processes["artifacts-2"].terminate()
     for attempt in range(5):
@@ -225,16 +138,159 @@ def log_and_fetch(client: mlflow.MlflowClient, run_id: str, source: Path, target
     assert Path(fetched).read_text() == "snow"
 
 
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 def test_other_names_and_foreign_keys_are_refused(project: Project) -> None:
-    directly = {"http": ""}
-    address = f"http://127.0.0.1:{project.host.partition(':')[2]}"
+    scheme, port = ("https", project.ports[1]) if project.user else ("http", project.ports[0])
     for path in ("/api/2.0/mlflow/experiments/search", "/api/2.0/mlflow-artifacts/artifacts"):
         answer = requests.get(
-            f"{address}{path}",
+            f"{scheme}://127.0.0.1:{port}{path}",
             headers={"Host": "elsewhere.test"},
-            proxies=directly,
+            auth=project.user,
+            verify=False,
             timeout=10,
         )
         assert answer.status_code in (403, 404), answer.text
     store = f"http://{project.addresses['seaweedfs']}:8333/tandem"
-    assert requests.get(store, proxies=directly, timeout=10).status_code == 403
+    assert requests.get(store, timeout=10).status_code == 403
+
+
+@TEAM
+def test_strangers_are_asked_who_they_are_on_both_hosts(project: Project) -> None:
+    paths = ("/", "/api/2.0/mlflow/experiments/get?experiment_id=0", "/metrics")
+    asked = [f"https://{project.variables['TANDEM_HOST']}{path}" for path in paths]
+    asked += [f"https://{project.artifacts_host}/api/2.0/mlflow-artifacts/artifacts"]
+    for url in asked:
+        for user in (None, ("ada", "wrong"), ("eve", USER[1])):
+            answer = requests.get(url, auth=user, timeout=10)
+            assert answer.status_code == 401, url
+            assert answer.headers["WWW-Authenticate"] == 'Basic realm="Tandem"'
+        assert requests.get(url, auth=USER, timeout=10).status_code == 200
+
+
+@TEAM
+def test_plain_http_leads_to_https(project: Project) -> None:
+    answer = requests.post(
+        f"http://127.0.0.1:{project.ports[0]}/api/2.0/mlflow/runs/search?a=b",
+        headers={"Host": "mlflow.test"},
+        allow_redirects=False,
+        timeout=10,
+    )
+    assert answer.status_code == 308  # so that a POST stays one
+    assert answer.headers["Location"] == "https://mlflow.test/api/2.0/mlflow/runs/search?a=b"
+
+
+@TEAM
+def test_backup_brings_back_every_row_and_file_as_they_were(
+    project: Project, postgresql: PostgreSQL, tmp_path: Path
+) -> None:
+    client = mlflow.MlflowClient(project.url)
+    run_id = client.create_run(client.create_experiment("backed up")).info.run_id
+    for step in range(50):
+        client.log_metric(run_id, "loss", 1 / (step + 1), step=step)
+    content = {"kept.txt": "first", NAME: "snow", "gone.bin": "x" * 100_000}
+    for name, text in content.items():
+        client.log_text(run_id, text, name)
+    uri = f"postgresql://tandem@{project.database}"
+    rows = rows_of(uri)
+
+    assert project.run("backup", "is-recent").returncode == 1
+    succeed(project.run("backup", "now"))
+    assert project.run("backup", "is-recent").returncode == 0
+    (dump,) = succeed(project.run("backup", "list")).split()
+    succeed(project.run("backup", "check", dump))
+
+    # Later both change, and another backup is made: the first can still be restored.
+    client.log_text(run_id, "later", "kept.txt")
+    delete(project, run_id, "gone.bin")
+    later_id = client.create_run("0").info.run_id
+    client.log_text(later_id, "more", "more.txt")
+    elsewhere = stored_elsewhere(project)
+    succeed(project.run("backup", "now", **elsewhere))
+    assert rows_of(uri) != rows
+
+    refused = project.run("backup", "restore-database", dump)
+    assert refused.returncode == 1
+    assert "the database has tables: create an empty one" in refused.stderr
+    with new_database(postgresql) as address:
+        restored = f"postgresql://tandem:of-postgresql@{address}"
+        succeed(project.run("backup", "restore-database", dump, MLFLOW_BACKEND_STORE_URI=restored))
+        assert rows_of(restored) == rows
+    # From the other bucket, on a machine that has nothing.
+    nothing = {**elsewhere, "BACKUP_DIRECTORY": str(tmp_path / "empty")}
+    listed = succeed(project.run("backup", "list", **nothing)).split()
+    with new_database(postgresql) as address:
+        restored = f"postgresql://tandem:of-postgresql@{address}"
+        variables = {**nothing, "MLFLOW_BACKEND_STORE_URI": restored}
+        succeed(project.run("backup", "restore-database", listed[-1], **variables))
+        assert rows_of(restored) == rows_of(uri)
+
+    destination = {"MLFLOW_ARTIFACTS_DESTINATION": "s3://tandem/restored"}
+    succeed(project.run("backup", "restore-artifacts", dump, **destination))
+    assert {name: artifact(project, "restored", run_id, name) for name in content} == content
+    destination = {"MLFLOW_ARTIFACTS_DESTINATION": "s3://tandem/latest"}
+    succeed(project.run("backup", "restore-artifacts", **destination, **elsewhere))
+    assert artifact(project, "latest", run_id, "kept.txt") == "later"
+    assert artifact(project, "latest", later_id, "more.txt") == "more"
+    assert artifact(project, "latest", run_id, "gone.bin") is None
+
+
+def succeed(done: "subprocess.CompletedProcess[str]") -> str:
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def delete(project: Project, run_id: str, path: str) -> None:
+    root = mlflow.MlflowClient(project.url).get_run(run_id).info.artifact_uri
+    path = root.partition(f"{project.artifacts_host}/")[2] + f"/{path}"
+    answer = requests.delete(
+        f"https://{project.artifacts_host}/api/2.0/mlflow-artifacts/artifacts/{path}",
+        auth=USER,
+        timeout=10,
+    )
+    answer.raise_for_status()
+
+
+def store(project: Project) -> Any:
+    """A client of the project's S3 server, by the key of the file."""
+    variables = project.services["artifacts-1"]["environment"]
+    return boto3.client(
+        "s3",
+        endpoint_url=f"http://{project.addresses['seaweedfs']}:8333",
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+        region_name=variables["AWS_DEFAULT_REGION"],
+    )
+
+
+def stored_elsewhere(project: Project) -> dict[str, str]:
+    """Another bucket, and what deploy/.env says for it."""
+    with closing(store(project)) as s3:
+        s3.create_bucket(Bucket="elsewhere")
+    return {
+        "BACKUP_TO": "s3://elsewhere/tandem",
+        "BACKUP_S3_ENDPOINT": f"http://{project.addresses['seaweedfs']}:8333",
+        "BACKUP_S3_REGION": "us-east-1",
+        "BACKUP_S3_ACCESS_KEY_ID": "tandem",
+        "BACKUP_S3_SECRET_ACCESS_KEY": compose.SECRETS["S3_SECRET_KEY"],
+    }
+
+
+def artifact(project: Project, prefix: str, run_id: str, name: str) -> str | None:
+    """The text of a run's file below a prefix of the bucket, if it is there."""
+    with closing(store(project)) as s3:
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket="tandem", Prefix=prefix):
+            for each in page.get("Contents", ()):
+                if each["Key"].endswith(f"/{run_id}/artifacts/{name}"):
+                    body: bytes = s3.get_object(Bucket="tandem", Key=each["Key"])["Body"].read()
+                    return body.decode()
+    return None
+
+
+def rows_of(uri: str) -> dict[str, list[str]]:
+    """All rows of all tables, as text, by table."""
+    with psycopg.connect(uri) as conn:
+        tables = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        return {
+            name: sorted(str(row) for row in conn.execute(f'SELECT * FROM "{name}"'))
+            for (name,) in sorted(tables)
+        }

@@ -14,7 +14,6 @@ import pytest
 import requests
 
 from tests.cluster import edge, edge_security, manifests, names, stock_client
-from tests.cluster.certificates import Authority
 from tests.cluster.edge import Edge
 from tests.cluster.installation import (
     ARTIFACTS,
@@ -24,6 +23,7 @@ from tests.cluster.installation import (
     Installation,
     client_environment,
 )
+from tests.harness.certificates import Authority
 from tests.kubernetes import tools
 
 USER, PASSWORD = "alice", "pässword:1"
@@ -40,6 +40,9 @@ class Secured:
     """An edge that asks who comes, and how those answer who may."""
 
     way: str
+    """An example."""
+    kind: str
+    """basic, bearer or mtls."""
     edge: Edge
     variables: Mapping[str, str]
     """Of the stock client, with the right credentials."""
@@ -47,16 +50,26 @@ class Secured:
     """The same for requests."""
 
 
+EXAMPLES = {
+    "basic": "edge-basic-traefik",
+    "bearer": "edge-bearer-traefik",
+    "mtls": "edge-mtls-traefik",
+    "gateway-basic": "gateway-basic-traefik",
+}
+
+
 @pytest.fixture(params=["basic", "bearer", "mtls"])
 def secured(
     request: pytest.FixtureRequest, installation: Installation, tmp_path: Path
 ) -> Iterator[Secured]:
     way = request.param
+    kind, by_gateway = way.removeprefix("gateway-"), way.startswith("gateway-")
+    routed = "httpRoute.enabled=true" if by_gateway else "ingress.tls.enabled=true"
     chart = tools.CHART
     objects = tools.render_chart(
         chart / "ci" / "production-values.yaml",
-        chart / "examples" / f"edge-{way}-traefik-values.yaml",
-        sets=(*LAYOUTS[installation.layout], "ingress.tls.enabled=true"),
+        chart / "examples" / f"{EXAMPLES[way]}-values.yaml",
+        sets=(*LAYOUTS[installation.layout], routed),
     )
     authority = Authority.create(tmp_path)
     certificate, key = authority.issue("client", ["client"])
@@ -74,11 +87,12 @@ def secured(
         ),
         "bearer": ({"MLFLOW_TRACKING_TOKEN": TOKEN}, {"headers": _bearer(TOKEN)}),
         "mtls": ({"MLFLOW_TRACKING_CLIENT_CERT_PATH": str(both)}, {"cert": str(both)}),
-    }[way]
+    }[kind]
     rendered = manifests.read(objects, tools.NAMESPACE)
+    routes = rendered.http_routes if by_gateway else rendered.ingress_routes
     with ExitStack() as running:
         addresses = {}
-        if way == "bearer":
+        if kind == "bearer":
             addresses[CHECKER] = running.enter_context(
                 edge_security.token_checker(objects, given, tmp_path / "checker")
             )
@@ -86,13 +100,14 @@ def secured(
         served = running.enter_context(
             edge.serve(
                 tmp_path / "edge",
-                rendered.ingress_routes,
-                rendered.certificate_names,
+                routes,
+                # A Gateway has the certificates of its listeners.
+                rendered.certificate_names or [route.host for route in routes],
                 installation.cluster.endpoints,
                 amend,
             )
         )
-        yield Secured(way, served, variables, options)
+        yield Secured(way, kind, served, variables, options)
 
 
 def test_who_has_credentials_works_as_ever(
@@ -120,6 +135,7 @@ def test_a_client_may_trust_any_certificate(
     assert stock_client.start(installation.url, name, tmp_path, variables).result(SECONDS)["same"]
 
 
+@pytest.mark.parametrize("secured", EXAMPLES, indirect=True)
 def test_who_has_none_gets_nowhere(
     installation: Installation, secured: Secured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,7 +150,7 @@ def test_who_has_none_gets_nowhere(
             {"headers": {"Authorization": TOKEN}},
         ],
         "mtls": [{}],
-    }[secured.way]
+    }[secured.kind]
     urls = [installation.url + path for path in ASKED["mlflow"]]
     urls += [installation.artifacts_url + path for path in ASKED["artifacts"]]
     for url in urls:
@@ -160,13 +176,13 @@ def test_probes_and_scrapes_from_inside_need_none(installation: Installation) ->
 def _refused(
     secured: Secured, method: str, url: str, body: bytes | None, options: Mapping[str, Any]
 ) -> None:
-    if secured.way == "mtls":
+    if secured.kind == "mtls":
         with pytest.raises((requests.exceptions.SSLError, requests.ConnectionError)):
             _request(secured, method, url, body, options)
         return
     answer = _request(secured, method, url, body, options)
     assert answer.status_code == 401, f"{method} {url} with {options}: {answer.status_code}"
-    scheme = {"basic": "Basic ", "bearer": "Bearer "}[secured.way]
+    scheme = {"basic": "Basic ", "bearer": "Bearer "}[secured.kind]
     assert answer.headers["WWW-Authenticate"].startswith(scheme)
 
 

@@ -1,5 +1,8 @@
 """Production values installed: what clients, probes and Prometheus find."""
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,12 +19,14 @@ from tests.cluster.installation import (
     METADATA,
     MIGRATE,
     SECONDS,
+    TEST,
     Installation,
     database,
     render,
 )
 from tests.cluster.kubelet import Pod
-from tests.harness.processes import eventually
+from tests.harness.processes import environment, eventually
+from tests.kubernetes import tools
 from tests.kubernetes.tools import NAMESPACE
 from tests.postgresql import PostgreSQL
 
@@ -72,6 +77,62 @@ def test_a_stock_client_works(installation: Installation, way: str, tmp_path: Pa
     assert found["predicted"] == [0, 1]
     assert found["aliases"] == {"champion": "1"}
     assert found["shown"] == {"listed": ["files"], "fetched": "snow", "page": "text/html"}
+
+
+def test_helms_own_test_goes_the_way_of_a_client_and_cleans_up(installation: Installation) -> None:
+    cluster = installation.cluster
+    before = _experiments_of_tests(installation)
+    pod = cluster.start_single(TEST)
+    cluster.finish(pod, seconds=60)
+    said = pod.tail().splitlines()
+    assert re.fullmatch(r"metadata \S+ answers at http://\S+", said[0])
+    assert said[2:] == [
+        "files go to the artifacts service",
+        "the run has its metric",
+        "the file is what was written",
+        "metadata lists the file by way of artifacts",
+        "the file is removed",
+        "the experiment and its run are deleted",
+    ]
+    after = _experiments_of_tests(installation)
+    (made,) = after.keys() - before.keys()
+    assert after[made] == "deleted"
+    asked = {"experiment_ids": [made], "run_view_type": "ACTIVE_ONLY"}
+    assert not _post(installation, "runs/search", asked).get("runs")
+
+
+def _experiments_of_tests(installation: Installation) -> dict[str, str]:
+    """Those of helm test by id, with their lifecycle stages."""
+    asked = {"max_results": 1000, "view_type": "ALL", "filter": "name LIKE 'helm-test-%'"}
+    found = _post(installation, "experiments/search", asked).get("experiments", [])
+    return {each["experiment_id"]: each["lifecycle_stage"] for each in found}
+
+
+def _post(installation: Installation, path: str, asked: dict[str, Any]) -> dict[str, Any]:
+    url = f"http://{installation.cluster.names[METADATA]}:5000{installation.prefix}"
+    answer = requests.post(f"{url}/api/2.0/mlflow/{path}", json=asked, timeout=30)
+    assert answer.ok, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_helms_own_test_fails_where_artifacts_are_elsewhere(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """A metadata service whose artifacts are not those that it is told of."""
+    cluster = installation.cluster
+    url = f"http://{cluster.names[METADATA]}:5000{installation.prefix}"
+    variables = {
+        "METADATA_URL": url,
+        "ARTIFACTS_URL": url,
+        "WAIT_SECONDS": "1",
+    }
+    script = tools.CHART / "files" / "client.py"
+    ended = subprocess.run(
+        [sys.executable, "-B", script], env=environment(**variables), capture_output=True, text=True
+    )
+    assert ended.returncode == 1
+    assert re.match(r"failed: PUT http://\S+/helm-test\.bin: \d{3} ", ended.stderr), ended.stderr
 
 
 @pytest.mark.parametrize(

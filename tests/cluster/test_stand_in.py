@@ -160,6 +160,50 @@ def test_a_roll_adds_a_ready_pod_before_it_takes_one_away(tmp_path: Path) -> Non
         assert len(cluster.pods_of("web")) == 2
 
 
+SIDECAR = {
+    "name": "beside",
+    "image": "beside",
+    "restartPolicy": "Always",
+    "command": ["python", "/opt/tiny_server.py"],
+    "args": ["--host", "127.0.0.1", "--port", "6000"],
+    "volumeMounts": [{"name": "keys", "mountPath": "/keys"}],
+    "env": [{"name": "KEYS", "value": "/keys/password"}, {"name": "EXIT_SECONDS", "value": "0.3"}],
+}
+
+
+def _with(sidecar: dict[str, Any], replicas: int = 1) -> Edit:
+    def edit(deployment: dict[str, Any]) -> None:
+        deployment["spec"]["replicas"] = replicas
+        spec = deployment["spec"]["template"]["spec"]
+        spec["initContainers"] = [sidecar]
+        spec["volumes"].append({"name": "keys", "secret": {"secretName": "store"}})
+
+    return edit
+
+
+def test_a_sidecar_is_at_the_pods_loopback_until_after_its_container(tmp_path: Path) -> None:
+    edit = _with(SIDECAR, replicas=2)
+    with _cluster(tmp_path, edit, PROXY="127.0.0.1:6000") as (cluster, pods):
+        cluster.wait_ready(pods)
+        for pod in pods:
+            assert _environ(pod)["PROXY"] == f"{pod.address}:6000"
+            answer = requests.get(f"http://{pod.address}:6000/", timeout=5)
+            assert answer.text == pod.name
+            (line,) = [
+                each for each in pod.sidecar_log("beside").splitlines() if "variables" in each
+            ]
+            path = yaml.safe_load(line.removeprefix("variables "))["KEYS"]
+            assert Path(path).read_text() == SECRETS["store"]["password"]
+        pods[0].delete()
+        cluster.wait_ended(pods[:1], 10)
+        told = [
+            float(re.findall(r"SIGTERM (\S+)", text)[0])
+            for text in (pods[0].tail(), pods[0].sidecar_log("beside"))
+        ]
+        assert told == sorted(told)
+        assert time.time() - told[1] >= 0.3
+
+
 def _that_lives_too_long(container: dict[str, Any]) -> None:
     container["lifecycle"]["preStop"]["sleep"]["seconds"] = 2.9
 
@@ -203,6 +247,20 @@ def test_what_a_kubelet_would_report_fails_the_test(
         _live(tmp_path, spoil, variables)
 
 
+@pytest.mark.parametrize(
+    ("command", "fault"),
+    [
+        (["python", "-c", "print('over')"], "the sidecar beside ended with 0: over"),
+        (["sh", "-c", "touch x; exec sleep 60"], "the sidecar beside wrote to its root: x"),
+    ],
+)
+def test_what_goes_wrong_with_a_sidecar_fails_the_test(
+    command: list[str], fault: str, tmp_path: Path
+) -> None:
+    with pytest.raises(AssertionError, match=f"web-1: {re.escape(fault)}"):
+        _live(tmp_path, _with({**SIDECAR, "command": command, "args": []}), {})
+
+
 def _live(directory: Path, edit: Edit, variables: dict[str, str]) -> None:
     """A cluster from its start to its end."""
     with _cluster(directory, edit, **variables) as (_, (pod,)):
@@ -218,6 +276,8 @@ def _live(directory: Path, edit: Edit, variables: dict[str, str]) -> None:
         lambda each: _container(each)["startupProbe"].update(httpGet=None, tcpSocket={"port": 1}),
         lambda each: _container(each)["lifecycle"].update(postStart={"exec": {"command": ["x"]}}),
         lambda each: each["spec"]["template"]["spec"]["containers"].append({}),
+        _with({**SIDECAR, "restartPolicy": None}),
+        _with({**SIDECAR, "startupProbe": {"httpGet": {"path": "/", "port": 6000}}}),
         lambda each: each["spec"]["strategy"].update(type="Recreate"),
         lambda each: each["spec"]["selector"]["matchLabels"].update(app="other"),
     ],

@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +19,8 @@ import httpx
 START_SECONDS = 120
 STOP_SECONDS = 40
 
-_LISTENS = re.compile(r"(?:listens|running) on (http://\S+)")
+_LISTENS = re.compile(r"(?:listens|running) on (https?://\S+)")
+_PROBES = re.compile(r"answers probes and scrapes on (http://\S+)")
 _FOREIGN = ("MLFLOW_", "TANDEM_", "AWS_", "PROMETHEUS_", "_MLFLOW_")
 
 
@@ -81,6 +82,8 @@ class Process:
     """Where it serves; of a service that says so itself, empty until `answers` has read it."""
     seconds: float = 0
     """From its start until it was ready."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Of all requests that this sends to it, as httpx has them: a certificate, for instance."""
 
     @property
     def name(self) -> str:
@@ -100,13 +103,20 @@ class Process:
         return socket.create_connection((urlsplit(self.url).hostname, self.port), timeout=20)
 
     def get(self, path: str, **options: Any) -> httpx.Response:
-        return get(self.url + path, **options)
+        return get(self.url + path, **{**self.options, **options})
+
+    @property
+    def probes(self) -> str:
+        """The address of a service's port for probes."""
+        found = _PROBES.search(self.output())
+        assert found, self.output()
+        return found[1]
 
     def answers(self, path: str) -> bool:
         """Whether it serves and answers the path with success."""
         if not self.url and (said := _LISTENS.search(self.output())):
             self.url = said[1]
-        return bool(self.url) and answers(self.url + path)
+        return bool(self.url) and answers(self.url + path, **self.options)
 
     def output(self) -> str:
         return self.log.read_text(errors="replace")
@@ -144,14 +154,17 @@ def running(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     user: str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Iterator[Process]:
     """A server, from when it is ready; it is killed at the end, with its children.
 
-    It is ready when the condition holds, or when it answers the path with success.
+    It is ready when the condition holds, or when it answers the path with success. `options` are
+    `Process.options`.
     Raises RuntimeError as `wait_ready` does.
     """
     process = start(command, log, cwd=cwd, env=env, user=user)
     process.url = url
+    process.options = dict(options or {})
     try:
         wait_ready(process, ready)
         yield process
@@ -166,8 +179,9 @@ def start(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     user: str | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Process:
-    """A process that works in the log's folder, or in `cwd`."""
+    """A process that works in the log's folder, or in `cwd`; it inherits `pass_fds`."""
     with log.open("wb") as output:
         popen = subprocess.Popen(
             command,
@@ -177,6 +191,7 @@ def start(
             stdout=output,
             stderr=output,
             start_new_session=True,
+            pass_fds=pass_fds,
         )
     return Process(popen, log)
 

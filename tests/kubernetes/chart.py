@@ -38,6 +38,19 @@ def of_kind(objects: Iterable[Object], kind: str) -> dict[str, Object]:
     return {each["metadata"]["name"]: each for each in objects if each["kind"] == kind}
 
 
+def tests_of(objects: Iterable[Object]) -> list[Object]:
+    """What is there only as long as helm test runs."""
+    annotated = ((each, each["metadata"].get("annotations") or {}) for each in objects)
+    return [each for each, annotations in annotated if annotations.get("helm.sh/hook") == "test"]
+
+
+def standing_policies(objects: Iterable[Object]) -> list[Object]:
+    """The NetworkPolicies that hold all the time, without those of helm test."""
+    given = list(objects)
+    passing = tests_of(given)
+    return [each for each in given if each["kind"] == "NetworkPolicy" and each not in passing]
+
+
 def one(objects: Iterable[Object], kind: str, name: str) -> Object:
     """The object of that kind and name; KeyError if there is none."""
     return of_kind(objects, kind)[name]

@@ -25,6 +25,11 @@ def read(variables: Mapping[str, str] = SECRETS) -> dict[str, Any]:
     return resolved
 
 
+def started(services: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the services that run without a profile."""
+    return {name: each for name, each in services.items() if "profiles" not in each}
+
+
 def image(service: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
     """Entry point and variables of the image that a service is built from."""
     path = (PATH.parent / service["build"]["context"] / service["build"]["dockerfile"]).resolve()

@@ -34,8 +34,8 @@ Peer = Pod | Host
 
 
 def pod_of(workload: Object) -> Pod:
-    """The pod that a Deployment or a Job makes."""
-    template = workload["spec"]["template"]
+    """The pod that a Deployment or a Job makes, or that the object is."""
+    template = workload if workload["kind"] == "Pod" else workload["spec"]["template"]
     ports = {
         port["name"]: port["containerPort"]
         for container in template["spec"]["containers"]

@@ -11,6 +11,7 @@ import kubernetes_validate
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from referencing import Registry, Resource
+from referencing.exceptions import NoSuchResource
 from referencing.jsonschema import DRAFT202012
 
 from tests.kubernetes import crds
@@ -27,7 +28,7 @@ _FOLDER = (
     / "kubernetes-json-schema"
     / f"v{VERSION}-local-strict"
 )
-_DEFINITIONS = "https://kubernetes.io/api/_definitions.json"
+_DEFINITIONS = crds.KUBERNETES.partition("#")[0]
 
 _LABEL = r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)"
 _DNS_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
@@ -60,6 +61,8 @@ def check(obj: Object) -> None:
 
 def pod_of(obj: Object) -> Object | None:
     """The pod template of a workload (its `metadata` and `spec`), or None for other objects."""
+    if obj["kind"] == "Pod":
+        return {"metadata": obj["metadata"], "spec": obj["spec"]}
     if obj["kind"] == "CronJob":
         return obj["spec"]["jobTemplate"]["spec"]["template"]
     return obj["spec"]["template"] if obj["kind"] in _TEMPLATED else None
@@ -86,20 +89,23 @@ def _validator(version: str, kind: str) -> Draft202012Validator:
     schema = json.loads(path.read_text()) if path.exists() else {}
     # A file's name leaves out the group's domain: another group's may look the same.
     if version not in schema.get("properties", {}).get("apiVersion", {}).get("enum", []):
-        schema = crds.schemas()[version, kind]
+        schema = crds.resource(version, kind)
     return Draft202012Validator(schema, registry=_registry())
 
 
 @cache
 def _registry() -> Registry[Any]:
     definitions = json.loads((_FOLDER / "_definitions.json").read_text())
-    metadata = {"$ref": f"{_DEFINITIONS}#/$defs/{crds.METADATA}"}
-    return Registry().with_resources(
-        [
-            (_DEFINITIONS, Resource.from_contents(definitions, DRAFT202012)),
-            (crds.METADATA, Resource.from_contents(metadata, DRAFT202012)),
-        ]
-    )
+    kubernetes = Resource.from_contents(definitions, DRAFT202012)
+    return Registry(retrieve=_retrieve).with_resource(_DEFINITIONS, kubernetes)
+
+
+@cache
+def _retrieve(uri: str) -> Resource[Any]:
+    """A type of a custom resource."""
+    if not uri.startswith(crds.TYPES):
+        raise NoSuchResource(uri)
+    return Resource.from_contents(crds.definition(uri.removeprefix(crds.TYPES)), DRAFT202012)
 
 
 def _nulls(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[str]:

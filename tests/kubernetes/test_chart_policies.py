@@ -49,7 +49,7 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
         for each in objects
         if each["kind"] in ("Deployment", "Job")
     }
-    policies = list(chart.of_kind(objects, "NetworkPolicy").values())
+    policies = chart.standing_policies(objects)
     return Cluster(
         policies,
         pods["metadata"],
@@ -115,7 +115,7 @@ def test_the_migration_reaches_dns_and_the_database_only(cluster: Cluster) -> No
 
 def test_routes_and_scrapes_come_through() -> None:
     objects = chart.render("production")
-    policies = list(chart.of_kind(objects, "NetworkPolicy").values())
+    policies = chart.standing_policies(objects)
     for component, port in chart.COMPONENTS.items():
         pod = pod_of(chart.one(objects, "Deployment", f"tandem-{component}"))
         for source in (ROUTER, PROMETHEUS):
@@ -125,11 +125,7 @@ def test_routes_and_scrapes_come_through() -> None:
 
 def test_another_release_of_the_namespace_is_a_stranger() -> None:
     first, second = chart.render("production"), chart.render("production", release="other")
-    policies = [
-        each
-        for objects in (first, second)
-        for each in chart.of_kind(objects, "NetworkPolicy").values()
-    ]
+    policies = [*chart.standing_policies(first), *chart.standing_policies(second)]
     metadata = pod_of(chart.one(first, "Deployment", "tandem-metadata"))
     stranger = pod_of(chart.one(second, "Deployment", "other-tandem-artifacts"))
     assert not allows(policies, metadata, stranger, 5500)
@@ -137,7 +133,7 @@ def test_another_release_of_the_namespace_is_a_stranger() -> None:
 
 def test_more_rules() -> None:
     objects = chart.render("everything")
-    policies = list(chart.of_kind(objects, "NetworkPolicy").values())
+    policies = chart.standing_policies(objects)
     metadata = pod_of(chart.one(objects, "Deployment", "ml-metadata"))
     artifacts = pod_of(chart.one(objects, "Deployment", "ml-artifacts"))
     assert allows(policies, metadata, Pod("deployments", {}), 443), "extraEgress"
@@ -147,13 +143,38 @@ def test_more_rules() -> None:
 
 def test_sqlite_and_disk_need_nothing_but_dns() -> None:
     objects = chart.render("sqlite-disk", "networkPolicy.enabled=true")
-    policies = list(chart.of_kind(objects, "NetworkPolicy").values())
+    policies = chart.standing_policies(objects)
     assert len(policies) == 2
     for component in chart.COMPONENTS:
         pod = pod_of(chart.one(objects, "Deployment", f"tandem-{component}"))
         assert allows(policies, pod, DNS, 53, "UDP")
         for port in (443, 5432):
             assert not allows(policies, pod, INTERNET, port)
+
+
+@pytest.mark.parametrize(
+    ("name", "identity", "port"),
+    [
+        ("rds-iam", Host("10.0.9.4"), 443),
+        ("cloud-sql-iam", Host("169.254.169.252"), 988),
+        ("cloud-sql-iam", Host("169.254.169.254"), 80),
+    ],
+)
+def test_what_gives_tokens_for_the_database_is_reached_by_those_that_log_in(
+    name: str, identity: Host, port: int
+) -> None:
+    objects = chart.render(name)
+    policies = list(chart.of_kind(objects, "NetworkPolicy").values())
+    pods = {
+        each["metadata"]["name"]: pod_of(each)
+        for each in objects
+        if each["kind"] in ("Deployment", "Job")
+    }
+    assert len(pods) == 3
+    for pod in ("tandem-metadata", "tandem-migrate"):
+        assert allows(policies, pods[pod], identity, port)
+        assert not allows(policies, pods[pod], identity, 22)
+        assert not allows(policies, pods[pod], S3, 443)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +188,7 @@ def test_meshed_proxies_meet_at_their_own_port_and_strangers_do_not(
     name: str, router: Pod, port: int
 ) -> None:
     objects = chart.render(name)
-    policies = list(chart.of_kind(objects, "NetworkPolicy").values())
+    policies = chart.standing_policies(objects)
     metadata, artifacts = (
         pod_of(chart.one(objects, "Deployment", f"tandem-{component}"))
         for component in ("metadata", "artifacts")
@@ -185,7 +206,7 @@ def test_meshed_pods_and_the_migration_reach_the_control_plane(
     name: str, namespace: str, port: int
 ) -> None:
     objects = chart.render(name)
-    policies = list(chart.of_kind(objects, "NetworkPolicy").values())
+    policies = chart.standing_policies(objects)
     pods = [pod_of(each) for each in objects if each["kind"] in ("Deployment", "Job")]
     assert len(pods) == 3
     for pod in pods:

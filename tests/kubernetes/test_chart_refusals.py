@@ -23,6 +23,12 @@ POLICY = (
     "networkPolicy.objectStore.peers[0].ipBlock.cidr=192.0.2.0/24 "
     "networkPolicy.ingressFrom[0].podSelector.matchLabels.app=proxy"
 )
+FILTER = "httpRoute.filters[0]"
+IAM, ENCRYPTED = (
+    "database.existingSecret= database.auth=aws-iam",
+    "database.parameters=sslmode=verify-full",
+)
+IDENTITY = "networkPolicy.identity.peers[0].ipBlock.cidr"
 ANYWHERE = "networkPolicy.objectStore.peers[0].ipBlock.cidr=0.0.0.0/0"
 
 
@@ -58,6 +64,23 @@ REFUSED = {
         "database.secretKeys.user and database.user are both empty"
     ),
     "database.host=h": "database.secretKeys.password is empty, but other parts",
+    "migration.user=u": "database.secretKeys.password is empty, but other parts",
+    "database.secretKeys.password=p database.secretKeys.user=u database.host=h migration.user=m": (
+        "migration.user and database.secretKeys.user are both set"
+    ),
+    f"{SQLITE} database.auth=aws-iam": "database.auth is aws-iam, but database.type is sqlite",
+    "database.auth=gcp-iam database.secretKeys.password=p": "database.secretKeys.password is set",
+    f"{IAM} database.uri=postgresql://u:p@h/n": "database.uri has a password",
+    f"{IAM} database.uri=postgresql://u@h:5432/n?sslmode=prefer": "database.uri does not encrypt",
+    f"{IAM} database.host=h database.user=u": "database.parameters do not encrypt",
+    f"{IAM} database.host=h database.uri=postgresql://u@h/n": "database.host and database.uri are",
+    f"{IAM} database.host=h {ENCRYPTED}": "database.user are both empty",
+    f"{IAM} database.user=u {ENCRYPTED}": "database.host is empty, but other parts",
+    f"{IAM} database.secretKeys.host=h database.user=u {ENCRYPTED}": (
+        "database.secretKeys names keys, but database.existingSecret is empty"
+    ),
+    "metadata.extraArgs[0]=--db-auth": "change database.auth",
+    "metadata.extraEnv[0].name=TANDEM_DB_AUTH": "metadata.extraEnv has TANDEM_DB_AUTH",
     "metadata.extraEnv[0].name=PGHOST": "metadata.extraEnv has PGHOST",
     # the object store
     "objectStore.destination=": "objectStore.destination is empty",
@@ -194,6 +217,19 @@ REFUSED = {
     f"hosts.metadata= {INGRESS}": "ingress.enabled is true, but hosts.metadata is empty",
     "hosts.metadata= httpRoute.enabled=true": "httpRoute.enabled is true, but hosts.metadata",
     "httpRoute.enabled=true": "httpRoute.parentRefs is empty",
+    f"{FILTER}.type=Auth": 'httpRoute.filters[0] is of type "Auth"',
+    f"{FILTER}.extensionRef.name=a": 'httpRoute.filters[0] is of type ""',
+    f"{FILTER}.type=ExtensionRef": "is of type ExtensionRef, but has no extensionRef",
+    f"{FILTER}.type=CORS {FILTER}.cors.maxAge=5 {FILTER}.extensionRef.name=a": (
+        "is of type CORS, but has extensionRef too"
+    ),
+    f"{FILTER}.type=CORS {FILTER}.cors.maxAge=5 httpRoute.filters[1].type=CORS "
+    "httpRoute.filters[1].cors.maxAge=6": "httpRoute.filters[1] is the second one of type CORS",
+    f"{FILTER}.type=ExternalAuth {FILTER}.externalAuth.protocol=HTTP": (
+        "is of type ExternalAuth, which Gateway API has in its experimental channel only"
+    ),
+    f"{FILTER}.type=ExternalAuth {FILTER}.externalAuth.forwardBody.maxSize=1024 "
+    "httpRoute.channel=experimental": "httpRoute.filters[0].externalAuth.forwardBody is set",
     "ingress.tls.enabled=true": "ingress.tls.enabled is true, but ingress.enabled is false",
     f"{TLS} hosts.scheme=http": "ingress.tls.enabled is true, but hosts.scheme is http",
     f"{INGRESS} ingress.tls.certManager.issuer=a": "ingress.tls.certManager is set, but",
@@ -211,6 +247,10 @@ REFUSED = {
     f"{POLICY} {INGRESS} networkPolicy.ingressFrom=null": "networkPolicy.ingressFrom is empty",
     f"{POLICY} monitoring.podMonitor.enabled=true": "networkPolicy.scrapeFrom is empty",
     f"{POLICY} {ANYWHERE} networkPolicy.database.ports[0]=443": "both open port 443",
+    f"{POLICY} database.auth=aws-iam": "networkPolicy.identity.peers is empty",
+    f"{POLICY} database.auth=aws-iam {IDENTITY}=0.0.0.0/0": (
+        "networkPolicy.identity opens port 443 to every address"
+    ),
     f"{POLICY} metadata.networkPolicy.extraEgress[0].ports[0].port=443": (
         'metadata.networkPolicy.extraEgress[0] lacks "to" or "ports"'
     ),
@@ -270,6 +310,11 @@ def test_every_sentence_of_the_chart_is_seen() -> None:
 
 
 TAKEN = [
+    "database.auth=gcp-iam",
+    f"{IAM} database.uri=postgresql://u@h:5432/n?a=b&sslmode=require",
+    f"{IAM} database.host=h database.user=u migration.user=m {ENCRYPTED}",
+    f"database.auth=aws-iam database.secretKeys.host=endpoint database.user=u {ENCRYPTED}",
+    f"{POLICY} database.auth=aws-iam {IDENTITY}=0.0.0.0/0 networkPolicy.identity.ports[0]=80",
     f"{_object('Secret', 'v1')} extraObjects[0].metadata.name=other",
     f"{_object('Secret', 'v1')} extraObjects[0].metadata.name=db migration.mode=job",
     f"{_object('Secret', 'v1')} extraObjects[0].metadata.name=db migration.enabled=false",

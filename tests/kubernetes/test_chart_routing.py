@@ -6,7 +6,7 @@ from tests.kubernetes import chart
 from tests.kubernetes.tools import Object
 
 ARTIFACT_PATHS = ["/api/2.0/mlflow-artifacts", "/ajax-api/2.0/mlflow-artifacts"]
-NGINX = "nginx.ingress.kubernetes.io/"
+NGINX = "nginx.org/"
 
 
 def annotations(obj: Object) -> dict[str, str]:
@@ -55,29 +55,39 @@ def test_two_hosts_ingress() -> None:
 
 
 def test_one_host_has_one_certificate() -> None:
-    ingresses = chart.of_kind(chart.render("ingress-nginx"), "Ingress")
+    objects = chart.render("two-hosts-ingress", "hosts.artifacts=mlflow.example.com")
+    ingresses = chart.of_kind(objects, "Ingress")
     secrets = {each["spec"]["tls"][0]["secretName"] for each in ingresses.values()}
     assert secrets == {"tandem-metadata-tls"}
-    asking = [
-        name for name, each in ingresses.items() if "cert-manager.io/issuer" in annotations(each)
-    ]
+    issuer = "cert-manager.io/cluster-issuer"
+    asking = [name for name, each in ingresses.items() if issuer in annotations(each)]
     assert asking == ["tandem-metadata"], "cert-manager refuses the second Ingress that asks"
 
 
 def test_limits_are_lifted_for_artifacts_only() -> None:
-    ingresses = chart.of_kind(chart.render("ingress-nginx"), "Ingress")
+    ingresses = chart.of_kind(chart.render("f5-nginx"), "Ingress")
     artifacts = annotations(ingresses["tandem-artifacts"])
-    assert artifacts[f"{NGINX}proxy-body-size"] == "0"
-    assert artifacts[f"{NGINX}proxy-request-buffering"] == "off"
-    assert artifacts[f"{NGINX}proxy-send-timeout"] == "3575", "longestTransferSeconds"
-    assert artifacts[f"{NGINX}proxy-read-timeout"] == "7200", "what values say wins"
+    assert artifacts[f"{NGINX}client-max-body-size"] == "0"
+    assert artifacts[f"{NGINX}proxy-buffering"] == "false"
+    assert artifacts[f"{NGINX}proxy-send-timeout"] == "3575s", "longestTransferSeconds"
+    assert artifacts[f"{NGINX}proxy-read-timeout"] == "7200s", "what values say wins"
     metadata = annotations(ingresses["tandem-metadata"])
     assert {each: value for each, value in metadata.items() if each.startswith(NGINX)} == {
-        f"{NGINX}proxy-body-size": "24m"
+        f"{NGINX}client-max-body-size": "24m"
     }
     haproxy = chart.of_kind(chart.render("everything"), "Ingress")
     assert annotations(haproxy["ml-artifacts"])["haproxy.org/timeout-server"] == "14400s"
     assert "haproxy.org/timeout-server" not in annotations(haproxy["ml-metadata"])
+
+
+def test_annotations_of_any_controller_are_passed_on() -> None:
+    """Also of one that the chart does not know."""
+    name = "nginx.ingress.kubernetes.io/proxy-body-size"
+    escaped = name.replace(".", "\\.")
+    objects = chart.render("two-hosts-ingress", f"ingress.artifactsAnnotations.{escaped}=20g")
+    ingresses = chart.of_kind(objects, "Ingress")
+    assert annotations(ingresses["tandem-artifacts"])[name] == "20g"
+    assert name not in annotations(ingresses["tandem-metadata"])
 
 
 @pytest.mark.parametrize("kind", ["ingress", "httpRoute"])

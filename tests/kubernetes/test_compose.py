@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.kubernetes import compose, crds
+from tests.kubernetes import compose, crds, dockerfile
 from tests.kubernetes.tools import ROOT
 
 SCHEMA = crds.Pin(
@@ -19,7 +19,17 @@ SCHEMA = crds.Pin(
     "ab1d329bae970c282601c81f1303b688736003c45252361cfbd5dc9d6af83ac8",
     "the Compose specification",
 )
-OURS = {"migrate", "metadata", "artifacts-1", "artifacts-2"}
+KINDS = {
+    "migrate": "metadata",
+    "metadata": "metadata",
+    "artifacts-1": "artifacts",
+    "artifacts-2": "artifacts",
+    "backup": "backup",
+}
+"""Our images, by service."""
+
+ONCE = {"prepare", "migrate"}
+"""Services that end when they have done their work."""
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +58,7 @@ def test_compose_itself_reads_the_same() -> None:
             pytest.skip("Docker is here without its Compose plugin")
     variables = {**compose.SECRETS, "TANDEM_HOST": "a:1", "TANDEM_LAYOUT": "two-hosts"}
     done = subprocess.run(
-        [*command, "--file", compose.PATH, "config", "--format", "json"],
+        [*command, "--file", compose.PATH, "--profile", "*", "config", "--format", "json"],
         env=variables,
         capture_output=True,
         text=True,
@@ -59,7 +69,7 @@ def test_compose_itself_reads_the_same() -> None:
     for name, service in ours.items():
         for key in ("command", "environment", "image", "read_only", "cap_drop"):
             assert theirs[name].get(key) == service.get(key), f"{key} of {name}"
-        assert theirs[name]["networks"].keys() == set(service["networks"])
+        assert theirs[name].get("networks", {}).keys() == set(service.get("networks", ()))
 
 
 @pytest.mark.parametrize("secret", compose.SECRETS)
@@ -74,57 +84,84 @@ def test_secrets_reach_only_those_who_need_them(services: dict[str, Any]) -> Non
         value = compose.SECRETS[secret]
         return {name for name, each in services.items() if value in json.dumps(each)}
 
-    assert holders("POSTGRES_PASSWORD") == {"postgres", "migrate", "metadata"}
-    assert holders("S3_SECRET_KEY") == {"seaweedfs", "artifacts-1", "artifacts-2"}
+    assert holders("POSTGRES_PASSWORD") == {"postgres", "migrate", "metadata", "backup"}
+    assert holders("S3_SECRET_KEY") == {"seaweedfs", "artifacts-1", "artifacts-2", "backup"}
     # Never in a command, which shows in process lists.
     for each in services.values():
         assert not any(value in str(each.get("command")) for value in compose.SECRETS.values())
 
 
-def test_secrets_stay_out_of_git_and_images() -> None:
-    done = subprocess.run(["git", "check-ignore", "--quiet", "deploy/.env"], cwd=ROOT)
+@pytest.mark.parametrize("name", [".env", "compose/private/users", "compose/private/tls.key"])
+def test_secrets_stay_out_of_git(name: str) -> None:
+    done = subprocess.run(["git", "check-ignore", "--quiet", f"deploy/{name}"], cwd=ROOT)
     assert done.returncode == 0
 
 
 def test_the_networks_keep_each_service_from_what_is_not_its_own(services: dict[str, Any]) -> None:
+    def networks(name: str) -> set[str]:
+        return set(services[name].get("networks", ()))
+
     def neighbours(name: str) -> set[str]:
-        own = set(services[name]["networks"])
-        return {other for other, each in services.items() if own & set(each["networks"])} - {name}
+        return {other for other in services if networks(name) & networks(other)} - {name, "backup"}
 
     artifacts = {"artifacts-1", "artifacts-2"}
     assert neighbours("postgres") == {"migrate", "metadata"}
     assert neighbours("seaweedfs") == artifacts
     assert neighbours("artifacts-1") == {"seaweedfs", "artifacts-2", "metadata", "traefik"}
-    networks = compose.read()["networks"]
-    outward = {name for name, each in networks.items() if not each.get("internal")}
-    reached = {name for name, each in services.items() if outward & set(each["networks"])}
-    assert reached == {"traefik", "metadata"}
+    assert services["prepare"]["network_mode"] == "none"
+    declared = compose.read()["networks"]
+    outward = {name for name, each in declared.items() if not each.get("internal")}
+    reached = {name for name in services if outward & networks(name)}
+    assert reached == {"traefik", "metadata", "backup"}
+    # No address but the two halves' and the one that goes out: nobody asks the backup for anything.
+    assert networks("backup") == {"database", "objects", "edge"}
+    assert "ports" not in services["backup"]
 
 
 def test_only_this_machine_reaches_only_the_proxy(services: dict[str, Any]) -> None:
     published = {name: each["ports"] for name, each in services.items() if "ports" in each}
-    assert published == {"traefik": ["127.0.0.1:8080:8000"]}
+    assert published == {"traefik": ["127.0.0.1:8080:8000", "127.0.0.1:8443:8443"]}
 
 
-@pytest.mark.parametrize("name", sorted(OURS | {"traefik"}))
+@pytest.mark.parametrize("name", sorted({*KINDS, "traefik", "prepare"}))
 def test_containers_may_do_little(services: dict[str, Any], name: str) -> None:
     service = services[name]
     assert service["read_only"] is True
-    assert service["tmpfs"] == ["/tmp"]
+    # The base of the backup's image declares a volume, which would be a new one at each start.
+    declared = ["/var/lib/postgresql/data"] if name == "backup" else []
+    assert service["tmpfs"] == ["/tmp", *declared]
     assert service["cap_drop"] == ["ALL"]
+    assert service.get("cap_add", []) == (["CHOWN"] if name == "prepare" else [])
     assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_containers_have_bounds_and_come_back(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert re.fullmatch(r"\d+[gm]", service["mem_limit"]), name
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}, name
+        assert service["restart"] == ("no" if name in ONCE else "unless-stopped"), name
+        assert ("healthcheck" in service) == (name not in ONCE), name
+
+
+def test_only_the_profile_starts_the_backup(services: dict[str, Any]) -> None:
+    assert services.keys() - compose.started(services).keys() == {"backup"}
+    assert services["backup"]["profiles"] == ["backup"]
 
 
 def test_images_are_pinned_and_ours_are_this_version(services: dict[str, Any]) -> None:
     project = tomllib.loads((ROOT / "shared" / "pyproject.toml").read_text())
     version = project["project"]["version"]
     for name, service in services.items():
-        if name in OURS:
-            kind = "artifacts" if name.startswith("artifacts") else "metadata"
+        if kind := KINDS.get(name):
             assert service["image"] == f"ghcr.io/tandem-mlflow/tandem-{kind}:{version}"
             assert compose.image(service)[0] == [f"tandem-{kind}"]
         else:
             assert re.fullmatch(r"[a-z/]+:v?[\d.]+\S*@sha256:[0-9a-f]{64}", service["image"])
+
+
+def test_the_backup_has_the_tools_of_the_server_that_runs(services: dict[str, Any]) -> None:
+    first = dockerfile.read(ROOT / "deploy" / "backup.Dockerfile")[0]
+    assert (first.name, first.value) == ("ARG", f"POSTGRES_IMAGE={services['postgres']['image']}")
 
 
 def test_one_migrates_and_the_service_waits(services: dict[str, Any]) -> None:

@@ -57,6 +57,7 @@ LABEL = "app|kubernetes|io"
         (METADATA, f"{SERVER}.image", "ghcr.io/tandem-mlflow/tandem-metadata", "tomorrow"),
         (METADATA, f"{SERVER}.resources.requests.memory", None, "requests lack ['memory']"),
         (METADATA, f"{SERVER}.resources.limits", None, "limits lack"),
+        (METADATA, f"{SERVER}.resources.limits.ephemeral-storage", None, "['ephemeral-storage']"),
         (METADATA, f"{SERVER}.securityContext.readOnlyRootFilesystem", None, "not read-only"),
         (METADATA, f"{SERVER}.volumeMounts.0.mountPath", "/tmpdir", "TMPDIR is not an emptyDir"),
         (METADATA, f"{SERVER}.env", [], "does not know the database"),
@@ -101,8 +102,8 @@ LABEL = "app|kubernetes|io"
         (
             "HorizontalPodAutoscaler/tandem-artifacts",
             "spec.metrics.0.resource.name",
-            "ephemeral-storage",
-            "measures ephemeral-storage, which is not requested",
+            "hugepages-2Mi",
+            "measures hugepages-2Mi, which is not requested",
         ),
         (METADATA, "spec.replicas", 2, "has replicas, and an autoscaler too"),
         (

@@ -21,11 +21,14 @@ GLIBC = 41
 """Debian 13 has 2.41, so wheels for any older one do."""
 
 FOREIGN = {
-    "metadata": {"boto3", "botocore", "minio"},
+    "metadata": {"boto3", "minio"},
     "artifacts": {"sqlalchemy", "psycopg", "psycopg-binary", "alembic"},
 }
 
+EXTRAS = {"metadata": ("uvicorn", "aws", "gcp"), "artifacts": ("uvicorn",)}
+
 service = pytest.mark.parametrize("service", SERVICES)
+image = pytest.mark.parametrize("image", [*SERVICES, "backup"])
 
 
 def path(service: str) -> Path:
@@ -40,10 +43,10 @@ def values(instructions: list[Instruction], name: str) -> list[str]:
     return [each.value for each in instructions if each.name == name]
 
 
-@service
-def test_hadolint_finds_nothing(service: str) -> None:
+@image
+def test_hadolint_finds_nothing(image: str) -> None:
     command = [Path(sys.executable).parent / "hadolint", "--no-color", "--failure-threshold"]
-    done = subprocess.run([*command, "style", path(service)], capture_output=True, text=True)
+    done = subprocess.run([*command, "style", path(image)], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -78,16 +81,41 @@ def test_the_result_runs_as_nobody(service: str) -> None:
     assert " pip install" not in done_as_root
 
 
+def test_the_backup_runs_as_nobody_and_owns_its_folder() -> None:
+    stage = final("backup")
+    assert values(stage, "USER") == ["10001:10001"]
+    (done_as_root,) = values(stage, "RUN")
+    assert "install --directory --owner=10001 --group=10001 --mode=700 /backups" in done_as_root
+
+
 @service
-def test_the_version_is_the_distributions(service: str) -> None:
+def test_extras_are_installed(service: str) -> None:
+    arguments = dict(each.split("=", 1) for each in _all(service, "ARG") if "=" in each)
+    extras = f"[{','.join(EXTRAS[service])}]"
+    install = [each for each in _all(service, "RUN") if "pip wheel" in each or "--no-index" in each]
+    assert len(install) == 2
+    for each in install:
+        asked = each.replace("${EXTRAS}", arguments.get("EXTRAS", ""))
+        assert f"tandem-{service}{extras}" in asked
     project = tomllib.loads((ROOT / "services" / service / "pyproject.toml").read_text())
-    assert f"VERSION={project['project']['version']}" in values(final(service), "ARG")
+    assert set(EXTRAS[service]) == project["project"]["optional-dependencies"].keys()
 
 
-@service
-def test_all_that_is_copied_is_there_and_no_more_is_sent(service: str) -> None:
+def _all(service: str, name: str) -> list[str]:
+    return values(dockerfile.read(path(service)), name)
+
+
+@image
+def test_the_version_is_the_distributions(image: str) -> None:
+    folder = f"services/{image}" if image in SERVICES else "shared"
+    project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())
+    assert f"VERSION={project['project']['version']}" in values(final(image), "ARG")
+
+
+@image
+def test_all_that_is_copied_is_there_and_no_more_is_sent(image: str) -> None:
     sent = set(dockerfile.sent(ROOT))
-    for each in dockerfile.read(path(service)):
+    for each in dockerfile.read(path(image)):
         if each.name == "COPY" and each.flag("from") is None:
             for source in each.words[:-1]:
                 assert any(Path(source) in (file, *file.parents) for file in sent), source
@@ -97,6 +125,7 @@ def test_data_and_caches_of_a_checkout_are_not_sent(tmp_path: Path) -> None:
     (tmp_path / ".dockerignore").write_text((ROOT / ".dockerignore").read_text())
     wanted = {
         "constraints.txt",
+        "deploy/backup/tandem-backup",
         "deploy/ui.txt",
         "services/metadata/pyproject.toml",
         "services/metadata/tandem_metadata/database/tables/base.py",
@@ -106,6 +135,7 @@ def test_data_and_caches_of_a_checkout_are_not_sent(tmp_path: Path) -> None:
         ".env",
         "deploy/.env",
         "deploy/compose.yaml",
+        "deploy/compose/private/users",
         "mlflow.db",
         "mlartifacts/0/model",
         "services/metadata/tandem_metadata/__pycache__/app.cpython-313.pyc",
@@ -140,8 +170,9 @@ def requirements(service: str) -> list[str]:
     asked = {Requirement("hatchling")}
     for folder in ("shared", f"services/{service}"):
         project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]
-        extra = project["optional-dependencies"]["uvicorn"]
-        asked |= {Requirement(each) for each in [*project["dependencies"], *extra]}
+        known = project["optional-dependencies"]
+        extras = [each for name in EXTRAS[service] for each in known.get(name, ())]
+        asked |= {Requirement(each) for each in [*project["dependencies"], *extras]}
     return sorted(str(each) for each in asked if not each.name.startswith("tandem-"))
 
 

@@ -1,6 +1,7 @@
 """The chart and kustomize say the same: objects are equal but for what is listed here."""
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -36,8 +37,11 @@ PREFIX = "staticPrefix=/mlflow"
 ONE_HOST = "hosts.artifacts=mlflow.example.com"
 
 
-def chart(values: str, *sets: str) -> dict[str, Object]:
-    return by_name(tools.render_chart(CHART / "ci" / f"{values}-values.yaml", sets=sets))
+def chart(values: str, *sets: str, over: Iterable[str] = ()) -> dict[str, Object]:
+    """The chart's objects under `ci/` values, with others over them."""
+    paths = [CHART / "ci" / f"{name}-values.yaml" for name in (values, *over)]
+    # helm test is Helm's.
+    return by_name(tools.render_chart(*paths, sets=sets, arguments=["--skip-tests"]))
 
 
 def kustomize(name: str) -> dict[str, Object]:
@@ -154,6 +158,11 @@ def test_below_a_path_on_one_host_behind_a_gateway(overlay: Overlay) -> None:
     for name in ("metadata", "artifacts"):
         del theirs[f"Ingress/tandem-{name}"]
     assert differences(ours, theirs) == []
+
+
+def test_tokens_instead_of_the_databases_password(overlay: Overlay) -> None:
+    ours = chart("production", over=["rds-iam"])
+    assert differences(ours, by_name(overlay("rds-iam"))) == []
 
 
 def test_monitoring(overlay: Overlay) -> None:

@@ -86,7 +86,40 @@ kind: Certificate
 metadata: {name: a}
 spec: {secretName: a, dnsNames: [a.example.com], issuerRef: {name: a}}
 """
-VALID = [DEPLOYMENT, ROUTE, MONITOR, RULE, SCALED, SERVICE, SCALER, CERTIFICATE]
+EXTERNAL_SECRET = """
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: a}
+spec:
+  secretStoreRef: {name: a, kind: ClusterSecretStore}
+  data: [{secretKey: uri, remoteRef: {key: a}}]
+"""
+MIDDLEWARE = """
+apiVersion: traefik.io/v1alpha1
+kind: Middleware
+metadata: {name: a}
+spec: {basicAuth: {secret: a, removeHeader: true}}
+"""
+TLS_POLICY = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: BackendTLSPolicy
+metadata: {name: a}
+spec:
+  targetRefs: [{group: "", kind: Service, name: a}]
+  validation: {hostname: a, caCertificateRefs: [{group: "", kind: ConfigMap, name: a}]}
+"""
+AUTHENTICATED = ROUTE.replace(
+    "      backendRefs",
+    """      filters:
+        - type: ExternalAuth
+          externalAuth:
+            {protocol: HTTP, backendRef: {name: a, port: 80}, http: {allowedHeaders: [Cookie]}}
+      backendRefs""",
+)
+VALID = [
+    DEPLOYMENT, ROUTE, MONITOR, RULE, SCALED, SERVICE, SCALER, CERTIFICATE, EXTERNAL_SECRET,
+    MIDDLEWARE, TLS_POLICY, AUTHENTICATED,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", VALID, ids=lambda text: yaml.safe_load(text)["kind"])
@@ -131,12 +164,17 @@ REFUSED = [
     (ROUTE, "metadata.label", {}, "label"),
     (ROUTE, "kind", "HTTPRoutes", "no schema"),
     (MONITOR, "spec.podMetricsEndpoints.0.ports", "http", "ports"),
-    (MONITOR, "spec.selector", None, r"spec\.selector: None is not of type"),
+    (MONITOR, "spec.selector", None, r"spec\.selector: null"),
     (RULE, "spec.groups.0.rules.0.labels.severity", 1, "severity"),
     (RULE, "spec.groups.0.rules.0.annotation", {}, "annotation"),
     (SCALED, "spec.triggers.0.metadata.query", 1, "query"),
     (SCALED, "spec.maxReplicas", 1, "maxReplicas"),
     (CERTIFICATE, "spec.dnsName", "a", "dnsName"),
+    (EXTERNAL_SECRET, "spec.secretStore", {}, "secretStore"),
+    (MIDDLEWARE, "spec.basicAuth.users", ["a"], "users"),
+    (TLS_POLICY, "spec.targetRef", {}, "targetRef"),
+    (AUTHENTICATED, "spec.rules.0.filters.0.externalAuth.body", 1, "body"),
+    (AUTHENTICATED, "spec.rules.0.filters.0.externalAuth.backendRef.port", "80", "port"),
 ]
 
 
@@ -168,38 +206,105 @@ def test_every_problem_is_told_at_once() -> None:
     assert len(str(caught.value).splitlines()) == 2
 
 
-def test_fields_named_as_keywords_are_closed_alike() -> None:
-    schema = {
-        "type": "object",
-        "properties": {"properties": {"type": "object", "properties": {"a": {"type": "string"}}}},
+DECLARED = """
+import { IIoK8sApimachineryPkgApisMetaV1ObjectMeta } from "@kubernetes-models/apimachinery/apis/meta/v1/ObjectMeta";
+import { IKeyOfASecret, ICount as INumber } from "kubernetes-models/v1/SecretKeySelector";
+import { IPart } from "../v2/Part.js";
+import { ModelData, TypeMeta, Model } from "@kubernetes-models/base";
+/** A comment with { braces }; and "quotes". */
+export interface IScaled extends TypeMeta {
+    "apiVersion": "keda.sh/v1alpha1";
+    "metadata"?: IIoK8sApimachineryPkgApisMetaV1ObjectMeta;
+    /** Of how many? */
+    "count": number | string;
+    "free"?: {
+        [key: string]: Array<IPart>;
+    };
+    "codes"?: 301 | 302;
+    "properties"?: {
+        "secret"?: IKeyOfASecret;
+    };
+}
+export declare class Scaled extends Model<IScaled> implements IScaled {
+    "count": boolean;
+}
+"""  # noqa: E501
+
+
+def test_fields_are_read_from_declarations_and_others_are_refused() -> None:
+    source = crds.Source({"keda.sh/v1alpha1/Scaled": DECLARED}, {})
+    found = crds.schema("keda.sh/v1alpha1/Scaled", source)
+    kubernetes = crds.KUBERNETES
+    assert found["additionalProperties"] is False
+    assert found["required"] == ["apiVersion", "count"]
+    assert found["properties"] == {
+        "apiVersion": {"enum": ["keda.sh/v1alpha1"]},
+        "metadata": {"$ref": f"{kubernetes}io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"},
+        "count": {"anyOf": [{"type": "number"}, {"type": "string"}]},
+        "free": {
+            "type": "object",
+            "properties": {},
+            "required": [],
+            "additionalProperties": {
+                "type": "array",
+                "items": {"$ref": f"{crds.TYPES}keda.sh/v2/Part"},
+            },
+        },
+        "codes": {"enum": [301, 302]},
+        "properties": {
+            "type": "object",
+            "properties": {"secret": {"$ref": f"{kubernetes}io.k8s.api.core.v1.SecretKeySelector"}},
+            "required": [],
+            "additionalProperties": False,
+        },
     }
-    closed = crds.close(schema)
-    assert closed["additionalProperties"] is False
-    assert closed["properties"]["properties"]["additionalProperties"] is False
-    assert set(closed["properties"]) == {"properties"}
-    free = {"properties": {"a": {"additionalProperties": {"type": "string"}}}}
-    assert crds.close(free)["properties"]["a"] == {"additionalProperties": {"type": "string"}}
 
 
 def tarball(folder: Path, **files: str) -> Path:
     path = folder / "a.tgz"
     with tarfile.open(path, "w:gz") as tar:
         for name, text in files.items():
-            info = tarfile.TarInfo(f"package/keda.sh/v1alpha1/{name}.js")
+            info = tarfile.TarInfo(f"package/{name.replace('__', '/')}")
             info.size = len(text)
             tar.addfile(info, io.BytesIO(text.encode()))
     return path
 
 
-def test_schemas_are_read_from_code_that_is_not_run(tmp_path: Path) -> None:
-    code = f'throw "run";\nconst schema = {json.dumps({"type": "object"})};\nmore();'
-    found = crds.read(tarball(tmp_path, Scaled=code, Other="const other = 1;", index=code))
-    assert found == {("keda.sh/v1alpha1", "Scaled"): {"type": "object"}}
+def test_patterns_are_read_from_code_that_is_not_run(tmp_path: Path) -> None:
+    pattern = r"^[0-9]+\.s$"
+    path = tarball(
+        tmp_path,
+        **{
+            "keda.sh/v1/Time.d.ts": (
+                "export type ITime = string;\nexport type Time = ITime;\n"
+                "export type { ITime as IShKedaV1Time, Time as ShKedaV1Time };\n"
+            ),
+            "keda.sh/v1/Time.js": 'throw "run";',
+            "_schemas/ShKedaV1Time.js": f'throw "run";let a=RegExp({json.dumps(pattern)},"u");',
+        },
+    )
+    source = crds.read(path)
+    assert list(source.declared) == ["keda.sh/v1/Time"]
+    assert crds.schema("keda.sh/v1/Time", source) == {"type": "string", "pattern": pattern}
+
+
+def test_every_type_of_the_packages_can_be_read() -> None:
+    for pin in crds.pins():
+        source = crds.read(crds.fetch(pin))
+        assert source.declared
+        for name, text in source.declared.items():
+            if "\nexport interface " in text:
+                assert crds.schema(name, source)
+
+
+def test_a_part_of_a_resource_is_none() -> None:
+    with pytest.raises(KeyError, match="a part of resources"):
+        crds.resource("keda.sh/v1alpha1", "ScaleTriggers")
 
 
 def test_another_tarball_than_the_pinned_one_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="pins another"):
-        crds.check_digest(tarball(tmp_path, A=""), crds.pins()[0])
+        crds.check_digest(tarball(tmp_path, a=""), crds.pins()[0])
 
 
 @pytest.fixture
@@ -230,4 +335,5 @@ def test_pods_are_found_in_every_workload() -> None:
     assert schemas.pod_of({"kind": "Job", "spec": {"template": pod}}) == pod
     cron = {"kind": "CronJob", "spec": {"jobTemplate": {"spec": {"template": pod}}}}
     assert schemas.pod_of(cron) == pod
+    assert schemas.pod_of({"kind": "Pod", "metadata": {}, **pod}) == {"metadata": {}, **pod}
     assert schemas.pod_of({"kind": "Service", "spec": {}}) is None

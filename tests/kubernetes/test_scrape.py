@@ -20,7 +20,7 @@ import yaml
 from tests.harness import prometheus
 from tests.harness.processes import eventually
 from tests.harness.prometheus import Prometheus
-from tests.kubernetes import chart, dashboard, schemas, traffic
+from tests.kubernetes import chart, dashboard, node_metrics, schemas, traffic
 from tests.kubernetes.monitors import Pod, scrape_by_annotations, scrape_of
 from tests.kubernetes.promql import Matcher, Selector, alternatives, read
 from tests.kubernetes.tools import CHART, NAMESPACE, Object
@@ -31,14 +31,13 @@ from tests.system.services import Stack
 
 EXAMPLES = CHART / "examples"
 VARIABLES = {"namespace": NAMESPACE, "service": ".*", "pod": ".*", "__rate_interval": "1m"}
-ONE_WORKER_ONLY = re.compile(r"process_\w+")
 TARGET_LABELS = {"namespace", "pod", "job", "instance"}
 """What every way of scraping gives; and `up` those of a Prometheus that takes pods' labels over."""
 PODS_OWN = "app_kubernetes_io_name"
 ANNOTATED = "annotated"
 
-_TARGETS = 6
-"""Two by ServiceMonitors, two by PodMonitors, two by annotations."""
+_TARGETS = 7
+"""Two by ServiceMonitors, two by PodMonitors, two by annotations, and one that tells of nodes."""
 
 Values = dict[str, set[str]]
 
@@ -71,9 +70,9 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             )  # fmt: skip
             stacks.append(running.enter_context(stack))
         groups = _rules()["spec"]["groups"]
-        server = running.enter_context(
-            prometheus.running(directory, scrape_configs(*stacks), groups)
-        )
+        told = running.enter_context(node_metrics.serving(containers(*stacks)))
+        configs = [*scrape_configs(*stacks), node_metrics.scrape_config(told)]
+        server = running.enter_context(prometheus.running(directory, configs, groups))
         eventually(lambda: [each["health"] for each in server.targets()] == ["up"] * _TARGETS)
         _send_twice(stacks, receiver, server)
         one, two = ((exposition(each.metadata), exposition(each.artifacts)) for each in stacks)
@@ -95,7 +94,7 @@ def _wait_for_scrapes(server: Prometheus) -> None:
 
     def scraped() -> bool:
         series = server.query(last.format(now))
-        return bool(series) and series[0]["value"][1] == str(len(server.targets()))
+        return bool(series) and series[0]["value"][1] == str(_TARGETS - 1)
 
     eventually(scraped)
 
@@ -124,6 +123,18 @@ def scrape_configs(first: Stack, second: Stack) -> list[Object]:
     for target in annotated["static_configs"]:
         target["labels"]["__meta_kubernetes_namespace"] = ANNOTATED
     return [*configs, annotated]
+
+
+def containers(*stacks: Stack) -> list[node_metrics.Container]:
+    """Of the pods of both stacks, what a node knows of them."""
+    objects = chart.render("production")
+    return [
+        node_metrics.Container(NAMESPACE, pod.name, chart.container(pod.deployment), process.pid)
+        for stack, suffix in zip(stacks, ("aaaaa", "bbbbb"), strict=True)
+        for pod, process in zip(
+            pods(objects, stack, suffix), (stack.metadata, stack.artifacts), strict=True
+        )
+    ]
 
 
 def pods(objects: list[Object], stack: Stack, suffix: str) -> list[Pod]:
@@ -215,11 +226,11 @@ def _exported(watched: Watched, selector: Selector) -> Values:
         both = {"tandem-metadata", "tandem-artifacts"}
         found = _exported(watched, Selector("tandem_artifact_driver_duration_seconds_count", ()))
         return {label: both if label == "service" else found.get(label, set()) for label in known}
-    stacks = [watched.one]
-    if not ONE_WORKER_ONLY.fullmatch(selector.metric):
-        stacks.append(watched.two)
+    if selector.metric in node_metrics.METRICS:
+        known = {"container": set(chart.COMPONENTS), "resource": {"cpu", "memory"}}
+        return {label: known.get(label, set()) for label in node_metrics.METRICS[selector.metric]}
     merged: Values = {}
-    for stack in stacks:
+    for stack in (watched.one, watched.two):
         holders = [service[selector.metric] for service in stack if selector.metric in service]
         assert holders, f"nobody exports {selector.metric}"
         for labels in holders:
@@ -298,7 +309,7 @@ def test_every_way_of_scraping_gives_the_labels_that_rules_go_by(watched: Watche
 
 
 def test_each_pod_is_scraped_once_a_way(watched: Watched) -> None:
-    up = watched.prometheus.query("count by (namespace, job) (up == 1)")
+    up = watched.prometheus.query('count by (namespace, job) (up{namespace!=""} == 1)')
     counts = {(each["metric"]["namespace"], each["metric"]["job"]): each["value"][1] for each in up}
     assert counts == {
         (NAMESPACE, "tandem-metadata"): "2",

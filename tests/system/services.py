@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.harness.processes import Process, environment, free_port, running
 
@@ -36,10 +37,11 @@ def artifacts_service(
     *arguments: str,
     variables: Mapping[str, str] | None = None,
     started: str = "/ready",
+    options: Mapping[str, Any] | None = None,
 ) -> Iterator[Process]:
     """`tandem-artifacts serve`, once it answers 200 at `started`; it must stop with status 0."""
     command = ["tandem-artifacts", "serve", "--artifacts-destination", destination, *arguments]
-    with service(directory, command, variables or {}, started) as process:
+    with service(directory, command, variables or {}, started, options) as process:
         yield process
 
 
@@ -51,12 +53,13 @@ def metadata_service(
     *arguments: str,
     variables: Mapping[str, str] | None = None,
     started: str = "/ready",
+    options: Mapping[str, Any] | None = None,
     port: int = 0,
 ) -> Iterator[Process]:
     """`tandem-metadata serve`, once it answers 200 at `started`; it must stop with status 0."""
-    options = ["--backend-store-uri", database, "--default-artifact-root", artifact_root]
-    command = ["tandem-metadata", "serve", *options, *arguments]
-    with service(directory, command, variables or {}, started, port) as process:
+    flags = ["--backend-store-uri", database, "--default-artifact-root", artifact_root]
+    command = ["tandem-metadata", "serve", *flags, *arguments]
+    with service(directory, command, variables or {}, started, options, port) as process:
         yield process
 
 
@@ -171,13 +174,18 @@ def service(
     command: Sequence[str],
     variables: Mapping[str, str] | None = None,
     started: str = "/ready",
+    options: Mapping[str, Any] | None = None,
     port: int = 0,
 ) -> Iterator[Process]:
-    """A command that serves, once it answers 200 at `started`; it must stop with status 0."""
+    """A command that serves, once it answers 200 at `started`; it must stop with status 0.
+
+    `options` are `Process.options`.
+    """
     name = Path(command[0]).name
     log = directory / f"{name}-{len(list(directory.glob(f'{name}-*.log')))}.log"
     serving = [_BIN / command[0], *command[1:], "--port", str(port)]
-    with running(serving, log, started, env=environment(**(variables or {}))) as process:
+    variables = environment(**(variables or {}))
+    with running(serving, log, started, env=variables, options=options) as process:
         yield process
         if process.popen.poll() is None:
             status = process.stop()

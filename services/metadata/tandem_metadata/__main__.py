@@ -16,6 +16,7 @@ from tandem_shared.serving.launch import Service
 from tandem_shared.settings import load
 
 _DB_HELP = "database, as for serve [env MLFLOW_BACKEND_STORE_URI; default sqlite:///mlflow.db]"
+_AUTH_HELP = "how to log in to it, as for serve [env TANDEM_DB_AUTH; default password]"
 
 
 def main() -> int:
@@ -35,10 +36,12 @@ def main() -> int:
 
 def _prepare(settings: Settings) -> None:
     """Refuse bad settings and, with --migrate, create the tables, before workers start."""
+    from tandem_metadata.artifacts import tls
     from tandem_metadata.cli import db as database_command
 
     root = settings.artifact_root()
     Roots(settings)
+    tls.context(settings)
     if settings.ui_dir:
         Assets(settings.ui_dir)
     if settings.migrate:
@@ -57,6 +60,7 @@ def _add_db(subparsers: cli.Subparsers) -> None:
     ):
         action = actions.add_parser(name, help=text, description=text)
         action.add_argument("--backend-store-uri", metavar="TEXT", help=_DB_HELP)
+        action.add_argument("--db-auth", metavar="TEXT", help=_AUTH_HELP)
         action.set_defaults(act=act)
         if name == "upgrade":
             action.add_argument(
@@ -97,7 +101,8 @@ def _optimize(parsed: argparse.Namespace) -> int:
 
 
 def _settings(parsed: argparse.Namespace) -> Settings:
-    return load(Settings, os.environ, {"backend_store_uri": parsed.backend_store_uri})
+    flags = {"backend_store_uri": parsed.backend_store_uri, "db_auth": parsed.db_auth}
+    return load(Settings, os.environ, flags)
 
 
 def _seconds(text: str) -> float:

@@ -57,6 +57,7 @@ from tandem_metadata.webhooks.delivery import Delivery
 from tandem_shared.http.router import Route, Router
 from tandem_shared.observability.audit import AuditLog
 from tandem_shared.observability.instrumentation import Instrumentation
+from tandem_shared.security import probe_port
 from tandem_shared.security.hosts_and_origins import ALWAYS_ANSWERED, secure
 from tandem_shared.settings import load
 
@@ -159,6 +160,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             await opened.enter_async_context(context)
             if context.gate:
                 opened.push_async_callback(context.gate.authenticator.aclose)
+            client.start()
             opened.push_async_callback(client.close)
             if wait:
                 await wait.start()
@@ -177,4 +179,4 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         lifespan=lifespan,
     )
     secured = secure(router, settings, framed=ui.FRAMED, reads=router.reads)
-    return Instrumentation(secured, NAME, audit)
+    return Instrumentation(probe_port.limited(secured, settings), NAME, audit)

@@ -46,6 +46,7 @@ _AUTH = ("none", "basic", "proxy", "oidc")
 _PROXY_HEADER = re.compile(r"(?!(?:authorization|cookie|host)$)[A-Za-z0-9-]+", re.IGNORECASE)
 _DEFAULT_PERMISSIONS = ("READ", "USE", "EDIT", "MANAGE", "NO_PERMISSIONS")
 _DATABASES = ("sqlite", "postgresql")
+_DATABASE_LOGINS = ("password", "aws-iam", "gcp-iam")
 _KEY_BYTES = 32
 _CSP_HOST = re.compile(r"\*|(https?://)?(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:(\d+|\*))?")
 
@@ -58,6 +59,13 @@ class Settings(CommonSettings):
         "sqlite:///mlflow.db",
         "Database: sqlite:///path or postgresql://user:password@host/name.",
         env="MLFLOW_BACKEND_STORE_URI",
+    )
+    db_auth: str = setting(
+        "password",
+        "How connections to PostgreSQL log in: password, by the one in --backend-store-uri; or "
+        "aws-iam or gcp-iam, by tokens of the cloud that are fetched when connections are opened. "
+        "Each has to be installed: they are the extras aws and gcp.",
+        env="TANDEM_DB_AUTH",
     )
     default_artifact_root: str | None = setting(
         None,
@@ -85,10 +93,29 @@ class Settings(CommonSettings):
         "Without it: the host of the artifact location, by --artifacts-scheme.",
         env="TANDEM_ARTIFACTS_URL",
     )
-    artifacts_scheme: str = setting(
-        "http",
-        "http or https: how mlflow-artifacts:// locations are reached.",
+    artifacts_scheme: str | None = setting(
+        None,
+        "http or https: how mlflow-artifacts:// locations are reached. Without it: https with "
+        "--tls-cert, else http, as clients take the scheme of their tracking URI.",
         env="TANDEM_ARTIFACTS_SCHEME",
+    )
+    artifacts_ca: str | None = setting(
+        None,
+        "File in PEM format with the authorities that the artifacts service's certificate must "
+        "lead to. Without it: those that browsers know.",
+        env="TANDEM_ARTIFACTS_CA",
+    )
+    artifacts_cert: str | None = setting(
+        None,
+        "File in PEM format with the certificate that this service presents to the artifacts "
+        "service.",
+        env="TANDEM_ARTIFACTS_CERT",
+    )
+    artifacts_key: str | None = setting(
+        None,
+        "File with that certificate's key, not encrypted. Without it: --artifacts-cert holds it "
+        "too.",
+        env="TANDEM_ARTIFACTS_KEY",
     )
     artifacts_timeout: float = setting(
         30.0,
@@ -345,6 +372,10 @@ class Settings(CommonSettings):
         check_default_artifact_root(self.default_artifact_root)
         return self.default_artifact_root
 
+    def scheme_of_artifacts(self) -> str:
+        """`http` or `https`: how the artifacts service is reached where a location has neither."""
+        return self.artifacts_scheme or ("https" if self.tls_cert else "http")
+
     def check(self) -> None:
         """Raise SettingsError for values that this service cannot start with."""
         super().check()
@@ -364,10 +395,14 @@ class Settings(CommonSettings):
             raise SettingsError(
                 f"--auth-default-permission must be one of {', '.join(_DEFAULT_PERMISSIONS)}."
             )
-        if self.artifacts_scheme not in ("http", "https"):
+        if self.db_auth not in _DATABASE_LOGINS:
+            raise SettingsError("--db-auth must be password, aws-iam or gcp-iam.")
+        if self.artifacts_scheme not in (None, "http", "https"):
             raise SettingsError("--artifacts-scheme must be http or https.")
         if self.artifacts_url:
             _check_artifacts_url(self.artifacts_url)
+        if self.artifacts_key and not self.artifacts_cert:
+            raise SettingsError("--artifacts-key needs --artifacts-cert: it is its key.")
         for host in self.html_artifact_hosts or ():
             if not _CSP_HOST.fullmatch(host):
                 raise SettingsError(

@@ -35,6 +35,11 @@ _PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {
     _RARELY,
 }
 
+_QUIET: Final = (
+    *("hypercorn.error", "botocore", "boto3", "google", "urllib3", "httpx", "httpcore"),
+)
+"""Libraries that would tell of each request, those of clouds with what signs it."""
+
 _JSON = msgspec.json.Encoder(enc_hook=str)
 
 
@@ -169,5 +174,5 @@ def configure(service: str, level: str) -> None:
     global _standard_error
     _standard_error = _StandardError(JsonLines(service))
     logging.basicConfig(level=level.upper(), handlers=[_standard_error], force=True)
-    for library in ("hypercorn.error", "botocore", "boto3", "urllib3", "httpx", "httpcore"):
+    for library in _QUIET:
         logging.getLogger(library).setLevel(logging.WARNING)

@@ -22,6 +22,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tandem_shared.observability.processes import ProcessesCollector
 from tandem_shared.observability.worker_metrics import MULTIPROCESS_DIRECTORY
 
 LATENCY_BUCKETS = (
@@ -76,4 +77,5 @@ async def _of_all() -> bytes:
 def _read() -> bytes:
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    registry.register(ProcessesCollector(os.getppid()))  # the supervisor
     return generate_latest(registry)

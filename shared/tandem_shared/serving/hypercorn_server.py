@@ -5,7 +5,7 @@ Every use of what Hypercorn and h11 do not document is here:
 - `hypercorn.asyncio.run.TCPServer`, `hypercorn.protocol.H11Protocol` and
   `hypercorn.asyncio.tcp_server.MAX_RECV` are replaced, as no setting can.
 - Of `TCPServer` `protocol_send`, `_close`, `_read_data` and `_idle_timeout` are overridden, and
-  `config`, `context`, `idle_task`, `loop`, `writer` and `_initiate_server_close` used.
+  `config`, `context`, `idle_task`, `loop`, `state`, `writer` and `_initiate_server_close` used.
 - Of `H11Protocol` `_check_protocol`, `_create_stream` and `_send_h11_event` are overridden, and
   `config`, `connection`, `send` and `_send_error_response` used.
 - The frozen `h11.Response` is given its `reason`.
@@ -14,6 +14,7 @@ Every use of what Hypercorn and h11 do not document is here:
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, cast
@@ -33,6 +34,8 @@ from tandem_shared.serving import closing
 from tandem_shared.serving.head_joining import HeadJoiner
 from tandem_shared.serving.listener import Listener
 from tandem_shared.serving.options import ServerOptions, require_version
+from tandem_shared.tls.scope import with_tls
+from tandem_shared.tls.server_side import server_side
 
 SUPPORTED = (("hypercorn", "0.18."), ("h11", "0.16."))
 
@@ -132,6 +135,9 @@ class _TCPServer(tcp_server.TCPServer):
         self._connections.opened(self)
         self._idle_since: float | None = self.loop.time()
         self._joiner = HeadJoiner(self._write, self.loop)
+        self._tls = server_side(self.writer.transport)
+        if self._tls:
+            self.state = with_tls(self.state, self._tls)
 
     def abort(self) -> None:
         """Close at once, whatever is unsent."""
@@ -147,6 +153,10 @@ class _TCPServer(tcp_server.TCPServer):
                 self._allowed = self._keep_alive_timeout
                 self._connections.busy(self)
             return
+        if self._tls and self.writer.is_closing():
+            # asyncio fails at a write once such a transport has been closed twice.
+            await self.protocol.handle(Closed())
+            return
         if type(event) is _Head:
             self._joiner.hold(event.data)
             return
@@ -160,12 +170,18 @@ class _TCPServer(tcp_server.TCPServer):
         await super().protocol_send(event)
 
     def _write(self, head: bytes) -> None:
+        if self._tls and self.writer.is_closing():
+            return
         with contextlib.suppress(ConnectionError, RuntimeError):  # the next write raises it again
             self.writer.write(head)
 
     async def _close(self) -> None:
         self._joiner.flush()
-        closing.abort_if_stalled(self.writer.transport)
+        if self._tls:
+            # `super()` closes, and then waits for the peer.
+            self.loop.call_soon(closing.abort_if_stalled, self.writer.transport, self._tls)
+        else:
+            closing.abort_if_stalled(self.writer.transport)
         try:
             await super()._close()
         finally:
@@ -188,6 +204,8 @@ class _TCPServer(tcp_server.TCPServer):
             await self._take_what_has_come()
         if self._idle_since is not None:  # else Hypercorn closes it after the answer
             await asyncio.shield(self._initiate_server_close())
+            if self._tls:
+                closing.abort_if_stalled(self.writer.transport, self._tls)
 
     async def _take_what_has_come(self) -> None:
         """Let a request that has arrived already begin.
@@ -237,6 +255,7 @@ async def serve(
         accesslog=None,
         loglevel="WARNING",
         h2c=options.h2c,
+        probes=options.probes,
     )
     # Hypercorn may end in CancelledError when requests are cancelled.
     with contextlib.suppress(asyncio.CancelledError):
@@ -248,13 +267,18 @@ class _Config(Config):
 
     first_request_timeout = 0.0
     h2c = False
+    probes: Listener | None = None
 
     def __init__(self, listener: Listener) -> None:
         super().__init__()
         self.listener = listener
 
     def create_sockets(self) -> Sockets:
-        return Sockets(secure_sockets=[], insecure_sockets=[self.listener], quic_sockets=[])
+        # `tls_loop` speaks TLS below these sockets.
+        sockets: list[socket.socket] = [self.listener]
+        if self.probes:
+            sockets.append(self.probes)
+        return Sockets(secure_sockets=[], insecure_sockets=sockets, quic_sockets=[])
 
 
 def _config(listener: Listener, **values: Any) -> Config:

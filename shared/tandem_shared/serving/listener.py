@@ -83,9 +83,10 @@ class Listener(socket.socket):
     stops accepting for a second upon EMFILE, ENFILE, ENOBUFS and ENOMEM.
     """
 
-    def __init__(self, *, fileno: int) -> None:
+    def __init__(self, *, fileno: int, beside: "Listener | None" = None) -> None:
+        """`beside`: another listener of the process, with which it shares the bound."""
         super().__init__(fileno=fileno)
-        self.connections = Connections()
+        self.connections: Connections = beside.connections if beside else Connections()
         """The ASGI server notes connections here; some are closed when there are too many."""
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._most = 2**31 if limit == resource.RLIM_INFINITY else limit - limit // 4

@@ -26,6 +26,8 @@ class ServerOptions:
     backlog: int
     h2c: bool = False
     """Whether clients may speak HTTP/2 in clear text; Hypercorn alone can."""
+    probes: Listener | None = None
+    """A second socket to serve on, which shares its connections with the first."""
 
 
 class Server(Protocol):

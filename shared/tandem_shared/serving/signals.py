@@ -48,17 +48,24 @@ class SignalQueue:
             signal.signal(number, _do_nothing)
 
     def wait(self, seconds: float | None) -> bytes:
-        """Wait for signals, at most `seconds` if that is given; their numbers, or none."""
+        """Wait for signals, at most `seconds` if that is given; their numbers, or none.
+
+        A zero among them is a child's `post`.
+        """
         self._reader.settimeout(seconds)
         with contextlib.suppress(TimeoutError):
             return self._reader.recv(4096)
         return b""
 
-    def close(self) -> None:
-        """Stop queueing, as a forked child must: it shares the socket with its parent."""
+    def leave_to_parent(self) -> None:
+        """Stop queueing, as a forked child must: it shares the sockets with its parent."""
         signal.set_wakeup_fd(-1)
         self._reader.close()
-        self._writer.close()
+
+    def post(self) -> None:
+        """Have the parent's `wait` return a zero, which no signal has; once, in a forked child."""
+        with self._writer, contextlib.suppress(OSError):  # the parent may have ended
+            self._writer.send(b"\0")
 
 
 def _do_nothing(_number: int, _frame: object) -> None:

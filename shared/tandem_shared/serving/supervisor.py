@@ -1,4 +1,4 @@
-"""Keeps a number of worker processes on one listening socket.
+"""Keeps a number of worker processes on the same listening sockets.
 
 Workers are forks of a process that has imported everything: they start at once, and share the
 memory of all code.
@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import multiprocess
 
@@ -29,14 +29,26 @@ class Supervisor:
     Everything happens in the loop of `run`, in the main thread. Signal handlers do nothing.
     """
 
-    def __init__(self, work: Callable[[int], int], workers: int, listener: socket.socket) -> None:
+    def __init__(
+        self,
+        work: Callable[[int, Callable[[], None]], int],
+        workers: int,
+        listeners: Sequence[socket.socket],
+        *,
+        on_ready: Callable[[], None],
+        on_stop: Callable[[], None],
+    ) -> None:
         """`work` serves in a worker, and returns its exit status.
 
-        Its argument is the reading end of a pipe, which reaches its end when the supervisor dies.
+        Its arguments are the reading end of a pipe, which reaches its end when the supervisor dies,
+        and what it has to call once it answers requests. `on_ready` is called in the supervisor
+        when the first worker does, and `on_stop` when the stop begins.
         """
         self._work = work
+        self._on_ready: Callable[[], None] | None = on_ready
+        self._on_stop = on_stop
         self._wanted = workers
-        self._listener = listener
+        self._listeners = listeners
         self._workers: dict[int, float] = {}
         """The start of each worker, by process id, as `time.monotonic()` has it."""
         self._next_start = 0.0
@@ -67,9 +79,13 @@ class Supervisor:
                 pause = self._next_start - time.monotonic()
                 if pause <= 0:
                     if self._fork():
-                        return self._work(self._lifeline)
+                        return self._work(self._lifeline, self._signals.post)
                     continue
-            if any(number in signals.SIGNALS for number in self._signals.wait(pause)):
+            received = self._signals.wait(pause)
+            if 0 in received and self._on_ready and not self._stopping:
+                self._on_ready()
+                self._on_ready = None
+            if any(number in signals.SIGNALS for number in received):
                 self._stop()
 
     def _ended(self, pid: int, code: int) -> int:
@@ -107,15 +123,18 @@ class Supervisor:
             os.close(self._lifeline_writer)
             signals.exit_on_signals()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            self._signals.close()
+            self._signals.leave_to_parent()
             return True
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.SIGNALS)
 
     def _stop(self) -> None:
+        if not self._stopping:
+            self._on_stop()
         self._stopping = True
-        # From now on only the workers hold the socket, and close it when they have drained.
-        self._listener.close()
+        # From now on only the workers hold the sockets, and close them when they have drained.
+        for listener in self._listeners:
+            listener.close()
         for pid in self._workers:
             os.kill(pid, signal.SIGTERM)  # a process until it is reaped, even if it has ended
 

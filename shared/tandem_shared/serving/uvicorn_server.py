@@ -4,9 +4,9 @@ Every use of what Uvicorn and httptools do not document is here:
 
 - Of `uvicorn.Server` `capture_signals` and `shutdown` are overridden, and `server_state` is used.
 - Of `HttpToolsProtocol` the callbacks are overridden, `data_received` among them without a call of
-  Uvicorn's. Used are `config`, `cycle`, `headers`, `loop`, `parser`, `pipeline`, `transport`,
-  `timeout_keep_alive_handler`, `timeout_keep_alive_task`, `url`, `_unset_keepalive_if_required`,
-  and `STATUS_LINE`.
+  Uvicorn's. Used are `app_state`, `config`, `cycle`, `headers`, `loop`, `parser`, `pipeline`,
+  `transport`, `timeout_keep_alive_handler`, `timeout_keep_alive_task`, `url`,
+  `_unset_keepalive_if_required`, and `STATUS_LINE`.
 - Uvicorn writes the head of an answer by one `transport.write`, and interim answers apart.
 - httptools keeps an exception of a callback as the `__context__` of its own.
 """
@@ -28,6 +28,8 @@ from tandem_shared.serving import closing
 from tandem_shared.serving.head_joining import HeadJoiner
 from tandem_shared.serving.listener import Connections, Listener
 from tandem_shared.serving.options import ServerOptions, require_version
+from tandem_shared.tls.scope import with_tls
+from tandem_shared.tls.server_side import server_side
 
 SUPPORTED = (("uvicorn", "0.54."), ("httptools", "0.9."))
 
@@ -73,7 +75,7 @@ async def serve(
         server.should_exit = True
 
     stopping = asyncio.create_task(stop())
-    await server.serve(sockets=[listener])
+    await server.serve(sockets=[listener, options.probes] if options.probes else [listener])
     stopping.cancel()
 
 
@@ -114,6 +116,7 @@ class _JoiningTransport:
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._joiner = HeadJoiner(transport.write, loop)
+        self.tls = server_side(transport)
         self.expects_head = True
         """Whether the next write begins an answer: a body may look like a head."""
         self.is_closing = transport.is_closing  # of every request, so it saves a look-up
@@ -129,9 +132,11 @@ class _JoiningTransport:
             self._transport.write(self._joiner.join(data))
 
     def close(self) -> None:
+        if self.is_closing():  # asyncio fails at a write once one with TLS was closed twice
+            return
         self._joiner.flush()
         self._transport.close()
-        closing.abort_if_stalled(self._transport)
+        closing.abort_if_stalled(self._transport, self.tls)
 
 
 class _Refused(Exception):
@@ -161,6 +166,8 @@ class _Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._joining = _JoiningTransport(transport, self.loop)
         self.transport = self._joining  # type: ignore[assignment]
+        if self._joining.tls:
+            self.app_state = with_tls(self.app_state, self._joining.tls)
         config = cast(_Config, self.config)
         self._open = config.open_connections
         self._open.opened(self)

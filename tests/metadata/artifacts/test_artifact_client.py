@@ -72,6 +72,20 @@ def test_the_allow_list_matches_with_and_without_the_default_port(
     assert location.base.startswith(f"{scheme}://")
 
 
+@pytest.mark.parametrize(
+    ("given", "scheme"),
+    [
+        ({}, "http"),
+        ({"tls_cert": "metadata.pem"}, "https"),
+        ({"tls_cert": "metadata.pem", "artifacts_scheme": "http"}, "http"),
+    ],
+)
+def test_artifacts_are_called_as_clients_call_them(given: dict[str, str], scheme: str) -> None:
+    """They take the scheme of their tracking URI for the artifacts host too."""
+    location = client(**given).locate("mlflow-artifacts:/1")
+    assert location.base.startswith(f"{scheme}://artifacts.example.com:5500/")
+
+
 def test_a_location_without_an_authority_is_a_path() -> None:
     url = client().locate("mlflow-artifacts:////evil.example.com/1").url("f")
     assert url.startswith("http://artifacts.example.com:5500/api/")

@@ -1,8 +1,9 @@
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,12 +27,17 @@ class Starter:
         environ: dict[str, str] | None = None,
         command: tuple[str, ...] = ("-m", "tests.shared.serving.tiny"),
         ready: bool = True,
+        pass_fds: Sequence[int] = (),
+        options: dict[str, Any] | None = None,
     ) -> Process:
         """Start the tiny service, or another command, and wait until it answers."""
         log = self.directory / f"{len(list(self.directory.iterdir()))}.log"
         chosen = {"PYTHONPATH": str(ROOT), "TANDEM_ASGI_SERVER": self.asgi_server}
         variables = environment(**{**chosen, **(environ or {})})
-        process = processes.start([sys.executable, *command, *flags], log, cwd=ROOT, env=variables)
+        process = processes.start(
+            [sys.executable, *command, *flags], log, cwd=ROOT, env=variables, pass_fds=pass_fds
+        )
+        process.options = options or {}
         self.end.callback(process.kill)
         if ready:
             wait_ready(process, variables.get("MLFLOW_STATIC_PREFIX", "") + "/ready")

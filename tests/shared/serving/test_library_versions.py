@@ -14,6 +14,7 @@ import uvicorn
 from hypercorn.asyncio import run as hypercorn_run
 from hypercorn.asyncio import tcp_server
 from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.protocol.http_stream import HTTPStream
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from tandem_shared.serving import hypercorn_server, uvicorn_server
@@ -90,7 +91,7 @@ def test_hypercorn_has_the_methods_that_are_overridden_and_what_they_use() -> No
     ):
         assert parameters(method) == ["self"]
         assert inspect.iscoroutinefunction(method)
-    used = {"config", "context", "idle_task", "loop", "writer"}
+    used = {"config", "context", "idle_task", "loop", "state", "writer"}
     assert used <= assigned(server, "__init__")
     for method, parameter in (
         (H11Protocol._check_protocol, "event"),
@@ -101,6 +102,13 @@ def test_hypercorn_has_the_methods_that_are_overridden_and_what_they_use() -> No
         assert parameters(method) == ["self", parameter]
         assert inspect.iscoroutinefunction(method)
     assert {"config", "connection", "send"} <= assigned(H11Protocol, "__init__")
+
+
+def test_both_servers_give_the_state_of_a_connection_to_its_requests() -> None:
+    """By it requests learn of TLS: `tls.scope`."""
+    assert "ConnectionState(self.state)" in inspect.getsource(tcp_server.TCPServer.run)
+    assert '"state": event.state.copy()' in inspect.getsource(HTTPStream.handle)
+    assert '"state": self.app_state.copy()' in inspect.getsource(HttpToolsProtocol.on_message_begin)
 
 
 def test_h11_lets_a_response_have_its_reason_afterwards() -> None:
@@ -131,7 +139,7 @@ def test_uvicorn_has_the_methods_that_are_overridden_and_what_they_use() -> None
         assert parameters(getattr(protocol, name)) == expected
     made = assigned(protocol, "__init__", "connection_made", "on_message_begin")
     used = {"config", "cycle", "headers", "loop", "parser", "pipeline", "transport", "url"}
-    assert {*used, "timeout_keep_alive_task"} <= made
+    assert {*used, "app_state", "timeout_keep_alive_task"} <= made
     cycle = assigned(RequestResponseCycle, "__init__")
     assert {"more_body", "response_complete", "response_started"} <= cycle
 

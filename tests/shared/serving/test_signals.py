@@ -20,7 +20,8 @@ def queue() -> Iterator[SignalQueue]:
     before = [signal.getsignal(number) for number in numbers]
     queue = SignalQueue(numbers)
     yield queue
-    queue.close()
+    queue.leave_to_parent()
+    queue.post()
     for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
 
@@ -43,6 +44,16 @@ def test_signal_queue_wakes_who_waits_when_another_thread_is_interrupted(
     other.start()
     assert list(queue.wait(20)) == [signal.SIGUSR1]
     other.join()
+
+
+def test_signal_queue_tells_a_child_s_post_from_signals(queue: SignalQueue) -> None:
+    os.kill(os.getpid(), signal.SIGUSR1)
+    if not (child := os.fork()):
+        queue.leave_to_parent()
+        queue.post()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert list(queue.wait(10)) == [signal.SIGUSR1, 0]
 
 
 def test_supervisor_stops_while_a_replacement_is_not_yet_due(start: Starter) -> None:

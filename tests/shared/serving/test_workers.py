@@ -1,6 +1,8 @@
 """What worker processes have in common, and what they do not."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 
 from tests.harness.processes import eventually
 from tests.shared.serving.conftest import Starter
-from tests.shared.serving.test_serve import children, request_in_flight
+from tests.shared.serving.test_serve import children, metrics, request_in_flight
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,42 @@ def test_workers_share_what_their_supervisor_imported(start: Starter) -> None:
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
         kib = {name: int(size) for name, size in re.findall(r"(\w+): +(\d+) kB", rollup)}
         assert kib["Private_Dirty"] < kib["Shared_Dirty"]
+
+
+def own(samples: dict[str, float]) -> dict[str, float]:
+    return {name[:-2]: value for name, value in samples.items() if name.startswith("process_")}
+
+
+def test_several_workers_tell_of_their_processes_as_one_does(start: Starter) -> None:
+    one, several = (own(metrics(start(f"--workers={count}", "--port=0"))) for count in (1, 3))
+    assert set(one) == set(several)
+    # They share what they imported: three and a supervisor take less than twice as much as one.
+    name = "process_resident_memory_bytes"
+    assert one[name] < several[name] < 2 * one[name]
+    assert several["process_open_fds"] > 2 * one["process_open_fds"]
+
+
+def test_cpu_time_is_the_sum_and_never_falls(start: Starter) -> None:
+    name = "process_cpu_seconds_total"
+    process = start("--workers=2", "--port=0")
+    for _ in range(100):
+        process.get("/greet")
+    before = own(metrics(process))
+    pids = {process.pid, *children(process)}
+    summed = sum(_cpu_seconds(pid) for pid in pids)
+    assert before[name] == pytest.approx(summed, abs=0.5)
+    assert _cpu_seconds(process.pid) < before[name]
+    ended = max(children(process), key=_cpu_seconds)
+    os.kill(ended, signal.SIGKILL)
+    eventually(lambda: len(children(process) - pids) == 1, "another worker has started")
+    after = own(metrics(process))
+    assert after[name] >= before[name]
+    assert after["process_start_time_seconds"] == before["process_start_time_seconds"]
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_the_workers_directory_for_metrics_goes_with_the_supervisor(

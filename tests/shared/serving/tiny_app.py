@@ -19,13 +19,18 @@ from tandem_shared.http import health
 from tandem_shared.http.router import Route, Router, json_response, read_json_body
 from tandem_shared.observability import metrics
 from tandem_shared.observability.instrumentation import Instrumentation
-from tandem_shared.security import hosts_and_origins
+from tandem_shared.security import hosts_and_origins, probe_port
 from tandem_shared.serving import run
 from tandem_shared.settings import SettingsError, load
+from tandem_shared.tls import renewal
 from tandem_shared.wire import codec
 from tests.shared.serving.tiny import SERVICE, Settings
 from tests.undelayed import is_undelayed
 
+renewal.LOOK_SECONDS = float(os.environ.get("TINY_LOOK_SECONDS", renewal.LOOK_SECONDS))
+run.FIRST_REQUEST_SECONDS = float(
+    os.environ.get("TINY_FIRST_REQUEST_SECONDS", run.FIRST_REQUEST_SECONDS)
+)
 # Tests of requests that cannot be cut need not wait as long as users would.
 run._CLEAN_UP_SECONDS = float(os.environ.get("TINY_CLEAN_UP_SECONDS", run._CLEAN_UP_SECONDS))
 
@@ -79,6 +84,11 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         answer = {"greeting": settings.greeting, "pid": os.getpid()}
         return json_response(codec.encode_json(answer))
 
+    async def tls(request: Request) -> Response:
+        said = request.scope.get("extensions", {}).get("tls")
+        answer = {"pid": os.getpid(), "scheme": request.url.scheme, "tls": said}
+        return json_response(codec.encode_json(answer))
+
     async def slow(request: Request) -> Response:
         await asyncio.sleep(float(request.query_params["seconds"]))
         return json_response(b"{}")
@@ -121,6 +131,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         Route("GET", "/metrics", metrics.metrics, PUBLIC),
         Route("GET", "/greet", greet, PUBLIC),
         Route("GET", "/greet/{name}", greet, PUBLIC),
+        Route("GET", "/tls", tls, PUBLIC),
         Route("GET", "/slow", slow, PUBLIC),
         Route("GET", "/held", held, PUBLIC),
         Route("GET", "/block", block, PUBLIC),
@@ -131,4 +142,5 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         Route("GET", "/fail-half-way", fail_half_way, PUBLIC),
     ]
     router = Router(routes, prefix=settings.static_prefix)
-    return Instrumentation(hosts_and_origins.secure(router, settings), SERVICE.name)
+    secured = hosts_and_origins.secure(router, settings)
+    return Instrumentation(probe_port.limited(secured, settings), SERVICE.name)

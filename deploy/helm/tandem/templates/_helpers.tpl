@@ -106,7 +106,11 @@ imagePullSecrets:
 {{- join "," (concat $names ((index .root.Values .component).allowedHosts | default list)) -}}
 {{- end -}}
 
-{{/* How metadata reaches the artifacts service, past the ingress. */}}
+{{/* How pods reach the services, past the ingress. */}}
+{{- define "tandem.metadataUrl" -}}
+{{- printf "http://%s-metadata:%v%s" (include "tandem.fullname" .) .Values.metadata.service.port .Values.staticPrefix -}}
+{{- end -}}
+
 {{- define "tandem.artifactsUrl" -}}
 {{- printf "http://%s-artifacts:%v%s" (include "tandem.fullname" .) .Values.artifacts.service.port .Values.staticPrefix -}}
 {{- end -}}

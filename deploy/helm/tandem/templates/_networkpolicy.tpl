@@ -13,6 +13,14 @@ Rules that several policies have. A policy of both types denies what no rule all
     {{- end }}
 {{- end -}}
 
+{{/* The database, and where the credentials come from that log in to it. */}}
+{{- define "tandem.egressToDatabase" -}}
+{{- include "tandem.egress" .Values.networkPolicy.database }}
+{{- if include "tandem.databaseByIam" . }}
+{{ include "tandem.egress" .Values.networkPolicy.identity }}
+{{- end }}
+{{- end -}}
+
 {{- define "tandem.egressToDns" -}}
 - to:
     {{- toYaml .Values.networkPolicy.dns.peers | nindent 4 }}

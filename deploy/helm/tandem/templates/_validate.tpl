@@ -5,6 +5,7 @@ What a single value may be is values.schema.json's.
 
 {{- define "tandem.validate" -}}
 {{- include "tandem.validate.hosts" . -}}
+{{- include "tandem.validate.databaseByIam" . -}}
 {{- include "tandem.validate.database" . -}}
 {{- include "tandem.validate.objectStore" . -}}
 {{- range list "metadata" "artifacts" -}}
@@ -44,18 +45,45 @@ What a single value may be is values.schema.json's.
 {{- end -}}
 {{- else if and .existingSecret .uri -}}
 {{- fail "database.existingSecret and database.uri are both set: keep one, the Secret that exists or the URI from which one is generated." -}}
-{{- else if not (or .existingSecret .uri) -}}
+{{- else if not (or .existingSecret .uri (include "tandem.databaseInParts" $)) -}}
 {{- fail "database.existingSecret and database.uri are both empty: set database.existingSecret to a Secret with the database's URI, or database.type to sqlite to try Tandem out." -}}
 {{- else if and (include "tandem.databaseInParts" $) .uri -}}
 {{- fail "database.secretKeys.password and database.uri are both set: keep one, the database's parts in database.existingSecret or the URI." -}}
+{{- else if and (include "tandem.databaseInParts" $) (not .existingSecret) (or .secretKeys.host .secretKeys.port .secretKeys.user .secretKeys.password .secretKeys.name) -}}
+{{- fail "database.secretKeys names keys, but database.existingSecret is empty: name the Secret that has them." -}}
 {{- else if and (include "tandem.databaseInParts" $) (not (or .secretKeys.host .host)) -}}
 {{- fail "database.secretKeys.host and database.host are both empty: name the key of the Secret that has the host, or the host itself." -}}
 {{- else if and (include "tandem.databaseInParts" $) (not (or .secretKeys.user .user)) -}}
 {{- fail "database.secretKeys.user and database.user are both empty: name the key of the Secret that has the user, or the user itself." -}}
-{{- else if and (not (include "tandem.databaseInParts" $)) (or .secretKeys.host .secretKeys.port .secretKeys.user .secretKeys.name .host .user .parameters) -}}
+{{- else if and (not (include "tandem.databaseInParts" $)) (or .secretKeys.host .secretKeys.port .secretKeys.user .secretKeys.name .host .user .parameters $.Values.migration.user) -}}
 {{- fail "database.secretKeys.password is empty, but other parts of the database are set: name the key of the password too, or empty them and give a URI." -}}
 {{- else if and .uri (not (regexMatch "^postgres(ql)?(\\+[a-z0-9]+)?://" .uri)) -}}
 {{- fail "database.uri is no URI of PostgreSQL: begin it with postgresql://, or for SQLite set database.type to sqlite and leave it empty." -}}
+{{- else if and $.Values.migration.user .secretKeys.user -}}
+{{- fail "migration.user and database.secretKeys.user are both set: keep one; with migration.existingSecret, the key of that Secret is the migration's user." -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Tokens are the password, and travel as it does: there is no other, and TLS is a must. What a Secret holds is not seen here. */}}
+{{- define "tandem.validate.databaseByIam" -}}
+{{- with .Values.database -}}
+{{- $encrypted := "(^|[?&])sslmode=(require|verify-ca|verify-full)(&|$)" -}}
+{{- if not (include "tandem.databaseByIam" $) -}}
+{{- else if include "tandem.onSqlite" $ -}}
+{{- fail (printf "database.auth is %s, but database.type is sqlite: set database.auth to password, since a file has no users, or database.type to postgresql." .auth) -}}
+{{- else if .secretKeys.password -}}
+{{- fail (printf "database.auth is %s, but database.secretKeys.password is set: empty it, since tokens are fetched instead, or set database.auth to password." .auth) -}}
+{{- else if and .uri (include "tandem.databaseInParts" $) -}}
+{{- fail "database.host and database.uri are both set: keep one, the database's parts or the URI." -}}
+{{- else if and (not (include "tandem.databaseInParts" $)) (or .secretKeys.port .secretKeys.user .secretKeys.name .user .parameters $.Values.migration.user) -}}
+{{- fail "database.host is empty, but other parts of the database are set: name the host too, or the key that has it, or empty them and give a URI." -}}
+{{- else if regexMatch "^[a-z0-9+]+://[^/?@]*:[^/?@]*@" .uri -}}
+{{- fail (printf "database.auth is %s, but database.uri has a password: remove it, since tokens are fetched instead, or set database.auth to password." .auth) -}}
+{{- else if and .uri (not (regexMatch $encrypted .uri)) -}}
+{{- fail (printf "database.auth is %s, but database.uri does not encrypt: end it with ?sslmode=verify-full&sslrootcert=…, since it carries tokens." .auth) -}}
+{{- else if and (include "tandem.databaseInParts" $) (not (regexMatch $encrypted .parameters)) -}}
+{{- fail (printf "database.auth is %s, but database.parameters do not encrypt: set them to sslmode=verify-full&sslrootcert=…, since the connection carries tokens." .auth) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -128,7 +156,7 @@ What a single value may be is values.schema.json's.
 
 {{/* Selectors are made of these labels; a second one of the same name would be another pod's. */}}
 {{- define "tandem.validate.labels" -}}
-{{- $maps := dict "commonLabels" .Values.commonLabels "metadata.podLabels" .Values.metadata.podLabels "artifacts.podLabels" .Values.artifacts.podLabels "migration.podLabels" .Values.migration.podLabels -}}
+{{- $maps := dict "commonLabels" .Values.commonLabels "metadata.podLabels" .Values.metadata.podLabels "artifacts.podLabels" .Values.artifacts.podLabels "migration.podLabels" .Values.migration.podLabels "test.podLabels" .Values.test.podLabels -}}
 {{- range $where, $labels := $maps -}}
 {{- range $label := list "name" "instance" "component" "version" "managed-by" "part-of" -}}
 {{- if hasKey $labels (printf "app.kubernetes.io/%s" $label) -}}

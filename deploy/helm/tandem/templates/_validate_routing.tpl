@@ -11,6 +11,7 @@ Routes that lead nowhere, certificates that nobody makes, policies that let thro
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
 {{- fail "httpRoute.enabled is true, but httpRoute.parentRefs is empty: name the Gateway, as [{name: public, namespace: gateways}]." -}}
 {{- end -}}
+{{- include "tandem.validate.filters" . -}}
 {{- with .Values.ingress -}}
 {{- $manager := or .tls.certManager.clusterIssuer .tls.certManager.issuer -}}
 {{- if and .tls.certManager.clusterIssuer .tls.certManager.issuer -}}
@@ -36,6 +37,49 @@ Routes that lead nowhere, certificates that nobody makes, policies that let thro
 {{- end -}}
 {{- end -}}
 
+{{/* Of each type of filter the field that belongs to it, and for one that is in the experimental channel only, since which release. */}}
+{{- define "tandem.filterTypes" -}}
+RequestHeaderModifier: {field: requestHeaderModifier}
+ResponseHeaderModifier: {field: responseHeaderModifier}
+RequestMirror: {field: requestMirror}
+URLRewrite: {field: urlRewrite}
+CORS: {field: cors}
+ExtensionRef: {field: extensionRef}
+ExternalAuth: {field: externalAuth, experimentalSince: "1.4"}
+{{- end -}}
+
+{{/* What the API server refuses, for some after the migration's hook has run; and what would cut uploads. */}}
+{{- define "tandem.validate.filters" -}}
+{{- $types := include "tandem.filterTypes" . | fromYaml -}}
+{{- $seen := dict -}}
+{{- range $index, $filter := .Values.httpRoute.filters -}}
+{{- $where := printf "httpRoute.filters[%d]" $index -}}
+{{- $type := $filter.type | default "" -}}
+{{- $known := index $types $type -}}
+{{- if not $known -}}
+{{- fail (printf "%s is of type %q: set it to one of %s." $where $type (keys $types | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- if not (hasKey $filter $known.field) -}}
+{{- fail (printf "%s is of type %s, but has no %s: add it, as Gateway API has it." $where $type $known.field) -}}
+{{- end -}}
+{{- with omit $filter "type" $known.field -}}
+{{- fail (printf "%s is of type %s, but has %s too: remove it there, or make it a filter of its own." $where $type (keys . | sortAlpha | first)) -}}
+{{- end -}}
+{{- with $known.experimentalSince -}}
+{{- if ne $.Values.httpRoute.channel "experimental" -}}
+{{- fail (printf "%s is of type %s, which Gateway API has in its experimental channel only, since %s: set httpRoute.channel to experimental if the cluster has that, or authenticate by an ExtensionRef or a policy of your gateway." $where $type .) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq $type "ExternalAuth") (dig "externalAuth" "forwardBody" "maxSize" 0 $filter) -}}
+{{- fail (printf "%s.externalAuth.forwardBody is set: remove it, or uploads of more than maxSize are refused." $where) -}}
+{{- end -}}
+{{- if and (hasKey $seen $type) (ne $type "ExtensionRef") (ne $type "RequestMirror") -}}
+{{- fail (printf "%s is the second one of type %s: keep one of them, a rule has no more." $where $type) -}}
+{{- end -}}
+{{- $_ := set $seen $type true -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "tandem.validate.networkPolicy" -}}
 {{- with .Values.networkPolicy -}}
 {{- if .enabled -}}
@@ -51,8 +95,11 @@ Routes that lead nowhere, certificates that nobody makes, policies that let thro
 {{- if and (or $.Values.monitoring.serviceMonitor.enabled $.Values.monitoring.podMonitor.enabled) (not .scrapeFrom) -}}
 {{- fail "networkPolicy.scrapeFrom is empty: name the pods of Prometheus, as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}], or nothing is scraped." -}}
 {{- end -}}
+{{- if and (include "tandem.databaseByIam" $) (not .identity.peers) -}}
+{{- fail (printf "networkPolicy.identity.peers is empty, but database.auth is %s: name what hands out credentials, as [{ipBlock: {cidr: 169.254.170.23/32}}] with the port 80 for EKS Pod Identity, or no token is fetched." $.Values.database.auth) -}}
+{{- end -}}
 {{- $open := dict -}}
-{{- range $name := list "database" "objectStore" -}}
+{{- range $name := list "database" "objectStore" "identity" -}}
 {{- range (index $.Values.networkPolicy $name).peers -}}
 {{- if and (has (dig "ipBlock" "cidr" "" .) (list "0.0.0.0/0" "::/0")) (not (dig "ipBlock" "except" list .)) -}}{{- $_ := set $open $name true -}}{{- end -}}
 {{- end -}}
@@ -63,6 +110,14 @@ Routes that lead nowhere, certificates that nobody makes, policies that let thro
 {{- range toStrings .objectStore.ports -}}
 {{- if and (has . $databasePorts) (or $open.database $open.objectStore) -}}
 {{- fail (printf "networkPolicy.database and networkPolicy.objectStore both open port %s, one of them to every address: name narrower peers, or metadata and artifacts could reach each other's store." .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and (include "tandem.databaseByIam" $) $open.identity (not (include "tandem.onDisk" $)) -}}
+{{- $identityPorts := toStrings .identity.ports -}}
+{{- range toStrings .objectStore.ports -}}
+{{- if has . $identityPorts -}}
+{{- fail (printf "networkPolicy.identity opens port %s to every address, at which networkPolicy.objectStore has the object store: name narrower peers, as those of STS's endpoint in your network, or metadata could reach the object store." .) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -19,6 +19,7 @@ flags:
   --default-artifact-root: hosts.artifacts (never a directory, which no other pod and no client could reach)
   --artifacts-url: hosts.artifacts
   --backend-store-uri: database
+  --db-auth: database.auth
   --migrate: migration (pods never migrate)
   --no-migrate: migration
   --db-prepared-statements: database.preparedStatements
@@ -31,6 +32,7 @@ flags:
 variables:
   TMPDIR: tmpSizeLimit
   MLFLOW_BACKEND_STORE_URI: database
+  TANDEM_DB_AUTH: database.auth
   {{- range list "PGHOST" "PGPORT" "PGUSER" "PGPASSWORD" "PGDATABASE" }}
   {{ . }}: database
   {{- end }}
@@ -90,6 +92,8 @@ variables:
 {{- if and $store (include "tandem.names" (dict "values" (index $.Values $component) "secret" $store)) -}}
 {{- fail (printf "%s has %s, the object store's Secret, in its extra variables, volumes or containers: remove it there; artifacts alone may know it." $component $store) -}}
 {{- end -}}
+{{- end -}}
+{{- range $component := ternary (list "metadata" "migration" "test") (list "metadata" "migration") .Values.test.enabled -}}
 {{- $account := include "tandem.serviceAccountName" (dict "root" $ "component" $component) -}}
 {{- if eq $account (include "tandem.serviceAccountName" (dict "root" $ "component" "artifacts")) -}}
 {{- fail (printf "%s.serviceAccount and artifacts.serviceAccount are both %s: set %s.serviceAccount.create to true or name another, or it would have the object store's identity." $component $account $component) -}}

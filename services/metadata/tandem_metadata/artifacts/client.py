@@ -6,6 +6,7 @@ below limit how long it waits and how much it reads.
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Mapping, Sequence
 from typing import Protocol
 
@@ -13,6 +14,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
+from tandem_metadata.artifacts import tls
 from tandem_metadata.artifacts.fair_turns import FairTurns
 from tandem_metadata.artifacts.listing_parser import (
     CompressedEntries,
@@ -56,6 +58,8 @@ MIN_RATE = 4096
 
 _POOL_WAIT_SECONDS = 10.0
 _CHUNK_BYTES = 256 * 1024
+_NO_ANSWER = (httpx.HTTPError, ssl.SSLError)
+"""httpx lets errors of TLS through, such as the other side's refusal of our certificate."""
 _HEADER_ENCODING = "latin-1"  # as in Starlette: header bytes pass unchanged
 _log = logging.getLogger(__name__)
 
@@ -80,9 +84,11 @@ class ArtifactClient:
         """Raises SettingsError for settings about artifacts that cannot work."""
         self.roots = Roots(settings)
         self._timeout = settings.artifacts_timeout
-        self._listings = _pool(MAX_LISTINGS, self._timeout)
+        self._tls = tls.context(settings)
+        self._following: asyncio.Task[None] | None = None
+        self._listings = _pool(MAX_LISTINGS, self._timeout, self._tls)
         places = _max_fetches(settings)
-        self._fetches = _pool(places, self._timeout)
+        self._fetches = _pool(places, self._timeout, self._tls)
         self._transfers = Transfers(places=places, memory=places * FETCH_BYTES, least_rate=MIN_RATE)
         self._turns = FairTurns()
         self.token: Token | None = None
@@ -119,7 +125,7 @@ class ArtifactClient:
                     body = b"".join([chunk async for chunk in _bounded(response)])
                 finally:
                     await response.aclose()
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (*_NO_ANSWER, TimeoutError) as error:
             raise _unreachable(location, error) from error
         except MalformedListing as error:
             raise Unavailable("The artifacts service answered with something else.") from error
@@ -170,7 +176,7 @@ class ArtifactClient:
         try:
             async with asyncio.timeout(self._timeout):
                 response = await self._fetches.send(request, stream=True)
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (*_NO_ANSWER, TimeoutError) as error:
             raise _unreachable(location, error) from error
         if response.status_code not in (200, 206, 304, 416):
             await response.aclose()
@@ -189,7 +195,7 @@ class ArtifactClient:
             await self._turns.wait()
             try:
                 chunk = await anext(chunks, None)
-            except httpx.HTTPError as error:
+            except _NO_ANSWER as error:
                 _log.warning("the artifacts service broke off: %r", error, extra=RARELY)
                 raise Unavailable("The artifacts service broke off.") from error
             if chunk is None:
@@ -220,7 +226,7 @@ class ArtifactClient:
                     pass
             finally:
                 await response.aclose()
-        except httpx.HTTPError as error:
+        except _NO_ANSWER as error:
             raise _unreachable(location, error) from error
         if response.status_code != httpx.codes.OK:
             raise _refusal_to_store(response.status_code, path)
@@ -233,13 +239,20 @@ class ArtifactClient:
         try:
             response = await self._fetches.send(request, stream=True)
             await response.aclose()
-        except httpx.HTTPError as error:
+        except _NO_ANSWER as error:
             raise _unreachable(location, error) from error
         if response.status_code not in (httpx.codes.OK, httpx.codes.NOT_FOUND):
             raise _refusal_to_store(response.status_code, path)
 
+    def start(self) -> None:
+        """Follow renewed certificates, until `close`."""
+        if self._tls:
+            self._following = asyncio.get_running_loop().create_task(self._tls.follow())
+
     async def close(self) -> None:
         """Close all connections."""
+        if self._following:
+            self._following.cancel()
         await self._listings.aclose()
         await self._fetches.aclose()
 
@@ -252,8 +265,9 @@ def _max_fetches(settings: Settings) -> int:
     return max(min(fitting, MAX_FETCHES), MAX_LISTINGS)
 
 
-def _pool(connections: int, timeout: float) -> httpx.AsyncClient:
+def _pool(connections: int, timeout: float, context: ssl.SSLContext | None) -> httpx.AsyncClient:
     return httpx.AsyncClient(
+        verify=context or True,
         timeout=httpx.Timeout(timeout, pool=min(timeout, _POOL_WAIT_SECONDS)),
         limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         follow_redirects=False,

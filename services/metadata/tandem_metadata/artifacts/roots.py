@@ -64,7 +64,7 @@ class Roots:
 
     def __init__(self, settings: Settings) -> None:
         """Raises SettingsError for settings about artifacts that cannot work."""
-        self._scheme = settings.artifacts_scheme
+        self._scheme = settings.scheme_of_artifacts()
         # Clients prefix the tracking URI's path, also when artifacts are on another host.
         self._endpoint = settings.static_prefix + ENDPOINT
         self._own_url = _base(settings.artifacts_url)

@@ -47,7 +47,7 @@ def to_head(database: Database) -> None:
             "may fail meanwhile.",
             flush=True,
         )
-        mlflow.upgrade(database.url)
+        mlflow.upgrade(database.url, database.login_environ())
         with database.read() as conn:
             revisions.check(revisions.current(conn), conn)
     print(f"The database is at revision {head}.")
@@ -80,7 +80,7 @@ def _try(mlflow: Mlflow) -> list[str]:
             with database.write() as conn:
                 revisions.create_or_check(conn)
             print(f"Trying the migrations of MLflow {mlflow.version} on an empty database first.")
-            mlflow.upgrade(database.url)
+            mlflow.upgrade(database.url, {})
             with database.read() as conn:
                 return fitness.misfits(conn)
         finally:

@@ -19,6 +19,7 @@ from tandem_metadata.database.address import parse_url
 from tandem_metadata.database.checks import OpenedFile
 from tandem_metadata.database.direct import DirectConnection, StatementFailed, checkout
 from tandem_metadata.database.faults import FULL, READ_ONLY, sqlstate
+from tandem_metadata.database.login.login import open_login
 from tandem_metadata.database.pool import (
     BUCKETS,
     ISOLATION_LEVELS,
@@ -61,9 +62,10 @@ _log = logging.getLogger("tandem.db")
 class Database:
     """The pools of connections to the database of `backend_store_uri`.
 
-    Opening it connects to nothing. Raises SettingsError when the address cannot be used. Its
-    methods raise Unavailable when the database does not answer, answers "locked" for
-    `pool_timeout` seconds, or has no connection free for as long; no message holds the address.
+    Opening it connects to nothing. Raises SettingsError when the address cannot be used, or not
+    with `db_auth`. Its methods raise Unavailable when the database does not answer or lets nobody
+    in, answers "locked" for `pool_timeout` seconds, or has no connection free for as long; no
+    message holds the address.
 
     All methods block, and may be called by several threads at once. The engines lock their pools
     themselves. `_full_until` is set without a lock: a race costs one answer of `check`.
@@ -86,15 +88,17 @@ class Database:
         self._quiet = quiet
         self.url = parse_url(settings.backend_store_uri)
         self.dialect: Dialect = "sqlite" if self.url.drivername == "sqlite" else "postgresql"
+        self._login = open_login(settings.db_auth, self.url)
         self._timeout = settings.pool_timeout
         self._writer_lock = WriterLock(self._timeout) if self.dialect == "sqlite" else None
         self._log = WriteAheadLog()
         self._size = settings.pool_size + extra_connections + point_lookups
         apart = point_lookups if self.dialect == "postgresql" else 0
-        engine = open_engine(self.url, self.dialect, settings, self._size - apart)
+        login = self._login
+        engine = open_engine(self.url, self.dialect, settings, self._size - apart, login)
         lookups = engine
         if apart:
-            lookups = open_engine(self.url, self.dialect, settings, apart, point_lookup=True)
+            lookups = open_engine(self.url, self.dialect, settings, apart, login, point_lookup=True)
             # A server that closed connections of one pool has closed the other pool's too.
             event.listen(engine, "invalidate", lambda *_: lookups.dispose())
             event.listen(lookups, "invalidate", lambda *_: engine.dispose())
@@ -128,6 +132,16 @@ class Database:
         """The revision in `alembic_version`; None without one."""
         with self.read() as conn:
             return revisions.current(conn)
+
+    def login_environ(self) -> dict[str, str]:
+        """What another program needs in its environment, besides the address, to connect.
+
+        Raises Unavailable when the cloud gives no token.
+        """
+        if self._login is None:
+            return {}
+        with self._translated():
+            return self._login.environ()
 
     def close(self) -> None:
         """Close the connections; the database opens new ones if it is used again."""

@@ -12,6 +12,7 @@ import psycopg
 from sqlalchemy import URL, exc
 
 from tandem_metadata.database import sqlite_file
+from tandem_metadata.database.login.tokens import LoginFailed
 from tandem_shared.errors import ApiError, InvalidParameter, Unavailable
 from tandem_shared.settings import SettingsError
 
@@ -24,6 +25,7 @@ MOVED: Final = (
 READ_ONLY: Final = "The database takes no writes: it is read-only for this service."
 
 _SILENT: Final = "The database does not answer; try again later."
+_NO_LOGIN: Final = "The service cannot log in to its database; its log says why."
 _LOCKED: Final = "The database is locked by other writes; try again later."
 _BROKEN: Final = "The database's file is damaged, or is none of SQLite's."
 _SQLITE: Final = {
@@ -76,6 +78,8 @@ def _sentence(error: DatabaseError) -> str | None:
     source = _of_driver(error)
     if isinstance(source, sqlite3.Error):
         return _SQLITE.get(_sqlite_code(source))
+    if isinstance(source, LoginFailed):
+        return _NO_LOGIN
     state = sqlstate(error) or ""
     if state == _READ_ONLY_TRANSACTION:
         return READ_ONLY
@@ -92,6 +96,8 @@ def _sentence(error: DatabaseError) -> str | None:
 def reason(error: DatabaseError, url: URL) -> str:
     """Why the database cannot be used, for the operator: one line without a full stop."""
     source = _of_driver(error)
+    if isinstance(source, LoginFailed):
+        return str(source)
     message = driver_message(error)
     if isinstance(source, sqlite3.Error):
         path = sqlite_file.path_of(url)

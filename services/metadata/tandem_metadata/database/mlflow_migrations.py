@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -54,9 +54,10 @@ class Mlflow:
     drivers: tuple[str, ...]
     """Its drivers for PostgreSQL, as SQLAlchemy names them."""
 
-    def upgrade(self, url: URL) -> None:
+    def upgrade(self, url: URL, environ: Mapping[str, str]) -> None:
         """Bring the database to the last revision; what MLflow says goes to standard error.
 
+        `environ` is what it needs besides the address to connect, which it does at its start.
         Raises SettingsError if it fails, or has no driver for the database.
         """
         if url.get_backend_name() == "postgresql":
@@ -69,7 +70,7 @@ class Mlflow:
         address = {_ADDRESS: url.render_as_string(hide_password=False)}
         done = subprocess.run(
             [self.python, "-c", _UPGRADE],
-            env={**os.environ, **_QUIET, **address},
+            env={**os.environ, **_QUIET, **address, **environ},
             stdout=sys.stderr.fileno(),
         )
         if done.returncode:

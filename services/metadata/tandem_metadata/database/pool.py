@@ -15,6 +15,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import PoolProxiedConnection
 
+from tandem_metadata.database.login.login import Login
 from tandem_shared.errors import Unavailable
 
 Dialect = Literal["sqlite", "postgresql"]
@@ -89,6 +90,8 @@ class DatabaseSettings(Protocol):
     @property
     def backend_store_uri(self) -> str: ...
     @property
+    def db_auth(self) -> str: ...
+    @property
     def pool_size(self) -> int: ...
     @property
     def pool_timeout(self) -> float: ...
@@ -103,11 +106,18 @@ WAL: Final = "tandem_wal"
 
 
 def open_engine(
-    url: URL, dialect: Dialect, settings: DatabaseSettings, size: int, *, point_lookup: bool = False
+    url: URL,
+    dialect: Dialect,
+    settings: DatabaseSettings,
+    size: int,
+    login: Login | None,
+    *,
+    point_lookup: bool = False,
 ) -> Engine:
     """A pool of at most `size` connections, which connects to nothing yet.
 
-    With `point_lookup`, for statements that find all their rows by indexed keys.
+    `login` is None where the address has the password. With `point_lookup`, for statements that
+    find all their rows by indexed keys.
     """
     options: dict[str, Any] = {}
     if dialect == "sqlite":
@@ -137,6 +147,8 @@ def open_engine(
     if dialect == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
     else:
+        if login:
+            login.attach(engine)
         event.listen(engine, "checkout", _check_idle)
         event.listen(engine, "before_cursor_execute", _choose_format)
         # Not without prepared statements: PgBouncer may lend the connection to others.

@@ -7,12 +7,18 @@ The database and webhooks, which metadata and the migration know, and artifacts 
 {{- default (printf "%s-database" (include "tandem.fullname" .)) .Values.database.existingSecret -}}
 {{- end -}}
 
-{{/* "true" where the database's parts come one by one, not as a URI. */}}
-{{- define "tandem.databaseInParts" -}}
-{{- if .Values.database.secretKeys.password -}}true{{- end -}}
+{{/* "true" where tokens of a cloud's IAM are the database's password. */}}
+{{- define "tandem.databaseByIam" -}}
+{{- if ne .Values.database.auth "password" -}}true{{- end -}}
 {{- end -}}
 
-{{/* Takes (dict "root" $ "secret" name "key" key of the URI). Parts are libpq's own variables, in which nothing needs escapes. */}}
+{{/* "true" where the database's parts come one by one, not as a URI. */}}
+{{- define "tandem.databaseInParts" -}}
+{{- $database := .Values.database -}}
+{{- if or $database.secretKeys.password (and (include "tandem.databaseByIam" .) (or $database.secretKeys.host $database.host)) -}}true{{- end -}}
+{{- end -}}
+
+{{/* Takes (dict "root" $ "secret" name "key" key of the URI "user" another than the database's, or ""). Parts are libpq's own variables, in which nothing needs escapes. */}}
 {{- define "tandem.databaseEnv" -}}
 {{- $database := .root.Values.database -}}
 {{- if include "tandem.onSqlite" .root -}}
@@ -21,7 +27,8 @@ The database and webhooks, which metadata and the migration know, and artifacts 
 {{- else if include "tandem.databaseInParts" .root -}}
 - name: MLFLOW_BACKEND_STORE_URI
   value: {{ printf "postgresql://%s" (ternary "" (printf "?%s" $database.parameters) (empty $database.parameters)) | quote }}
-{{- range $part, $variable := dict "host" "PGHOST" "port" "PGPORT" "user" "PGUSER" "password" "PGPASSWORD" "name" "PGDATABASE" }}
+{{- $parts := dict "host" "PGHOST" "port" "PGPORT" "user" "PGUSER" "password" "PGPASSWORD" "name" "PGDATABASE" }}
+{{- range $part, $variable := ternary (omit $parts "password") $parts (eq "true" (include "tandem.databaseByIam" .root)) }}
 - name: {{ $variable }}
   {{- with index $database.secretKeys $part }}
   valueFrom:
@@ -29,7 +36,7 @@ The database and webhooks, which metadata and the migration know, and artifacts 
       name: {{ $.secret }}
       key: {{ . }}
   {{- else }}
-  value: {{ index $database $part | toString | quote }}
+  value: {{ ternary $.user (index $database $part) (and (eq $part "user") (not (empty $.user))) | toString | quote }}
   {{- end }}
 {{- end }}
 {{- else -}}
@@ -39,11 +46,15 @@ The database and webhooks, which metadata and the migration know, and artifacts 
       name: {{ .secret }}
       key: {{ .key }}
 {{- end -}}
+{{- if include "tandem.databaseByIam" .root }}
+- name: TANDEM_DB_AUTH
+  value: {{ $database.auth }}
+{{- end -}}
 {{- end -}}
 
 {{/* The same for the pods of metadata. */}}
 {{- define "tandem.metadata.databaseEnv" -}}
-{{- include "tandem.databaseEnv" (dict "root" . "secret" (include "tandem.databaseSecret" .) "key" .Values.database.secretKey) -}}
+{{- include "tandem.databaseEnv" (dict "root" . "secret" (include "tandem.databaseSecret" .) "key" .Values.database.secretKey "user" "") -}}
 {{- end -}}
 
 {{- define "tandem.metadata.webhooksEnv" -}}

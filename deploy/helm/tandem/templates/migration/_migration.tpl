@@ -107,7 +107,7 @@ template:
           - {{ .waitSeconds | int64 | quote }}
         env:
           {{- $key := ternary .secretKey $.Values.database.secretKey (not (empty .existingSecret)) }}
-          {{- include "tandem.databaseEnv" (dict "root" $ "secret" (include "tandem.migration.databaseSecret" $) "key" $key) | nindent 10 }}
+          {{- include "tandem.databaseEnv" (dict "root" $ "secret" (include "tandem.migration.databaseSecret" $) "key" $key "user" .user) | nindent 10 }}
           - name: TMPDIR
             value: /tmp
           {{- with .extraEnv }}

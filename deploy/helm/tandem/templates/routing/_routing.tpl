@@ -42,15 +42,14 @@ cert-manager.io/issuer: {{ . }}
 {{- define "tandem.controllerAnnotations" -}}
 {{- $controller := .root.Values.ingress.controller -}}
 {{- $seconds := .root.Values.artifacts.longestTransferSeconds | int64 -}}
-{{- if and (eq $controller "ingress-nginx") (eq .component "artifacts") -}}
-nginx.ingress.kubernetes.io/proxy-body-size: "0"
-nginx.ingress.kubernetes.io/proxy-request-buffering: "off"
-nginx.ingress.kubernetes.io/proxy-buffering: "off"
-nginx.ingress.kubernetes.io/proxy-read-timeout: {{ $seconds | quote }}
-nginx.ingress.kubernetes.io/proxy-send-timeout: {{ $seconds | quote }}
-{{- else if eq $controller "ingress-nginx" -}}
+{{- if and (eq $controller "f5-nginx") (eq .component "artifacts") -}}
+nginx.org/client-max-body-size: "0"
+nginx.org/proxy-buffering: "false"
+nginx.org/proxy-read-timeout: {{ $seconds }}s
+nginx.org/proxy-send-timeout: {{ $seconds }}s
+{{- else if eq $controller "f5-nginx" -}}
 # As much as tandem-metadata itself takes (--max-body-bytes).
-nginx.ingress.kubernetes.io/proxy-body-size: 24m
+nginx.org/client-max-body-size: 24m
 {{- else if and (eq $controller "haproxy") (eq .component "artifacts") -}}
 haproxy.org/timeout-server: {{ $seconds }}s
 {{- end -}}

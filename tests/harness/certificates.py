@@ -1,6 +1,7 @@
 """A certificate authority of one test run; nothing of it is kept."""
 
 import datetime
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _DAY = datetime.timedelta(days=1)
+HERE = ("localhost", "127.0.0.1")
+"""The names of this machine."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,19 @@ class Authority:
         path.write_bytes(own.public_bytes(serialization.Encoding.PEM))
         return cls(directory, path, own, key)
 
-    def issue(self, file: str, names: Sequence[str]) -> tuple[str, str]:
-        """A certificate for host names, usable by servers and by clients; and its key: paths."""
+    def issue(
+        self, file: str, names: Sequence[str], *, days: int = 1, password: bytes | None = None
+    ) -> tuple[str, str]:
+        """A certificate for hosts, usable by servers and by clients; and its key: paths.
+
+        `days`: for how long it is good; negative for one that has ended. `password`: the key's.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        alternatives = [x509.DNSName(name) for name in names]
+        alternatives = [_alternative(name) for name in names]
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         issuer_key = self._key.public_key()
         issued = (
-            _builder(_named(names[0]), self._own.subject, key.public_key())
+            _builder(_named(names[0]), self._own.subject, key.public_key(), days)
             .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs=False), critical=True)
@@ -63,11 +71,20 @@ class Authority:
             key.private_bytes(
                 serialization.Encoding.PEM,
                 serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
+                serialization.BestAvailableEncryption(password)
+                if password
+                else serialization.NoEncryption(),
             )
         )
         private.chmod(0o600)
         return str(certificate), str(private)
+
+
+def _alternative(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def _named(name: str) -> x509.Name:
@@ -75,7 +92,7 @@ def _named(name: str) -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: int = 1
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
@@ -84,8 +101,8 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _DAY)
-        .not_valid_after(now + _DAY)
+        .not_valid_before(now - 10 * _DAY)
+        .not_valid_after(now + days * _DAY)
     )
 
 

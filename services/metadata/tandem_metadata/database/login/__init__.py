@@ -1,0 +1,1 @@
+"""How connections to PostgreSQL log in where a cloud gives tokens instead of a password."""
