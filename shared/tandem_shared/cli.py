@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from tandem_shared import MLFLOW_VERSION, __version__
 from tandem_shared import settings as settings_table
+from tandem_shared.security import exposure
 from tandem_shared.serving.launch import Service, command, launch
 from tandem_shared.settings import CommonSettings, without_credentials
 
@@ -106,4 +107,6 @@ def parser(of: Command) -> Parser:
 def _serve(of: Command, parsed: argparse.Namespace) -> int:
     flags = {item.name: getattr(parsed, item.name) for item in fields(of.settings)}
     settings = settings_table.load(of.settings, os.environ, flags)
+    if "LISTEN_FDS" not in os.environ:  # else another address counts, which `run` checks
+        exposure.check(settings, settings.host)
     return launch(of.service, settings, of.prepare)

@@ -129,6 +129,12 @@ class CommonSettings:
         "Turn the checks of Host and Origin and the security headers off.",
         env="MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE",
     )
+    insecure_no_auth: bool = setting(
+        False,
+        "Serve without authentication on other addresses than loopback: whoever reaches them may "
+        "do everything. For networks where something else authenticates.",
+        env="TANDEM_INSECURE_NO_AUTH",
+    )
     shutdown_delay: float = setting(
         0.0,
         "Seconds to go on accepting requests after SIGTERM while /ready answers 503, so that load "
@@ -158,8 +164,26 @@ class CommonSettings:
         env="TANDEM_LOG_LEVEL",
     )
 
+    @property
+    def authenticates(self) -> bool:
+        """Whether requests need credentials."""
+        return False
+
+    @classmethod
+    def implied(cls, _: Mapping[str, str], /) -> Mapping[str, str]:
+        """Texts of settings, by name, that those given imply; what is given wins over them.
+
+        What is given are the texts of flags and variables. Raises SettingsError.
+        """
+        return {}
+
     def check(self) -> None:
         """Raise SettingsError, naming the flag, for values that cannot work."""
+        if self.insecure_no_auth and self.authenticates:
+            raise SettingsError(
+                "--insecure-no-auth lets anybody do everything, and --auth asks for users: give "
+                "one of them."
+            )
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"--port must be between 0 and 65535, not {self.port}.")
         if not 1 <= self.workers <= _MOST_WORKERS:
@@ -257,15 +281,22 @@ def load(
 ) -> S:
     """Read the settings from flags and environment, and check them.
 
-    An empty variable or flag means the default; an empty flag overrides its variable. Raises
-    SettingsError with a sentence that names the flag and its variable.
+    An empty variable or flag means the default; an empty flag overrides its variable. What
+    `implied` says counts where there is neither. Raises SettingsError with a sentence that names
+    the flag and its variable.
     """
     hints = typing.get_type_hints(of)
-    values: dict[str, Any] = {}
+    given: dict[str, str] = {}
     for item in fields(of):
         text = (flags or {}).get(item.name)
         if text is None:
             text = environ.get(item.metadata["env"])
+        if text is not None:
+            given[item.name] = text
+    texts = {**of.implied(given), **given}
+    values: dict[str, Any] = {}
+    for item in fields(of):
+        text = texts.get(item.name)
         if text and (value := _read(item, hints[item.name], text)) != ():
             values[item.name] = value
     loaded = of(**values)

@@ -39,6 +39,7 @@ LAYOUTS = {
     ),
 }
 ROUTED = (
+    "insecureNoAuth=true",
     "ingress.enabled=true",
     "ingress.tls.enabled=true",
     "httpRoute.enabled=true",

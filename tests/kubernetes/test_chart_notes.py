@@ -83,17 +83,19 @@ def test_a_store_of_the_cluster_s_own_is_warned_of() -> None:
 
 
 def test_services_that_others_reach_past_the_ingress_are_warned_of() -> None:
-    balanced = "metadata.service.type=LoadBalancer"
-    assert "metadata.service.type is LoadBalancer" in notes("production", balanced)
+    balanced, told = "metadata.service.type=LoadBalancer", "insecureNoAuth=true"
+    assert "metadata.service.type is LoadBalancer" in notes("production", told, balanced)
     ranges = "metadata.service.loadBalancerSourceRanges[0]=203.0.113.0/24"
-    assert "is LoadBalancer" not in notes("production", balanced, ranges)
+    assert "is LoadBalancer" not in notes("production", told, balanced, ranges)
     assert "artifacts.service.type is NodePort" in notes(
-        "production", "artifacts.service.type=NodePort"
+        "production", told, "artifacts.service.type=NodePort"
     )
 
 
 def test_plain_http_is_warned_of() -> None:
-    assert "travel in the clear" in notes("sqlite-disk", "ingress.enabled=true")
+    assert "travel in the clear" in notes(
+        "sqlite-disk", "ingress.enabled=true", "insecureNoAuth=true"
+    )
 
 
 def test_how_pods_come_and_migrate() -> None:

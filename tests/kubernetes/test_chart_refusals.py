@@ -213,6 +213,10 @@ REFUSED = {
         "artifacts.podLabels has app.kubernetes.io/component"
     ),
     "commonLabels.a=b migration.podLabels.a=b": "migration.podLabels and commonLabels both have a",
+    # authentication
+    f"insecureNoAuth=false {INGRESS}": "ingress.enabled is true, but the services authenticate",
+    "insecureNoAuth=false artifacts.service.type=NodePort": "artifacts.service.type is NodePort",
+    "metadata.extraArgs[0]=--insecure-no-auth": "metadata.extraArgs has --insecure-no-auth",
     # routes
     f"hosts.metadata= {INGRESS}": "ingress.enabled is true, but hosts.metadata is empty",
     "hosts.metadata= httpRoute.enabled=true": "httpRoute.enabled is true, but hosts.metadata",
@@ -266,7 +270,7 @@ pytestmark = pytest.mark.xdist_group("chart refusals")
 
 BASE = (
     "hosts.metadata=m.example.com hosts.artifacts=a.example.com database.existingSecret=db "
-    "objectStore.destination=s3://bucket"
+    "objectStore.destination=s3://bucket insecureNoAuth=true"
 )
 
 
@@ -325,6 +329,7 @@ TAKEN = [
     f"{DISK} {ONE_EACH}",
     f"{DISK} {ONE_EACH} objectStore.destination=file:///var/lib/tandem",
     "hosts.metadata=",
+    "insecureNoAuth=false",
     "hosts.artifacts=localhost:5500 hosts.metadata=localhost:5000 hosts.scheme=http",
     "database.existingSecret= database.uri=postgresql+psycopg://a/b",
     "metadata.pdb.minAvailable=1",

@@ -183,7 +183,7 @@ def test_accepted_hosts() -> None:
 
 def test_ports_of_hosts_are_for_clients_only() -> None:
     """As by port-forward: the default root names the port, and a route could not."""
-    tls = ("ingress.tls.enabled=true", "hosts.scheme=https")
+    tls = ("ingress.tls.enabled=true", "hosts.scheme=https", "insecureNoAuth=true")
     objects = chart.render("sqlite-disk", "ingress.enabled=true", *tls)
     metadata = chart.one(objects, "Deployment", "tandem-metadata")
     assert chart.flag(metadata, "--default-artifact-root") == "mlflow-artifacts://localhost:5500/"

@@ -139,8 +139,9 @@ def test_a_plain_job_is_another_one_when_it_does_something_else(change: str) -> 
 
 @pytest.mark.parametrize("change", ["artifacts.replicas=5", "ingress.enabled=true"])
 def test_a_plain_job_stays_the_same_otherwise(change: str) -> None:
-    before = job(chart.render("generated-secrets", "migration.mode=job"))
-    assert job(chart.render("generated-secrets", "migration.mode=job", change)) == before
+    sets = ("migration.mode=job", "insecureNoAuth=true")
+    before = job(chart.render("generated-secrets", *sets))
+    assert job(chart.render("generated-secrets", *sets, change)) == before
 
 
 def test_the_end_of_a_pod_is_as_long_as_its_longest_transfer() -> None:

@@ -27,8 +27,9 @@ ANNOTATIONS = (
     "helm.sh/resource-policy",
 )
 
-INGRESS = ("ingress.enabled=true", "ingress.tls.enabled=true")
+INGRESS = ("insecureNoAuth=true", "ingress.enabled=true", "ingress.tls.enabled=true")
 GATEWAY = (
+    "insecureNoAuth=true",
     "httpRoute.enabled=true",
     "httpRoute.parentRefs[0].name=public",
     "httpRoute.parentRefs[0].namespace=gateways",

@@ -69,6 +69,28 @@ def test_a_folder_without_write_permission_is_named(tmp_path: Path) -> None:
         assert f"{folder}/below cannot be used: Permission denied" in said
 
 
+def _serving(service: str, directory: Path) -> list[str]:
+    """A command of either service."""
+    if service == "tandem-metadata":
+        return metadata("--backend-store-uri", f"sqlite:///{directory}/mlflow.db")
+    destination = ["--artifacts-destination", str(directory / "files")]
+    return [service, "serve", "--port", "0", *destination]
+
+
+@pytest.mark.parametrize("service", ["tandem-metadata", "tandem-artifacts"])
+def test_an_open_address_needs_a_word_on_authentication(service: str, tmp_path: Path) -> None:
+    said = refusal(tmp_path, *_serving(service, tmp_path), "--host", "0.0.0.0")
+    assert "--host 0.0.0.0 can be reached by others, and nobody is authenticated" in said
+    assert "--insecure-no-auth" in said
+    assert not (tmp_path / "mlflow.db").exists()
+    open_ = ["--host", "0.0.0.0", "--insecure-no-auth"]
+    with services.service(tmp_path, [*_serving(service, tmp_path), *open_]) as one:
+        assert requests.get(f"http://127.0.0.1:{one.port}/health").text == "OK"
+        (told,) = [line for line in one.log_lines() if line["logger"] == "tandem.auth"]
+    assert told["level"] == "WARNING"
+    assert "nobody is authenticated on 0.0.0.0" in told["message"]
+
+
 @pytest.mark.parametrize("service", ["tandem-metadata", "tandem-artifacts"])
 def test_a_folder_that_workers_cannot_share_metrics_in_is_refused(
     service: str, tmp_path: Path

@@ -21,7 +21,7 @@ from tandem_shared.http.transfers import Transfers
 from tandem_shared.observability import metrics
 from tandem_shared.observability.audit import AuditLog
 from tandem_shared.observability.instrumentation import Instrumentation
-from tandem_shared.security import probe_port
+from tandem_shared.security import exposure, probe_port
 from tandem_shared.security.hosts_and_origins import secure
 from tandem_shared.serving import memory
 from tandem_shared.settings import load
@@ -125,4 +125,4 @@ def application(settings: Settings, driver: Driver) -> ASGIApp:
     )
     audit = AuditLog(settings.audit_log, NAME) if settings.audit_log else None
     limited = probe_port.limited(secure(router, settings), settings)
-    return Instrumentation(limited, NAME, audit)
+    return Instrumentation(exposure.guard(limited, settings), NAME, audit)

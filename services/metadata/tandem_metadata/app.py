@@ -57,7 +57,7 @@ from tandem_metadata.webhooks.delivery import Delivery
 from tandem_shared.http.router import Route, Router
 from tandem_shared.observability.audit import AuditLog
 from tandem_shared.observability.instrumentation import Instrumentation
-from tandem_shared.security import probe_port
+from tandem_shared.security import exposure, probe_port
 from tandem_shared.security.hosts_and_origins import ALWAYS_ANSWERED, secure
 from tandem_shared.settings import load
 
@@ -179,4 +179,5 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         lifespan=lifespan,
     )
     secured = secure(router, settings, framed=ui.FRAMED, reads=router.reads)
-    return Instrumentation(probe_port.limited(secured, settings), NAME, audit)
+    limited = probe_port.limited(secured, settings)
+    return Instrumentation(exposure.guard(limited, settings), NAME, audit)

@@ -362,6 +362,11 @@ class Settings(CommonSettings):
         env="TANDEM_MAX_BODY_BYTES",
     )
 
+    @property
+    def authenticates(self) -> bool:
+        """Whether requests need credentials."""
+        return self.auth != "none"
+
     def artifact_root(self) -> str:
         """The default artifact root; raises SettingsError when there is none to serve with."""
         if not self.default_artifact_root:

@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tandem_shared.errors import ApiError
 from tandem_shared.http.health import READINESS
+from tandem_shared.security import exposure
 from tandem_shared.serving import signals, systemd
 from tandem_shared.serving.launch import Service
 from tandem_shared.serving.listener import Listener, raise_descriptor_limit
@@ -69,8 +70,11 @@ def run(service: Service, settings: CommonSettings) -> int:
     sockets = [
         systemd.inherited_socket() or _listen(settings.host, settings.port, "--port"),
     ]
+    host = sockets[0].getsockname()[0]
+    exposure.check(settings, host)
     listens = f"listens on {_url('https' if tls else 'http', sockets[0])}"
     print(f"{service.name} {listens}", file=sys.stderr, flush=True)
+    exposure.warn(settings, host)
     if settings.probe_port is not None:
         sockets.append(_listen(settings.host, settings.probe_port, "--probe-port"))
         settings = dataclasses.replace(settings, probe_port=sockets[1].getsockname()[1])

@@ -22,6 +22,7 @@ What a single value may be is values.schema.json's.
 {{- include "tandem.validate.networkPolicy" . -}}
 {{- include "tandem.validate.monitoring" . -}}
 {{- include "tandem.validate.migration" . -}}
+{{- include "tandem.validate.authentication" . -}}
 {{- end -}}
 
 {{- define "tandem.validate.hosts" -}}

@@ -131,3 +131,19 @@ ExternalAuth: {field: externalAuth, experimentalSince: "1.4"}
 {{- end -}}
 {{- end -}}
 {{- end -}}
+
+{{- define "tandem.validate.authentication" -}}
+{{- if not .Values.insecureNoAuth -}}
+{{- $exposed := list -}}
+{{- range $name := list "ingress" "httpRoute" -}}
+{{- if (index $.Values $name).enabled -}}{{- $exposed = append $exposed (printf "%s.enabled is true" $name) -}}{{- end -}}
+{{- end -}}
+{{- range $name := list "metadata" "artifacts" -}}
+{{- $type := (index $.Values $name).service.type -}}
+{{- if ne $type "ClusterIP" -}}{{- $exposed = append $exposed (printf "%s.service.type is %s" $name $type) -}}{{- end -}}
+{{- end -}}
+{{- with first $exposed -}}
+{{- fail (printf "%s, but the services authenticate nobody: set insecureNoAuth to true once the edge authenticates, for both hosts alike, or if whoever reaches it may do everything." .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

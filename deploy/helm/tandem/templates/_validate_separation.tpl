@@ -15,6 +15,7 @@ flags:
   --graceful-timeout: {{ ternary "longestTransferSeconds" "gracefulTimeoutSeconds" (eq . "artifacts") }}
   --allowed-hosts: allowedHosts
   --static-prefix: staticPrefix
+  --insecure-no-auth: insecureNoAuth
   {{- if eq . "metadata" }}
   --default-artifact-root: hosts.artifacts (never a directory, which no other pod and no client could reach)
   --artifacts-url: hosts.artifacts
@@ -39,6 +40,7 @@ variables:
   MLFLOW_DEFAULT_ARTIFACT_ROOT: hosts.artifacts
   MLFLOW_ARTIFACTS_DESTINATION: objectStore.destination
   MLFLOW_STATIC_PREFIX: staticPrefix
+  TANDEM_INSECURE_NO_AUTH: insecureNoAuth
   TANDEM_MIGRATE: migration (pods never migrate)
   MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY: metadata.webhooks
 {{- end -}}
