@@ -130,6 +130,11 @@ class Settings(CommonSettings):
         switch="--disable-proxy-multipart-download",
     )
 
+    @property
+    def authenticates(self) -> bool:
+        """Whether requests need credentials."""
+        return self.auth != "none"
+
     def check(self) -> None:
         """Raise SettingsError for values that this service cannot start with."""
         super().check()

@@ -1,4 +1,4 @@
-"""The command `tandem-metadata`: `serve`, `db upgrade`, `db current`, `db optimize`.
+"""The command `tandem-metadata`: `serve`, `db …`, `token …`.
 
 Modules that need the database are imported late; `launch.launch` says why.
 """
@@ -7,6 +7,7 @@ import argparse
 import math
 import os
 import sys
+from functools import partial
 
 from tandem_metadata.artifacts.roots import Roots
 from tandem_metadata.settings import ACCEPTED_SWITCHES, NAME, REFUSED_FLAGS, Settings
@@ -15,6 +16,7 @@ from tandem_shared import cli
 from tandem_shared.serving.launch import Service
 from tandem_shared.settings import load
 
+_AUTH_FLAGS = ("auth", "app_name", "auth_config_path", "auth_database_uri")
 _DB_HELP = "database, as for serve [env MLFLOW_BACKEND_STORE_URI; default sqlite:///mlflow.db]"
 _AUTH_HELP = "how to log in to it, as for serve [env TANDEM_DB_AUTH; default password]"
 
@@ -29,7 +31,7 @@ def main() -> int:
             accepted_switches=ACCEPTED_SWITCHES,
             refused_flags=REFUSED_FLAGS,
             prepare=_prepare,
-            extend=_add_db,
+            extend=_extend,
         )
     )
 
@@ -50,6 +52,11 @@ def _prepare(settings: Settings) -> None:
         database_command.check(settings)
 
 
+def _extend(subparsers: cli.Subparsers) -> None:
+    _add_db(subparsers)
+    _add_token(subparsers)
+
+
 def _add_db(subparsers: cli.Subparsers) -> None:
     db = subparsers.add_parser("db", help="create, inspect or speed up the database")
     actions = db.add_subparsers(dest="action", metavar="action", required=True)
@@ -62,6 +69,13 @@ def _add_db(subparsers: cli.Subparsers) -> None:
         action.add_argument("--backend-store-uri", metavar="TEXT", help=_DB_HELP)
         action.add_argument("--db-auth", metavar="TEXT", help=_AUTH_HELP)
         action.set_defaults(act=act)
+        if name != "optimize":
+            for flag in _AUTH_FLAGS:
+                action.add_argument(
+                    f"--{flag.replace('_', '-')}",
+                    metavar="TEXT",
+                    help="as for serve, with its variable: also the tables of accounts",
+                )
         if name == "upgrade":
             action.add_argument(
                 "--wait-seconds",
@@ -100,9 +114,54 @@ def _optimize(parsed: argparse.Namespace) -> int:
     return database_command.optimize(_settings(parsed), drop=parsed.drop)
 
 
+def _add_token(subparsers: cli.Subparsers) -> None:
+    token = subparsers.add_parser("token", help="make, list or revoke tokens of users")
+    actions = token.add_subparsers(dest="action", metavar="action", required=True)
+    for name, text in (
+        ("create", "make a token and print it; it is shown this once"),
+        ("list", "print a line for each token"),
+        ("revoke", "revoke a token: services refuse it within 10 seconds"),
+    ):
+        action = actions.add_parser(name, help=text, description=text)
+        action.set_defaults(act=partial(_token, name))
+        for flag in ("backend_store_uri", "db_auth", *_AUTH_FLAGS[1:]):
+            action.add_argument(
+                f"--{flag.replace('_', '-')}",
+                metavar="TEXT",
+                help="as for serve, with its variable",
+            )
+        if name == "revoke":
+            action.add_argument("token_id", help="as token list shows it")
+        if name == "list":
+            action.add_argument("--user", metavar="NAME", help="only those of this user")
+        if name == "create":
+            action.add_argument("--user", metavar="NAME", required=True, help="whose it is")
+            action.add_argument("--name", metavar="TEXT", required=True, help="what it is for")
+            action.add_argument(
+                "--expires", metavar="TIME", help="its life, as 30d, 12h or 90m [default: no end]"
+            )
+            action.add_argument(
+                "--read-only",
+                action="store_true",
+                help="let it change nothing, whatever its user may",
+            )
+            action.add_argument(
+                "--experiment",
+                metavar="ID",
+                action="append",
+                help="an experiment that it is for, and no other; may be repeated",
+            )
+
+
+def _token(name: str, parsed: argparse.Namespace) -> int:
+    from tandem_metadata.cli import token
+
+    return {"create": token.create, "list": token.find, "revoke": token.revoke}[name](parsed)
+
+
 def _settings(parsed: argparse.Namespace) -> Settings:
-    flags = {"backend_store_uri": parsed.backend_store_uri, "db_auth": parsed.db_auth}
-    return load(Settings, os.environ, flags)
+    names = ("backend_store_uri", "db_auth", *_AUTH_FLAGS)
+    return load(Settings, os.environ, {name: getattr(parsed, name, None) for name in names})
 
 
 def _seconds(text: str) -> float:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 from starlette.types import ASGIApp
@@ -36,6 +37,7 @@ from tandem_metadata.routes import (
     runs,
     service,
     tags,
+    tokens,
     ui,
     ui_stubs,
     unkept_traces,
@@ -46,6 +48,7 @@ from tandem_metadata.routes import (
     webhooks,
 )
 from tandem_metadata.routes.endpoint import (
+    ACCOUNT_CONNECTIONS,
     EXTRA_CONNECTIONS,
     POINT_LOOKUPS,
     Context,
@@ -81,6 +84,7 @@ ACCOUNT_ENDPOINTS: list[Endpoint[Any]] = [
     *user_permissions.ENDPOINTS,
     *roles.ENDPOINTS,
     *resource_permissions.ENDPOINTS,
+    *tokens.ENDPOINTS,
 ]
 """Those of accounts, which are there where requests are authenticated."""
 
@@ -109,14 +113,23 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     audit = AuditLog(settings.audit_log, NAME) if settings.audit_log else None
     root = settings.artifact_root()
     database = Database(settings, extra_connections=EXTRA_CONNECTIONS, point_lookups=POINT_LOOKUPS)
+    accounts = opening.open_database(settings, database, ACCOUNT_CONNECTIONS)
     if settings.migrate:
         with as_settings_error(database.url):
             database.prepare(root)
-            if settings.auth != "none":
-                opening.prepare(database, settings)
-    context = Context(settings, database)
+        if settings.auth != "none":
+            opening.prepare(accounts, settings)
+    context = Context(settings, database, accounts)
+    apart = accounts if accounts is not database else None
     client = ArtifactClient(settings)
-    context.gate = opening.open_gate(settings, context.read, context.write, client.roots)
+    context.gate = opening.open_gate(
+        settings,
+        context.read,
+        context.accounts.read,
+        context.accounts.write,
+        client.roots,
+        apart,
+    )
     if context.gate:
         client.token = context.gate.artifacts.token
     delivery = Delivery(database, settings, context.webhook_sender, context.background)
@@ -128,12 +141,19 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         await context.background.run(unserved_hosts.warn, database, client.roots)
         await context.background.run(hidden_traces.warn, database)
 
-    wait = None if settings.migrate else DatabaseWait(database, root, context.background, begin)
+    also = partial(opening.adopt, accounts, settings) if settings.auth != "none" else None
+    wait = (
+        None if settings.migrate else DatabaseWait(database, root, context.background, begin, also)
+    )
     refuse = unsupported.refuse(settings.static_prefix)
     ready = service.probe(context, wait.check if wait else None)
     routes = [
         *bind(context, ENDPOINTS),
-        *(bind(context, ACCOUNT_ENDPOINTS) if context.gate else ui_stubs.without_accounts()),
+        *(
+            bind(context.on_accounts(), ACCOUNT_ENDPOINTS)
+            if context.gate
+            else ui_stubs.without_accounts()
+        ),
         *artifacts.routes(context, client),
         *uploads.routes(context, client),
         *promptlab.routes(context, client),
@@ -157,6 +177,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     async def lifespan() -> AsyncIterator[None]:
         async with opened:
             opened.callback(database.close)
+            if apart:
+                opened.callback(apart.close)
             await opened.enter_async_context(context)
             if context.gate:
                 opened.push_async_callback(context.gate.authenticator.aclose)

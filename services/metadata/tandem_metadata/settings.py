@@ -4,9 +4,11 @@ import base64
 import binascii
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from tandem_metadata import mlflow_auth_config
 from tandem_metadata.rules.default_artifact_root import check as check_default_artifact_root
 from tandem_shared.http import artifact_headers
 from tandem_shared.settings import CommonSettings, SettingsError, setting, without_credentials
@@ -24,7 +26,6 @@ REFUSED_FLAGS = {
     "give the destination to tandem-artifacts, and its address here by --default-artifact-root.",
     "--registry-store-uri": "the registry lives in the database of --backend-store-uri.",
     "--read-replica-backend-store-uri": "reads go to the database of --backend-store-uri.",
-    "--app-name": "Tandem has no such application; authenticate at the ingress.",
     "--gunicorn-opts": _SERVER,
     "--waitress-opts": _SERVER,
     "--uvicorn-opts": _SERVER,
@@ -234,6 +235,24 @@ class Settings(CommonSettings):
         "10.244.0.0/16, for --auth proxy.",
         env="TANDEM_AUTH_TRUSTED_PROXIES",
     )
+    app_name: str | None = setting(
+        None,
+        "basic-auth: as MLflow's server has it, that is --auth basic with accounts in "
+        "sqlite:///basic_auth.db unless another database is named.",
+        env="TANDEM_APP_NAME",
+    )
+    auth_config_path: str | None = setting(
+        None,
+        "MLflow's basic_auth.ini, read where there are accounts; flags and variables win over it, "
+        "empty ones too.",
+        env="MLFLOW_AUTH_CONFIG_PATH",
+    )
+    auth_database_uri: str | None = setting(
+        None,
+        "Database of accounts, as --backend-store-uri. Without it: that database itself.",
+        env="TANDEM_AUTH_DATABASE_URI",
+        secret=True,
+    )
     auth_default_permission: str = setting(
         "READ",
         "What users may do with what nobody has granted or denied them: READ, USE, EDIT, MANAGE "
@@ -367,6 +386,17 @@ class Settings(CommonSettings):
         """Whether requests need credentials."""
         return self.auth != "none"
 
+    @classmethod
+    def implied(cls, given: Mapping[str, str], /) -> Mapping[str, str]:
+        """What `--app-name` and MLflow's file of accounts say."""
+        implied = {}
+        if given.get("app_name"):
+            implied = {"auth": "basic", "auth_database_uri": mlflow_auth_config.DATABASE}
+        path = given.get("auth_config_path")
+        if path and (given.get("auth") or implied.get("auth", "none")) != "none":
+            implied |= mlflow_auth_config.read(path)
+        return implied
+
     def artifact_root(self) -> str:
         """The default artifact root; raises SettingsError when there is none to serve with."""
         if not self.default_artifact_root:
@@ -384,18 +414,19 @@ class Settings(CommonSettings):
     def check(self) -> None:
         """Raise SettingsError for values that this service cannot start with."""
         super().check()
-        scheme = self.backend_store_uri.partition(":")[0].partition("+")[0]
-        if scheme not in _DATABASES and scheme != "postgres":
-            raise SettingsError(
-                "--backend-store-uri must begin with sqlite:/// or postgresql://; "
-                f"'{scheme}' is not supported."
-            )
+        _check_database("--backend-store-uri", self.backend_store_uri)
+        if self.auth_database_uri:
+            _check_database("--auth-database-uri", self.auth_database_uri)
         if self.auth not in _AUTH:
             raise SettingsError(f"--auth must be one of {', '.join(_AUTH)}, not '{self.auth}'.")
         if self.auth == "proxy":
             self._check_proxies()
         if self.auth == "oidc":
             self._check_provider()
+        if self.app_name and (self.app_name, self.auth) != ("basic-auth", "basic"):
+            raise SettingsError(
+                "--app-name can only be basic-auth, which is --auth basic; leave one of them out."
+            )
         if self.auth_default_permission not in _DEFAULT_PERMISSIONS:
             raise SettingsError(
                 f"--auth-default-permission must be one of {', '.join(_DEFAULT_PERMISSIONS)}."
@@ -510,6 +541,14 @@ class Settings(CommonSettings):
             raise SettingsError("--webhook-request-max-retries must not be negative.")
         if self.webhook_delivery_max_workers < 1:
             raise SettingsError("--webhook-delivery-max-workers must be at least 1.")
+
+
+def _check_database(flag: str, uri: str) -> None:
+    scheme = uri.partition(":")[0].partition("+")[0]
+    if scheme not in _DATABASES and scheme != "postgres":
+        raise SettingsError(
+            f"{flag} must begin with sqlite:/// or postgresql://; '{scheme}' is not supported."
+        )
 
 
 def _check_artifacts_url(url: str) -> None:

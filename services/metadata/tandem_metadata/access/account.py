@@ -18,6 +18,10 @@ class Account(Principal):
     id: int = 0
     experiments: tuple[str, ...] | None = None
     """Those that his token is restricted to; None for no restriction."""
+    token_id: str | None = None
+    """The token by which he has signed in, if it is one of this service's own."""
+    expires_at: int | None = None
+    """When that token ends, in milliseconds since 1970; None for never."""
     grants: Grants = field(default_factory=lambda: Grants(Level.NO_PERMISSIONS))
 
     def permits(self, action: Action, *keys: Key) -> bool:

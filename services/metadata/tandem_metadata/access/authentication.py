@@ -1,6 +1,7 @@
 """Who sends a request, by its credentials; what was checked is remembered for some seconds."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from tandem_shared.auth import credentials
 from tandem_shared.auth.credentials import Credentials, Password, SessionCookie, Token, Vouched
 from tandem_shared.clock import now_ms
 from tandem_shared.concurrency.threads import Threads
-from tandem_shared.errors import Unauthenticated, Unavailable
+from tandem_shared.errors import ApiError, Unauthenticated, Unavailable
 
 T = TypeVar("T")
 
@@ -98,7 +99,12 @@ class Authenticator:
         user = await self.read(load.by_id, account.id)
         if user is None:
             raise Unauthenticated("The user does not exist any more.")
-        now = self._of(user, read_only=account.read_only)
+        now = self._of(
+            user,
+            read_only=account.read_only,
+            token_id=account.token_id,
+            expires_at=account.expires_at,
+        )
         if account.experiments is not None:
             now = now.restricted_to(account.experiments)
         if now != account:
@@ -117,6 +123,13 @@ class Authenticator:
     def forget_session(self, session_id: str) -> None:
         """Remember nothing of a session that has ended."""
         self._checked.pop(_key(SessionCookie(session_id)), None)
+
+    def forget_token(self, token_id: str) -> None:
+        """Remember nothing of a token: it is revoked."""
+        self._changes += 1
+        for key, checked in [*self._checked.items()]:
+            if checked.account.token_id == token_id:
+                del self._checked[key]
 
     def renew(self, name: str | None = None) -> None:
         """Read again what a user is granted, or each one, before it decides a request.
@@ -147,7 +160,8 @@ class Authenticator:
         flight = asyncio.ensure_future(self._check(given))
         self._under_way[key] = flight
         begun = self._changes
-        flight.add_done_callback(lambda done: self._end(key, done, begun))
+        until = self._clock() + REMEMBERED_SECONDS  # from before the look, which may take a while
+        flight.add_done_callback(lambda done: self._end(key, done, begun, until))
         return await asyncio.shield(flight)
 
     async def _check(self, given: Credentials) -> Account:
@@ -163,15 +177,18 @@ class Authenticator:
                     raise Unauthenticated("There are no sessions here.")
                 return self._of(await self.logins.user_of_session(given.id))
 
-    def _end(self, key: bytes, flight: "asyncio.Future[Account]", begun: int) -> None:
+    def _end(self, key: bytes, flight: "asyncio.Future[Account]", begun: int, until: float) -> None:
         del self._under_way[key]
         if not flight.cancelled() and not flight.exception() and begun == self._changes:
-            self._remember(key, flight.result())
+            self._remember(key, flight.result(), until)
 
-    def _remember(self, key: bytes, account: Account) -> None:
+    def _remember(self, key: bytes, account: Account, until: float) -> None:
         if len(self._checked) >= _KEPT:
             del self._checked[next(iter(self._checked))]
-        self._checked[key] = _Checked(account, self._clock() + REMEMBERED_SECONDS)
+        if account.expires_at is not None:
+            left = (account.expires_at - now_ms()) / 1000
+            until = min(until, self._clock() + left)
+        self._checked[key] = _Checked(account, until)
 
     async def _by_password(self, given: Password) -> Account:
         user = await self.read(load.by_name, given.username)
@@ -196,14 +213,18 @@ class Authenticator:
         if self.logins and not given.text.startswith(tokens.PREFIX):
             return self._of(await self.logins.user_of_token(given.text))
         found = await self.read(tokens.find, given.text)
-        if found is None or (found.expires_at is not None and found.expires_at <= now_ms()):
-            raise Unauthenticated(_NO_TOKEN, 'Bearer realm="mlflow", error="invalid_token"')
-        user = await self.read(load.by_id, found.user_id)
-        if user is None:
+        user = await self.read(load.by_id, found.user_id) if found else None
+        if found is None or user is None or not _is_good(found, user):
             raise Unauthenticated(_NO_TOKEN, 'Bearer realm="mlflow", error="invalid_token"')
         if tokens.is_use_worth_noting(found):
-            await self._write(tokens.note_use, found.token_id)
-        account = self._of(user, read_only=found.read_only)
+            with contextlib.suppress(ApiError):  # a database that takes no writes may be read
+                await self._write(tokens.note_use, found.token_id)
+        account = self._of(
+            user,
+            read_only=found.read_only,
+            token_id=found.token_id,
+            expires_at=found.expires_at,
+        )
         if found.experiments is None:
             return account
         return account.restricted_to(found.experiments)
@@ -211,6 +232,12 @@ class Authenticator:
     def _of(self, user: load.User, **more: Any) -> Account:
         grants = Grants.of(user.grants, self._default)
         return Account(name=user.name, admin=user.admin, id=user.id, grants=grants, **more)
+
+
+def _is_good(token: tokens.Token, user: load.User) -> bool:
+    """Whether a token has not expired, and its user is the one for whom it was made."""
+    ended = token.expires_at is not None and token.expires_at <= now_ms()
+    return not ended and token.username == user.name
 
 
 def _key(given: Credentials) -> bytes:

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from starlette.types import Scope
 
-from tandem_metadata.access import account
+from tandem_metadata.access import account, ownership
 from tandem_metadata.access.account import Account
 from tandem_metadata.access.artifacts import ArtifactAccess
 from tandem_metadata.access.authentication import Authenticator
@@ -13,6 +13,7 @@ from tandem_metadata.access.cookies import Cookies
 from tandem_metadata.access.owners import Owners
 from tandem_metadata.access.proxies import Proxies
 from tandem_metadata.access.rules import Caller, MessageRule
+from tandem_metadata.database.database import Database
 from tandem_metadata.rules import permissions
 from tandem_metadata.rules.permissions import Readable
 from tandem_metadata.search.sql.registry_compile import ReadableNames
@@ -34,14 +35,17 @@ class Gate:
         authenticator: Authenticator,
         owners: Owners,
         artifacts: ArtifactAccess,
+        *,
         proxies: Proxies | None = None,
         cookies: Cookies | None = None,
         login_path: str = "",
+        apart: Database | None = None,
     ) -> None:
         """With `proxies`, their users come without credentials; tokens are taken all the same.
 
         With `cookies`, browsers have sessions; those that ask for the web UI without one are led to
-        `login_path`.
+        `login_path`. `apart` is the database of accounts, where it is not the one that requests
+        write to.
         """
         self.cookies = cookies
         self._login_path = login_path
@@ -49,6 +53,7 @@ class Gate:
         self.owners = owners
         self.artifacts = artifacts
         self._proxies = proxies
+        self._apart = apart
 
     async def admit(self, scope: Scope, rule: Rule, changes: bool) -> None:
         """Find out who sends a request; raise ApiError if nobody, or if he may not send it.
@@ -86,6 +91,7 @@ class Gate:
                     "is none."
                 )
         _enter(scope, sender)
+        ownership.keep_in(self._apart)
 
     async def check(self, scope: Scope, rule: Rule, message: Any) -> None:
         """Raise PermissionDenied for a message that the request's sender may not send.

@@ -1,21 +1,49 @@
-"""Grants that come and go with resources, in the transaction that changes these."""
+"""Grants that come and go with resources, together with the transaction that changes these.
 
+Where accounts are in the same database, it is that very transaction. Where they have a database of
+their own, no commit covers both, and the order decides what a crash between two commits leaves.
+Grants are taken away before the resource goes, and given once it is there: what is left is a grant
+too few, never one too many. An administrator can repair that by granting it again. The reverse
+order would leave a grant on a name or number that the next resource may get, and so let somebody in
+whom nobody has let in. The log says what was not given.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection
 
 from tandem_metadata.access import account
+from tandem_metadata.database.database import Database, on_commit, on_rollback
 from tandem_metadata.rules import permissions
 from tandem_metadata.rules.permissions import Level
 from tandem_metadata.store.accounts import grants
+from tandem_metadata.store.accounts.grants import Own
 
 _FAMILIES: Final = (permissions.REGISTERED_MODEL, permissions.PROMPT)
+
+_SHOWN: Final = 20
+
+_log = logging.getLogger("tandem.auth")
+_apart: ContextVar[Database | None] = ContextVar("accounts_apart", default=None)
+
+
+def keep_in(accounts: Database | None) -> None:
+    """Have the request under way change grants in this database; None: in the one it writes to."""
+    _apart.set(accounts)
 
 
 def give(conn: Connection, type: str, id: str) -> None:
     """Let the user of the request under way manage what he has created."""
     if creator := account.current():
-        grants.grant(conn, creator.id, type, id, Level.MANAGE)
+        _after(
+            conn,
+            partial(grants.grant, user_id=creator.id, type=type, pattern=id, level=Level.MANAGE),
+            f"MANAGE on {type} '{id}' to '{creator.name}', who created it",
+        )
 
 
 def drop_name(conn: Connection, name: str) -> None:
@@ -24,12 +52,50 @@ def drop_name(conn: Connection, name: str) -> None:
     Another one of that name would have it otherwise.
     """
     if account.current():
-        for family in _FAMILIES:
-            grants.forget(conn, family, name)
+        _take(conn, name)
 
 
 def move_name(conn: Connection, name: str, new_name: str) -> None:
     """Keep what users are granted on a registered model or prompt that gets another name."""
-    if account.current():
-        for family in _FAMILIES:
-            grants.rename(conn, family, name, new_name)
+    if account.current() and (held := _take(conn, name)):
+        _after(
+            conn,
+            partial(grants.put, grants=[each._replace(pattern=new_name) for each in held]),
+            f"{_told(held)}, which is called '{new_name}' now",
+        )
+
+
+def _take(conn: Connection, name: str) -> list[Own]:
+    """Take away what users are granted on that name, before the transaction of `conn` ends."""
+    accounts = _apart.get()
+    if accounts is None:
+        return grants.take(conn, _FAMILIES, name)
+    held = accounts.run_in_transaction(partial(grants.take, types=_FAMILIES, pattern=name))
+    if held:
+        _log.info("taken away, since the name is given up: %s", _told(held))
+        on_rollback(conn, partial(_store, accounts, partial(grants.put, grants=held), _told(held)))
+    return held
+
+
+def _after(conn: Connection, change: Callable[[Connection], None], told: str) -> None:
+    """Change grants once what they are on is there: in the same transaction, or after it."""
+    accounts = _apart.get()
+    if accounts is None:
+        change(conn)
+    else:
+        on_commit(conn, partial(_store, accounts, change, told))
+
+
+def _store(accounts: Database, change: Callable[[Connection], None], told: str) -> None:
+    """Store grants; a failure is logged, since what they are on has been answered for."""
+    try:
+        accounts.run_in_transaction(change)
+    except Exception as error:
+        reason = getattr(error, "reason", "") or str(error)
+        _log.error("not granted, so an administrator has to: %s (%s)", told, reason)
+
+
+def _told(held: Sequence[Own]) -> str:
+    named = ", ".join(f"{each.permission} to role {each.role_id}" for each in held[:_SHOWN])
+    more = f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else ""
+    return f"{named}{more} on {held[0].type} '{held[0].pattern}'"

@@ -6,10 +6,12 @@ import sys
 import time
 from collections.abc import Iterator
 
+from tandem_metadata.access import opening
+from tandem_metadata.database import account_tables, revisions, sqlite_file, widening
 from tandem_metadata.database import optimize as optimization
-from tandem_metadata.database import revisions, sqlite_file, widening
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.faults import as_settings_error
+from tandem_metadata.database.tables.accounts import REVISION
 from tandem_metadata.settings import Settings
 from tandem_shared.errors import Unavailable
 from tandem_shared.settings import SettingsError
@@ -24,20 +26,26 @@ def prepare(settings: Settings, artifact_root: str) -> None:
     """
     with _opened(settings) as database:
         database.prepare(artifact_root)
+        if settings.auth != "none":
+            with _accounts(settings, database) as accounts:
+                opening.prepare(accounts, settings)
 
 
 def check(settings: Settings) -> None:
-    """Raise SettingsError for an invalid database address, without connecting."""
-    Database(settings).close()
+    """Raise SettingsError for an invalid address of a database, without connecting."""
+    database = Database(settings)
+    with _accounts(settings, database):
+        database.close()
 
 
 def upgrade(settings: Settings, wait_seconds: float = 0, *, to_head: bool = False) -> int:
     """Create all tables of an empty database, or the missing ones of Tandem's own; returns 0.
 
-    Widens the column of experiments' tags to 20,000 characters. Tries for `wait_seconds` to reach
-    the database. Safe in several processes at once. With `to_head`, tables that are there are first
-    migrated as `mlflow_upgrade.to_head` does. Raises SettingsError for a database that does not
-    answer, that is neither empty nor of a supported revision, or whose role may not create tables.
+    Widens the column of experiments' tags to 20,000 characters. With `--auth`, creates the tables
+    of accounts too. Tries for `wait_seconds` to reach each database. Safe in several processes at
+    once. With `to_head`, tables that are there are first migrated as `mlflow_upgrade.to_head` does.
+    Raises SettingsError for a database that does not answer, that is neither empty nor of a
+    supported revision, or whose role may not create tables.
     """
     with _opened(settings, extra_connections=1) as database:
         _wait(database, wait_seconds)
@@ -50,26 +58,47 @@ def upgrade(settings: Settings, wait_seconds: float = 0, *, to_head: bool = Fals
             added = revisions.add_own(conn)
             widened = widening.is_due(conn, foreign=True) and widening.widen(conn)
             revision = revisions.current(conn)
-    if created:
-        print(f"Created the tables of revision {revision}.")
-    elif added:
-        print(f"Added Tandem's own tables to the database at revision {revision}.")
-    if widened:
-        print("Widened the column of experiments' tags, for 20,000 characters.")
-    if not (created or added or widened):
-        print(f"The database is at revision {revision}, which is supported; nothing to do.")
+        if created:
+            print(f"Created the tables of revision {revision}.")
+        elif added:
+            print(f"Added Tandem's own tables to the database at revision {revision}.")
+        if widened:
+            print("Widened the column of experiments' tags, for 20,000 characters.")
+        made = settings.auth != "none" and _upgrade_accounts(settings, database, wait_seconds)
+        if not (created or added or widened or made):
+            print(f"The database is at revision {revision}, which is supported; nothing to do.")
     return 0
+
+
+def _upgrade_accounts(settings: Settings, database: Database, wait_seconds: float) -> bool:
+    with _accounts(settings, database) as accounts:
+        _wait(accounts, wait_seconds)
+        made = opening.make_tables(accounts)
+    if made:
+        print(f"Created tables of accounts, of revision {REVISION}.")
+    return made
 
 
 def current(settings: Settings) -> int:
     """Print the revision and whether it is supported; returns 0 if it is, else 1.
 
-    Raises SettingsError for a database that does not answer or does not exist.
+    With `--auth`, also that of the tables of accounts. Raises SettingsError for a database that
+    does not answer or does not exist.
     """
-    with _opened(settings, must_exist=True) as database, database.read() as conn:
-        is_used, described = revisions.describe(revisions.current(conn), conn)
-    print(described)
+    with _opened(settings, must_exist=True) as database:
+        with database.read() as conn:
+            is_used, described = revisions.describe(revisions.current(conn), conn)
+        print(described)
+        if settings.auth != "none":
+            is_used = _current_of_accounts(settings, database) and is_used
     return 0 if is_used else 1
+
+
+def _current_of_accounts(settings: Settings, database: Database) -> bool:
+    with _accounts(settings, database, must_exist=True) as accounts, accounts.read() as conn:
+        is_used, described = account_tables.describe(conn)
+    print(f"accounts: {described}")
+    return is_used
 
 
 def optimize(settings: Settings, *, drop: bool = False) -> int:
@@ -113,12 +142,33 @@ def _opened(
 ) -> Iterator[Database]:
     database = Database(settings, extra_connections=extra_connections, quiet=True)
     try:
-        path = sqlite_file.path_of(database.url)
-        if must_exist and database.dialect == "sqlite" and not os.path.exists(path):
-            # SQLite creates a file that it opens.
-            why = sqlite_file.why_unusable(path) or f"there is no SQLite database at {path}"
-            raise SettingsError(f"--backend-store-uri: {why}.")
-        with as_settings_error(database.url):
+        if must_exist:
+            _check_exists(database)
+        with as_settings_error(database.url, database.flag):
             yield database
     finally:
         database.close()
+
+
+@contextlib.contextmanager
+def _accounts(
+    settings: Settings, tracking: Database, *, must_exist: bool = False
+) -> Iterator[Database]:
+    """The database of accounts, which may be the same; closed in the end if it is another."""
+    accounts = opening.open_database(settings, tracking, 1, quiet=True)
+    try:
+        if must_exist:
+            _check_exists(accounts)
+        with as_settings_error(accounts.url, accounts.flag):
+            yield accounts
+    finally:
+        if accounts is not tracking:
+            accounts.close()
+
+
+def _check_exists(database: Database) -> None:
+    """Raise SettingsError where there is no SQLite file: SQLite creates one that it opens."""
+    path = sqlite_file.path_of(database.url)
+    if database.dialect == "sqlite" and not os.path.exists(path):
+        why = sqlite_file.why_unusable(path) or f"there is no SQLite database at {path}"
+        raise SettingsError(f"{database.flag}: {why}.")

@@ -15,7 +15,7 @@ from prometheus_client import Histogram
 from sqlalchemy import Connection, Engine, event, exc
 
 from tandem_metadata.database import checks, faults, read_cancellation, revisions, sqlite_writer
-from tandem_metadata.database.address import parse_url
+from tandem_metadata.database.address import BACKEND, parse_url
 from tandem_metadata.database.checks import OpenedFile
 from tandem_metadata.database.direct import DirectConnection, StatementFailed, checkout
 from tandem_metadata.database.faults import FULL, READ_ONLY, sqlstate
@@ -49,7 +49,7 @@ _FULL_SECONDS: Final = 30.0
 Only writes find it out, and a service that is not ready gets none that could find room again.
 """
 
-_ON_COMMIT: Final = "tandem_on_commit"
+_ENDS: Final = "tandem_ends"
 
 COMMIT = Histogram(
     "tandem_db_commit_duration_seconds",
@@ -57,6 +57,16 @@ COMMIT = Histogram(
     buckets=BUCKETS,
 )
 _log = logging.getLogger("tandem.db")
+
+
+class _Ends:
+    """What a transaction's end calls; kept in the connection's `info`."""
+
+    __slots__ = ("committed", "rolled_back")
+
+    def __init__(self) -> None:
+        self.committed: dict[Callable[[], None], None] = {}
+        self.rolled_back: list[Callable[[], None]] = []
 
 
 class Database:
@@ -75,6 +85,7 @@ class Database:
         self,
         settings: DatabaseSettings,
         *,
+        flag: str = BACKEND,
         extra_connections: int = 0,
         point_lookups: int = 0,
         quiet: bool = False,
@@ -83,10 +94,11 @@ class Database:
 
         So do `point_lookups`, which on PostgreSQL form a second pool; with 0, lookups use the main
         one. With `quiet`, the log never says why the database does not answer: whoever opened it
-        does.
+        does. Messages name `flag`, which gave the address.
         """
         self._quiet = quiet
-        self.url = parse_url(settings.backend_store_uri)
+        self.flag = flag
+        self.url = parse_url(settings.backend_store_uri, flag)
         self.dialect: Dialect = "sqlite" if self.url.drivername == "sqlite" else "postgresql"
         self._login = open_login(settings.db_auth, self.url)
         self._timeout = settings.pool_timeout
@@ -298,30 +310,36 @@ class Database:
     @contextlib.contextmanager
     def _transaction(self, point_lookup: bool = False) -> Iterator[Connection]:
         until = (WAITING_SINCE.get() or time.monotonic()) + self._timeout
-        with contextlib.ExitStack() as held:
-            if self._writer_lock:
-                held.enter_context(self._writer_lock.hold(until))
-            conn = held.enter_context(self._connect(self._transacting[point_lookup]))
-            info = conn.info
-            if path := info.get(WAL):
-                self._log.recover(conn)
-            transaction = held.enter_context(conn.begin())
-            committed: dict[Callable[[], None], None] = {}
-            info[_ON_COMMIT] = committed
-            held.callback(info.pop, _ON_COMMIT, None)
-            if self._writer_lock:
-                self._writer_lock.begin(conn, until)
-            if self._file:
-                self._file.check(info)
-            if path:
-                self._log.open(path)
-            yield conn
-            with COMMIT.time():
-                transaction.commit()
+        ends = _Ends()
+        try:
+            with contextlib.ExitStack() as held:
+                if self._writer_lock:
+                    held.enter_context(self._writer_lock.hold(until))
+                conn = held.enter_context(self._connect(self._transacting[point_lookup]))
+                info = conn.info
+                if path := info.get(WAL):
+                    self._log.recover(conn)
+                transaction = held.enter_context(conn.begin())
+                info[_ENDS] = ends
+                held.callback(info.pop, _ENDS, None)
+                if self._writer_lock:
+                    self._writer_lock.begin(conn, until)
+                if self._file:
+                    self._file.check(info)
                 if path:
-                    held.close()  # others write while this waits for the disk
-                    self._log.sync()
-        for function in committed:
+                    self._log.open(path)
+                yield conn
+                ends.rolled_back.clear()  # a commit that fails may have been one
+                with COMMIT.time():
+                    transaction.commit()
+                    if path:
+                        held.close()  # others write while this waits for the disk
+                        self._log.sync()
+        except BaseException:
+            for function in ends.rolled_back:
+                function()
+            raise
+        for function in ends.committed:
             function()
 
     @contextlib.contextmanager
@@ -345,9 +363,23 @@ def on_commit(conn: Connection, function: Callable[[], None]) -> None:
     """Call `function` once the transaction of `conn`, from `write`, has been committed.
 
     It is called by the thread that committed, after the connection went back to the pool, and once
-    however often it was given. It must not block or raise. A rollback forgets it. Raises
-    RuntimeError for a connection that is in no transaction of `write`.
+    however often it was given. It must not raise, and its caller waits for it. A rollback forgets
+    it. Raises RuntimeError for a connection that is in no transaction of `write`.
     """
-    if _ON_COMMIT not in conn.info:
-        raise RuntimeError("on_commit needs a connection of Database.write")
-    conn.info[_ON_COMMIT][function] = None
+    _ends(conn).committed[function] = None
+
+
+def on_rollback(conn: Connection, function: Callable[[], None]) -> None:
+    """Call `function` once the transaction of `conn`, from `write`, has been rolled back.
+
+    It is called as those of `on_commit` are. A commit that fails calls nothing: whether it took
+    place is not known.
+    """
+    _ends(conn).rolled_back.append(function)
+
+
+def _ends(conn: Connection) -> _Ends:
+    if _ENDS not in conn.info:
+        raise RuntimeError("on_commit and on_rollback need a connection of Database.write")
+    ends: _Ends = conn.info[_ENDS]
+    return ends

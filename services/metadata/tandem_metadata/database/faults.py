@@ -12,6 +12,7 @@ import psycopg
 from sqlalchemy import URL, exc
 
 from tandem_metadata.database import sqlite_file
+from tandem_metadata.database.address import BACKEND
 from tandem_metadata.database.login.tokens import LoginFailed
 from tandem_shared.errors import ApiError, InvalidParameter, Unavailable
 from tandem_shared.settings import SettingsError
@@ -118,8 +119,8 @@ def driver_message(error: DatabaseError) -> str:
 
 
 @contextlib.contextmanager
-def as_settings_error(url: URL) -> Iterator[None]:
-    """Raise SettingsError about `--backend-store-uri`, with the reason, if the database fails.
+def as_settings_error(url: URL, flag: str = BACKEND) -> Iterator[None]:
+    """Raise SettingsError about the flag that gives the address, with the reason, on failure.
 
     For what has to be done before anybody is served.
     """
@@ -131,7 +132,7 @@ def as_settings_error(url: URL) -> Iterator[None]:
         why = reason(error, url)
     else:
         return
-    raise SettingsError(f"--backend-store-uri: {why}.")
+    raise SettingsError(f"{flag}: {why}.")
 
 
 def is_busy(error: exc.DBAPIError) -> bool:

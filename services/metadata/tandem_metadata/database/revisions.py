@@ -57,8 +57,13 @@ def _found(conn: Connection) -> Sequence[str]:
 
 
 def is_empty(conn: Connection) -> bool:
-    """Whether the database has no tables but, perhaps, Alembic's own."""
-    return all(name == "alembic_version" for name in inspect(conn).get_table_names())
+    """Whether the database has no tables but, perhaps, Alembic's own, and those of accounts."""
+    found = set(inspect(conn).get_table_names()) - {"alembic_version"}
+    if "alembic_version_auth" in found:
+        from tandem_metadata.database.head import accounts  # seldom needed
+
+        found -= accounts.NAMES
+    return not found
 
 
 def is_ready(conn: Connection) -> bool:
@@ -217,7 +222,7 @@ def check(revision: str | None, conn: Connection) -> None:
         raise SettingsError(
             f"The database of --backend-store-uri is at revision {revision}, older than "
             f"{FIRST}, the first that Tandem uses. Back it up, then run, with MLflow "
-            f"{MLFLOW_VERSION}: mlflow db upgrade {_address(conn)}"
+            f"{MLFLOW_VERSION}: mlflow db upgrade {address(conn)}"
         )
     if found := fitness.misfits(conn):
         raise SettingsError(f"The database of --backend-store-uri is {_unfit(revision, found)}")
@@ -249,8 +254,8 @@ def _warn_of_unknown(revision: str) -> None:
     )
 
 
-def _address(conn: Connection) -> str:
-    """The address as a user writes it, without a password."""
+def address(conn: Connection) -> str:
+    """The database's address as a user writes it, without a password."""
     url = conn.engine.url.difference_update_query(("password", "sslpassword"))
     url = url.set(drivername=conn.dialect.name)
     return url.render_as_string(hide_password=True).replace(":***@", "@")

@@ -34,8 +34,9 @@ _log = logging.getLogger("tandem.db")
 class DatabaseWait:
     """Looks at the database every `POLL_SECONDS`, in a thread, until it can be used.
 
-    `then` is called once, in the event loop, before the first request is let through. The event
-    loop calls all methods but `_look`.
+    `then` is called once, in the event loop, before the first request is let through. `also` looks
+    at what else has to be there, in the thread, and raises Unavailable until it is. The event loop
+    calls all methods but `_look`.
     """
 
     def __init__(
@@ -44,8 +45,10 @@ class DatabaseWait:
         artifact_root: str,
         threads: Threads,
         then: Callable[[], Awaitable[None]],
+        also: Callable[[], None] | None = None,
     ) -> None:
         self._database = database
+        self._also = also
         self._root = artifact_root
         self._threads = threads
         self._then = then
@@ -85,6 +88,8 @@ class DatabaseWait:
         reason = None
         try:
             adopt(self._database, self._root)
+            if self._also:
+                self._also()
         except Unavailable as error:
             sentence, reason = error.message, error.reason or error.message
         except Exception as error:

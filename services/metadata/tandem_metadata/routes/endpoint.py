@@ -1,6 +1,7 @@
 """Endpoints as data, and how each becomes a route: decode once, handle, encode once."""
 
 import contextlib
+import copy
 import enum
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
@@ -44,22 +45,57 @@ MANY_BYTES: Final = 8 * 1024 * 1024
 EXTRA_CONNECTIONS: Final = 2
 """Connections beside those of `Context.threads`: one for `background`, one for pages of runs."""
 
+ACCOUNT_THREADS: Final = 4
+"""Threads that read and write accounts where these have a database of their own."""
+
+ACCOUNT_CONNECTIONS: Final = ACCOUNT_THREADS + 2
+"""Connections to that database: others are for `access.ownership`, in threads of requests."""
+
 POINT_LOOKUPS: Final = 2
 """Connections for statements that find rows by key: one for the writer, one for single runs."""
 
 
-class Context:
+class Store:
+    """Runs functions of the store in threads, each with a connection to one database."""
+
+    def __init__(self, db: Database, threads: Threads) -> None:
+        self.db = db
+        self.threads = threads
+
+    def read(self, function: Callable[[Connection, *Args], V], *args: *Args) -> Awaitable[V]:
+        """What `function` returns, run in a thread with a connection of `Database.read`.
+
+        Raises what the function does, and as `Threads.run` and `Database.read` do.
+        """
+        return self.threads.run(_within, self.db.read, lambda conn: function(conn, *args))
+
+    def write(self, function: Callable[[Connection, *Args], V], *args: *Args) -> Awaitable[V]:
+        """What `function` returns, run in a thread in one transaction of `Database.write`."""
+        return self.threads.run(_within, self.db.write, lambda conn: function(conn, *args))
+
+    def retried_write(
+        self, function: Callable[[Connection, *Args], V], *args: *Args
+    ) -> Awaitable[V]:
+        """As `write`, and again after a deadlock: `function` may run several times."""
+        return self.threads.run(self.db.run_in_transaction, lambda conn: function(conn, *args))
+
+
+class Context(Store):
     """What handlers work with. As an async context manager, it ends its threads on exit.
 
     Each thread uses one connection of the database at most: `settings.pool_size` for `threads`,
     and `EXTRA_CONNECTIONS` and `POINT_LOOKUPS` for the others.
     """
 
-    def __init__(self, settings: Settings, db: Database) -> None:
-        self.settings = settings
-        self.db = db
+    def __init__(self, settings: Settings, db: Database, accounts: Database | None = None) -> None:
+        """`accounts` is the database of accounts, where that is another one."""
         timeout = settings.pool_timeout
-        self.threads = Threads(settings.pool_size, timeout, settings.read_timeout or None)
+        super().__init__(db, Threads(settings.pool_size, timeout, settings.read_timeout or None))
+        self.settings = settings
+        self.accounts: Store = self
+        """The store of accounts."""
+        if accounts and accounts is not db:
+            self.accounts = Store(accounts, Threads(ACCOUNT_THREADS, timeout))
         self.writer = Writer(db, timeout)
         self.reader = Reader(db, self.threads, timeout)
         self.background = threads.Threads("background", 1)
@@ -72,6 +108,8 @@ class Context:
         self._opened.callback(self.background.close)  # It may hang: do not wait.
         for each in (self.threads, self.writer, self.reader):
             self._opened.push_async_callback(each.aclose)
+        if self.accounts is not self:
+            self._opened.push_async_callback(self.accounts.threads.aclose)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -91,6 +129,14 @@ class Context:
             raise RuntimeError("nobody is authenticated")
         return self.gate.owners
 
+    def on_accounts(self) -> "Context":
+        """The same, whose store is that of accounts: what endpoints of accounts are bound to."""
+        if self.accounts is self:
+            return self
+        other = copy.copy(self)
+        other.db, other.threads = self.accounts.db, self.accounts.threads
+        return other
+
     async def check(self, request: Request, rule: Rule, message: Any) -> None:
         """Raise PermissionDenied for a message that the request's sender may not send."""
         request.scope[MESSAGE] = message
@@ -104,23 +150,6 @@ class Context:
     async def readable_names(self, *, versions: bool) -> ReadableNames | None:
         """Which names the request's listings show; see `Gate.readable_names`."""
         return await self.gate.readable_names(versions=versions) if self.gate else None
-
-    def read(self, function: Callable[[Connection, *Args], V], *args: *Args) -> Awaitable[V]:
-        """What `function` returns, run in a thread with a connection of `Database.read`.
-
-        Raises what the function does, and as `Threads.run` and `Database.read` do.
-        """
-        return self.threads.run(_within, self.db.read, lambda conn: function(conn, *args))
-
-    def write(self, function: Callable[[Connection, *Args], V], *args: *Args) -> Awaitable[V]:
-        """What `function` returns, run in a thread in one transaction of `Database.write`."""
-        return self.threads.run(_within, self.db.write, lambda conn: function(conn, *args))
-
-    def retried_write(
-        self, function: Callable[[Connection, *Args], V], *args: *Args
-    ) -> Awaitable[V]:
-        """As `write`, and again after a deadlock: `function` may run several times."""
-        return self.threads.run(self.db.run_in_transaction, lambda conn: function(conn, *args))
 
 
 def _within(

@@ -17,7 +17,7 @@ _SERVER_INFO = codec.encode_json(ServerInfo(store_type="SqlStore"))
 
 
 def probe(context: Context, waiting: Callable[[], None] | None = None) -> health.Probe:
-    """The readiness probe, which checks the database.
+    """The readiness probe, which checks the database, and that of accounts if it is another.
 
     `waiting` raises Unavailable while the service waits for its database.
     """
@@ -26,6 +26,8 @@ def probe(context: Context, waiting: Callable[[], None] | None = None) -> health
         if waiting:
             waiting()
         await context.threads.run(context.db.check)
+        if context.accounts is not context:
+            await context.accounts.threads.run(context.accounts.db.check)
 
     return health.Probe(check)
 

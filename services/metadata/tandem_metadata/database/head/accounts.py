@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Column, ForeignKey, Index, Integer, PrimaryKeyConstraint, String, Table
 from sqlalchemy import UniqueConstraint as Unique
 
-from tandem_metadata.database.tables.accounts import ACCOUNTS
+from tandem_metadata.database.tables.accounts import ACCOUNTS, TOKENS
 
 
 def _grants(name: str, *columns: Column[str], unique: str, foreign_key: str | None = None) -> Table:
@@ -79,3 +79,6 @@ LEGACY: Final = (
     ),
 )
 """Each has the column `user_id`."""
+
+NAMES: Final = frozenset({*ACCOUNTS.tables, *TOKENS.tables, "alembic_version_auth"})
+"""All tables of accounts, which may be in a database before the others are."""

@@ -86,6 +86,9 @@ tokens = Table(
     # SHA-256 of the token, in hexadecimal: 256 random bits need no slower hash.
     Column("digest", String(64), nullable=False, unique=True),
     Column("user_id", Integer, nullable=False),
+    # SQLite gives the id of a deleted user to the next one, and MLflow leaves tokens alone when it
+    # deletes users: a token is good for the name that it was made for only.
+    Column("username", String(255), nullable=False),
     Column("name", String(255), nullable=False),
     # Milliseconds since 1970.
     Column("created_at", BigInteger, nullable=False),

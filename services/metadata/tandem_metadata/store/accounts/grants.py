@@ -3,8 +3,8 @@
 Grants that administrators gave to roles stay as they are when a resource goes or is renamed.
 """
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, select, update
 
@@ -19,6 +19,15 @@ _KEY: Final = [
 ]
 
 
+class Own(NamedTuple):
+    """A grant of a single user, as stored."""
+
+    role_id: int
+    type: str
+    pattern: str
+    permission: str
+
+
 def own_role(user_id: int) -> str:
     """The name of the role that holds a user's own grants."""
     return f"{OWN_PREFIX}{user_id}__"
@@ -26,14 +35,47 @@ def own_role(user_id: int) -> str:
 
 def grant(conn: Connection, user_id: int, type: str, pattern: str, level: Level) -> None:
     """Give a user this level, instead of the one that he has of his own on the same resource."""
-    statement = tables.insert(conn, role_permissions).values(
-        role_id=_own_role_id(conn, user_id),
-        resource_type=type,
-        resource_pattern=pattern,
-        permission=level.name,
+    _put(conn, Own(_own_role_id(conn, user_id), type, pattern, level.name))
+
+
+def take(conn: Connection, types: Collection[str], pattern: str) -> list[Own]:
+    """Take away what single users are granted on a resource; returns what it was."""
+    own = select(roles.c.id).where(roles.c.name.startswith(OWN_PREFIX, autoescape=True))
+    columns = role_permissions.c
+    taken = conn.execute(
+        delete(role_permissions)
+        .where(
+            columns.resource_type.in_(types),
+            columns.resource_pattern == pattern,
+            columns.role_id.in_(own),
+        )
+        .returning(
+            columns.role_id, columns.resource_type, columns.resource_pattern, columns.permission
+        )
     )
+    return [Own(*row) for row in taken]
+
+
+def put(conn: Connection, grants: Sequence[Own]) -> None:
+    """Give what was taken, perhaps on another pattern, to those roles that are still there."""
+    ids = {each.role_id for each in grants}
+    there = set(conn.execute(select(roles.c.id).where(roles.c.id.in_(ids))).scalars())
+    for each in grants:
+        if each.role_id in there:
+            _put(conn, each)
+
+
+def _put(conn: Connection, own: Own) -> None:
+    values = {
+        "role_id": own.role_id,
+        "resource_type": own.type,
+        "resource_pattern": own.pattern,
+        "permission": own.permission,
+    }
     conn.execute(
-        statement.on_conflict_do_update(index_elements=_KEY, set_={"permission": level.name})
+        tables.insert(conn, role_permissions)
+        .values(values)
+        .on_conflict_do_update(index_elements=_KEY, set_={"permission": own.permission})
     )
 
 
@@ -92,28 +134,11 @@ def own_level(conn: Connection, user_id: int, type: str, pattern: str) -> str:
     return found
 
 
-def forget(conn: Connection, type: str, id: str) -> None:
-    """Take away what single users are granted on a resource that is gone."""
-    conn.execute(delete(role_permissions).where(*_own(type, id)))
-
-
-def rename(conn: Connection, type: str, id: str, new_id: str) -> None:
-    """Move what single users are granted on a resource to its new name."""
-    conn.execute(update(role_permissions).where(*_own(type, id)).values(resource_pattern=new_id))
-
-
 def _not_found(type: str, pattern: str) -> NotFound:
     return NotFound(
         f"Permission on resource_type={type}, resource_id={pattern[:255]} not found: the user has "
         "none of his own there."
     )
-
-
-def _own(type: str, id: str) -> Iterator[ColumnElement[bool]]:
-    own = select(roles.c.id).where(roles.c.name.startswith(OWN_PREFIX, autoescape=True))
-    yield role_permissions.c.resource_type == type
-    yield role_permissions.c.resource_pattern == id
-    yield role_permissions.c.role_id.in_(own)
 
 
 def _own_role(user_id: int) -> Iterator[ColumnElement[bool]]:
