@@ -151,7 +151,9 @@ class Tab:
         """`host:port` of all requests so far but the blocked ones."""
         urls = {request.url for request in self.requests} - set(self.blocked)
         parts = [urlsplit(url) for url in urls]
-        return {each.netloc for each in parts if each.scheme not in _LOCAL_SCHEMES}
+        return {
+            each.netloc.rpartition("@")[2] for each in parts if each.scheme not in _LOCAL_SCHEMES
+        }
 
     def requested(self, path: str) -> list[Request]:
         """Requests so far whose URL the pattern finds."""
@@ -233,11 +235,19 @@ class Tab:
 
 
 @contextmanager
-def open_tab(browser: Browser, layout: Layout, test: str) -> Iterator[Tab]:
-    """A tab of a fresh profile; at the end a screenshot is kept, and it must have been clean."""
+def open_tab(
+    browser: Browser, layout: Layout, test: str, *, sign_in: tuple[str, str] | None = None
+) -> Iterator[Tab]:
+    """A tab of a fresh profile; at the end a screenshot is kept, and it must have been clean.
+
+    With `sign_in`, the browser answers by this name and password when it is asked for them.
+    """
     width, height = SIZE
     context = browser.new_context(
-        viewport={"width": width, "height": height}, locale="en-GB", timezone_id="UTC"
+        viewport={"width": width, "height": height},
+        locale="en-GB",
+        timezone_id="UTC",
+        http_credentials={"username": sign_in[0], "password": sign_in[1]} if sign_in else None,
     )
     tab = Tab(context, layout)
     try:

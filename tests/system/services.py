@@ -135,6 +135,7 @@ def mlflow_server(
     *,
     database: str | None = None,
     artifact_root: str | None = None,
+    arguments: Sequence[str] = (),
 ) -> Iterator[Process]:
     """MLflow's own server, serving artifacts too.
 
@@ -153,6 +154,7 @@ def mlflow_server(
         "--workers": "1",
     }
     command = [_BIN / "mlflow", "server", *(part for pair in options.items() for part in pair)]
+    command += arguments
     # Jobs are background processes of features that no test asks about.
     chosen = environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", **(variables or {}))
     log = directory / "mlflow.log"

@@ -59,7 +59,7 @@ NOT_SUPPORTED = [
     ("GET", "3.0/mlflow/jobs/1"),
     ("POST", "3.0/mlflow/prompt-optimization/jobs"),
     ("POST", "3.0/mlflow/demo/generate"),
-    ("GET", "3.0/mlflow/workspaces"),
+    ("POST", "3.0/mlflow/workspaces"),
     ("PATCH", "3.0/mlflow/workspaces/a"),
     ("POST", "3.0/mlflow/skills"),
     ("PUT", "3.0/mlflow/assistant/config"),

@@ -65,20 +65,6 @@ def put(conn: Connection, grants: Sequence[Own]) -> None:
             _put(conn, each)
 
 
-def _put(conn: Connection, own: Own) -> None:
-    values = {
-        "role_id": own.role_id,
-        "resource_type": own.type,
-        "resource_pattern": own.pattern,
-        "permission": own.permission,
-    }
-    conn.execute(
-        tables.insert(conn, role_permissions)
-        .values(values)
-        .on_conflict_do_update(index_elements=_KEY, set_={"permission": own.permission})
-    )
-
-
 def add(conn: Connection, user_id: int, type: str, pattern: str, level: Level) -> None:
     """Give a user a level; raises AlreadyExists if he has one of his own on the same resource."""
     statement = tables.insert(conn, role_permissions).values(
@@ -87,7 +73,8 @@ def add(conn: Connection, user_id: int, type: str, pattern: str, level: Level) -
         resource_pattern=pattern,
         permission=level.name,
     )
-    if not conn.execute(statement.on_conflict_do_nothing(index_elements=_KEY)).rowcount:
+    made = statement.on_conflict_do_nothing(index_elements=_KEY).returning(role_permissions.c.id)
+    if conn.execute(made).first() is None:
         raise AlreadyExists(
             f"Permission on resource_type={type}, resource_id={pattern} already exists for the "
             "user; revoke it first."
@@ -132,6 +119,20 @@ def own_level(conn: Connection, user_id: int, type: str, pattern: str) -> str:
     if found is None:
         raise _not_found(type, pattern)
     return found
+
+
+def _put(conn: Connection, own: Own) -> None:
+    values = {
+        "role_id": own.role_id,
+        "resource_type": own.type,
+        "resource_pattern": own.pattern,
+        "permission": own.permission,
+    }
+    conn.execute(
+        tables.insert(conn, role_permissions)
+        .values(values)
+        .on_conflict_do_update(index_elements=_KEY, set_={"permission": own.permission})
+    )
 
 
 def _not_found(type: str, pattern: str) -> NotFound:
