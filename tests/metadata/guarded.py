@@ -68,12 +68,12 @@ class Guarded:
         """Take grants on a type and a pattern away from everybody who has them of his own."""
         with self.database.write() as conn:
             for kind, pattern in taken:
-                grants.forget(conn, kind, pattern)
+                grants.take(conn, [kind], pattern)
 
     def token(self, name: str, **given: Any) -> str:
         """The text of a new token; see `tokens.create`."""
         with self.database.write() as conn:
-            return tokens.create(conn, users.get(conn, name).id, "of a test", **given)[1]
+            return tokens.create(conn, name, "of a test", **given)[1]
 
     def revoke(self, token: str) -> None:
         with self.database.write() as conn:

@@ -4,6 +4,7 @@ To empty a copy takes a part of the time in which one is made and dropped. A cop
 test has changed (an index, statistics, a role's rights) is dropped all the same.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -65,13 +66,17 @@ SELECT md5(string_agg(part, '|' ORDER BY part)) FROM (
 class ReusedDatabases:
     """Copies of one database, each for one test at a time."""
 
-    def __init__(self, server: PostgreSQL, template: str) -> None:
-        """The template holds experiment 0, its revision and its workspace, and no other row."""
+    def __init__(
+        self, server: PostgreSQL, template: str, tables: Sequence[str] = ("experiments",)
+    ) -> None:
+        """The template holds its revision and its workspace, and other rows in `tables` alone."""
         self._server = server
         self._template = template
         self._unused: list[str] = []
         with self._connect(template) as conn:
-            self._experiments: Any = conn.execute("SELECT * FROM experiments").fetchall()
+            self._rows: dict[str, Any] = {
+                table: conn.execute(f"SELECT * FROM {table}").fetchall() for table in tables
+            }
         first = server.create(template)
         self._state = self._emptied(first)
         self._unused.append(first)
@@ -105,9 +110,10 @@ class ReusedDatabases:
             deletions = "".join(f"DELETE FROM {table};" for table, _ in used)
             conn.execute(f"BEGIN; SET LOCAL session_replication_role = replica; {deletions} COMMIT")
             conn.execute(_RESTART)
-            for row in self._experiments:
-                values = ", ".join(["%s"] * len(row))
-                conn.execute(f"INSERT INTO experiments VALUES ({values})", row)
+            for table, rows in self._rows.items():
+                for row in rows:
+                    values = ", ".join(["%s"] * len(row))
+                    conn.execute(f"INSERT INTO {table} VALUES ({values})", row)
             return conn.execute(_STATE).fetchone()
 
     def _connect(self, name: str) -> "psycopg.Connection[Any]":

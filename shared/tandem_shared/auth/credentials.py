@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
@@ -45,7 +44,7 @@ class SessionCookie:
 Credentials = Password | Token | Vouched | SessionCookie
 
 
-def parse(header: str) -> Credentials | None:
+def parse(header: str) -> Password | Token | None:
     """The credentials of an Authorization header; None for an empty one.
 
     Raises Unauthenticated for a header that is neither Basic nor Bearer, or is malformed.
@@ -72,13 +71,11 @@ def _password(value: str) -> Password:
     username, colon, password = decoded.partition(":")
     if not colon or not username:
         raise Unauthenticated("The Authorization header is malformed: the user's name is missing.")
+    if "\0" in decoded:  # no database stores it
+        raise Unauthenticated("The Authorization header is malformed: it holds a NUL.")
     return Password(username, password)
 
 
-def digest(*parts: str | bytes) -> bytes:
-    """A key for caches that stands for these parts, useless outside this process."""
-    told = hmac.new(_KEY, digestmod=hashlib.sha256)
-    for part in parts:
-        encoded = part.encode() if isinstance(part, str) else part
-        told.update(len(encoded).to_bytes(8, "big") + encoded)
-    return told.digest()
+def digest(header: bytes) -> bytes:
+    """A key for caches that stands for an Authorization header, useless outside this process."""
+    return hmac.digest(_KEY, header, "sha256")

@@ -16,6 +16,7 @@ from tandem_metadata.routes.endpoint import (
     bind,
 )
 from tandem_metadata.settings import Settings
+from tandem_shared.auth.rules import PUBLIC
 from tandem_shared.http.router import Router
 from tests.metadata import in_process
 from tests.metadata.conftest import only_postgresql
@@ -43,7 +44,9 @@ def test_endpoint_is_tried_again_after_a_deadlock_if_retried(
         return None
 
     context = Context(settings, database)
-    client = in_process.client(context, bind(context, [Endpoint("POST", "a", Ask, access, handle)]))
+    client = in_process.client(
+        context, bind(context, [Endpoint("POST", "a", Ask, access, handle, PUBLIC)])
+    )
     answer = client.post("/api/a", content=b"{}", headers={"Content-Type": "application/json"})
     assert (answer.status_code, len(calls)) == (status, tries)
     if status == 200:
@@ -59,7 +62,9 @@ def test_endpoint_whose_handler_fails_keeps_what_it_wrote_unless_in_a_transactio
         raise ZeroDivisionError
 
     context = Context(settings, database)
-    client = in_process.client(context, bind(context, [Endpoint("POST", "a", Ask, access, handle)]))
+    client = in_process.client(
+        context, bind(context, [Endpoint("POST", "a", Ask, access, handle, PUBLIC)])
+    )
     answer = client.post("/api/a", content=b"{}", headers={"Content-Type": "application/json"})
     assert answer.status_code == 500
     with database.read() as conn:
@@ -76,9 +81,9 @@ def test_endpoint_that_reads_by_post_is_open_to_other_origins_and_its_path_else_
         return None
 
     declared = [
-        Endpoint("POST", "search", Ask, READ, handle),
-        Endpoint("GET", "things", Ask, READ, handle),
-        Endpoint("POST", "things", Ask, WRITE, handle),
+        Endpoint("POST", "search", Ask, READ, handle, PUBLIC),
+        Endpoint("GET", "things", Ask, READ, handle, PUBLIC),
+        Endpoint("POST", "things", Ask, WRITE, handle, PUBLIC),
     ]
     router = Router(bind(Context(settings, database), declared))
     assert router.reads == {"/api/search", "/ajax-api/search"}

@@ -49,7 +49,7 @@ class Gate:
         its files come at the same time. Raises Unauthenticated and PermissionDenied as it answers,
         and Unavailable if it does not.
         """
-        sender = credentials.digest(authorization)
+        sender = credentials.digest(authorization.encode())
         if known := self._known(sender, path, action):
             return known
         owned = sender, _owned(path), None

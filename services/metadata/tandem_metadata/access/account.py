@@ -42,6 +42,11 @@ class Account(Principal):
             f"Permission denied: this needs {level} on {what}, which user '{self.name}' lacks."
         )
 
+    @property
+    def withheld(self) -> frozenset[str]:
+        """See `Grants.withheld`; nothing is withheld from administrators."""
+        return _NONE if self.admin else self.grants.withheld
+
     def readable(self, type: str, *also: str) -> Readable | None:
         """Which resources of a type his listings show; None for all.
 
@@ -62,10 +67,11 @@ class Account(Principal):
             else self.grants.level(Key(permissions.EXPERIMENT, each))
             for each in experiments
         }
+        unlimited = self.admin or self.grants.administers
         of_all = {
             kind: level
             for kind, level in self.grants.of_all.items()
-            if kind != permissions.WORKSPACE and not self.admin
+            if kind != permissions.WORKSPACE and not unlimited
         }
         for kind in _TOP_LEVEL:
             of_all[kind] = Level.DENY
@@ -73,6 +79,7 @@ class Account(Principal):
         return replace(self, admin=False, grants=grants, experiments=tuple(experiments))
 
 
+_NONE: Final[frozenset[str]] = frozenset()
 _EVERYTHING: Final = Readable(True, frozenset())
 _NOTHING: Final = Readable(False, frozenset())
 _TOP_LEVEL: Final = (

@@ -38,10 +38,16 @@ _EVERYBODYS: Final = (
 _NO_TOKEN: Final = "The token is not known, is revoked, or has expired."
 
 
+Given = bytes | Vouched | SessionCookie
+"""What a request has: an Authorization header, a user for whom a proxy vouches, or a session."""
+
+
 @dataclass(slots=True)
 class _Checked:
     account: Account
     until: float
+    password_hash: str | None = None
+    """What a password was checked against: while that is stored, it need not be checked again."""
     outdated: bool = False
     """Whether what the user is granted has changed since."""
 
@@ -50,7 +56,12 @@ class Authenticator:
     """Of one process; the event loop calls all methods."""
 
     def __init__(
-        self, read: Reads, write: Reads, default: Level, logins: Logins | None = None
+        self,
+        read: Reads,
+        write: Reads,
+        default: Level,
+        logins: Logins | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`read` and `write` run functions of the store; `default` is the default permission.
 
@@ -62,9 +73,9 @@ class Authenticator:
         self._write = write
         self._default = default
         self._checked: dict[bytes, _Checked] = {}
-        self._under_way: dict[bytes, asyncio.Future[Account]] = {}
+        self._under_way: dict[bytes, asyncio.Future[_Checked]] = {}
         self._hashing = Threads("passwords", 1)
-        self._clock = time.monotonic
+        self._clock = clock
         self._changes = 0
         """How often `forget` and `renew` were called: what was read before is not remembered."""
 
@@ -74,8 +85,11 @@ class Authenticator:
         if self.logins:
             await self.logins.provider.aclose()
 
-    async def account(self, given: Credentials) -> Account:
-        """The user whose credentials these are; raises Unauthenticated for wrong ones."""
+    async def account(self, given: Given) -> Account:
+        """The user who proves himself so.
+
+        Raises Unauthenticated for wrong credentials, and for a header that holds none.
+        """
         key = _key(given)
         checked = self._checked.get(key)
         if checked and checked.until > self._clock():
@@ -153,52 +167,57 @@ class Authenticator:
             raise Unavailable("Too many sign in at once; try again later.", retry_after=1)
         return await self._hashing.start(work)
 
-    async def _once(self, key: bytes, given: Credentials) -> Account:
+    async def _once(self, key: bytes, given: Given) -> Account:
         """Check credentials; requests that come meanwhile with the same ones share the check."""
         if flight := self._under_way.get(key):
-            return await asyncio.shield(flight)
-        flight = asyncio.ensure_future(self._check(given))
+            return (await asyncio.shield(flight)).account
+        held = _parsed(given) if isinstance(given, bytes) else given
+        before = self._checked.get(key)
+        flight = asyncio.ensure_future(self._check(held, before.password_hash if before else None))
         self._under_way[key] = flight
         begun = self._changes
-        until = self._clock() + REMEMBERED_SECONDS  # from before the look, which may take a while
-        flight.add_done_callback(lambda done: self._end(key, done, begun, until))
-        return await asyncio.shield(flight)
+        flight.add_done_callback(lambda done: self._end(key, done, begun))
+        return (await asyncio.shield(flight)).account
 
-    async def _check(self, given: Credentials) -> Account:
+    async def _check(self, given: Credentials, matched: str | None) -> _Checked:
+        """Check credentials; `matched` is the hash that the same password matched before."""
+        until = self._clock() + REMEMBERED_SECONDS  # from before the look, which may take a while
         match given:
             case Password():
-                return await self._by_password(given)
+                user = await self._by_password(given, matched)
+                return _Checked(self._of(user), until, user.password_hash)
             case Token():
-                return await self._by_token(given)
+                return _Checked(await self._by_token(given), until)
             case Vouched():
-                return await self._by_name(given.username)
+                return _Checked(await self._by_name(given.username), until)
             case SessionCookie():
                 if self.logins is None:
                     raise Unauthenticated("There are no sessions here.")
-                return self._of(await self.logins.user_of_session(given.id))
+                return _Checked(self._of(await self.logins.user_of_session(given.id)), until)
 
-    def _end(self, key: bytes, flight: "asyncio.Future[Account]", begun: int, until: float) -> None:
+    def _end(self, key: bytes, flight: "asyncio.Future[_Checked]", begun: int) -> None:
         del self._under_way[key]
-        if not flight.cancelled() and not flight.exception() and begun == self._changes:
-            self._remember(key, flight.result(), until)
+        if flight.cancelled() or flight.exception():
+            self._checked.pop(key, None)
+        elif begun == self._changes:
+            if len(self._checked) >= _KEPT:
+                del self._checked[next(iter(self._checked))]
+            checked = flight.result()
+            if (end := checked.account.expires_at) is not None:
+                checked.until = min(checked.until, self._clock() + (end - now_ms()) / 1000)
+            self._checked[key] = checked
 
-    def _remember(self, key: bytes, account: Account, until: float) -> None:
-        if len(self._checked) >= _KEPT:
-            del self._checked[next(iter(self._checked))]
-        if account.expires_at is not None:
-            left = (account.expires_at - now_ms()) / 1000
-            until = min(until, self._clock() + left)
-        self._checked[key] = _Checked(account, until)
-
-    async def _by_password(self, given: Password) -> Account:
-        user = await self.read(load.by_name, given.username)
+    async def _by_password(self, given: Password, matched: str | None) -> load.User:
+        user: load.User | None = await self.read(load.by_name, given.username)
         stored = user.password_hash if user else None
-        right = await self._hash(lambda: passwords.matches(stored, given.password))
+        right = matched is not None and matched == stored
+        if not right:
+            right = await self._hash(lambda: passwords.matches(stored, given.password))
         if not right or user is None:
             raise Unauthenticated(_WRONG)
         if user.admin and given.password == OLD_DEFAULT:
             raise Unauthenticated(_EVERYBODYS)
-        return self._of(user)
+        return user
 
     async def _by_name(self, name: str) -> Account:
         user = await self.read(load.by_name, name)
@@ -240,13 +259,17 @@ def _is_good(token: tokens.Token, user: load.User) -> bool:
     return not ended and token.username == user.name
 
 
-def _key(given: Credentials) -> bytes:
+def _parsed(header: bytes) -> Credentials:
+    if held := credentials.parse(header.decode("latin-1")):
+        return held
+    raise Unauthenticated("The Authorization header is empty.")
+
+
+def _key(given: Given) -> bytes:
     match given:
-        case Password():
-            return credentials.digest("password", given.username, given.password)
-        case Token():
-            return credentials.digest("token", given.text)
+        case bytes():
+            return credentials.digest(b"header " + given)
         case Vouched():
-            return credentials.digest("vouched", given.username)
+            return credentials.digest(b"vouched " + given.username.encode())
         case SessionCookie():
-            return credentials.digest("session", given.id)
+            return credentials.digest(b"session " + given.id.encode())

@@ -5,21 +5,21 @@ from urllib.parse import urlencode
 
 from starlette.types import Scope
 
-from tandem_metadata.access import account, ownership
+from tandem_metadata.access import account, ownership, withheld
 from tandem_metadata.access.account import Account
 from tandem_metadata.access.artifacts import ArtifactAccess
-from tandem_metadata.access.authentication import Authenticator
+from tandem_metadata.access.authentication import Authenticator, Given
 from tandem_metadata.access.cookies import Cookies
 from tandem_metadata.access.owners import Owners
 from tandem_metadata.access.proxies import Proxies
 from tandem_metadata.access.rules import Caller, MessageRule
+from tandem_metadata.access.view import EVERYTHING, View
 from tandem_metadata.database.database import Database
 from tandem_metadata.rules import permissions
 from tandem_metadata.rules.permissions import Readable
 from tandem_metadata.search.sql.registry_compile import ReadableNames
-from tandem_shared.auth import credentials
 from tandem_shared.auth import grants as artifact_grants
-from tandem_shared.auth.credentials import Credentials, SessionCookie, Vouched
+from tandem_shared.auth.credentials import SessionCookie, Vouched
 from tandem_shared.auth.grants import Grant
 from tandem_shared.auth.rules import PRINCIPAL, Rule
 from tandem_shared.errors import NotFound, PermissionDenied, Unauthenticated
@@ -60,15 +60,15 @@ class Gate:
 
         It is the router's guard. What depends on the request's message, `check` decides.
         """
-        given: Credentials | None = None
+        given: Given = b""
         if self._proxies and (name := self._proxies.sender(scope)):
             given = Vouched(name)
-        given = given or credentials.parse(request_header(scope, b"authorization"))
-        if given is None and self.cookies and (session_id := self.cookies.session(scope)):
+        given = given or _authorization(scope)
+        if not given and self.cookies and (session_id := self.cookies.session(scope)):
             given = SessionCookie(session_id)
             if changes:
                 _check_page(scope)
-        if given is None:
+        if not given:
             raise Unauthenticated(
                 "You are not authenticated: send a user name and password (Basic), or a token "
                 "(Bearer). MLflow's client sends what MLFLOW_TRACKING_USERNAME and "
@@ -145,16 +145,26 @@ class Gate:
         As `readable`.
         """
         newest = await self._newest()
+        return _names(newest, versions=versions) if newest else None
+
+    async def view(self) -> View:
+        """All that the request under way may be shown by one answer of several listings."""
+        newest = await self._newest()
         if newest is None:
-            return None
-        return ReadableNames(
-            newest.readable(
-                permissions.REGISTERED_MODEL, *([permissions.MODEL_VERSION] if versions else [])
-            ),
-            newest.readable(
-                permissions.PROMPT, *([permissions.PROMPT_VERSION] if versions else [])
-            ),
+            return EVERYTHING
+        return View(
+            experiments=newest.readable(permissions.EXPERIMENT),
+            runs=newest.readable(permissions.EXPERIMENT, permissions.RUN),
+            versions=_names(newest, versions=True),
+            withheld=newest.withheld,
         )
+
+    async def shown(self, body: bytes) -> bytes:
+        """An answer in JSON as the request under way may be shown it."""
+        sender = account.current()
+        if sender is None or not sender.withheld:
+            return body
+        return await withheld.without(body, sender.withheld)
 
     def _caller(self, sender: Account) -> Caller:
         return Caller(sender, self.owners, self.authenticator.read)
@@ -182,6 +192,23 @@ def _check_page(scope: Scope) -> None:
             "Permission denied: a request that changes something by a session must have the Origin "
             "header, as browsers send it. Programs send a token instead."
         )
+
+
+def _names(of: Account, *, versions: bool) -> ReadableNames:
+    return ReadableNames(
+        of.readable(
+            permissions.REGISTERED_MODEL, *([permissions.MODEL_VERSION] if versions else [])
+        ),
+        of.readable(permissions.PROMPT, *([permissions.PROMPT_VERSION] if versions else [])),
+    )
+
+
+def _authorization(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            given: bytes = value
+            return given
+    return b""
 
 
 def _enter(scope: Scope, sender: Account) -> None:

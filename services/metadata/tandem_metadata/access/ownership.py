@@ -22,6 +22,7 @@ from tandem_metadata.rules import permissions
 from tandem_metadata.rules.permissions import Level
 from tandem_metadata.store.accounts import grants
 from tandem_metadata.store.accounts.grants import Own
+from tandem_shared.errors import InvalidParameter
 
 _FAMILIES: Final = (permissions.REGISTERED_MODEL, permissions.PROMPT)
 
@@ -39,6 +40,7 @@ def keep_in(accounts: Database | None) -> None:
 def give(conn: Connection, type: str, id: str) -> None:
     """Let the user of the request under way manage what he has created."""
     if creator := account.current():
+        _check_id(id)
         _after(
             conn,
             partial(grants.grant, user_id=creator.id, type=type, pattern=id, level=Level.MANAGE),
@@ -51,13 +53,15 @@ def drop_name(conn: Connection, name: str) -> None:
 
     Another one of that name would have it otherwise.
     """
-    if account.current():
+    if account.current() and name != permissions.ANY:
         _take(conn, name)
 
 
 def move_name(conn: Connection, name: str, new_name: str) -> None:
     """Keep what users are granted on a registered model or prompt that gets another name."""
-    if account.current() and (held := _take(conn, name)):
+    if account.current():
+        _check_id(new_name)
+    if account.current() and name != permissions.ANY and (held := _take(conn, name)):
         _after(
             conn,
             partial(grants.put, grants=[each._replace(pattern=new_name) for each in held]),
@@ -99,3 +103,9 @@ def _told(held: Sequence[Own]) -> str:
     named = ", ".join(f"{each.permission} to role {each.role_id}" for each in held[:_SHOWN])
     more = f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else ""
     return f"{named}{more} on {held[0].type} '{held[0].pattern}'"
+
+
+def _check_id(id: str) -> None:
+    """Raise InvalidParameter for what a grant would take for all resources of the type."""
+    if id == permissions.ANY:
+        raise InvalidParameter("Invalid name: '*' stands for all names in grants; choose another.")

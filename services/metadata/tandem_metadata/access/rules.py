@@ -10,13 +10,18 @@ The decisions are those of MLflow's accounts:
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from tandem_metadata.access.account import Account
 from tandem_metadata.access.owners import Owners
 from tandem_metadata.access.reads import Reads
 from tandem_metadata.rules import permissions
 from tandem_metadata.rules.permissions import Action, Key
+from tandem_metadata.search.language.fields import Entity, Resource
+from tandem_metadata.search.language.groups import leaves
+from tandem_metadata.search.language.logged_model_fields import LOGGED_MODELS
+from tandem_metadata.search.language.model_version_fields import MODEL_VERSIONS
+from tandem_metadata.search.language.parser import parse_filter
 from tandem_metadata.store.registry.prompts import marked
 from tandem_shared.auth.rules import Rule
 
@@ -65,10 +70,8 @@ class Caller:
             self.need_in_experiment(action, permissions.RUN, permissions.ANY, "runs")
             return
         for run_id, experiment in (await self.owners.runs.of(ids)).items():
-            what = f"run {run_id[:_SHOWN]}"
-            if experiment is None:
-                raise self.account.denied(action, what)
-            self.need_in_experiment(action, permissions.RUN, experiment, what)
+            if not self._may_in(action, permissions.RUN, experiment):
+                self._refuse_in(action, permissions.RUN, experiment, f"run {run_id[:_SHOWN]}")
 
     async def need_logged_models(self, action: Action, ids: Collection[str]) -> None:
         """As `need_runs`, for logged models."""
@@ -78,10 +81,22 @@ class Caller:
             )
             return
         for model_id, experiment in (await self.owners.logged_models.of(ids)).items():
-            what = f"logged model {model_id[:_SHOWN]}"
-            if experiment is None:
-                raise self.account.denied(action, what)
-            self.need_in_experiment(action, permissions.LOGGED_MODEL, experiment, what)
+            if not self._may_in(action, permissions.LOGGED_MODEL, experiment):
+                what = f"logged model {model_id[:_SHOWN]}"
+                self._refuse_in(action, permissions.LOGGED_MODEL, experiment, what)
+
+    def _may_in(self, action: Action, type: str, experiment: str | None) -> bool:
+        """Whether he may do this to what lies in an experiment; None is what does not exist."""
+        if experiment is None:
+            return False
+        own, permits = Key(permissions.EXPERIMENT, experiment), self.account.permits
+        return permits(Action.READ, own) and permits(action, Key(type), own)
+
+    def _refuse_in(self, action: Action, type: str, experiment: str | None, what: str) -> NoReturn:
+        # What does not exist is refused in the words for what he may not read.
+        if experiment is not None:
+            self.need_in_experiment(action, type, experiment, what)
+        raise self.account.denied(Action.READ, what)
 
     async def registered(self, name: str) -> tuple[Key, Key]:
         """The keys of a registered model or prompt, and of its versions.
@@ -189,6 +204,42 @@ WHOLE_EXPERIMENT: Final = MessageRule(
 )
 EXPERIMENTS: Final = MessageRule("READ on each experiment", check=_experiments)
 LISTED: Final = Rule("any user; the answer holds what he may read")
+
+
+def some_experiments(*also: str) -> MessageRule:
+    """For searches that show what is readable of `experiment_ids`: refused where nothing is.
+
+    Nor may one of the types `also` be denied.
+    """
+
+    async def check(caller: Caller, message: Any) -> None:
+        readable = caller.account.readable(permissions.EXPERIMENT, *also)
+        ids = [experiment_key(each).id for each in message.experiment_ids]
+        if readable is not None and ids and not any(each in readable for each in ids):
+            raise caller.account.denied(Action.READ, "any of these experiments")
+
+    return MessageRule(
+        "READ on an experiment; the answer holds what the user may read", check=check
+    )
+
+
+def searched_without_runs(fields: Resource, field: str) -> MessageRule:
+    """For searches whose filter must not tell of runs, by a condition on `field`, if denied."""
+
+    async def check(caller: Caller, message: Any) -> None:
+        if permissions.RUN not in caller.account.withheld or not message.filter:
+            return
+        conditions = leaves(fields.criteria(parse_filter(message.filter)))
+        if any(
+            each.field.entity is Entity.ATTRIBUTE and each.field.key == field for each in conditions
+        ):
+            caller.account.need(Action.NOT_DENIED, f"a filter on {field}", Key(permissions.RUN))
+
+    return MessageRule(f"{LISTED.text}; a filter on {field} needs runs not denied", check=check)
+
+
+VERSIONS_LISTED: Final = searched_without_runs(MODEL_VERSIONS, "run_id")
+LOGGED_MODELS_LISTED: Final = searched_without_runs(LOGGED_MODELS, "source_run_id")
 
 
 def run(action: Action) -> MessageRule:

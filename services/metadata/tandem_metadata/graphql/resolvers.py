@@ -8,16 +8,15 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Final, NamedTuple, TypeVar
+from functools import cached_property, partial
+from typing import Any, Final, Generic, TypeVar
 
-import msgspec
 from graphql import GraphQLResolveInfo
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from tandem_metadata.artifacts.listing_parser import CompressedEntries, FileInfo
-from tandem_metadata.database import Connection
-from tandem_metadata.graphql import limits
+from tandem_metadata.access import rules
+from tandem_metadata.artifacts.listing_parser import FileInfo
+from tandem_metadata.graphql.reading import Asked, ByRun, Listing, Planned, Reading
 from tandem_metadata.messages.artifacts import ListArtifacts
 from tandem_metadata.messages.datasets import (
     Dataset,
@@ -44,6 +43,8 @@ from tandem_metadata.messages.metrics import (
 from tandem_metadata.messages.model_versions import ModelVersion, ModelVersionTag
 from tandem_metadata.messages.registry_search import SearchModelVersionsResponse, SearchRegistry
 from tandem_metadata.messages.runs import GetRun, Param, RunInfo, RunTag, SearchRuns
+from tandem_metadata.rules import permissions
+from tandem_metadata.rules.permissions import Action
 from tandem_metadata.search.language.limits import MAX_RESULTS, check_max_results
 from tandem_metadata.store.registry import model_version_search
 from tandem_metadata.store.tracking import (
@@ -55,77 +56,17 @@ from tandem_metadata.store.tracking import (
     runs,
 )
 from tandem_shared import paths
-from tandem_shared.errors import ApiError, NotFound, Unavailable
+from tandem_shared.auth.rules import Rule
+from tandem_shared.errors import NotFound
 from tandem_shared.wire import codec
 
 MAX_PAGE: Final = 1_000
 """The largest page of runs or model versions. A field costs far more here than in REST."""
 
-T = TypeVar("T")
 R = TypeVar("R", bound=Struct)
-ByRun = Mapping[str, Sequence[T]]
 Resolver = Callable[..., Any]
 
-_decode_entries = msgspec.json.Decoder(list[FileInfo]).decode
 _CAPITAL = re.compile("[A-Z]")
-
-
-class Listing(NamedTuple):
-    """A directory of artifacts, which the artifacts service lists."""
-
-    root_uri: str
-    path: str
-    """Relative to the root; "" for the root itself."""
-
-
-Listings = Mapping[Listing, CompressedEntries | ApiError]
-"""Listings that the artifacts service has answered, or refused."""
-
-
-class Reading:
-    """The state of one query: its connection, and the number of rows it may still read."""
-
-    def __init__(self, conn: Connection, listings: Listings | None = None) -> None:
-        self.conn = conn
-        self.planned: set[Listing] = set()
-        """The listings that the query needs, as far as it is planned."""
-        self._listings = listings or {}
-        self._files: dict[Listing, list[FileInfo]] = {}
-        self._left = limits.MAX_ROWS
-
-    @property
-    def most(self) -> int:
-        """The LIMIT of the next statement: one row more than are left, so that excess is seen."""
-        return self._left + 1
-
-    def count(self, found: ByRun[Any]) -> None:
-        """Count the rows read for runs; raises LimitExceeded if more than `MAX_ROWS` were read."""
-        # Tags of datasets and versions are rows too.
-        self._left -= sum(
-            len(getattr(item, "tags", ())) or 1 for items in found.values() for item in items
-        )
-        if self._left < 0:
-            raise limits.limit_exceeded(f"{limits.MAX_ROWS} metrics, params, tags and the like")
-
-    def files(self, listing: Listing) -> list[FileInfo]:
-        """The entries of a listing, which are counted as rows; raises its error."""
-        # None when the run's location changed since the query was planned.
-        found = self._listings.get(listing, Unavailable("The artifacts moved; try again."))
-        if isinstance(found, ApiError):
-            raise found
-        if listing not in self._files:  # two aliases may ask for it, and it can be read once
-            body = b"[" + b"".join(found.decompressed()) + b"]"
-            self._files[listing] = _decode_entries(body)
-        self.count({"": self._files[listing]})
-        return self._files[listing]
-
-    def of(
-        self, ids: Sequence[str], read: Callable[[Connection, Sequence[str], int], ByRun[T]]
-    ) -> ByRun[T]:
-        """The result of `read` for the runs; its rows are counted."""
-        found = read(self.conn, ids, self.most)
-        self.count(found)
-        return found
 
 
 class RunPage:
@@ -166,7 +107,8 @@ class RunPage:
 
     @cached_property
     def model_versions(self) -> ByRun[ModelVersion]:
-        return self._reading.of(self._ids, model_version_search.of_runs)
+        versions = self._reading.permitted.view.versions
+        return self._reading.of(self._ids, partial(model_version_search.of_runs, readable=versions))
 
     @cached_property
     def experiments(self) -> Mapping[str, Experiment]:
@@ -175,6 +117,8 @@ class RunPage:
 
     @cached_property
     def _models(self) -> tuple[ByRun[ModelInput], ByRun[ModelOutput]]:
+        if permissions.LOGGED_MODEL in self._reading.permitted.view.withheld:
+            return {}, {}
         found = load.models_of(self._reading.conn, self._ids, self._reading.most)
         for models in found:
             self._reading.count(models)
@@ -234,11 +178,6 @@ def get_run(reading: Reading, request: GetRun) -> FoundRun:
     return FoundRun(RunPage(reading, [info]).runs()[0])
 
 
-def plan_artifacts(reading: Reading, request: ListArtifacts) -> None:
-    """Note the listing that a query needs."""
-    reading.planned.add(_listing(reading, request))
-
-
 def list_artifacts(reading: Reading, request: ListArtifacts) -> FoundArtifacts:
     """List the artifacts of a run, by what the artifacts service has answered."""
     listing = _listing(reading, request)
@@ -261,6 +200,7 @@ def search_runs(reading: Reading, request: SearchRuns) -> FoundRuns:
         max_results=_page(request.max_results, MAX_RESULTS),
         order_by=request.order_by,
         page_token=request.page_token,
+        readable=reading.permitted.view.runs,
     )
     return FoundRuns(RunPage(reading, found).runs(), token)
 
@@ -273,13 +213,19 @@ def search_model_versions(reading: Reading, request: SearchRegistry) -> SearchMo
         max_results=_page(request.max_results, model_version_search.MAX_RESULTS),
         order_by=request.order_by,
         page_token=request.page_token,
+        readable=reading.permitted.view.versions,
     )
+    if permissions.RUN in reading.permitted.view.withheld:
+        found = [structs.replace(each, run_id=None, run_link=None) for each in found]
     return SearchModelVersionsResponse(found, token)
 
 
 def search_datasets(reading: Reading, request: SearchDatasets) -> SearchDatasetsResponse:
     """List the datasets of experiments."""
-    return SearchDatasetsResponse(datasets.summaries(reading.conn, request.experiment_ids))
+    ids, readable = request.experiment_ids, reading.permitted.view.experiments
+    if readable is not None:
+        ids = [each for each in ids if rules.experiment_key(each).id in readable]
+    return SearchDatasetsResponse(datasets.summaries(reading.conn, ids))
 
 
 def metric_samples(
@@ -299,16 +245,42 @@ def _page(max_results: int | None, most: int) -> int:
     return MAX_PAGE if max_results is None else min(check_max_results(max_results, most), MAX_PAGE)
 
 
-def _operation(of: type[R], run: Callable[[Reading, R], object]) -> Resolver:
-    """The resolver of a field of Query or Mutation: decodes the input to `of` and calls `run`."""
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[R]):
+    """A field of Query or Mutation, for which the message of a REST request is decoded."""
+
+    message: type[R]
+    run: Callable[[Reading, R], object]
+    permission: Rule
+    """Who may ask for it, where requests are authenticated."""
+    listing: Callable[[Reading, R], Listing] | None = None
+    """The listing of artifacts that it needs."""
 
     def resolve(
-        _root: None, info: GraphQLResolveInfo, input: Mapping[str, Any] | None = None
+        self, _: None, info: GraphQLResolveInfo, input: Mapping[str, Any] | None = None
     ) -> object:
-        fields = {snake(name): value for name, value in (input or {}).items()}
-        return run(info.context, codec.decode_json(codec.encode_json(fields), of))
+        """The answer; raises the operation's refusal, and what `run` raises."""
+        reading: Reading = info.context
+        asked = _asked(info, input)
+        message = codec.decode_json(asked.input, self.message)
+        reading.permitted.check(asked)
+        return self.run(reading, message)
 
-    return resolve
+    def plan(
+        self, _: None, info: GraphQLResolveInfo, input: Mapping[str, Any] | None = None
+    ) -> None:
+        """Note what the operation needs."""
+        reading: Reading = info.context
+        asked = _asked(info, input)
+        message = codec.decode_json(asked.input, self.message)
+        reading.planned[asked] = Planned(message)
+        if self.listing:
+            reading.planned[asked] = Planned(message, self.listing(reading, message))
+
+
+def _asked(info: GraphQLResolveInfo, input: Mapping[str, Any] | None) -> Asked:
+    fields = {snake(name): value for name, value in (input or {}).items()}
+    return Asked(info.field_name, codec.encode_json(fields))
 
 
 def _itself(source: object, _: GraphQLResolveInfo) -> object:
@@ -336,19 +308,26 @@ def _value(metric: Metric | MetricWithRunId, _: GraphQLResolveInfo) -> float | N
     return limits.get(str(metric.value))
 
 
-_SEARCH_RUNS = _operation(SearchRuns, search_runs)
+OPERATIONS: Final[Mapping[str, Operation[Any]]] = {
+    "mlflowGetExperiment": Operation(GetExperiment, get_experiment, rules.experiment(Action.READ)),
+    "mlflowGetMetricHistoryBulkInterval": Operation(
+        GetMetricHistoryBulkInterval,
+        metric_samples,
+        rules.runs(lambda message: message.run_ids),
+    ),
+    "mlflowGetRun": Operation(GetRun, get_run, rules.run(Action.READ)),
+    "mlflowListArtifacts": Operation(
+        ListArtifacts, list_artifacts, rules.run(Action.READ), _listing
+    ),
+    "mlflowSearchModelVersions": Operation(
+        SearchRegistry, search_model_versions, rules.VERSIONS_LISTED
+    ),
+    "mlflowSearchDatasets": Operation(SearchDatasets, search_datasets, rules.some_experiments()),
+    "mlflowSearchRuns": Operation(SearchRuns, search_runs, rules.some_experiments(permissions.RUN)),
+}
+"""The fields of Query and Mutation that read something; one of both is the same in both."""
 
 RESOLVERS: Final[Mapping[tuple[str, str], Resolver]] = {
-    ("Query", "mlflowGetExperiment"): _operation(GetExperiment, get_experiment),
-    ("Query", "mlflowGetMetricHistoryBulkInterval"): _operation(
-        GetMetricHistoryBulkInterval, metric_samples
-    ),
-    ("Query", "mlflowGetRun"): _operation(GetRun, get_run),
-    ("Query", "mlflowListArtifacts"): _operation(ListArtifacts, list_artifacts),
-    ("Query", "mlflowSearchModelVersions"): _operation(SearchRegistry, search_model_versions),
-    ("Query", "mlflowSearchRuns"): _SEARCH_RUNS,
-    ("Mutation", "mlflowSearchDatasets"): _operation(SearchDatasets, search_datasets),
-    ("Mutation", "mlflowSearchRuns"): _SEARCH_RUNS,
     ("MlflowRunExtension", "data"): _itself,
     ("MlflowRunExtension", "inputs"): _itself,
     ("MlflowRunExtension", "outputs"): _itself,
@@ -363,12 +342,7 @@ RESOLVERS: Final[Mapping[tuple[str, str], Resolver]] = {
     ("MlflowMetricExtension", "value"): _value,
     ("MlflowMetricWithRunId", "value"): _value,
 }
-"""Resolvers by type and field, for fields that are not plain attributes."""
-
-PLANS: Final[Mapping[str, Resolver]] = {
-    "mlflowListArtifacts": _operation(ListArtifacts, plan_artifacts)
-}
-"""Resolvers of the operations that need the artifacts service, when a query is planned."""
+"""Resolvers by type and field, for fields that are neither operations nor plain attributes."""
 
 SOURCES: Final[Mapping[str, type]] = {
     "MlflowGetExperimentResponse": GetExperimentResponse,

@@ -14,31 +14,31 @@ from graphql import (
 
 from tandem_metadata.graphql.resolvers import (
     NEVER_SET,
-    PLANS,
+    OPERATIONS,
     RESOLVERS,
     SOURCES,
     Resolver,
     snake,
 )
 
+_ROOTS = ("Query", "Mutation")
+
 
 def build_to_plan() -> GraphQLSchema:
-    """The schema whose operations find out which listings of artifacts a query needs.
-
-    An operation of `PLANS` notes what it needs in its `Reading`; all answer null.
-    """
+    """The schema whose operations note in their `Reading` what a query needs; all answer null."""
     schema = _parsed()
     for kind in (schema.query_type, schema.mutation_type):
         for name, field in kind.fields.items() if kind else ():
-            field.resolve = PLANS.get(name, lambda _source, _info, **_: None)
+            own = OPERATIONS.get(name)
+            field.resolve = own.plan if own else lambda _source, _info, **_: None
     return schema
 
 
 def build() -> GraphQLSchema:
     """Build the schema and attach a resolver to each field.
 
-    A field has an entry in `RESOLVERS`, is empty by `NEVER_SET`, or is an attribute of its type's
-    class in `SOURCES`. Raises LookupError for any other field.
+    A field is one of `OPERATIONS`, has an entry in `RESOLVERS`, is empty by `NEVER_SET`, or is an
+    attribute of its type's class in `SOURCES`. Raises LookupError for any other field.
     """
     schema = _parsed()
     for name, kind in schema.type_map.items():
@@ -53,6 +53,8 @@ def _parsed() -> GraphQLSchema:
 
 
 def _resolver(kind: str, field: str, of: GraphQLOutputType) -> Resolver:
+    if kind in _ROOTS and (operation := OPERATIONS.get(field)):
+        return operation.resolve
     if own := RESOLVERS.get((kind, field)):
         return own
     empty = _empty(of)

@@ -1,6 +1,6 @@
 """Answers GraphQL requests: parses, checks and executes queries, and sorts their errors."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from tandem_metadata.database import Connection
 from tandem_metadata.graphql import limits, schema
-from tandem_metadata.graphql.resolvers import Listing, Listings, Reading
+from tandem_metadata.graphql.reading import ALL, Asked, Listings, Permitted, Planned, Reading
 from tandem_shared.errors import ApiError, InvalidParameter
 
 _REMEMBERED = 16
@@ -60,8 +60,8 @@ class GraphQL:
         query: str,
         variables: Mapping[str, Any] | None,
         operation: str | None,
-    ) -> Collection[Listing]:
-        """The listings of artifacts that a query needs, for which no connection should wait.
+    ) -> Mapping[Asked, Planned]:
+        """What a query's operations need, for which no connection should wait.
 
         Errors of the query are left to `answer`. Raises as it does.
         """
@@ -78,8 +78,9 @@ class GraphQL:
         variables: Mapping[str, Any] | None,
         operation: str | None,
         listings: Listings | None = None,
+        permitted: Permitted = ALL,
     ) -> Answer:
-        """Execute a query, with the listings that `plan` has named.
+        """Execute a query, with the listings that `plan` has named, as far as it is permitted.
 
         `operation` selects one of several operations in it.
 
@@ -92,9 +93,8 @@ class GraphQL:
         if prepared.errors:
             return Answer(None, prepared.errors)
         try:
-            return self._execute(
-                self._schema, Reading(conn, listings), prepared.document, variables, operation
-            )
+            reading = Reading(conn, listings, permitted)
+            return self._execute(self._schema, reading, prepared.document, variables, operation)
         except limits.LimitExceeded as error:
             return Answer(None, [str(error)])
 

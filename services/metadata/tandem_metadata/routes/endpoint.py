@@ -232,7 +232,10 @@ def _handler(context: Context, endpoint: Endpoint[R]) -> Callable[[Request], Awa
         answer = await call(message)
         if answer is None:
             return json_response(b"{}")
-        return json_response(answer if isinstance(answer, bytes) else codec.encode_json(answer))
+        body = answer if isinstance(answer, bytes) else codec.encode_json(answer)
+        if context.gate:
+            body = await context.gate.shown(body)
+        return json_response(body)
 
     return handle
 

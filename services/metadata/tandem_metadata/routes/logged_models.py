@@ -88,7 +88,14 @@ ENDPOINTS: list[Endpoint[Any]] = [
         rules.new_in_experiment(permissions.LOGGED_MODEL),
         MANY_BYTES,
     ),
-    Endpoint("POST", f"{_PATH}/search", messages.SearchLoggedModels, READ, search, rules.LISTED),
+    Endpoint(
+        "POST",
+        f"{_PATH}/search",
+        messages.SearchLoggedModels,
+        READ,
+        search,
+        rules.LOGGED_MODELS_LISTED,
+    ),
     Endpoint("GET", _MODEL, messages.GetLoggedModel, READ, get, rules.logged_model(Action.READ)),
     Endpoint(
         "PATCH",

@@ -71,6 +71,6 @@ ENDPOINTS: list[Endpoint[Any]] = [
         messages.SearchRegistry,
         READ,
         model_versions,
-        rules.LISTED,
+        rules.VERSIONS_LISTED,
     ),
 ]

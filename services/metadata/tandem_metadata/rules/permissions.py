@@ -85,6 +85,9 @@ TYPES: Final = _NAMED | {
     WORKSPACE,
 }
 
+TIERS: Final = (RUN, LOGGED_MODEL, MODEL_VERSION, PROMPT_VERSION)
+"""Types of what other resources tell of: a version names its run, a run its models."""
+
 
 class Key(NamedTuple):
     """What a grant is looked up by."""
@@ -123,13 +126,20 @@ class Grants:
     """By type and id; DENY of the whole type is in it already."""
     administers: bool = False
     """Whether MANAGE of the workspace makes each other grant needless, a DENY too."""
+    withheld: frozenset[str] = field(init=False, compare=False)
+    """Types in `TIERS` that are denied: other resources are shown without what tells of these."""
+
+    def __post_init__(self) -> None:
+        denied = (each for each in TIERS if not self.permits(Action.NOT_DENIED, Key(each)))
+        object.__setattr__(self, "withheld", frozenset(denied))
 
     @classmethod
     def of(cls, grants: Iterable[Grant], default: Level) -> "Grants":
         """Fold grants. Those whose pattern their type does not take count for nothing."""
         of_all: dict[str, Level] = {}
         named: dict[str, dict[str, Level]] = {}
-        for kind, pattern, level in grants:
+        held = [*grants]
+        for kind, pattern, level in held:
             if pattern == ANY:
                 of_all[kind] = _fold(of_all.get(kind), level)
             elif kind in _NAMED:
@@ -139,7 +149,7 @@ class Grants:
             if (whole := of_all.get(kind)) is not None:
                 for each in ids:
                     ids[each] = _fold(ids[each], whole)
-        return cls(default, of_all, named, of_all.get(WORKSPACE) is Level.MANAGE)
+        return cls(default, of_all, named, Grant(WORKSPACE, ANY, Level.MANAGE) in held)
 
     def level(self, *keys: Key) -> Level:
         """The level by the first of the keys that holds a grant, or by none."""

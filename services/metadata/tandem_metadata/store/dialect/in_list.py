@@ -1,8 +1,9 @@
 """`column IN (values)` for any number of values."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -21,6 +22,9 @@ from sqlalchemy.dialects import postgresql
 
 from tandem_metadata.rules.permissions import Readable
 from tandem_metadata.store.dialect import integer_columns
+
+_CANONICAL: Final = re.compile("0|[1-9][0-9]{0,18}")
+"""How ids are written that grants can name. Another spelling grants and denies nothing."""
 
 
 def any_of(
@@ -63,7 +67,7 @@ def shown(
     values: Sequence[str] | Sequence[int] = ids
     if not isinstance(tested.type, String):
         largest = integer_columns.largest(conn)
-        numbers = [int(each) for each in ids if each.isdecimal()]
+        numbers = [int(each) for each in ids if _CANONICAL.fullmatch(each)]
         values = [each for each in numbers if each <= largest]
     yield (none_of if readable.all_but else any_of)(conn, tested, values)
 

@@ -63,9 +63,16 @@ def search(
 
 
 def of_runs(
-    conn: Connection, run_ids: Sequence[str], most: int | None = None
+    conn: Connection,
+    run_ids: Sequence[str],
+    most: int | None = None,
+    *,
+    readable: ReadableNames | None = None,
 ) -> defaultdict[str, list[ModelVersion]]:
-    """The model versions of each run, at most `most` in all, by two statements for any runs."""
+    """The model versions of each run, at most `most` in all, by two statements for any runs.
+
+    Versions of prompts are none of them. Only those of `readable` models are found; None is all.
+    """
     ordering = order_model_versions(())
     source, clauses = matching(MODEL_VERSION_ROWS, (), conn.dialect.name)
     statement = (
@@ -75,6 +82,7 @@ def of_runs(
             any_of(conn, model_versions.c.run_id, run_ids),
             model_versions.c.current_stage != store.DELETED,
             *clauses,
+            *shown(conn, model_versions.c.name, readable.models if readable else None),
         )
         .order_by(*ordering.clauses())
         .limit(most)

@@ -1,0 +1,136 @@
+"""What the requests of the matrix ask for: one of each kind, and users of each level."""
+
+import itertools
+import json
+from typing import Any
+
+from tests.metadata.guarded import ADMIN, Guarded, bearer
+
+_GONE = 1  # millisecond since 1970
+
+
+class World:
+    """The service with its content; `values` are what the rows name in braces."""
+
+    def __init__(self, service: Guarded) -> None:
+        self.service = service
+        self._numbers = itertools.count()
+        self.values: dict[str, str] = {}
+        self.values["experiment"] = service.experiment("guarded")
+        for name, level in (("reader", "READ"), ("editor", "EDIT"), ("manager", "MANAGE")):
+            service.user(name, ("experiment", self.values["experiment"], level))
+        elsewhere = service.experiment("elsewhere")
+        service.user("other-team", ("experiment", elsewhere, "MANAGE"))
+        revoked = service.token("manager")
+        service.revoke(revoked)
+        self.headers = {
+            "nobody": {},
+            "expired": bearer(service.token("manager", expires_at=_GONE)),
+            "revoked": bearer(revoked),
+            **{name: service.headers(name) for name in ("reader", "editor", "manager", "admin")},
+            "other-team": service.headers("other-team"),
+        }
+        self.new_run()
+        self.new_logged_model()
+        self.new_name()
+        self.values["version"] = "1"
+        self.new_user()
+        self.new_role_permission()
+        self.new_token()
+        self.renew()
+
+    def renew(self) -> None:
+        """Another name that nobody has."""
+        self.values["new"] = f"new-{next(self._numbers)}"
+
+    def _ask(self, method: str, path: str, **fields: Any) -> Any:
+        """The JSON of an answer to the administrator, whatever its status."""
+        return self.service.ask(ADMIN, method, path, **fields)[1]
+
+    def restore_experiment(self) -> None:
+        self._ask("POST", "experiments/restore", experiment_id=self.values["experiment"])
+
+    def delete_experiment(self) -> None:
+        self._ask("POST", "experiments/delete", experiment_id=self.values["experiment"])
+
+    def tag_experiment(self) -> None:
+        tag = {"experiment_id": self.values["experiment"], "key": "k", "value": "v"}
+        self._ask("POST", "experiments/set-experiment-tag", **tag)
+
+    def new_run(self) -> None:
+        self.restore_experiment()
+        run = self.service.run(self.values["experiment"])
+        self.values["run"] = run
+        self.values["folder"] = f"{self.values['experiment']}/{run}/artifacts"
+        self.values["model_json"] = json.dumps(
+            {"run_id": run, "artifact_path": "m", "utc_time_created": "t", "flavors": {}}
+        )
+
+    def deleted_run(self) -> None:
+        self.new_run()
+        self._ask("POST", "runs/delete", run_id=self.values["run"])
+
+    def tag_run(self) -> None:
+        self._ask("POST", "runs/set-tag", run_id=self.values["run"], key="k", value="v")
+
+    def new_logged_model(self) -> None:
+        self.restore_experiment()
+        self.values["model"] = self.service.logged_model(self.values["experiment"])
+
+    def tag_logged_model(self) -> None:
+        tags = [{"key": "k", "value": "v"}]
+        self._ask("PATCH", f"logged-models/{self.values['model']}/tags", tags=tags)
+
+    def new_name(self) -> None:
+        """A registered model with version 1, on which the users have their levels."""
+        name = self.values["name"] = self.service.registered(f"model-{next(self._numbers)}")
+        for user, level in (("reader", "READ"), ("editor", "EDIT"), ("manager", "MANAGE")):
+            self.service.grant(user, ("registered_model", name, level))
+        self.service.version(name)
+        for alias in ("kept", "a"):
+            self._ask("POST", "registered-models/alias", name=name, alias=alias, version="1")
+
+    def tag_name(self) -> None:
+        name = self.values["name"]
+        self._ask("POST", "registered-models/set-tag", name=name, key="k", value="v")
+
+    def new_version(self) -> None:
+        self.values["version"] = self.service.version(self.values["name"])
+
+    def tag_version(self) -> None:
+        tag = {"name": self.values["name"], "version": "1", "key": "k", "value": "v"}
+        self._ask("POST", "model-versions/set-tag", **tag)
+
+    def new_user(self) -> None:
+        self.values["user"] = self.service.user(f"user-{next(self._numbers)}")
+
+    def new_reader(self) -> None:
+        """A user who may read the experiment and the registered model."""
+        self.new_user()
+        reads = {"experiment": self.values["experiment"], "registered_model": self.values["name"]}
+        for kind, name in reads.items():
+            self.service.grant(self.values["user"], (kind, name, "READ"))
+
+    def new_token(self) -> None:
+        """A token of the reader."""
+        given = {"username": "reader", "name": "n"}
+        made = self.service.call(ADMIN, "POST", "/api/3.0/tandem/tokens/create", **given)
+        self.values["token"] = made["token"]["token_id"]
+
+    def new_role(self) -> None:
+        path, name = "/api/3.0/mlflow/roles/create", f"role-{next(self._numbers)}"
+        made = self.service.call(ADMIN, "POST", path, name=name, workspace="default")
+        self.values["role"] = str(made["role"]["id"])
+
+    def new_role_of_user(self) -> None:
+        self.new_role()
+        user, role = self.values["user"], self.values["role"]
+        path = "/api/3.0/mlflow/roles/assign"
+        self.service.call(ADMIN, "POST", path, username=user, role_id=role)
+
+    def new_role_permission(self) -> None:
+        self.new_role()
+        given = {"resource_type": "experiment", "resource_pattern": "*", "permission": "READ"}
+        path, role = "/api/3.0/mlflow/roles/permissions/add", self.values["role"]
+        made = self.service.call(ADMIN, "POST", path, role_id=role, **given)
+        self.values["role_permission"] = str(made["role_permission"]["id"])
