@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
@@ -23,11 +23,13 @@ _TRIES = 5
 
 
 class Api:
-    """A client of `/api/2.0/mlflow`."""
+    """A client of `/api/2.0/mlflow`, which sends these headers with each request."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
         self._base = f"{url}/api/2.0/mlflow/"
-        self._pool = urllib3.PoolManager(maxsize=_THREADS, timeout=120, retries=False)
+        self._pool = urllib3.PoolManager(
+            maxsize=_THREADS, timeout=120, retries=False, headers=headers
+        )
 
     def post(self, path: str, **body: Any) -> Any:
         return self._answer(path, self._pool.request("POST", self._base + path, json=body))

@@ -103,6 +103,9 @@ function init(args)
     data.body = string.rep("0123456789abcdef", math.ceil(data.length / 16)):sub(1, data.length)
   end
   wrk.headers["Content-Type"] = data.body and "application/octet-stream" or "application/json"
+  for name, value in pairs(data.headers or {}) do
+    wrk.headers[name] = value
+  end
   math.randomseed(os.time())
 end
 

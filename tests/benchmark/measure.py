@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests import seaweedfs
-from tests.benchmark import clients, file_limits, files, limits, memory, rows
+from tests.benchmark import accounts, clients, file_limits, files, limits, memory, rows
 from tests.benchmark.content import Api, Content
 from tests.benchmark.databases import Database, Maker
 from tests.benchmark.limits import Limit
@@ -17,7 +17,7 @@ from tests.benchmark.results import Figure
 from tests.benchmark.servers import SERVERS, Destination, Running
 
 DATABASES = ("postgresql", "sqlite")
-SERVER_NAMES = (*SERVERS, limits.NAME)
+SERVER_NAMES = (*SERVERS, accounts.NAME, limits.NAME)
 PROCESS_TITLES = {
     "start-up": "start-up",
     "memory-idle": "idle memory, all processes",
@@ -29,6 +29,7 @@ PROCESS_TITLES = {
 LIMITS = {**limits.DATABASE, **limits.ASGI, **file_limits.FILES}
 TITLES = {
     **{name: row.title for name, row in rows.ROWS.items()},
+    **accounts.TITLES,
     **clients.TITLES,
     **files.TITLES,
     **PROCESS_TITLES,
@@ -60,11 +61,15 @@ class Benchmark:
                     yield from limits.database_limits(self.maker, self._bounds, self.seconds, rates)
                 if name != limits.NAME:
                     yield from self._guarded(self._api(kind, name), kind, name)
+            if accounts.NAME in self.servers:
+                folder = self._folder(f"{accounts.NAME}-{kind}")
+                found = accounts.measure(folder, self.maker, kind, self.rows, self.seconds)
+                yield from self._guarded(found, kind, accounts.NAME)
         if any(row in files.TITLES for row in self.rows):
             yield from self._files()
 
     def _peers(self) -> list[str]:
-        return [name for name in self.servers if name != limits.NAME]
+        return [name for name in self.servers if name in SERVERS]
 
     def _bounds(self, limit: Limit) -> bool:
         return limit.name in self.rows or any(row in self.rows for row in limit.of)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tests.benchmark import beside, clients, content, files, limits, rows, targets, wrk
+from tests.benchmark import accounts, beside, clients, content, files, limits, rows, targets, wrk
 from tests.benchmark.measure import LIMITS, PROCESS_TITLES, TITLES
 from tests.benchmark.results import Figure, Results
 from tests.benchmark.servers import SERVERS
@@ -28,6 +28,9 @@ def render(results: Results) -> str:
     for database, title in _DATABASES.items():
         if table := _rows(results, database, (*rows.ROWS, *clients.TITLES), _REQUESTS):
             parts.append(f"## Metadata on {title}\n\n{table}")
+    for database, title in _DATABASES.items():
+        if table := _costs(results, database):
+            parts.append(f"## Accounts on {title}\n\n{table}")
     if table := _rows(results, "", files.TITLES, ""):
         parts.append(f"## Artifacts\n\n{table}")
     for database, title in _DATABASES.items():
@@ -73,6 +76,25 @@ def _targets(results: Results, database: str) -> str:
     return (
         f"{len(lines)} targets; met by the default server: {met[0]}, with Uvicorn: {met[1]}.\n\n"
         + _table(("work", "target", "Tandem", "", "Tandem, Uvicorn", ""), lines)
+    )
+
+
+def _costs(results: Results, database: str) -> str:
+    """What accounts cost, as the share of the rate that is left."""
+    lines = []
+    for cost in targets.COSTS:
+        value = targets.kept(results, database, cost)
+        if value is not None:
+            met = "met" if value >= cost.bound else "**not met**"
+            title = rows.ROWS[cost.row.removeprefix("accounts-")].title
+            sender = accounts.SENDERS[cost.sender]
+            lines.append((title, sender, f"{value:.0%}", f"≥ {cost.bound:.0%}", met))
+    if not lines:
+        return ""
+    return (
+        f"The rate that is left with accounts: the median of {accounts.ROUNDS} rounds, in each of "
+        "which both servers were under load one after the other.\n\n"
+        + _table(("work", "sender", "rate left", "target", ""), lines)
     )
 
 

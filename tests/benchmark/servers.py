@@ -72,9 +72,24 @@ def _tandem_uvicorn(
 
 
 @contextmanager
-def _both(
-    directory: Path, database: Database, destination: Destination, asgi_server: str
+def tandem_with_accounts(
+    directory: Path, database: Database, destination: Destination
 ) -> Iterator[Running]:
+    """As Tandem, but each request must come from a user; there is an administrator."""
+    more = {"TANDEM_AUTH": "basic", "MLFLOW_AUTH_ADMIN_PASSWORD": "the administrator's password"}
+    with _both(directory, database, destination, "hypercorn", more) as running:
+        yield running
+
+
+@contextmanager
+def _both(
+    directory: Path,
+    database: Database,
+    destination: Destination,
+    asgi_server: str,
+    more: Mapping[str, str] | None = None,
+) -> Iterator[Running]:
+    """Both services; `more` are variables of metadata."""
     ports = free_port(), free_port()
     artifacts_variables = {
         "MLFLOW_ARTIFACTS_DESTINATION": destination.address,
@@ -83,6 +98,7 @@ def _both(
     metadata_variables = {
         "MLFLOW_BACKEND_STORE_URI": database.uri("postgresql"),
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": f"mlflow-artifacts://127.0.0.1:{ports[0]}/",
+        **(more or {}),
     }
     _tandem_program("tandem-metadata")  # installed once, before two threads ask for programs
     with ExitStack() as stack:

@@ -2,13 +2,19 @@
 
 from dataclasses import dataclass
 
-from tests.benchmark import limits, rows
+from tests.benchmark import accounts, limits, rows
 from tests.benchmark.limits import Limit
 from tests.benchmark.measure import LIMITS
 from tests.benchmark.results import Results
 
 DEFAULT = "tandem"
 UVICORN = "tandem-uvicorn"
+
+_LEAST = {
+    True: {accounts.BY_TOKEN: 0.9, accounts.BY_PASSWORD: 0.85},
+    False: {accounts.BY_TOKEN: 0.8, accounts.BY_PASSWORD: 0.8},
+}
+"""Of small requests and of searches."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,27 @@ TARGETS = (
         if "fasttrackml" not in row.absent
     ),
 )
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The share of its rate that a row is to keep with accounts."""
+
+    row: str
+    sender: str
+    bound: float
+
+
+COSTS = tuple(
+    Cost(row, sender, bound)
+    for row in accounts.TITLES
+    for sender, bound in _LEAST[row.startswith("accounts-log") or row == "accounts-get-run"].items()
+)
+
+
+def kept(results: Results, database: str, cost: Cost) -> float | None:
+    """The share that was measured, or None."""
+    return results.value(database, cost.sender, cost.row)
 
 
 def reached(results: Results, target: Target, tandem: str = DEFAULT) -> float | None:

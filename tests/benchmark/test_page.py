@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmark import page, results, table, targets
+from tests.benchmark import accounts, page, results, table, targets
 from tests.benchmark.results import Figure, Results
 from tests.benchmark.targets import Target
 
@@ -93,6 +93,19 @@ def test_page_shows_figures_ratios_and_targets() -> None:
     sqlite = shown.partition("## Targets on SQLite")[2].partition("##")[0]
     assert "| get-run | ≥ 1× FastTrackML | 0.90× | **not met** | 1.10× | met |" in sqlite
     assert "met by the default server: 0, with Uvicorn: 1." in sqlite
+
+
+def test_page_shows_what_accounts_cost() -> None:
+    found = _results(
+        ("postgresql", accounts.BY_TOKEN, "accounts-get-run", 0.93, accounts.UNIT),
+        ("postgresql", accounts.BY_PASSWORD, "accounts-get-run", 0.84, accounts.UNIT),
+        ("postgresql", accounts.BY_TOKEN, "accounts-search", 0.8, accounts.UNIT),
+    )
+    shown = page.render(found).partition("## Accounts on PostgreSQL")[2]
+    assert "| get-run | by token | 93% | ≥ 90% | met |" in shown
+    assert "| get-run | by password (Basic) | 84% | ≥ 85% | **not met** |" in shown
+    assert "| search-runs, 100 of 1,000 | by token | 80% | ≥ 80% | met |" in shown
+    assert "log-metric" not in shown.partition("##")[0]
 
 
 def test_page_shows_how_much_of_a_limit_is_reached() -> None:
