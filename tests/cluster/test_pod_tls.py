@@ -35,7 +35,12 @@ from tests.seaweedfs import S3Server
 ONE_EACH = [
     f"{component}.{value}"
     for component in ("metadata", "artifacts")
-    for value in ("autoscaling.enabled=false", "replicas=1")
+    for value in (
+        "autoscaling.enabled=false",
+        "replicas=1",
+        "preStopSeconds=0",  # nobody is there to hear of an end
+        "shutdownDelaySeconds=0",
+    )
 ]
 VALUES = {
     # By a Gateway, which reads the authority in a ConfigMap; whoever calls needs no certificate.
