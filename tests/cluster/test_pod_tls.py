@@ -23,6 +23,7 @@ from tests.cluster.installation import (
     MIGRATE,
     ROUTED,
     SECONDS,
+    TEST,
     client_environment,
     database,
     render,
@@ -150,6 +151,12 @@ def test_pods_speak_tls_alone_and_ask_for_certificates_where_they_are_to(
         probes = f"http://{pod.address}:{pod.container.ports['probes']}"
         assert requests.get(f"{probes}/ready", timeout=10).text == "OK"
         assert requests.get(f"{probes}/api/2.0/mlflow/x", timeout=10).status_code == 403
+
+
+def test_helms_own_test_calls_both_services(secured: Secured) -> None:
+    pod = secured.cluster.start_single(TEST)
+    secured.cluster.finish(pod, seconds=60)
+    assert "metadata lists the file by way of artifacts" in pod.tail()
 
 
 def test_every_probe_and_scrape_is_answered(secured: Secured, tmp_path: Path) -> None:
