@@ -60,6 +60,14 @@ class PostgreSQL:
         with psycopg.connect(self.uri(), autocommit=True) as conn:
             conn.execute(statement)
 
+    def create_role(self, name: str, password: str) -> None:
+        """Make a role that has to give its password, unlike all others."""
+        escaped = password.replace("'", "''")
+        self.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{escaped}'")
+        rules = self._data / "pg_hba.conf"
+        rules.write_text(f"host all {name} all scram-sha-256\n{rules.read_text()}")
+        self.execute("SELECT pg_reload_conf()")
+
     def crash(self) -> None:
         """Stop as a power cut would, as far as the server's own processes go."""
         self._control("-m", "immediate", "stop")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
-from tests.cluster.certificates import Authority
+from tests.harness.certificates import Authority
 from tests.postgresql import PostgreSQL
 
 HOST = "tandem.cluster-cx1.eu-central-1.rds.amazonaws.com"

@@ -50,10 +50,11 @@ class Cluster:
         self._numbers = itertools.count(1)
         self._listeners: list[Callable[[], None]] = []
         self.names = {name: next(self._addresses) for name in self._service_names()}
+        self._secrets = {**manifests.secrets, **secrets}
         self._node = Node(
             directory=directory,
             namespace=manifests.namespace,
-            secrets={**manifests.secrets, **secrets},
+            secrets=self._secrets,
             configs={**manifests.configs, **(configs or {})},
             identities=identities or {},
             names={**self.names, **(outside or {})},
@@ -90,6 +91,20 @@ class Cluster:
     def on_change(self, listener: Callable[[], None]) -> None:
         """Have a function called whenever endpoints may have changed."""
         self._listeners.append(listener)
+
+    # Secrets and ConfigMaps.
+
+    def put_secret(self, name: str, data: Mapping[str, str]) -> None:
+        """Make or change a Secret, also in the volumes of running pods."""
+        self._secrets[name] = data
+        for pod in self.pods:
+            if not pod.ended.is_set():
+                pod.renew(name)
+        self._changed()
+
+    def held(self, kind: str, name: str) -> Mapping[str, str]:
+        """What a Secret (`secret`) or a ConfigMap (`config`) has; KeyError if there is none."""
+        return (self._node.secrets if kind == "secret" else self._node.configs)[name]
 
     # Workloads.
 

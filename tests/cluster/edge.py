@@ -8,7 +8,7 @@ import contextlib
 import http.client
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from tests.harness.certificates import Authority
 from tests.harness.processes import free_port
 
 Endpoints = Callable[[str, int], list[tuple[str, int]]]
+Held = Callable[[str, str], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,12 @@ def serve(
     names: Iterable[str],
     endpoints: Endpoints,
     amend: Callable[[dict[str, Any]], None] | None = None,
+    held: Held = lambda _kind, _name: {},
 ) -> Iterator[Edge]:
     """Traefik with these routes, and one certificate for the given names.
 
-    `amend` may add to its configuration what routes do not say, and what their filters say.
+    `amend` may add to its configuration what routes do not say, and what their filters say. `held`
+    gives the contents of Secrets and ConfigMaps that routes by TLS name.
     """
     if amend is None and any(route.filters for route in routes):
         raise Unsupported("filters of HTTPRoutes")
@@ -57,6 +60,9 @@ def serve(
     def update() -> None:
         with lock:
             described = _configuration(routes, endpoints)
+            if any(route.tls for route in routes):
+                transports = _transports(routes, held, directory)
+                described["http"]["serversTransports"] = transports
             described["tls"] = {"certificates": [{"certFile": certificate, "keyFile": key}]}
             if amend:
                 amend(described)
@@ -86,9 +92,29 @@ def _configuration(routes: Sequence[Route], endpoints: Endpoints) -> dict[str, A
             "entryPoints": ["websecure"],
         }
         pods = endpoints(route.service, route.port)
-        urls = [{"url": f"http://{address}:{port}"} for address, port in pods]
-        backends[name] = {"loadBalancer": {"servers": urls, "passHostHeader": True}}
+        scheme = "https" if route.tls else "http"
+        urls = [{"url": f"{scheme}://{address}:{port}"} for address, port in pods]
+        balancer: dict[str, Any] = {"servers": urls, "passHostHeader": True}
+        if route.tls:
+            balancer["serversTransport"] = route.service
+        backends[name] = {"loadBalancer": balancer}
     return {"http": {"routers": routers, "services": backends}}
+
+
+def _transports(routes: Sequence[Route], held: Held, directory: Path) -> dict[str, Any]:
+    """By Service, how Traefik speaks TLS to its pods; what it reads is written to `directory`."""
+    transports = {}
+    for service, tls in {route.service: route.tls for route in routes if route.tls}.items():
+        authority = directory / f"{service}-ca.pem"
+        authority.write_text(held(*tls.authority)["ca.crt"])
+        transports[service] = {"serverName": tls.server_name, "rootCAs": [str(authority)]}
+        if tls.certificate:
+            files = [directory / f"{service}.{kind}" for kind in ("crt", "key")]
+            for file in files:
+                file.write_text(held("secret", tls.certificate)[f"tls{file.suffix}"])
+            presented = dict(zip(("certFile", "keyFile"), map(str, files), strict=True))
+            transports[service]["certificates"] = [presented]
+    return transports
 
 
 def _path_rule(route: Route) -> str:

@@ -10,7 +10,9 @@ directory for each volume; this machine's paths for what lies in the image.
 
 import http.client
 import re
+import shutil
 import signal
+import ssl
 import subprocess
 import threading
 import time
@@ -149,6 +151,12 @@ class Pod:
         self.changed()
         self._thread(self._terminate)
 
+    def renew(self, secret: str) -> None:
+        """Put a Secret's contents, which have changed, into the volumes that are made of it."""
+        for name, description in self.template.volumes.items():
+            if description.get("secret", {}).get("secretName") == secret:
+                _write_files(self.directory / name, self._contents(description))
+
     def kill(self) -> None:
         """End all processes of the container at once."""
         if self._process is not None:
@@ -173,14 +181,16 @@ class Pod:
 
     def _make_volume(self, place: Path, description: Object) -> None:
         place.mkdir()
-        files: Mapping[str, str] = {}
+        if "emptyDir" not in description:
+            _write_files(place, self._contents(description))
+
+    def _contents(self, description: Object) -> dict[str, str]:
+        """The files of a volume that a Secret or a ConfigMap makes, with this machine's paths."""
         match description:
             case {"secret": {"secretName": name, **more}}:
                 files = self.node.secrets[name]
             case {"configMap": {"name": name, **more}}:
                 files = self.node.configs[name]
-            case {"emptyDir": _}:
-                more = {}
             case _:
                 raise Unsupported(f"volume {description['name']}")
         if more:
@@ -190,11 +200,13 @@ class Pod:
             for container in (self.container, *self.template.sidecars)
             for path, name in container.mounts.items()
         }
+        contents = {}
         for file, text in files.items():
             text = self._localised(text, {})
             for path, name in mounts.items():
                 text = text.replace(f"{path}/", f"{self.directory / name}/")
-            (place / file).write_text(text)
+            contents[file] = text
+        return contents
 
     def _environ(self, container: Container) -> dict[str, str]:
         fields = {
@@ -351,6 +363,25 @@ class Pod:
                 self._fault(f"the preStop hook ended with {done.returncode}")
 
 
+def _write_files(place: Path, data: Mapping[str, str]) -> None:
+    """Files that lead to a dated folder by one symlink, which a renewal swaps, as a kubelet does.
+
+    So all files change at once, and none of them itself.
+    """
+    current = place / "..data"
+    before = current.resolve() if current.exists() else None
+    dated = place / f"..{time.time_ns()}"
+    dated.mkdir()
+    for name, text in data.items():
+        (dated / name).write_text(text)
+        if not (place / name).is_symlink():
+            (place / name).symlink_to(f"..data/{name}")
+    (place / "..data_tmp").symlink_to(dated.name)
+    (place / "..data_tmp").replace(current)
+    if before:
+        shutil.rmtree(before)
+
+
 def _moved(text: str, path: str, here: Path) -> str:
     """A text that is a path, or a flag with one, with what is below `path` moved."""
     flag, equals, value = text.rpartition("=")
@@ -360,7 +391,16 @@ def _moved(text: str, path: str, here: Path) -> str:
 
 
 def _ask(address: str, probe: Probe) -> tuple[bool, str]:
-    connection = http.client.HTTPConnection(address, probe.port, timeout=probe.timeout)
+    connection: http.client.HTTPConnection
+    if probe.scheme == "HTTPS":
+        connection = http.client.HTTPSConnection(
+            # A kubelet does not check certificates, and has none.
+            *(address, probe.port),
+            timeout=probe.timeout,
+            context=ssl._create_unverified_context(),
+        )
+    else:
+        connection = http.client.HTTPConnection(address, probe.port, timeout=probe.timeout)
     try:
         headers = {"User-Agent": "kube-probe/1.37", "Connection": "close", **dict(probe.headers)}
         connection.request("GET", probe.path, headers=headers)

@@ -7,7 +7,7 @@ of a route) raises Unsupported: a test must not pass because something was left 
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Object = Mapping[str, Any]
@@ -21,6 +21,8 @@ class Unsupported(Exception):
 class Probe:
     """An HTTP probe, with Kubernetes's defaults filled in."""
 
+    scheme: str
+    """HTTP or HTTPS."""
     path: str
     port: int
     headers: tuple[tuple[str, str], ...]
@@ -112,6 +114,17 @@ class Service:
 
 
 @dataclass(frozen=True)
+class BackendTls:
+    """How whoever routes speaks TLS to the pods of a Service."""
+
+    server_name: str
+    authority: tuple[str, str]
+    """secret or config, and the name of what has ca.crt."""
+    certificate: str | None = None
+    """The Secret with what it presents itself."""
+
+
+@dataclass(frozen=True)
 class Route:
     """One host and path that an Ingress or an HTTPRoute leads to a Service's port."""
 
@@ -124,6 +137,7 @@ class Route:
     """As Gateway API writes it; `0s` is none at all."""
     filters: tuple[Object, ...] = ()
     """As Gateway API writes them."""
+    tls: BackendTls | None = None
 
 
 @dataclass(frozen=True)
@@ -134,7 +148,12 @@ class Monitor:
     kind: str
     selector: Mapping[str, str]
     port: str
+    """Of the Service, or of the pods where it is `by_pod_port`."""
+    by_pod_port: bool
     path: str
+    scheme: str
+    tls: Object
+    """`tlsConfig`."""
     relabelings: tuple[Object, ...]
 
 
@@ -157,6 +176,8 @@ class Manifests:
     configs: Mapping[str, Mapping[str, str]]
     rules: tuple[Object, ...]
     """`spec` of each PrometheusRule."""
+    certificates: tuple[Object, ...]
+    """`spec` of each Certificate, which cert-manager would make a Secret of."""
 
 
 def read(objects: Iterable[Object], namespace: str) -> Manifests:
@@ -173,6 +194,8 @@ def read(objects: Iterable[Object], namespace: str) -> Manifests:
         for scaler in of("HorizontalPodAutoscaler")
     }
     services = {_name(each): _service(each) for each in of("Service")}
+    traefik = _by_traefik(of("Service"), of("ServersTransport"))
+    gateway = dict(_by_gateway(each) for each in of("BackendTLSPolicy"))
     return Manifests(
         namespace=namespace,
         deployments={_name(each): _deployment(each, least) for each in of("Deployment")},
@@ -180,9 +203,15 @@ def read(objects: Iterable[Object], namespace: str) -> Manifests:
         pods={_name(each): _template(each) for each in of("Pod")},
         services=services,
         ingress_routes=tuple(
-            route for each in of("Ingress") for route in _ingress_routes(each, services)
+            replace(route, tls=traefik.get(route.service))
+            for each in of("Ingress")
+            for route in _ingress_routes(each, services)
         ),
-        http_routes=tuple(route for each in of("HTTPRoute") for route in _http_routes(each)),
+        http_routes=tuple(
+            replace(route, tls=gateway.get(route.service))
+            for each in of("HTTPRoute")
+            for route in _http_routes(each)
+        ),
         certificate_names=tuple(
             host
             for each in of("Ingress")
@@ -198,6 +227,7 @@ def read(objects: Iterable[Object], namespace: str) -> Manifests:
         secrets={_name(each): _data(each) for each in of("Secret")},
         configs={_name(each): dict(each.get("data", {})) for each in of("ConfigMap")},
         rules=tuple(each["spec"] for each in of("PrometheusRule")),
+        certificates=tuple(each["spec"] for each in of("Certificate")),
     )
 
 
@@ -313,9 +343,10 @@ def _source(each: Object) -> Variable:
 
 def _probe(each: Object, ports: Mapping[str, int]) -> Probe:
     get = each.get("httpGet")
-    if get is None or get.get("scheme", "HTTP") != "HTTP" or "host" in get:
-        raise Unsupported("a probe that is not plain HTTP to the pod")
+    if get is None or "host" in get:
+        raise Unsupported("a probe that is not by HTTP to the pod")
     return Probe(
+        scheme=get.get("scheme", "HTTP"),
         path=get.get("path", "/"),
         port=ports[get["port"]] if isinstance(get["port"], str) else get["port"],
         headers=tuple((header["name"], header["value"]) for header in get.get("httpHeaders", ())),
@@ -379,6 +410,43 @@ def _http_routes(each: Object) -> Iterator[Route]:
                 )
 
 
+_TRAEFIK = "traefik.ingress.kubernetes.io/service."
+
+
+def _by_traefik(
+    services: Iterable[Object], transports: Iterable[Object]
+) -> dict[str, BackendTls | None]:
+    """By Service, what its annotations and the ServersTransport that they name ask of Traefik."""
+    found = {
+        f"{each['metadata']['namespace']}-{_name(each)}@kubernetescrd": each for each in transports
+    }
+    asked: dict[str, BackendTls | None] = {}
+    for service in services:
+        annotations = service["metadata"].get("annotations", {})
+        if annotations.get(f"{_TRAEFIK}serversscheme") != "https":
+            continue
+        spec = found[annotations[f"{_TRAEFIK}serverstransport"]]["spec"]
+        if unknown := spec.keys() - {"serverName", "rootCAs", "certificatesSecrets"}:
+            raise Unsupported(f"fields of a ServersTransport: {unknown}")
+        (authority,) = spec["rootCAs"]
+        presented = spec.get("certificatesSecrets", [None])
+        asked[_name(service)] = BackendTls(
+            spec["serverName"], ("secret", authority["secret"]), presented[0]
+        )
+    return asked
+
+
+def _by_gateway(policy: Object) -> tuple[str, BackendTls]:
+    """The Service of a BackendTLSPolicy, and what it asks of gateways."""
+    spec = policy["spec"]
+    (target,) = spec["targetRefs"]
+    (authority,) = spec["validation"]["caCertificateRefs"]
+    if (target["kind"], authority["kind"]) != ("Service", "ConfigMap"):
+        raise Unsupported(f"BackendTLSPolicy {_name(policy)}")
+    name = spec["validation"]["hostname"]
+    return target["name"], BackendTls(name, ("config", authority["name"]))
+
+
 def _monitors(each: Object) -> Iterator[Monitor]:
     spec = each["spec"]
     kind = each["kind"]
@@ -387,8 +455,11 @@ def _monitors(each: Object) -> Iterator[Monitor]:
             _name(each),
             kind,
             dict(spec["selector"]["matchLabels"]),
-            endpoint["port"],
+            endpoint.get("port") or endpoint["targetPort"],
+            kind == "PodMonitor" or "port" not in endpoint,
             endpoint.get("path", "/metrics"),
+            endpoint.get("scheme", "http"),
+            endpoint.get("tlsConfig", {}),
             tuple(endpoint.get("relabelings", ())),
         )
 

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.cluster.edge import Held
 from tests.cluster.kubelet import Pod
 from tests.cluster.manifests import Manifests, Monitor, Object
 from tests.harness.processes import eventually
@@ -23,6 +24,9 @@ class Target:
     path: str
     labels: Mapping[str, str]
     relabelings: tuple[Object, ...] = ()
+    scheme: str = "http"
+    tls: Object = field(default_factory=dict)
+    """`tlsConfig` of a monitor."""
 
 
 def annotated(namespace: str, pods: Iterable[Pod]) -> list[Target]:
@@ -32,6 +36,7 @@ def annotated(namespace: str, pods: Iterable[Pod]) -> list[Target]:
             f"{pod.address}:{pod.template.annotations['prometheus.io/port']}",
             pod.template.annotations.get("prometheus.io/path", "/metrics"),
             {"job": "kubernetes-pods", "namespace": namespace, "pod": pod.name},
+            scheme=pod.template.annotations.get("prometheus.io/scheme", "http"),
         )
         for pod in pods
         if pod.template.annotations.get("prometheus.io/scrape") == "true"
@@ -52,7 +57,9 @@ def monitored(manifests: Manifests, pods: Sequence[Pod]) -> list[Target]:
 def _by_service(monitor: Monitor, manifests: Manifests, pods: Sequence[Pod]) -> Iterator[Target]:
     for service in manifests.services.values():
         if monitor.selector.items() <= service.labels.items():
-            port = service.ports[service.port_names[monitor.port]]
+            port = monitor.port
+            if not monitor.by_pod_port:
+                port = service.ports[service.port_names[monitor.port]]
             own = {"job": service.name, "service": service.name}
             yield from _targets(monitor, manifests, pods, service.selector, port, own)
 
@@ -80,7 +87,14 @@ def _targets(
                 "endpoint": monitor.port,
                 **own,
             }
-            yield Target(f"{pod.address}:{number}", monitor.path, labels, monitor.relabelings)
+            yield Target(
+                f"{pod.address}:{number}",
+                monitor.path,
+                labels,
+                monitor.relabelings,
+                monitor.scheme,
+                monitor.tls,
+            )
 
 
 @contextmanager
@@ -89,16 +103,18 @@ def serve(
     targets: Sequence[Target],
     rules: Iterable[Object] = (),
     more: Sequence[Object] = (),
+    held: Held = lambda _kind, _name: {},
 ) -> Iterator[Prometheus]:
     """Prometheus with these targets, and the rules of PrometheusRules; it has scraped them once.
 
-    `more` are further scrape configurations, each of one target.
+    `more` are further scrape configurations, each of one target. `held` gives the contents of
+    Secrets that monitors name.
 
     Rules are evaluated every second, whatever intervals are asked for.
     """
     directory.mkdir()
     groups = [{**group, "interval": "1s"} for each in rules for group in each.get("groups", ())]
-    configs = [*_scrape_configs(targets), *more]
+    configs = [*_scrape_configs(targets, held, directory), *more]
     with running(directory, configs, groups) as server:
         eventually(lambda: len(server.query("up")) == len(configs), "all targets were scraped")
         yield server
@@ -112,10 +128,12 @@ def by_pod(series: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, str]
     return found
 
 
-def _scrape_configs(targets: Sequence[Target]) -> list[dict[str, Any]]:
+def _scrape_configs(targets: Sequence[Target], held: Held, directory: Path) -> list[dict[str, Any]]:
     return [
         {
             "job_name": f"target-{number}",  # the label says another
+            "scheme": target.scheme,
+            **_tls_config(target, held, directory / f"ca-{number}.pem"),
             "static_configs": [
                 {
                     "targets": [target.address],
@@ -129,3 +147,12 @@ def _scrape_configs(targets: Sequence[Target]) -> list[dict[str, Any]]:
         }
         for number, target in enumerate(targets)
     ]
+
+
+def _tls_config(target: Target, held: Held, authority: Path) -> dict[str, Any]:
+    if not target.tls:
+        return {}
+    ca = target.tls["ca"]["secret"]
+    authority.write_text(held("secret", ca["name"])[ca["key"]])
+    name = target.tls["serverName"]
+    return {"tls_config": {"ca_file": str(authority), "server_name": name}}

@@ -17,8 +17,8 @@ import pytest
 import requests
 
 from tests.cluster import names
-from tests.cluster.certificates import Authority
 from tests.cluster.compose_project import USER, Project, prepare_files, running
+from tests.harness.certificates import Authority
 from tests.harness.processes import free_ports
 from tests.kubernetes import compose
 from tests.postgresql import PostgreSQL

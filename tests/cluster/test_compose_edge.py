@@ -20,8 +20,8 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from tests import debian
-from tests.cluster.certificates import Authority
 from tests.cluster.compose_project import Project, prepare_files
+from tests.harness.certificates import Authority
 from tests.harness.processes import environment, eventually, free_ports, running
 from tests.kubernetes import compose
 

@@ -18,8 +18,8 @@ from tandem_metadata.settings import Settings as MetadataSettings
 from tandem_shared.settings import load
 from tests import debian
 from tests.cluster import names
-from tests.cluster.certificates import Authority
 from tests.cluster.units import FOLDER, SERVICES, Machine, settings
+from tests.harness.certificates import Authority
 from tests.harness.processes import answers, environment, free_port, running
 
 HOST = "mlflow.example.com"

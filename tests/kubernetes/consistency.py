@@ -156,13 +156,20 @@ def _server_problems(deployment: Object, spec: Object) -> Iterator[str]:
     """Port, probes and a graceful end of the container that serves."""
     server, port = server_of(deployment), SERVERS[component(deployment)]
     given = flags(server)
-    if server.get("ports") != [{"name": "http", "containerPort": port, "protocol": "TCP"}]:
+    ports = [("http", port)]
+    asked_at = {"port": "http", "scheme": "HTTPS"} if "--tls-cert" in given else {"port": "http"}
+    if "--tls-client-ca" in given:  # a kubelet has no certificate
+        ports.append(("probes", int(given["--probe-port"])))
+        asked_at = {"port": "probes"}
+    if server.get("ports") != [
+        {"name": name, "containerPort": number, "protocol": "TCP"} for name, number in ports
+    ]:
         yield f"its ports are {server.get('ports')}"
     if given.get("--port") != str(port):
         yield f"it listens on {given.get('--port')}, not on {port}"
     for probe, path in (("startup", "/health"), ("liveness", "/health"), ("readiness", "/ready")):
         asked = server.get(f"{probe}Probe", {}).get("httpGet")
-        if asked != {"path": given.get("--static-prefix", "") + path, "port": "http"}:
+        if asked != {"path": given.get("--static-prefix", "") + path, **asked_at}:
             yield f"its {probe} probe asks {asked}"
     pause = server.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
     if not pause:
@@ -206,9 +213,12 @@ def _selectors(objects: list[Object]) -> Iterator[str]:
             yield f"{name_of(each)} selects the pods of {[name_of(it) for it in found]}"
         elif each["kind"] == "Service":
             ports = [port["name"] for port in server_of(found[0])["ports"]]
+            spoken = "https" if "--tls-cert" in flags(server_of(found[0])) else "http"
             for port in spec["ports"]:
                 if port["targetPort"] not in ports:
                     yield f"{name_of(each)} leads to the port {port['targetPort']}"
+                if port["appProtocol"] != spoken:
+                    yield f"{name_of(each)} says {port['appProtocol']} of {spoken}"
     for each in of_kind(objects, "ServiceMonitor"):
         labels = each["spec"]["selector"]["matchLabels"].items()
         services = [
@@ -284,7 +294,10 @@ def _hosts(objects: list[Object]) -> Iterator[str]:
     if origin.partition("://")[2] != (hosts["metadata"] if apart else ""):
         yield f"artifacts allows the origin {origin!r}"
     url = servers["metadata"]["--artifacts-url"]
-    service = url.removeprefix("http://").partition(":")[0]
+    scheme, _, address = url.partition("://")
+    if scheme != ("https" if "--tls-cert" in servers["artifacts"] else "http"):
+        yield f"metadata calls {url}, where artifacts does not listen"
+    service = address.partition(":")[0]
     if service not in {each["metadata"]["name"] for each in of_kind(objects, "Service")}:
         yield f"metadata calls {url}, which is no Service"
     prefixes = {each: given.get("--static-prefix", "") for each, given in servers.items()}

@@ -29,6 +29,7 @@ IAM, ENCRYPTED = (
     "database.parameters=sslmode=verify-full",
 )
 IDENTITY = "networkPolicy.identity.peers[0].ipBlock.cidr"
+POD_TLS = "podTLS.enabled=true podTLS.certManager.issuer=pods"
 ANYWHERE = "networkPolicy.objectStore.peers[0].ipBlock.cidr=0.0.0.0/0"
 
 
@@ -37,6 +38,22 @@ def _object(kind: str, version: str) -> str:
 
 
 REFUSED = {
+    # TLS of the pods
+    "podTLS.certManager.issuer=pods": "podTLS.certManager is set, but podTLS.enabled is false",
+    "podTLS.clientAuth=required": "podTLS.clientAuth is set, but podTLS.enabled is false",
+    "podTLS.enabled=true": "podTLS.enabled is true, but nobody makes the certificates",
+    "podTLS.enabled=true podTLS.metadataSecretName=a": "but nobody makes the certificates",
+    f"{POD_TLS} podTLS.certManager.clusterIssuer=a": "clusterIssuer and podTLS.certManager.issuer",
+    f"{POD_TLS} podTLS.metadataSecretName=a podTLS.artifactsSecretName=a": "are both a: give each",
+    f"{POD_TLS} httpRoute.enabled=true httpRoute.parentRefs[0].name=a": (
+        "podTLS.caConfigMap is empty, but httpRoute.enabled is true"
+    ),
+    f"{POD_TLS} podTLS.clientAuth=required {INGRESS} ingress.controller=f5-nginx": (
+        "podTLS.clientAuth is required, but ingress.controller is f5-nginx"
+    ),
+    f"{POD_TLS} podTLS.caConfigMap=a": "podTLS.caConfigMap is set, but httpRoute.enabled is false",
+    "metadata.extraArgs[0]=--tls-cert=/a": "metadata.extraArgs has --tls-cert",
+    "artifacts.extraEnv[0].name=TANDEM_TLS_KEY": "artifacts.extraEnv has TANDEM_TLS_KEY",
     # hosts
     "hosts.artifacts=": "hosts.artifacts is empty",
     "hosts.artifacts=./mlruns": 'hosts.artifacts is "./mlruns"',

@@ -166,6 +166,21 @@ def test_tokens_instead_of_the_databases_password(overlay: Overlay) -> None:
     assert differences(ours, by_name(overlay("rds-iam"))) == []
 
 
+def test_tls_of_the_pods_behind_an_ingress_with_monitoring(overlay: Overlay) -> None:
+    secrets = [f"podTLS.{name}SecretName=tandem-{name}-pod-tls" for name in SERVERS]
+    ours = chart(
+        "production",
+        *INGRESS,
+        "podTLS.enabled=true",
+        *secrets,
+        "monitoring.podMonitor.enabled=true",
+    )
+    theirs = by_name(overlay("monitoring", "pod-tls", on="two-hosts"))
+    for name in ("rules", "dashboard"):
+        del theirs[f"ConfigMap/tandem-{name}"]
+    assert differences(ours, theirs) == []
+
+
 def test_monitoring(overlay: Overlay) -> None:
     ours = chart(
         "production", "monitoring.podMonitor.enabled=true", "monitoring.dashboard.enabled=true"

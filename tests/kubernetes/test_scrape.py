@@ -36,6 +36,11 @@ TARGET_LABELS = {"namespace", "pod", "job", "instance"}
 PODS_OWN = "app_kubernetes_io_name"
 ANNOTATED = "annotated"
 
+WITH_TLS: dict[str, dict[str, set[str]]] = {
+    "tandem_tls_certificate_expiry_timestamp_seconds": {"use": {"server", "client"}}
+}
+"""What these services lack; tests/cluster/test_pod_tls.py asks some with TLS for it."""
+
 _TARGETS = 7
 """Two by ServiceMonitors, two by PodMonitors, two by annotations, and one that tells of nodes."""
 
@@ -229,6 +234,8 @@ def _exported(watched: Watched, selector: Selector) -> Values:
     if selector.metric in node_metrics.METRICS:
         known = {"container": set(chart.COMPONENTS), "resource": {"cpu", "memory"}}
         return {label: known.get(label, set()) for label in node_metrics.METRICS[selector.metric]}
+    if selector.metric in WITH_TLS:
+        return WITH_TLS[selector.metric]
     merged: Values = {}
     for stack in (watched.one, watched.two):
         holders = [service[selector.metric] for service in stack if selector.metric in service]

@@ -13,11 +13,13 @@ import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from tests import debian
 from tests.harness.processes import environment, eventually, start
+from tests.postgresql import PostgreSQL, binaries
 from tests.system.services import database_command
 
 SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "backup" / "tandem-backup"
@@ -142,7 +144,7 @@ def test_dump_that_cannot_be_read_is_no_backup(backup: Backup) -> None:
         conn.execute("CREATE TABLE unrelated (a)")
     other = {"MLFLOW_BACKEND_STORE_URI": f"sqlite:///{backup.home / 'other.db'}"}
     assert "holds no database of Tandem or MLflow" in backup.refuses("database", **other)
-    assert backup.dumps == [] or all(path.suffix == ".partial" for path in backup.dumps)
+    assert backup.dumps == []
     backup("database")
     dump = backup.dumps[0]
     backup("check", dump.name)
@@ -226,6 +228,32 @@ def test_settings_that_name_nothing_are_refused(
 ) -> None:
     assert sentence in backup.refuses("now", **variables)
     assert not (backup.directory / "last-success").exists()
+
+
+def test_password_of_any_characters_opens_postgresql(
+    backup: Backup, postgresql: PostgreSQL
+) -> None:
+    password = "p@ss/w:rd%?#\\n 'x'"
+    postgresql.create_role("guarded", password)
+    name = postgresql.create()
+    try:
+        postgresql.execute(f"ALTER DATABASE {name} OWNER TO guarded")
+        host = postgresql.uri(name).partition("@")[2]
+        uri = f"postgresql+psycopg://guarded:{quote(password, safe='')}@{host}?application_name=b"
+        upgrade = database_command("upgrade", uri)
+        assert upgrade.wait() == 0
+        variables = {
+            "MLFLOW_BACKEND_STORE_URI": uri,
+            "PATH": f"{binaries()}:{backup.variables['PATH']}",
+        }
+        backup("database", **variables)
+        wrong = {**variables, "MLFLOW_BACKEND_STORE_URI": f"postgresql://guarded:p@{host}"}
+        said = backup.refuses("database", **wrong)
+        assert "password authentication failed" in said
+        assert [path.suffix for path in backup.dumps] == [".dump"]
+    finally:
+        postgresql.drop(name)
+        postgresql.execute("DROP ROLE guarded")
 
 
 def test_second_backup_at_the_same_time_is_refused(backup: Backup) -> None:

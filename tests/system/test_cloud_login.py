@@ -191,7 +191,8 @@ def test_an_expired_token_is_replaced_and_its_connections_go_on(
 ) -> None:
     google.db("upgrade")
     google_identity.seconds = 6
-    with google.service(tmp_path, "--no-migrate", "--workers", "1") as service:
+    options = ("--no-migrate", "--workers", "1", "--log-level", "DEBUG")
+    with google.service(tmp_path, *options) as service:
         _use(service)
         opened, used = google.backends(), google.front.tokens[-1]
         eventually(lambda: not google_identity.takes(USER, "", used))
@@ -204,18 +205,6 @@ def test_an_expired_token_is_replaced_and_its_connections_go_on(
         assert google.front.tokens[before:]
         assert used not in google.front.tokens[before:]
         assert google.front.refused == 0
-
-
-def test_many_connections_take_one_token(
-    google: Cloud, google_identity: Google, tmp_path: Path
-) -> None:
-    google.db("upgrade")
-    before = len(google_identity.tokens)
-    options = ("--no-migrate", "--workers", "1", "--log-level", "DEBUG")
-    with google.service(tmp_path, *options) as service:
-        _use_at_once(service)
-        assert len(google.backends()) > 4
-        assert len(google_identity.tokens) - before == 1
 
 
 def test_a_cloud_without_tokens_is_waited_for_as_a_database_is(
@@ -249,10 +238,7 @@ def test_a_token_that_rds_refuses_is_told_with_what_to_look_at(aws: Cloud) -> No
     assert "rds-db:connect" in said
 
 
-def test_tokens_are_not_sent_unencrypted_or_to_another_host(google: Cloud) -> None:
-    weak = google.uri.replace("verify-full", "prefer")
-    said = google.db("current", MLFLOW_BACKEND_STORE_URI=weak, status=2)
-    assert "sends tokens, which must be encrypted" in said
+def test_a_token_is_not_sent_to_another_host(google: Cloud) -> None:
     other = google.uri.replace(HOST, "other.example.com")
     said = google.db("current", MLFLOW_BACKEND_STORE_URI=other, status=2)
     assert "does not match host name" in said

@@ -21,6 +21,9 @@ from tests.harness.certificates import HERE, Authority
 from tests.harness.processes import Process, eventually
 from tests.system.services import artifacts_service, metadata_service
 
+SERVERS = {"metadata": "uvicorn", "artifacts": "hypercorn"}
+"""Each under another one; tests/shared/serving/test_tls.py has all of both."""
+
 
 @dataclass
 class Secured:
@@ -41,10 +44,8 @@ class Secured:
         return str(both)
 
 
-@pytest.fixture(scope="module", params=["hypercorn", "uvicorn"])
-def secured(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Secured]:
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     folder = tmp_path_factory.mktemp("tls")
     authority = Authority.create(folder)
     files = {name: authority.issue(name, [name, *HERE]) for name in ("metadata", "artifacts")}
@@ -53,7 +54,7 @@ def secured(
     def flags(name: str) -> list[str]:
         certificate, key = files[name]
         own = ["--tls-cert", certificate, "--tls-key", key, "--tls-client-ca", ca]
-        return [*own, "--asgi-server", request.param, "--workers", "2"]
+        return [*own, "--asgi-server", SERVERS[name], "--workers", "2"]
 
     context = ssl.create_default_context(cafile=ca)
     context.load_cert_chain(*files["metadata"])

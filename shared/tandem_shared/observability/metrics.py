@@ -8,6 +8,7 @@ answers a scrape sums the files.
 import asyncio
 import os
 import struct
+from typing import Final
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -22,6 +23,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tandem_shared.concurrency.threads import Threads
 from tandem_shared.observability.processes import ProcessesCollector
 from tandem_shared.observability.worker_metrics import MULTIPROCESS_DIRECTORY
 
@@ -56,6 +58,8 @@ BUILD_INFO = Gauge(
 
 _ATTEMPTS = 10
 _PAUSE = 0.05  # seconds
+_THREAD: Final = Threads("scrape", 1)
+"""Started by the first scrape of several workers: the kernel counts their memory page by page."""
 
 
 async def metrics(_: Request) -> Response:
@@ -68,10 +72,10 @@ async def _of_all() -> bytes:
     """The sums over all workers; retried, as a worker that starts or ends changes its files."""
     for _ in range(_ATTEMPTS - 1):
         try:
-            return _read()
+            return await _THREAD.run(_read)
         except (OSError, ValueError, struct.error):  # a file is gone, half-written or empty
             await asyncio.sleep(_PAUSE)
-    return _read()
+    return await _THREAD.run(_read)
 
 
 def _read() -> bytes:

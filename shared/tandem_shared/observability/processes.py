@@ -22,8 +22,8 @@ class ProcessesCollector(Collector):
     """What Prometheus's client has of one process, summed over a parent and its children.
 
     The CPU time includes that of children that have ended, so that it never falls. Memory that
-    several processes share counts once. The start is the parent's. Without Linux's `/proc` there is
-    nothing.
+    several processes share counts once. The start is the parent's. Without Linux's `/proc`, or
+    where it does not tell of children, there is nothing.
     """
 
     def __init__(self, parent: int, proc: Path = Path("/proc")) -> None:
@@ -45,7 +45,11 @@ class ProcessesCollector(Collector):
 
     def _sums(self) -> dict[str, Metric]:
         found: dict[str, Metric] = {}
-        for pid in (self._parent, *self._children()):
+        try:
+            pids = [self._parent, *self._children()]
+        except OSError:
+            return {}  # Half of them would look like all.
+        for pid in pids:
             # Named so, it reads another process's files instead of its own.
             one = ProcessCollector(pid=lambda pid=pid: pid, proc=str(self._proc), registry=None)  # type: ignore[misc]
             for family in one.collect():
@@ -61,10 +65,7 @@ class ProcessesCollector(Collector):
     def _children(self) -> list[int]:
         # The supervisor starts its workers in its main thread.
         path = self._proc / str(self._parent) / "task" / str(self._parent) / "children"
-        try:
-            return [int(pid) for pid in path.read_text().split()]
-        except OSError:
-            return []
+        return [int(pid) for pid in path.read_text().split()]
 
     def _seconds_of_ended(self) -> float:
         """The CPU time of the parent's children that have ended, in seconds."""

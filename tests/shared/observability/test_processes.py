@@ -96,5 +96,7 @@ def test_a_worker_that_ends_meanwhile_counts_once(
     assert told(proc)["process_cpu_seconds_total"] == 1 + 2 + 24
 
 
-def test_without_proc_there_is_nothing(tmp_path: Path) -> None:
-    assert told(tmp_path) == {}
+def test_without_proc_or_children_in_it_there_is_nothing(proc: Path, tmp_path: Path) -> None:
+    shutil.rmtree(proc / str(PARENT) / "task")
+    assert told(proc) == {}
+    assert told(tmp_path / "none") == {}

@@ -1,12 +1,14 @@
 """The way of a client, for helm test: it makes an experiment, a run and a file, and removes them.
 
 METADATA_URL and ARTIFACTS_URL are the services' addresses, WAIT_SECONDS is how long they may take
-to answer. What is wrong is told in one line, and the exit status is 1.
+to answer. TLS_FOLDER has what they are known by, ca.crt, and what is presented to them. What is
+wrong is told in one line, and the exit status is 1.
 """
 
 import http.client
 import json
 import os
+import ssl
 import sys
 import time
 import urllib.error
@@ -20,7 +22,13 @@ API = METADATA + "/api/2.0/mlflow"
 FILES = ARTIFACTS + "/api/2.0/mlflow-artifacts/artifacts"
 SECONDS = 30
 """How long one answer may take."""
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+TLS = ssl.create_default_context()
+if FOLDER := os.environ.get("TLS_FOLDER"):
+    TLS = ssl.create_default_context(cafile=f"{FOLDER}/ca.crt")
+    TLS.load_cert_chain(f"{FOLDER}/tls.crt", f"{FOLDER}/tls.key")
+OPENER = urllib.request.build_opener(
+    urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=TLS)
+)
 """Inside the cluster no proxy is asked."""
 
 

@@ -99,20 +99,18 @@ imagePullSecrets:
 {{/* Host headers to accept, comma-separated: the public host and the Service's names in the cluster.
      Takes (dict "root" $ "component" "metadata"). */}}
 {{- define "tandem.allowedHosts" -}}
-{{- $service := printf "%s-%s" (include "tandem.fullname" .root) .component -}}
-{{- $namespaced := printf "%s.%s" $service (include "tandem.namespace" .root) -}}
-{{- $names := list $service $namespaced (printf "%s.svc" $namespaced) (printf "%s.svc.%s" $namespaced .root.Values.clusterDomain) -}}
+{{- $names := include "tandem.serviceNames" . | fromJsonArray -}}
 {{- with index .root.Values.hosts .component -}}{{- $names = prepend $names . -}}{{- end -}}
 {{- join "," (concat $names ((index .root.Values .component).allowedHosts | default list)) -}}
 {{- end -}}
 
 {{/* How pods reach the services, past the ingress. */}}
 {{- define "tandem.metadataUrl" -}}
-{{- printf "http://%s-metadata:%v%s" (include "tandem.fullname" .) .Values.metadata.service.port .Values.staticPrefix -}}
+{{- printf "%s://%s-metadata:%v%s" (ternary "https" "http" .Values.podTLS.enabled) (include "tandem.fullname" .) .Values.metadata.service.port .Values.staticPrefix -}}
 {{- end -}}
 
 {{- define "tandem.artifactsUrl" -}}
-{{- printf "http://%s-artifacts:%v%s" (include "tandem.fullname" .) .Values.artifacts.service.port .Values.staticPrefix -}}
+{{- printf "%s://%s-artifacts:%v%s" (ternary "https" "http" .Values.podTLS.enabled) (include "tandem.fullname" .) .Values.artifacts.service.port .Values.staticPrefix -}}
 {{- end -}}
 
 {{/* "true" where artifacts are kept in a directory. */}}

@@ -35,11 +35,21 @@ Rules that several policies have. A policy of both types denies what no rule all
 
 {{/* What reaches the pods of either component: whoever routes to them, and whoever scrapes them. */}}
 {{- define "tandem.ingressFromOutside" -}}
-{{- with concat (.Values.networkPolicy.ingressFrom | default list) (.Values.networkPolicy.scrapeFrom | default list) -}}
+{{- $apart := include "tandem.podTls.probesApart" . -}}
+{{- $scrapeFrom := .Values.networkPolicy.scrapeFrom | default list -}}
+{{- $ingressFrom := .Values.networkPolicy.ingressFrom | default list -}}
+{{- with ternary $ingressFrom (concat $ingressFrom $scrapeFrom) (eq $apart "true") -}}
 - from:
     {{- toYaml . | nindent 4 }}
   ports:
     {{- include "tandem.httpPorts" $ | nindent 4 }}
+{{- end -}}
+{{- if and $apart $scrapeFrom }}
+- from:
+    {{- toYaml $scrapeFrom | nindent 4 }}
+  ports:
+    - port: probes
+      protocol: TCP
 {{- end -}}
 {{- end -}}
 

@@ -46,6 +46,9 @@ Parts of NOTES.txt.
 {{- if not .Values.networkPolicy.enabled -}}
 {{- $warnings = append $warnings "networkPolicy.enabled is false: any pod of the cluster can call Tandem past the ingress, which authenticates." -}}
 {{- end -}}
+{{- if and .Values.podTLS.enabled .Values.ingress.enabled (not .Values.ingress.controller) -}}
+{{- $warnings = append $warnings "The pods speak HTTPS, and nothing tells your ingress controller so: set ingress.controller, or annotate Ingresses and Services as it asks." -}}
+{{- end -}}
 {{- if and .Values.ingress.enabled (eq .Values.ingress.className "traefik") -}}
 {{- $warnings = append $warnings "Traefik cuts requests that take longer than 60 s to come in: set respondingTimeouts.readTimeout of its entry point to 0 or to your longest upload." -}}
 {{- end -}}

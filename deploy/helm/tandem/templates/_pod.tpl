@@ -13,7 +13,9 @@ labels:
 {{- $scrape := dict -}}
 {{- if .root.Values.monitoring.annotations -}}
 {{- $port := ternary "5000" "5500" (eq .component "metadata") -}}
+{{- if include "tandem.podTls.probesApart" .root }}{{- $port = include "tandem.podTls.probePort" . }}{{- end -}}
 {{- $scrape = dict "prometheus.io/scrape" "true" "prometheus.io/port" $port "prometheus.io/path" (printf "%s/metrics" .root.Values.staticPrefix) -}}
+{{- if and .root.Values.podTLS.enabled (not (include "tandem.podTls.probesApart" .root)) }}{{- $_ := set $scrape "prometheus.io/scheme" "https" }}{{- end -}}
 {{- end -}}
 {{- $kept := dict -}}
 {{- with $values.evictable -}}
@@ -78,14 +80,19 @@ ports:
   - name: http
     containerPort: {{ ternary 5000 5500 (eq .component "metadata") }}
     protocol: TCP
+  {{- if include "tandem.podTls.probesApart" .root }}
+  - name: probes
+    containerPort: {{ include "tandem.podTls.probePort" . }}
+    protocol: TCP
+  {{- end }}
 startupProbe:
-  httpGet: {path: {{ .root.Values.staticPrefix }}/health, port: http}
+  {{- include "tandem.probe" (merge (dict "path" "/health") .) | nindent 2 }}
   {{- toYaml $values.probes.startup | nindent 2 }}
 livenessProbe:
-  httpGet: {path: {{ .root.Values.staticPrefix }}/health, port: http}
+  {{- include "tandem.probe" (merge (dict "path" "/health") .) | nindent 2 }}
   {{- toYaml $values.probes.liveness | nindent 2 }}
 readinessProbe:
-  httpGet: {path: {{ .root.Values.staticPrefix }}/ready, port: http}
+  {{- include "tandem.probe" (merge (dict "path" "/ready") .) | nindent 2 }}
   {{- toYaml $values.probes.readiness | nindent 2 }}
 {{- if $values.preStopSeconds }}
 lifecycle:
@@ -102,6 +109,11 @@ resources:
 {{- $values := index .root.Values .component -}}
 - name: tmp
   mountPath: /tmp
+{{- if .root.Values.podTLS.enabled }}
+- name: pod-tls
+  mountPath: {{ include "tandem.podTls.path" . }}
+  readOnly: true
+{{- end }}
 {{- if $values.persistence.enabled }}
 - name: data
   mountPath: {{ $values.persistence.mountPath }}
@@ -116,6 +128,11 @@ resources:
 - name: tmp
   emptyDir:
     sizeLimit: {{ $values.tmpSizeLimit }}
+{{- if .root.Values.podTLS.enabled }}
+- name: pod-tls
+  secret:
+    secretName: {{ include "tandem.podTls.secret" . }}
+{{- end }}
 {{- if $values.persistence.enabled }}
 - name: data
   persistentVolumeClaim:
@@ -145,7 +162,7 @@ metadata:
   namespace: {{ include "tandem.namespace" .root }}
   labels:
     {{- include "tandem.labels" . | nindent 4 }}
-  {{- include "tandem.annotations" (dict "root" .root "indent" 2 "annotations" (list $service.annotations)) }}
+  {{- include "tandem.annotations" (dict "root" .root "indent" 2 "annotations" (list (include "tandem.podTls.traefik" . | fromYaml) $service.annotations)) }}
 spec:
   type: {{ $service.type }}
   {{- range $field := list "loadBalancerClass" "externalTrafficPolicy" "ipFamilyPolicy" "trafficDistribution" }}
@@ -166,7 +183,7 @@ spec:
       port: {{ $service.port }}
       targetPort: http
       protocol: TCP
-      appProtocol: http
+      appProtocol: {{ ternary "https" "http" .root.Values.podTLS.enabled }}
 {{- end -}}
 
 {{- define "tandem.claim" -}}

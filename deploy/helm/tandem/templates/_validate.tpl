@@ -20,6 +20,7 @@ What a single value may be is values.schema.json's.
 {{- include "tandem.validate.labels" . -}}
 {{- include "tandem.validate.routing" . -}}
 {{- include "tandem.validate.networkPolicy" . -}}
+{{- include "tandem.validate.podTls" . -}}
 {{- include "tandem.validate.monitoring" . -}}
 {{- include "tandem.validate.migration" . -}}
 {{- include "tandem.validate.authentication" . -}}

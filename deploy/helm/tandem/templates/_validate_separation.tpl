@@ -16,6 +16,11 @@ flags:
   --allowed-hosts: allowedHosts
   --static-prefix: staticPrefix
   --insecure-no-auth: insecureNoAuth
+  --tls-cert: podTLS
+  --tls-key: podTLS
+  --tls-client-ca: podTLS
+  --tls-client-auth: podTLS.clientAuth
+  --probe-port: podTLS.clientAuth
   {{- if eq . "metadata" }}
   --default-artifact-root: hosts.artifacts (never a directory, which no other pod and no client could reach)
   --artifacts-url: hosts.artifacts
@@ -41,6 +46,10 @@ variables:
   MLFLOW_ARTIFACTS_DESTINATION: objectStore.destination
   MLFLOW_STATIC_PREFIX: staticPrefix
   TANDEM_INSECURE_NO_AUTH: insecureNoAuth
+  {{- range list "CERT" "KEY" "CLIENT_CA" "CLIENT_AUTH" }}
+  TANDEM_TLS_{{ . }}: podTLS
+  {{- end }}
+  TANDEM_PROBE_PORT: podTLS.clientAuth
   TANDEM_MIGRATE: migration (pods never migrate)
   MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY: metadata.webhooks
 {{- end -}}

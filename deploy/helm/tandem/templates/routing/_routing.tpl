@@ -59,5 +59,6 @@ haproxy.org/timeout-server: {{ $seconds }}s
 {{- define "tandem.ingressAnnotations" -}}
 {{- $cert := include "tandem.certManagerAnnotations" . | fromYaml -}}
 {{- $controller := include "tandem.controllerAnnotations" . | fromYaml -}}
-{{- include "tandem.annotations" (dict "root" .root "indent" 2 "annotations" (list $controller $cert .root.Values.ingress.annotations .own)) -}}
+{{- $tls := include "tandem.podTls.controllerAnnotations" . | fromYaml -}}
+{{- include "tandem.annotations" (dict "root" .root "indent" 2 "annotations" (list $controller $tls $cert .root.Values.ingress.annotations .own)) -}}
 {{- end -}}
