@@ -1,4 +1,4 @@
-"""The command `tandem-metadata`: `serve`, `db …`, `token …`.
+"""The command `tandem-metadata`: `serve`, `db …`, `token …`, `user …`.
 
 Modules that need the database are imported late; `launch.launch` says why.
 """
@@ -55,6 +55,7 @@ def _prepare(settings: Settings) -> None:
 def _extend(subparsers: cli.Subparsers) -> None:
     _add_db(subparsers)
     _add_token(subparsers)
+    _add_user(subparsers)
 
 
 def _add_db(subparsers: cli.Subparsers) -> None:
@@ -124,12 +125,7 @@ def _add_token(subparsers: cli.Subparsers) -> None:
     ):
         action = actions.add_parser(name, help=text, description=text)
         action.set_defaults(act=partial(_token, name))
-        for flag in ("backend_store_uri", "db_auth", *_AUTH_FLAGS[1:]):
-            action.add_argument(
-                f"--{flag.replace('_', '-')}",
-                metavar="TEXT",
-                help="as for serve, with its variable",
-            )
+        _add_places(action)
         if name == "revoke":
             action.add_argument("token_id", help="as token list shows it")
         if name == "list":
@@ -153,10 +149,46 @@ def _add_token(subparsers: cli.Subparsers) -> None:
             )
 
 
+def _add_user(subparsers: cli.Subparsers) -> None:
+    user = subparsers.add_parser("user", help="create, list or delete users")
+    actions = user.add_subparsers(dest="action", metavar="action", required=True)
+    for name, text in (
+        ("create", "create a user; TANDEM_USER_PASSWORD has his password, or it is asked for"),
+        ("list", "print a line for each user"),
+        ("delete", "delete a user with his grants and tokens"),
+    ):
+        action = actions.add_parser(name, help=text, description=text)
+        action.set_defaults(act=partial(_user, name))
+        _add_places(action)
+        if name != "list":
+            action.add_argument("name", metavar="NAME")
+        if name == "create":
+            action.add_argument("--admin", action="store_true", help="an administrator")
+            action.add_argument(
+                "--no-password", action="store_true", help="a service account: he has tokens only"
+            )
+
+
+def _add_places(action: argparse.ArgumentParser) -> None:
+    """Add the flags that say where accounts are."""
+    for flag in ("backend_store_uri", "db_auth", *_AUTH_FLAGS[1:]):
+        action.add_argument(
+            f"--{flag.replace('_', '-')}",
+            metavar="TEXT",
+            help="as for serve, with its variable",
+        )
+
+
 def _token(name: str, parsed: argparse.Namespace) -> int:
     from tandem_metadata.cli import token
 
     return {"create": token.create, "list": token.find, "revoke": token.revoke}[name](parsed)
+
+
+def _user(name: str, parsed: argparse.Namespace) -> int:
+    from tandem_metadata.cli import user
+
+    return {"create": user.create, "list": user.find, "delete": user.delete}[name](parsed)
 
 
 def _settings(parsed: argparse.Namespace) -> Settings:

@@ -21,6 +21,13 @@ from tests.metadata.access.bearers import DENIED, TOKENS, UNKNOWN, Bearers
 from tests.metadata.api import INVALID, MISSING
 
 _SECONDS = 3600
+_NEWER = "/api/3.0/mlflow"
+_GRANT = {
+    "username": "ann",
+    "resource_type": "registered_model",
+    "resource_id": "registered",
+    "permission": "MANAGE",
+}
 
 
 @pytest.fixture
@@ -236,6 +243,16 @@ def test_token_for_an_experiment_does_there_what_its_user_may_and_nothing_elsewh
         ("registered-models/delete", {"name": "registered", "method": "DELETE"}),
         ("model-versions/create", {"name": "registered", "source": f"runs:/{inside['run']}/m"}),
         ("webhooks", {"method": "GET"}),
+        ("users/list", {}),
+        ("users/get", {"username": "ann"}),
+        ("users/create", {"username": "new", "password": "correct horse battery"}),
+        ("users/update-password", {"username": "ann", "password": "p" * 12, "method": "PATCH"}),
+        ("users/update-admin", {"username": "ann", "is_admin": True, "method": "PATCH"}),
+        ("users/delete", {"username": "ann", "method": "DELETE"}),
+        (f"{_NEWER}/roles/list", {"workspace": ["default"]}),
+        (f"{_NEWER}/roles/create", {"name": "r", "workspace": "default"}),
+        (f"{_NEWER}/users/current/permissions", {"method": "GET"}),
+        (f"{_NEWER}/users/permissions/grant", _GRANT),
     ]:
         assert bearers.refused(path, token, **fields) == DENIED, path
     shown = bearers.call("experiments/search", token, max_results=50)["experiments"]

@@ -38,6 +38,10 @@ async def _administers(caller: Caller, workspace: str | None) -> None:
         raise _refuse(caller, _ADMINISTRATOR)
 
 
+async def _any_user(caller: Caller, _: Any) -> None:
+    _unrestricted(caller)
+
+
 async def _self(caller: Caller, message: Any) -> None:
     _unrestricted(caller)
     if message.username != caller.account.name:
@@ -133,6 +137,7 @@ async def _registered(caller: Caller, message: Any) -> None:
 
 _SHOWN: Final = 100
 
+ANY_USER: Final = MessageRule("any user", check=_any_user)
 SELF: Final = MessageRule("the user himself; administrators", check=_self)
 NEW_USER: Final = MessageRule("administrators, also of a workspace", check=_new_user)
 NEW_ROLE: Final = MessageRule("administrators, also of the workspace", check=_new_role)

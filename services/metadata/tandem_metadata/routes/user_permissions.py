@@ -9,7 +9,6 @@ from tandem_metadata.routes.endpoint import READ, WRITE, Context, Endpoint
 from tandem_metadata.rules import permissions
 from tandem_metadata.rules.permissions import Grants, Key, Level
 from tandem_metadata.store.accounts import grants, load, membership, users
-from tandem_shared.auth.rules import SIGNED_IN
 
 
 async def of_sender(context: Context, _: messages.Nothing) -> messages.HeldPermissionsResponse:
@@ -97,7 +96,14 @@ async def get(context: Context, request: messages.OneGrant) -> messages.Permissi
 _PATH = "3.0/mlflow/users"
 
 ENDPOINTS: list[Endpoint[Any]] = [
-    Endpoint("GET", f"{_PATH}/current/permissions", messages.Nothing, READ, of_sender, SIGNED_IN),
+    Endpoint(
+        "GET",
+        f"{_PATH}/current/permissions",
+        messages.Nothing,
+        READ,
+        of_sender,
+        account_rules.ANY_USER,
+    ),
     Endpoint(
         "GET",
         f"{_PATH}/permissions/list",

@@ -122,7 +122,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
         _BODY_BYTES,
     ),
     Endpoint("GET", f"{_PATH}/get", messages.OneUser, READ, get, account_rules.SELF),
-    Endpoint("GET", f"{_PATH}/list", messages.Nothing, READ, find, SIGNED_IN),
+    Endpoint("GET", f"{_PATH}/list", messages.Nothing, READ, find, account_rules.ANY_USER),
     Endpoint("GET", f"{_PATH}/current", messages.Nothing, READ, current, SIGNED_IN),
     Endpoint(
         "PATCH",

@@ -1,6 +1,6 @@
 """Users: creating, reading, changing and deleting them."""
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, delete, select, update
 
@@ -38,6 +38,21 @@ def create(conn: Connection, name: str, password_hash: str | None, *, admin: boo
 def get(conn: Connection, name: str) -> Row[Any]:
     """The row of a user; raises NotFound."""
     return _one(conn, name, _named(name))
+
+
+class Listed(NamedTuple):
+    """A user as the command line lists him."""
+
+    name: str
+    admin: bool
+    has_password: bool
+
+
+def listed(conn: Connection) -> list[Listed]:
+    """All users, by their names."""
+    columns = (users.c.username, users.c.is_admin, users.c.password_hash.is_not(None))
+    found = conn.execute(select(*columns).order_by(users.c.username))
+    return [Listed(name, bool(admin), bool(has_password)) for name, admin, has_password in found]
 
 
 def exists(conn: Connection, name: str) -> bool:
