@@ -80,7 +80,7 @@ def _serving(service: str, directory: Path) -> list[str]:
 @pytest.mark.parametrize("service", ["tandem-metadata", "tandem-artifacts"])
 def test_an_open_address_needs_a_word_on_authentication(service: str, tmp_path: Path) -> None:
     said = refusal(tmp_path, *_serving(service, tmp_path), "--host", "0.0.0.0")
-    assert "--host 0.0.0.0 can be reached by others, and nobody is authenticated" in said
+    assert "The address 0.0.0.0 can be reached by others, and nobody is authenticated" in said
     assert "--insecure-no-auth" in said
     assert not (tmp_path / "mlflow.db").exists()
     open_ = ["--host", "0.0.0.0", "--insecure-no-auth"]

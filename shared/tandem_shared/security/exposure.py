@@ -38,7 +38,8 @@ def check(settings: CommonSettings, host: str) -> None:
     if _knows_clients(settings) or settings.insecure_no_auth or _is_loopback(host):
         return
     raise SettingsError(
-        f"--host {host} can be reached by others, and nobody is authenticated: {_CHOICE}."
+        f"The address {host} can be reached by others, and nobody is authenticated: {_CHOICE}, or "
+        "listen on 127.0.0.1 (--host)."
     )
 
 

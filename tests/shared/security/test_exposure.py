@@ -30,7 +30,7 @@ def test_loopback_needs_no_authentication(host: str) -> None:
 def test_other_addresses_need_a_choice(host: str) -> None:
     with pytest.raises(SettingsError) as refused:
         exposure.check(CommonSettings(), host)
-    for part in (f"--host {host}", "--auth", "--insecure-no-auth", "TANDEM_INSECURE_NO_AUTH"):
+    for part in (f"address {host} can", "--auth", "--insecure-no-auth", "TANDEM_INSECURE_NO_AUTH"):
         assert part in str(refused.value)
     exposure.check(load(CommonSettings, {"TANDEM_INSECURE_NO_AUTH": "1"}), host)
     exposure.check(Authenticating(), host)

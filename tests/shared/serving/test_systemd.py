@@ -69,11 +69,21 @@ def test_inherited_socket_keeps_connections_from_one_process_to_the_next(
 
 
 def test_inherited_ipv6_socket_takes_both_families(start: Starter) -> None:
+    open_ = {"TANDEM_INSECURE_NO_AUTH": "true"}
     with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listener:
-        process = activate(start, inherited=[listener])
+        process = activate(start, inherited=[listener], environ=open_)
         assert process.url == f"http://[::]:{listener.getsockname()[1]}"
         for address in ("127.0.0.1", "[::1]"):
             assert get(f"http://{address}:{process.port}/greet").status_code == 200
+
+
+def test_inherited_socket_that_others_reach_needs_a_word_on_authentication(
+    starter: Starter,
+) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as listener:
+        process = activate(starter, "--host=127.0.0.1", inherited=[listener], ready=False)
+        assert process.popen.wait(30) == 2
+    assert "0.0.0.0 can be reached by others" in process.output()
 
 
 def test_socket_that_is_meant_for_another_process_is_left_alone(
