@@ -11,12 +11,13 @@ from tandem_artifacts.routes.rules import PathRule
 from tandem_shared.auth import credentials
 from tandem_shared.auth.grants import HEADER, PARAMETER, Action
 from tandem_shared.auth.rules import PRINCIPAL, Guard, Principal, Rule
-from tandem_shared.errors import Unauthenticated
+from tandem_shared.errors import PermissionDenied, Unauthenticated
 from tandem_shared.http.exchange import request_header
 
 _GATE: Final = "tandem.gate"
 _GRANT: Final = "tandem.grant"
-_HEADER: Final = HEADER.encode("ascii")
+_HEADER: Final = "tandem.authorization"
+_GRANT_HEADER: Final = HEADER.encode("ascii")
 _PARAMETER: Final = PARAMETER.encode("ascii")
 
 
@@ -29,8 +30,9 @@ def guard(gate: Gate) -> Guard:
 
     async def admit(scope: Scope, rule: Rule, _: bool) -> None:
         scope[_GATE] = gate
-        scope[_GRANT] = _take_grant(scope)
-        if scope[_GRANT] is None and not _credentials(scope):
+        token = scope[_GRANT] = _take_grant(scope)
+        header = scope[_HEADER] = request_header(scope, b"authorization")
+        if token is None and not credentials.parse(header):
             raise Unauthenticated(
                 "You are not authenticated: send the user name and password (Basic), or the token "
                 "(Bearer), that the metadata service takes. MLflow's client sends what "
@@ -52,24 +54,21 @@ async def permit(scope: Scope, path: str, action: Action) -> None:
     if gate is None:
         return
     if token := scope[_GRANT]:
-        grant = await gate.presented(token, path, action)
+        grant = await gate.presented(token)
+        scope[PRINCIPAL] = Principal(grant.sub)
+        if not grant.covers(path, action):
+            raise PermissionDenied("Permission denied: the grant is for another path or action.")
     else:
-        grant = await gate.permitted(_credentials(scope), path, action)
-    scope[PRINCIPAL] = Principal(grant.sub)
-
-
-def _credentials(scope: Scope) -> str:
-    """The Authorization header, which is well-formed; "" for none."""
-    header = request_header(scope, b"authorization")
-    return header if credentials.parse(header) else ""
+        grant = await gate.permitted(scope[_HEADER], path, action)
+        scope[PRINCIPAL] = Principal(grant.sub)
 
 
 def _take_grant(scope: Scope) -> str | None:
     """The grant in the header or the URL, which then has none: nobody logs or repeats it."""
     query: bytes = scope["query_string"]
     if _PARAMETER not in query:
-        return request_header(scope, _HEADER) or None
-    kept, found = [], request_header(scope, _HEADER)
+        return request_header(scope, _GRANT_HEADER) or None
+    kept, found = [], request_header(scope, _GRANT_HEADER)
     for part in query.split(b"&"):
         name, _, value = part.partition(b"=")
         if name == _PARAMETER:
