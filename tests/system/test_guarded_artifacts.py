@@ -5,6 +5,7 @@ import base64
 import itertools
 import json
 import re
+import ssl
 import time
 import uuid
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from tandem_artifacts.access.metadata import Metadata
 from tandem_shared.auth import grants
 from tandem_shared.auth.grants import Action
 from tandem_shared.errors import Unauthenticated
+from tests.harness.certificates import HERE, Authority
 from tests.postgresql import PostgreSQL
 from tests.seaweedfs import S3Server
 from tests.system import services, teams
@@ -474,3 +476,38 @@ def test_a_host_that_metadata_does_not_accept_is_no_refusal(tmp_path: Path) -> N
         answer = ask(stack.artifacts, "GET", f"/api/{ARTIFACTS}/0/x", ADMIN.basic)
         assert answer.status == 503
         assert "--allowed-hosts" in stack.artifacts.output()
+
+
+def test_metadata_is_asked_by_tls(tmp_path: Path) -> None:
+    authority, stranger = Authority.create(tmp_path), tmp_path / "stranger"
+    stranger.mkdir()
+    ca, other = str(authority.certificate), str(Authority.create(stranger).certificate)
+    own = {name: authority.issue(name, [name, *HERE]) for name in ("metadata", "artifacts")}
+    serving = ["--tls-cert", own["metadata"][0], "--tls-key", own["metadata"][1]]
+    serving += ["--tls-client-ca", ca]
+    context = ssl.create_default_context(cafile=ca)
+    context.load_cert_chain(*own["artifacts"])
+    presented = ["--metadata-cert", own["artifacts"][0], "--metadata-key", own["artifacts"][1]]
+    database = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    with services.metadata_service(
+        tmp_path,
+        database,
+        "mlflow-artifacts://127.0.0.1:1/",
+        *services.GUARDED,
+        *serving,
+        variables=services.ADMIN,
+        options={"verify": context},
+    ) as metadata:
+        asking = ["--auth", "metadata", "--metadata-url", metadata.url]
+        for trusted, status in (
+            (["--metadata-ca", ca, *presented], 200),
+            (["--metadata-ca", ca], 503),
+            (["--metadata-ca", other, *presented], 503),
+        ):
+            with services.artifacts_service(
+                tmp_path, str(tmp_path / "artifacts"), *asking, *trusted
+            ) as artifacts:
+                answer = ask(artifacts, "GET", f"/api/{ARTIFACTS}", ADMIN.basic)
+                assert answer.status == status
+                if trusted[1] == other:
+                    assert "CERTIFICATE_VERIFY_FAILED" in artifacts.output()

@@ -22,9 +22,11 @@ def main() -> int:
 
 
 def _prepare(settings: Settings) -> None:
-    """Refuse a wrong destination once, before workers start; say where clients are sent."""
-    from tandem_artifacts.app import driver_of, sent_elsewhere  # Late: see `launch.launch`.
+    """Refuse wrong settings once, before workers start; say where clients are sent."""
+    from tandem_artifacts.access import tls  # Late, as all of these: see `launch.launch`.
+    from tandem_artifacts.app import driver_of, sent_elsewhere
 
+    tls.context(settings)
     if told := sent_elsewhere(settings, driver_of(settings)):
         print(f"{NAME}: {told}", file=sys.stderr, flush=True)
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 from starlette.types import ASGIApp
 
+from tandem_artifacts.access import tls
 from tandem_artifacts.access.gate import Gate
 from tandem_artifacts.access.metadata import Metadata
 from tandem_artifacts.drivers.base import Driver
@@ -47,6 +48,13 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
 def driver_of(settings: Settings) -> Driver:
     """The driver that the settings name; raises SettingsError when there can be none."""
     return open_driver(settings.artifacts_destination, download_url_seconds=settings.presigned_ttl)
+
+
+def metadata_of(settings: Settings) -> Metadata | None:
+    """The metadata service, if the settings have it asked; raises SettingsError for wrong ones."""
+    if settings.metadata_url is None:
+        return None
+    return Metadata(settings.metadata_url, tls=tls.context(settings))
 
 
 def transfers_of(settings: Settings) -> Transfers:
@@ -93,11 +101,13 @@ def application(settings: Settings, driver: Driver) -> ASGIApp:
     """The service over a driver, which it closes when it ends."""
     context = Context(settings, driver, transfers_of(settings))
     ready = health.Probe(driver.check)
-    metadata = Metadata(settings.metadata_url) if settings.metadata_url else None
+    metadata = metadata_of(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         ready.begin()
+        if metadata:
+            metadata.start()
         try:
             yield
         finally:

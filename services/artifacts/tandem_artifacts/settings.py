@@ -68,6 +68,24 @@ class Settings(CommonSettings):
         "http://tandem-metadata:5000, with that service's --static-prefix. For --auth metadata.",
         env="TANDEM_METADATA_URL",
     )
+    metadata_ca: str | None = setting(
+        None,
+        "File in PEM format with the authorities that the metadata service's certificate must "
+        "lead to. Without it: those that browsers know.",
+        env="TANDEM_METADATA_CA",
+    )
+    metadata_cert: str | None = setting(
+        None,
+        "File in PEM format with the certificate that this service presents to the metadata "
+        "service.",
+        env="TANDEM_METADATA_CERT",
+    )
+    metadata_key: str | None = setting(
+        None,
+        "File with that certificate's key, not encrypted. Without it: --metadata-cert holds it "
+        "too.",
+        env="TANDEM_METADATA_KEY",
+    )
     max_artifact_bytes: int | None = setting(
         None,
         "Largest artifact in bytes; a larger upload is answered 413. With it, clients upload "
@@ -161,9 +179,13 @@ class Settings(CommonSettings):
                 "no accounts, and asks the metadata service about them."
             )
         if self.auth == "none":
-            if self.metadata_url:
-                raise SettingsError("--metadata-url is for --auth metadata, which is missing.")
+            for name in ("metadata_url", "metadata_ca", "metadata_cert", "metadata_key"):
+                if getattr(self, name):
+                    named = "--" + name.replace("_", "-")
+                    raise SettingsError(f"{named} is for --auth metadata, which is missing.")
             return
+        if self.metadata_key and not self.metadata_cert:
+            raise SettingsError("--metadata-key needs --metadata-cert: it is its key.")
         try:
             parts = urlsplit(self.metadata_url or "")
             has_host = bool(parts.hostname) and parts.port != 0

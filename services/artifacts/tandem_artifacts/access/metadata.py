@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -20,6 +21,7 @@ from tandem_shared.errors import (
     Unavailable,
 )
 from tandem_shared.observability.logs import RARELY, REQUEST_ID
+from tandem_shared.tls.renewal import RenewedContext
 
 GRANTS: Final = "/api/3.0/tandem/artifact-grants"
 KEYS: Final = "/api/3.0/tandem/jwks"
@@ -54,11 +56,19 @@ class _Error(Struct):
 class Metadata:
     """Of one process; the event loop calls all methods."""
 
-    def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        url: str,
+        clock: Callable[[], float] = time.monotonic,
+        tls: RenewedContext | None = None,
+    ) -> None:
         """`url`: where the metadata service is, with its static prefix."""
         self._url = url.rstrip("/")
         self._clock = clock
+        self._tls = tls
+        self._following: asyncio.Task[None] | None = None
         self._client = httpx.AsyncClient(
+            verify=tls or True,
             timeout=httpx.Timeout(_TIMEOUT),
             limits=httpx.Limits(
                 max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS
@@ -70,8 +80,15 @@ class Metadata:
         self._fetched_at = self._tried_at = -KEYS_SECONDS
         self._fetching: asyncio.Task[None] | None = None
 
+    def start(self) -> None:
+        """Follow renewed certificates, until `close`."""
+        if self._tls:
+            self._following = asyncio.get_running_loop().create_task(self._tls.follow())
+
     async def close(self) -> None:
         """Close all connections."""
+        if self._following:
+            self._following.cancel()
         await self._client.aclose()
 
     async def ask(self, authorization: str, path: str, action: Action) -> Grant:
@@ -145,7 +162,8 @@ class Metadata:
         try:
             async with asyncio.timeout(_TIMEOUT):
                 answer = await self._client.request(method, self._url + path, **options)
-        except (httpx.HTTPError, TimeoutError) as error:
+        # httpx lets errors of TLS through, such as the other side's refusal of our certificate.
+        except (httpx.HTTPError, ssl.SSLError, TimeoutError) as error:
             raise _away(f"does not answer: {error!r}") from error
         return answer
 
