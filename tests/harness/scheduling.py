@@ -31,6 +31,7 @@ LONGEST = (
     "tests/system/ postgresql-s3",
     "tests/system/test_database_compatibility.py",
     "tests/system/peer/test_peer.py",
+    "tests/system/peer/test_decisions.py",
     "tests/system/ sqlite-disk",
     "tests/browser/ two_hosts",
     "tests/system/test_operations.py",

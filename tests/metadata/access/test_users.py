@@ -6,8 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import Engine, event
 
+from tandem_metadata.access import passwords
 from tandem_metadata.database import Connection
+from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
+from tandem_metadata.store.accounts import users
 from tests.metadata.accounts_api import ADMIN, DENIED, PASSWORD, Accounts
 from tests.metadata.api import EXISTS, INVALID, MISSING
 
@@ -277,3 +280,29 @@ def test_without_authentication_there_are_no_accounts(settings: Settings) -> Non
     assert service.ask("users/current", None)[0] == 404
     assert service.ask("users/create", None, username="ann", password=PASSWORD)[0] == 404
     assert service.ask("roles/list", None)[0] == 404
+
+
+def test_the_password_that_everybody_knows_signs_no_administrator_in(
+    accounts: Accounts, database: Database
+) -> None:
+    accounts.user("ann")
+    hashed = passwords.hashed("password1234")
+    with database.write() as conn:
+        for name in (ADMIN, "ann"):
+            users.set_password(conn, name, hashed)
+    again = Accounts(accounts.settings, auth_admin_password="password1234")
+    status, body = again.ask("users/current", giving="password1234")
+    assert (status, "everybody knows" in body["message"]) == (401, True)
+    assert again.ask("users/current", "ann", giving="password1234")[0] == 200
+
+
+def test_start_replaces_the_password_that_everybody_knows(
+    accounts: Accounts, database: Database
+) -> None:
+    with database.write() as conn:
+        users.set_password(conn, ADMIN, passwords.hashed("password1234"))
+    again = Accounts(accounts.settings, auth_admin_password=OTHER)
+    assert again.ask("users/current", giving=OTHER)[0] == 200
+    later = Accounts(accounts.settings, auth_admin_password=PASSWORD)
+    assert later.ask("users/current", giving=PASSWORD)[0] == 401
+    assert later.ask("users/current", giving=OTHER)[0] == 200

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from werkzeug.security import generate_password_hash
 
 from tests.harness.processes import Process
 from tests.system import services
@@ -88,11 +89,22 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         made = running.enter_context(starts[0](directory, f"sqlite:///{first}", default))
         one = running.enter_context(closing(Server(made.url)))
         ids = fill(one)
+        _give_an_old_hash(first, "plain")
         _copy(first, second)
         got = running.enter_context(starts[1](directory, f"sqlite:///{second}", default))
         other = running.enter_context(closing(Server(got.url)))
         answers = [_decisions(each, ids, _DEFAULTS[default]) for each in (one, other)]
     return Both(*(answers if default == "READ" else reversed(answers)))
+
+
+def _give_an_old_hash(path: Path, name: str) -> None:
+    """Store a user's password as MLflow with an older werkzeug did."""
+    hashed = generate_password_hash(PASSWORD, method="pbkdf2:sha256:1000")
+    with closing(sqlite3.connect(path, timeout=30)) as conn, conn:
+        changed = conn.execute(
+            "UPDATE users SET password_hash = ? WHERE username = ?", (hashed, name)
+        )
+    assert changed.rowcount == 1
 
 
 def _copy(path: Path, to: Path) -> None:
