@@ -10,7 +10,7 @@ from tandem_metadata.access import passwords
 from tandem_metadata.database import Connection
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
-from tandem_metadata.store.accounts import users
+from tandem_metadata.store.accounts import grants, users
 from tests.metadata.accounts_api import ADMIN, DENIED, PASSWORD, Accounts
 from tests.metadata.api import EXISTS, INVALID, MISSING
 
@@ -306,3 +306,28 @@ def test_start_replaces_the_password_that_everybody_knows(
     later = Accounts(accounts.settings, auth_admin_password=PASSWORD)
     assert later.ask("users/current", giving=PASSWORD)[0] == 401
     assert later.ask("users/current", giving=OTHER)[0] == 200
+
+
+def test_user_whom_another_process_has_deleted_creates_nothing(
+    accounts: Accounts, database: Database
+) -> None:
+    accounts.user("ann")
+    assert accounts.ask("users/current", "ann")[0] == 200
+    with database.write() as conn:
+        users.remove(conn, "ann")
+    assert accounts.ask("experiments/create", "ann", name="e")[0] == 401
+    assert accounts.experiment("e")
+    roles = accounts.call("roles/list")["roles"]
+    assert [role["name"] for role in roles] == [grants.own_role(1)]
+
+
+def test_next_user_of_an_id_is_not_taken_for_the_deleted_one(
+    accounts: Accounts, database: Database
+) -> None:
+    accounts.user("ann")
+    assert accounts.ask("users/current", "ann")[0] == 200
+    with database.write() as conn:
+        users.remove(conn, "ann")
+        users.create(conn, "bob", passwords.hashed(PASSWORD), admin=True)
+    accounts.role("readers", ("experiment", "*", "READ"))  # grants are read anew after this
+    assert accounts.ask("users/current", "ann")[0] == 401

@@ -111,7 +111,7 @@ class Authenticator:
     async def again(self, account: Account) -> Account:
         """The same user, with what he is granted now; raises Unauthenticated if he is gone."""
         user = await self.read(load.by_id, account.id)
-        if user is None:
+        if user is None or user.name != account.name:  # SQLite gives ids of deleted users again
             raise Unauthenticated("The user does not exist any more.")
         now = self._of(
             user,

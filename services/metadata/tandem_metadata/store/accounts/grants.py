@@ -9,10 +9,15 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, select, update
 
 from tandem_metadata.database import tables
-from tandem_metadata.database.tables.accounts import role_permissions, roles, user_role_assignments
+from tandem_metadata.database.tables.accounts import (
+    role_permissions,
+    roles,
+    user_role_assignments,
+    users,
+)
 from tandem_metadata.rules.accounts import OWN_PREFIX, WORKSPACE
 from tandem_metadata.rules.permissions import Level
-from tandem_shared.errors import AlreadyExists, InvalidParameter, NotFound
+from tandem_shared.errors import AlreadyExists, InvalidParameter, NotFound, Unauthenticated
 
 _KEY: Final = [
     role_permissions.c[name] for name in ("role_id", "resource_type", "resource_pattern")
@@ -157,7 +162,11 @@ def _own_role_id(conn: Connection, user_id: int) -> int:
     """The id of a user's own role, which is made and assigned where it is missing.
 
     Raises InvalidParameter for one that another user has as well: he would get the grant too.
+    Raises Unauthenticated for a user who is gone: the next one may get his id.
     """
+    user = select(users.c.id).where(users.c.id == user_id)
+    if conn.execute(user.with_for_update(read=True, key_share=True)).first() is None:
+        raise Unauthenticated("The user does not exist any more.")
     conn.execute(
         tables.insert(conn, roles)
         .values(name=own_role(user_id), workspace=WORKSPACE)

@@ -9,6 +9,7 @@ from tandem_metadata.database.head.accounts import LEGACY
 from tandem_metadata.database.tables.accounts import (
     role_permissions,
     roles,
+    sessions,
     tokens,
     user_role_assignments,
     users,
@@ -82,9 +83,10 @@ def set_admin(conn: Connection, name: str, *, admin: bool) -> None:
 
 
 def remove(conn: Connection, name: str) -> None:
-    """Delete a user with his grants, roles of his own, and tokens.
+    """Delete a user with his grants, the role of his own, tokens and sessions.
 
-    Raises NotFound, and BadRequest for the only administrator.
+    A database may give his id to the next user, who is to have nothing of his. Raises NotFound,
+    and BadRequest for the only administrator.
     """
     _keep_an_administrator(conn, name)
     user_id = _one(conn, name, _named(name).with_for_update()).id
@@ -96,7 +98,7 @@ def remove(conn: Connection, name: str) -> None:
         )
     )
     conn.execute(delete(roles).where(roles.c.name == own_role(user_id)))
-    for table in (*LEGACY, tokens):
+    for table in (*LEGACY, tokens, sessions):
         conn.execute(delete(table).where(table.c.user_id == user_id))
     conn.execute(delete(users).where(users.c.id == user_id))
 
