@@ -126,6 +126,14 @@ def test_a_group_makes_administrators_and_its_loss_unmakes_them(deployed: Deploy
         assert browser.get(f"{deployed.url}/api/2.0/mlflow/webhooks").status_code == 403
 
 
+def test_the_name_of_a_local_user_is_refused(deployed: Deployment) -> None:
+    deployed.provider.set_user("admin")
+    with deployed.browser() as browser:
+        answer = log_in(browser, f"{deployed.url}/", "admin")
+    assert answer.status_code == 401
+    assert "with a password here already" in answer.text
+
+
 def test_a_session_changes_nothing_for_another_page(deployed: Deployment) -> None:
     with deployed.logged_in("ann") as browser:
         assert deployed.create(browser, "without an origin").status_code == 403

@@ -212,6 +212,12 @@ class Settings(CommonSettings):
         "the provider makes no administrators.",
         env="TANDEM_OIDC_ADMIN_GROUPS",
     )
+    oidc_link_users: bool = setting(
+        False,
+        "Let users of the provider be the users of the same name who have a password here. Without "
+        "it they are refused: nobody becomes a local administrator by his name at the provider.",
+        env="TANDEM_OIDC_LINK_USERS",
+    )
     oidc_session_seconds: float = setting(
         28800.0,
         "Seconds after which a browser must log in again.",

@@ -47,6 +47,7 @@ class Logins:
         self.provider = Provider(settings, self._base + CALLBACK)
         self._roles = _pairs(settings)
         self._admins = frozenset(settings.oidc_admin_groups or ())
+        self._links = settings.oidc_link_users
         self._session_ms = int(settings.oidc_session_seconds * 1000)
         self._refresh_ms = int(settings.oidc_refresh_seconds * 1000)
         self.secure = self._base.startswith("https://")
@@ -116,11 +117,19 @@ class Logins:
         return await self.admit(await self.provider.identify(token))
 
     async def admit(self, identity: Identity) -> User:
-        """The user of that name, created where he is missing, in the roles of his groups."""
+        """The user of that name, created where he is missing, in the roles of his groups.
+
+        Raises Unauthenticated for the name of a user who has a password, unless such are linked.
+        """
         wanted = {role for group, role in self._roles.items() if group in identity.groups}
         mapped = set(self._roles.values())
         admin = bool(self._admins & identity.groups) if self._admins else None
         user: User | None = await self._read(load.by_name, identity.name)
+        if user and user.password_hash and not self._links:
+            raise Unauthenticated(
+                f"There is a user '{identity.name}' with a password here already, who need not be "
+                "the same person: an administrator deletes him, or sets --oidc-link-users."
+            )
         held = await self._read(members.roles_of, user.id, mapped) if user and mapped else set()
         if members.differs(user, held, wanted, admin):
             user = await self._write(members.admit, identity.name, wanted, mapped, admin)
