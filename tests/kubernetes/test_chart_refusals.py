@@ -233,6 +233,10 @@ REFUSED = {
     # authentication
     f"insecureNoAuth=false {INGRESS}": "ingress.enabled is true, but the services authenticate",
     "insecureNoAuth=false artifacts.service.type=NodePort": "artifacts.service.type is NodePort",
+    "auth.mode=basic": "auth.mode is basic, but auth.existingSecret is empty",
+    "auth.mode=basic auth.existingSecret=a podTLS.enabled=true podTLS.certManager.issuer=i": (
+        "auth.mode is basic, but podTLS.enabled is true"
+    ),
     "metadata.extraArgs[0]=--insecure-no-auth": "metadata.extraArgs has --insecure-no-auth",
     # routes
     f"hosts.metadata= {INGRESS}": "ingress.enabled is true, but hosts.metadata is empty",
@@ -347,6 +351,7 @@ TAKEN = [
     f"{DISK} {ONE_EACH} objectStore.destination=file:///var/lib/tandem",
     "hosts.metadata=",
     "insecureNoAuth=false",
+    f"insecureNoAuth=false auth.mode=basic auth.existingSecret=a {INGRESS}",
     "hosts.artifacts=localhost:5500 hosts.metadata=localhost:5000 hosts.scheme=http",
     "database.existingSecret= database.uri=postgresql+psycopg://a/b",
     "metadata.pdb.minAvailable=1",

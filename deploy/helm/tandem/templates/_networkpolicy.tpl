@@ -77,3 +77,13 @@ Rules that several policies have. A policy of both types denies what no rule all
     matchLabels:
       {{- include "tandem.selectorLabels" . | nindent 6 }}
 {{- end -}}
+
+{{/* Artifacts ask metadata who may do what, where there are accounts. */}}
+{{- define "tandem.metadata.ingressFromArtifacts" -}}
+{{- if ne .Values.auth.mode "none" -}}
+- from:
+    {{- include "tandem.peer" (dict "root" . "component" "artifacts") | nindent 4 }}
+  ports:
+    {{- include "tandem.httpPorts" . | nindent 4 }}
+{{- end -}}
+{{- end -}}

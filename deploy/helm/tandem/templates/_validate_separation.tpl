@@ -16,6 +16,7 @@ flags:
   --allowed-hosts: allowedHosts
   --static-prefix: staticPrefix
   --insecure-no-auth: insecureNoAuth
+  --auth: auth.mode
   --tls-cert: podTLS
   --tls-key: podTLS
   --tls-client-ca: podTLS
@@ -34,6 +35,7 @@ flags:
   --webhook-secret-encryption-key: metadata.webhooks
   {{- else }}
   --artifacts-destination: objectStore.destination
+  --metadata-url: auth.mode
   {{- end }}
 variables:
   TMPDIR: tmpSizeLimit
@@ -46,6 +48,7 @@ variables:
   MLFLOW_ARTIFACTS_DESTINATION: objectStore.destination
   MLFLOW_STATIC_PREFIX: staticPrefix
   TANDEM_INSECURE_NO_AUTH: insecureNoAuth
+  TANDEM_AUTH: auth.mode
   {{- range list "CERT" "KEY" "CLIENT_CA" "CLIENT_AUTH" }}
   TANDEM_TLS_{{ . }}: podTLS
   {{- end }}

@@ -50,6 +50,10 @@ The database and webhooks, which metadata and the migration know, and artifacts 
 - name: TANDEM_DB_AUTH
   value: {{ $database.auth }}
 {{- end -}}
+{{- if ne .root.Values.auth.mode "none" }}
+- name: TANDEM_AUTH
+  value: {{ .root.Values.auth.mode }}
+{{- end -}}
 {{- end -}}
 
 {{/* The same for the pods of metadata. */}}
