@@ -1,7 +1,6 @@
 """What `artifact-grants` answers: to whom a path belongs, and what its sender may do there."""
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,31 +10,13 @@ from tandem_metadata.settings import Settings
 from tandem_shared.auth import grants
 from tandem_shared.auth.grants import Action, Grant, PublicKey
 from tests.metadata import guarded
-from tests.metadata.conftest import ARTIFACT_ROOT, only_sqlite
+from tests.metadata.access.conftest import only_sqlite
+from tests.metadata.conftest import ARTIFACT_ROOT
 from tests.metadata.guarded import ADMIN, Guarded
 
 ALL = frozenset(Action)
 READS = frozenset({Action.READ})
 CHANGES = frozenset({Action.READ, Action.WRITE})
-
-
-@pytest.fixture
-def guarded_settings(prepared_uri: str) -> Settings:
-    """Settings under which nobody may do what is not granted."""
-    return Settings(
-        backend_store_uri=prepared_uri,
-        default_artifact_root=ARTIFACT_ROOT,
-        pool_size=4,
-        auth="basic",
-        auth_default_permission="NO_PERMISSIONS",
-        auth_admin_password=guarded.PASSWORD,
-    )
-
-
-@pytest.fixture
-def service(guarded_settings: Settings) -> Iterator[Guarded]:
-    with guarded.running(guarded_settings) as running:
-        yield running
 
 
 def keys(service: Guarded) -> dict[str, PublicKey]:
