@@ -355,9 +355,42 @@ ACCOUNTS: dict[str, Ask] = {
     ),
 }
 
+_PROXY = "/api/2.0/mlflow-artifacts/artifacts"
+_FILES = {
+    "the run's file": "${beta}/${beta-run}/artifacts/f",
+    "the run's folder": "${beta}/${beta-run}",
+    "a file of a run that is not there": f"${{beta}}/{'0' * 32}/artifacts/f",
+    "the logged model's file": "${beta}/models/${beta-model}/artifacts/f",
+    "the folder of logged models": "${beta}/models",
+    "a trace's file": "${beta}/traces/tr-1/artifacts/f",
+    "the experiment's own file": "${beta}/own/f",
+    "the experiment's folder": "${beta}",
+    "a file of alpha": "${alpha}/${alpha-run}/artifacts/f",
+}
+
+ARTIFACTS: dict[str, Ask] = {
+    **{f"get {name}": Ask("GET", f"{_PROXY}/{path}", files=True) for name, path in _FILES.items()},
+    **{
+        f"list {name}": Ask("GET", _PROXY, query={"path": path}, files=True)
+        for name, path in _FILES.items()
+        if "folder" in name
+    },
+    **{
+        f"put {name}": Ask("PUT", f"{_PROXY}/{path}", files=True)
+        for name, path in _FILES.items()
+        if "folder" not in name
+    },
+    **{
+        f"delete {name}": Ask("DELETE", f"{_PROXY}/{path}", files=True)
+        for name, path in _FILES.items()
+    },
+}
+"""Of the artifact proxy: on Tandem, its metadata service redirects whom it allows."""
+
 GROUPS = {
     "experiments": {**EXPERIMENTS, **RUNS, **MODELS},
     "registry": REGISTRY,
     "accounts": ACCOUNTS,
+    "files": ARTIFACTS,
 }
 """The requests by what they are about."""

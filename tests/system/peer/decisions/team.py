@@ -23,7 +23,7 @@ class Member:
 
     own: Grants = ()
     role: Grants = ()
-    asks: tuple[str, ...] = ("experiments", "registry", "accounts")
+    asks: tuple[str, ...] = ("experiments", "registry", "accounts", "files")
     """What his requests are about, among what his grants decide: all would take minutes."""
 
 
@@ -45,7 +45,7 @@ MEMBERS: Mapping[str, Member] = {
         ),
     ),
     "editor": Member(
-        asks=("experiments", "registry"),
+        asks=("experiments", "registry", "files"),
         own=(("experiment", "${beta}", "EDIT"), ("registered_model", "m", "EDIT")),
         role=(("prompt", "p", "EDIT"), ("experiment", "${alpha}", "DENY")),
     ),
@@ -57,7 +57,7 @@ MEMBERS: Mapping[str, Member] = {
         )
     ),
     "denied": Member(
-        asks=("experiments", "registry"),
+        asks=("experiments", "registry", "files"),
         own=(("experiment", "${beta}", "MANAGE"), ("prompt", "p", "MANAGE")),
         role=(
             ("experiment", "*", "EDIT"),
@@ -67,7 +67,7 @@ MEMBERS: Mapping[str, Member] = {
         ),
     ),
     "of-runs": Member(
-        asks=("experiments",),
+        asks=("experiments", "files"),
         role=(
             ("run", "*", "MANAGE"),
             ("logged_model", "*", "READ"),
@@ -75,7 +75,7 @@ MEMBERS: Mapping[str, Member] = {
         ),
     ),
     "not-of-runs": Member(
-        asks=("experiments",),
+        asks=("experiments", "files"),
         own=(("experiment", "${beta}", "MANAGE"),),
         role=(("run", "*", "DENY"), ("logged_model", "*", "DENY")),
     ),
