@@ -81,6 +81,10 @@ class Guarded:
             assert found
             assert tokens.revoke(conn, found.token_id)
 
+    def sign_in_anew(self, name: str) -> None:
+        """Use another token from now on, of which no grants are remembered."""
+        self._tokens.pop(name, None)
+
     def headers(self, name: str) -> dict[str, str]:
         """The headers of a user's requests; each user has one token for them."""
         if name not in self._tokens:

@@ -271,6 +271,7 @@ _NOTHING_KEPT = {
         for path in (
             "2.0/mlflow/gateway-proxy",
             "2.0/mlflow/traces",
+            "3.0/mlflow/workspaces",
             *(
                 f"3.0/mlflow/{each}"
                 for each in (

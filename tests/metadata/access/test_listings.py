@@ -86,6 +86,7 @@ def test_runs_and_logged_models_that_are_found_may_be_read(service: Guarded, all
     found = all_of(_listing(service, "logged-models/search", "models", "model_id", **given))
     assert sorted(found) == sorted(model for model, own in models.items() if own in readable)
     service.grant("ann", ("run", "*", "DENY"), ("logged_model", "*", "DENY"))
+    service.sign_in_anew("ann")
     assert service.runs_found("ann", ids) == []
     answer = service.call("ann", "POST", "logged-models/search", experiment_ids=ids)
     assert not answer.get("models")
@@ -116,6 +117,7 @@ def test_registered_models_and_prompts_that_are_found_may_be_read(
         fetch = _listing(service, path, field, "name", filter=of_prompts, **order)
         assert all_of(fetch) == prompts[::3]
     service.grant("ann", ("registered_model_version", "*", "DENY"))
+    service.sign_in_anew("ann")
     fetch = _listing(service, "model-versions/search", "model_versions", "name")
     assert fetch(None) == ([], None)
     fetch = _listing(service, "model-versions/search", "model_versions", "name", filter=of_prompts)

@@ -133,25 +133,35 @@ class Gate:
     async def readable(self, type: str, *also: str) -> Readable | None:
         """Which resources of a type the listings of the request under way show; None for all.
 
-        Where one of the types `also` is denied, none are. What is granted is read anew, so that
-        what a user has just created is there.
+        Where one of the types `also` is denied, none are. What a user has just created is there:
+        listings of what is granted read the grants anew, and those of all that is not denied have
+        what is new without that.
         """
-        newest = await self._newest()
-        return newest.readable(type, *also) if newest else None
+        sender = _limited()
+        held = sender.readable(type, *also) if sender else None
+        if sender is None or _has_new(held):
+            return held
+        return (await self._newest(sender)).readable(type, *also)
 
     async def readable_names(self, *, versions: bool) -> ReadableNames | None:
         """Which registered models and prompts, or versions of which, listings show; None for all.
 
         As `readable`.
         """
-        newest = await self._newest()
-        return _names(newest, versions=versions) if newest else None
+        sender = _limited()
+        if sender is None:
+            return None
+        held = _names(sender, versions=versions)
+        if _has_new(held.models) and _has_new(held.prompts):
+            return held
+        return _names(await self._newest(sender), versions=versions)
 
     async def view(self) -> View:
         """All that the request under way may be shown by one answer of several listings."""
-        newest = await self._newest()
-        if newest is None:
+        sender = _limited()
+        if sender is None:
             return EVERYTHING
+        newest = await self._newest(sender)
         return View(
             experiments=newest.readable(permissions.EXPERIMENT),
             runs=newest.readable(permissions.EXPERIMENT, permissions.RUN),
@@ -169,10 +179,7 @@ class Gate:
     def _caller(self, sender: Account) -> Caller:
         return Caller(sender, self.owners, self.authenticator.read)
 
-    async def _newest(self) -> Account | None:
-        sender = account.current()
-        if sender is None or sender.admin:
-            return None
+    async def _newest(self, sender: Account) -> Account:
         newest = await self.authenticator.again(sender)
         account.enter(newest)
         return newest
@@ -192,6 +199,16 @@ def _check_page(scope: Scope) -> None:
             "Permission denied: a request that changes something by a session must have the Origin "
             "header, as browsers send it. Programs send a token instead."
         )
+
+
+def _limited() -> Account | None:
+    """The sender of the request under way; None for one who may read everything."""
+    sender = account.current()
+    return None if sender is None or sender.admin else sender
+
+
+def _has_new(readable: Readable | None) -> bool:
+    return readable is None or readable.all_but
 
 
 def _names(of: Account, *, versions: bool) -> ReadableNames:
