@@ -92,10 +92,11 @@ class CommonSettings:
         "present one. Without it: they need none.",
         env="TANDEM_TLS_CLIENT_CA",
     )
-    tls_client_auth: str = setting(
-        "required",
+    tls_client_auth: str | None = setting(
+        None,
         "required, or optional: with --tls-client-ca, whether clients without a certificate are "
-        "answered. A certificate of another authority is refused in any case.",
+        "answered. A certificate of another authority is refused in any case. Without it: "
+        "required.",
         env="TANDEM_TLS_CLIENT_AUTH",
     )
     probe_port: int | None = setting(
@@ -221,8 +222,13 @@ class CommonSettings:
                     raise SettingsError(
                         f"--tls-{name} needs --tls-cert: without it there is no TLS."
                     )
-        if self.tls_client_auth not in ("required", "optional"):
+        if self.tls_client_auth not in (None, "required", "optional"):
             raise SettingsError("--tls-client-auth must be required or optional.")
+        if self.tls_client_auth and not self.tls_client_ca:
+            raise SettingsError(
+                "--tls-client-auth needs --tls-client-ca, the authorities of the clients: without "
+                "it no client is asked for a certificate."
+            )
         if self.probe_port is not None and not 0 <= self.probe_port <= 65535:
             raise SettingsError(f"--probe-port must be between 0 and 65535, not {self.probe_port}.")
         if self.probe_port and self.probe_port == self.port:

@@ -56,7 +56,7 @@ def guard(app: ASGIApp, settings: CommonSettings) -> ASGIApp:
 
 def _knows_clients(settings: CommonSettings) -> bool:
     """Whether requests need credentials, or connections a certificate."""
-    certified = settings.tls_client_ca is not None and settings.tls_client_auth == "required"
+    certified = settings.tls_client_ca is not None and settings.tls_client_auth != "optional"
     return settings.authenticates or certified
 
 

@@ -78,7 +78,10 @@ def _with_certificate(context: ssl.SSLContext, files: Files) -> Loaded:
         return Loaded(context)
     found = _first_certificate(certificate)
     holder = key or certificate
-    _read(holder)
+    if b"PRIVATE KEY-----" not in _read(holder):
+        raise SettingsError(
+            f"{holder} holds no private key: name the file that does beside the certificate."
+        )
     try:
         context.load_cert_chain(certificate.path, holder.path, password=_refuse_password)
     except _Encrypted:

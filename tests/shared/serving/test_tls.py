@@ -346,6 +346,8 @@ def test_handshakes_that_do_not_come_make_room_for_others(tls: Tls) -> None:
         (["--tls_key=x"], "--tls-key needs --tls-cert"),
         (["--tls_client_ca=x"], "--tls-client-ca needs --tls-cert"),
         (["--tls_client_auth=maybe"], "--tls-client-auth must be required or optional."),
+        (["--tls_client_auth=required"], "--tls-client-auth needs --tls-client-ca"),
+        (["--tls_client_auth=optional"], "--tls-client-auth needs --tls-client-ca"),
         (["--probe_port=70000"], "--probe-port must be between 0 and 65535, not 70000."),
         (["--port=5999", "--probe_port=5999"], "--probe-port must be another than --port."),
     ],

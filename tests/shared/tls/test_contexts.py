@@ -87,7 +87,7 @@ def test_a_file_without_a_certificate_is_told(authority: Authority, tmp_path: Pa
 
 def test_a_certificate_without_its_key_is_told(authority: Authority) -> None:
     certificate, _ = authority.issue("a", HERE)
-    assert f"--tls-cert {certificate} and its key, of --tls-cert" in refusal(certificate)
+    assert f"--tls-cert {certificate} holds no private key" in refusal(certificate)
 
 
 @pytest.mark.parametrize("part", ["certificate", "authorities"])
