@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from tests.kubernetes import api_server, tools
+from tests.kubernetes import api_server, malformed_values, tools
 
 SQLITE = "metadata.persistence.enabled=true database.existingSecret= database.type=sqlite"
 DISK = "artifacts.persistence.enabled=true objectStore.destination=/var/lib/tandem/a"
@@ -285,6 +285,7 @@ REFUSED = {
     "monitoring.serviceMonitor.enabled=true monitoring.podMonitor.enabled=true": (
         "monitoring.serviceMonitor.enabled and monitoring.podMonitor.enabled are both true"
     ),
+    **malformed_values.REFUSED,
 }
 # One worker has all sentences, for the test that looks at them together.
 pytestmark = pytest.mark.xdist_group("chart refusals")
@@ -365,6 +366,7 @@ TAKEN = [
     f"{TLS} hosts.metadata=a.example.com ingress.tls.certManager.issuer=a",
     "metadata.serviceAccount.create=false",
     "objectStore.existingSecret=s3 artifacts.extraEnvFrom[0].secretRef.name=other",
+    *malformed_values.TAKEN,
 ]
 
 

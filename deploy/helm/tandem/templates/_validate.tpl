@@ -5,6 +5,7 @@ What a single value may be is values.schema.json's.
 
 {{- define "tandem.validate" -}}
 {{- include "tandem.validate.hosts" . -}}
+{{- include "tandem.validate.names" . -}}
 {{- include "tandem.validate.databaseByIam" . -}}
 {{- include "tandem.validate.database" . -}}
 {{- include "tandem.validate.objectStore" . -}}
@@ -13,17 +14,21 @@ What a single value may be is values.schema.json's.
 {{- include "tandem.validate.volume" $of -}}
 {{- include "tandem.validate.scaling" $of -}}
 {{- include "tandem.validate.disruption" $of -}}
+{{- include "tandem.validate.strategy" $of -}}
 {{- include "tandem.validate.overrides" $of -}}
 {{- include "tandem.validate.service" $of -}}
 {{- end -}}
 {{- include "tandem.validate.separation" . -}}
+{{- include "tandem.validate.accounts" . -}}
 {{- include "tandem.validate.labels" . -}}
 {{- include "tandem.validate.routing" . -}}
 {{- include "tandem.validate.networkPolicy" . -}}
+{{- include "tandem.validate.networks" . -}}
 {{- include "tandem.validate.podTls" . -}}
 {{- include "tandem.validate.monitoring" . -}}
 {{- include "tandem.validate.migration" . -}}
 {{- include "tandem.validate.authentication" . -}}
+{{- include "tandem.validate.extraObjects" . -}}
 {{- end -}}
 
 {{- define "tandem.validate.hosts" -}}
@@ -34,6 +39,9 @@ What a single value may be is values.schema.json's.
 {{- with index $.Values.hosts $name -}}
 {{- if not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*(:[0-9]{1,5})?$" .) -}}
 {{- fail (printf "hosts.%s is %q: set it to a bare host name in lower case, without scheme, path or directory, as %s.example.com." $name . (ternary "mlflow" "artifacts" (eq $name "metadata"))) -}}
+{{- end -}}
+{{- if gt (regexFind ":[0-9]+$" . | trimPrefix ":" | atoi) 65535 -}}
+{{- fail (printf "hosts.%s is %q, whose port is none: set one of at most 65535, or leave it out." $name .) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -61,6 +69,8 @@ What a single value may be is values.schema.json's.
 {{- fail "database.secretKeys.password is empty, but other parts of the database are set: name the key of the password too, or empty them and give a URI." -}}
 {{- else if and .uri (not (regexMatch "^postgres(ql)?(\\+[a-z0-9]+)?://" .uri)) -}}
 {{- fail "database.uri is no URI of PostgreSQL: begin it with postgresql://, or for SQLite set database.type to sqlite and leave it empty." -}}
+{{- else if regexMatch "://|[]@]|^[^/].*/|(^|,)[^:,/]+:[0-9]*(,|$)" .host -}}
+{{- fail (printf "database.host is %q: set it to the host alone, as db.example.com, and the port as database.port." .host) -}}
 {{- else if and $.Values.migration.user .secretKeys.user -}}
 {{- fail "migration.user and database.secretKeys.user are both set: keep one; with migration.existingSecret, the key of that Secret is the migration's user." -}}
 {{- end -}}
@@ -80,8 +90,10 @@ What a single value may be is values.schema.json's.
 {{- fail "database.host and database.uri are both set: keep one, the database's parts or the URI." -}}
 {{- else if and (not (include "tandem.databaseInParts" $)) (or .secretKeys.port .secretKeys.user .secretKeys.name .user .parameters $.Values.migration.user) -}}
 {{- fail "database.host is empty, but other parts of the database are set: name the host too, or the key that has it, or empty them and give a URI." -}}
-{{- else if regexMatch "^[a-z0-9+]+://[^/?@]*:[^/?@]*@" .uri -}}
+{{- else if regexMatch "^[a-z0-9+]+://[^/?@]*:[^/?@]*@|[?&]password=" .uri -}}
 {{- fail (printf "database.auth is %s, but database.uri has a password: remove it, since tokens are fetched instead, or set database.auth to password." .auth) -}}
+{{- else if regexMatch "(^|&)password=" .parameters -}}
+{{- fail (printf "database.auth is %s, but database.parameters have a password: remove it, since tokens are fetched instead, or set database.auth to password." .auth) -}}
 {{- else if and .uri (not (regexMatch $encrypted .uri)) -}}
 {{- fail (printf "database.auth is %s, but database.uri does not encrypt: end it with ?sslmode=verify-full&sslrootcert=…, since it carries tokens." .auth) -}}
 {{- else if and (include "tandem.databaseInParts" $) (not (regexMatch $encrypted .parameters)) -}}
@@ -179,4 +191,21 @@ What a single value may be is values.schema.json's.
 {{- if and .Values.monitoring.serviceMonitor.enabled .Values.monitoring.podMonitor.enabled -}}
 {{- fail "monitoring.serviceMonitor.enabled and monitoring.podMonitor.enabled are both true: set one to false, or every request is counted twice." -}}
 {{- end -}}
+{{- range $name := list "serviceMonitor" "podMonitor" -}}
+{{- with index $.Values.monitoring $name -}}
+{{- if and .enabled .interval .scrapeTimeout (gt (include "tandem.milliseconds" .scrapeTimeout | int64) (include "tandem.milliseconds" .interval | int64)) -}}
+{{- fail (printf "monitoring.%s.scrapeTimeout is %s, longer than the interval, which is %s: lower it, or raise the interval." $name .scrapeTimeout .interval) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Takes a duration, as 1m30s. */}}
+{{- define "tandem.milliseconds" -}}
+{{- $sum := 0 -}}
+{{- range regexFindAll "[0-9]+(ms|s|m|h)" . -1 -}}
+{{- $unit := regexFind "[a-z]+" . -}}
+{{- $sum = add $sum (mul (trimSuffix $unit . | atoi) (index (dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000) $unit)) -}}
+{{- end -}}
+{{- $sum -}}
 {{- end -}}

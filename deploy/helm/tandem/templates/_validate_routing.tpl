@@ -54,12 +54,13 @@ ExternalAuth: {field: externalAuth, experimentalSince: "1.4"}
 {{- $seen := dict -}}
 {{- range $index, $filter := .Values.httpRoute.filters -}}
 {{- $where := printf "httpRoute.filters[%d]" $index -}}
-{{- $type := $filter.type | default "" -}}
+{{- $type := $filter.type | default "" | toString -}}
 {{- $known := index $types $type -}}
 {{- if not $known -}}
 {{- fail (printf "%s is of type %q: set it to one of %s." $where $type (keys $types | sortAlpha | join ", ")) -}}
 {{- end -}}
-{{- if not (hasKey $filter $known.field) -}}
+{{- $content := index $filter $known.field -}}
+{{- if not (and $content (kindIs "map" $content)) -}}
 {{- fail (printf "%s is of type %s, but has no %s: add it, as Gateway API has it." $where $type $known.field) -}}
 {{- end -}}
 {{- with omit $filter "type" $known.field -}}
@@ -70,13 +71,16 @@ ExternalAuth: {field: externalAuth, experimentalSince: "1.4"}
 {{- fail (printf "%s is of type %s, which Gateway API has in its experimental channel only, since %s: set httpRoute.channel to experimental if the cluster has that, or authenticate by an ExtensionRef or a policy of your gateway." $where $type .) -}}
 {{- end -}}
 {{- end -}}
-{{- if and (eq $type "ExternalAuth") (dig "externalAuth" "forwardBody" "maxSize" 0 $filter) -}}
+{{- if and (eq $type "ExternalAuth") (kindIs "map" $content.forwardBody) (dig "forwardBody" "maxSize" 0 $content) -}}
 {{- fail (printf "%s.externalAuth.forwardBody is set: remove it, or uploads of more than maxSize are refused." $where) -}}
 {{- end -}}
 {{- if and (hasKey $seen $type) (ne $type "ExtensionRef") (ne $type "RequestMirror") -}}
 {{- fail (printf "%s is the second one of type %s: keep one of them, a rule has no more." $where $type) -}}
 {{- end -}}
 {{- $_ := set $seen $type true -}}
+{{- end -}}
+{{- if and .Values.httpRoute.filters (not .Values.httpRoute.enabled) -}}
+{{- fail "httpRoute.filters is set, but httpRoute.enabled is false: set it to true, or empty the filters, which would authenticate nobody." -}}
 {{- end -}}
 {{- end -}}
 

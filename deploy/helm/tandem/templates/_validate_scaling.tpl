@@ -47,5 +47,20 @@ Autoscalers that could not measure, and budgets that could not be kept. Each tak
 {{- if or (eq (toString $pdb.minAvailable) "100%") (and (not $hasMin) (has (toString $pdb.maxUnavailable) (list "0" "0%"))) -}}
 {{- fail (printf "%s.pdb forbids every eviction: set %s.pdb.maxUnavailable to 1, or no node could be drained." .component .component) -}}
 {{- end -}}
+{{- /* Shares of pods are rounded up. */ -}}
+{{- if and $hasMin (kindIs "string" $pdb.minAvailable) -}}
+{{- if gt (mul (trimSuffix "%" $pdb.minAvailable | atoi) $fewest) (mul 100 (sub $fewest 1)) -}}
+{{- fail (printf "%s.pdb.minAvailable is %s, which of %d pods is all: lower it, or no pod could be evicted and no node drained." .component $pdb.minAvailable $fewest) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "tandem.validate.strategy" -}}
+{{- $rolling := .values.strategy.rollingUpdate | default dict -}}
+{{- if and (eq .values.strategy.type "RollingUpdate") (not .values.persistence.enabled) -}}
+{{- if and (regexMatch "^0+%?$" (toString $rolling.maxSurge)) (regexMatch "^0+%?$" (toString $rolling.maxUnavailable)) -}}
+{{- fail (printf "%s.strategy.rollingUpdate has maxSurge and maxUnavailable of 0: set one to 1, or no pod could be replaced." .component) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}

@@ -63,6 +63,8 @@ variables:
 {{- $component := .component -}}
 {{- range .values.extraArgs -}}
 {{- $flag := regexReplaceAll "=.*$" (toString .) "" -}}
+{{- /* The value of a short flag may follow at once, as in -p5600. */ -}}
+{{- $flag = regexReplaceAll "^(-[a-zA-Z]).*$" $flag "${1}" -}}
 {{- with index $owned.flags $flag -}}
 {{- fail (printf "%s.extraArgs has %s, which the chart sets itself: change %s instead." $component $flag .) -}}
 {{- end -}}

@@ -50,6 +50,9 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 
 {{/* Hooks come before the release's own objects: a Job that needs one of these would wait for it until Helm gives up. */}}
 {{- define "tandem.validate.migration" -}}
+{{- if and .Values.migration.existingSecret (not .Values.migration.enabled) -}}
+{{- fail "migration.existingSecret is set, but migration.enabled is false: empty it, or set migration.enabled to true, since nothing else reads that Secret." -}}
+{{- end -}}
 {{- if and (include "tandem.migration.enabled" .) (eq .Values.migration.mode "hook") -}}
 {{- $needed := include "tandem.migration.databaseSecret" . -}}
 {{- range $index, $value := .Values.extraObjects -}}
