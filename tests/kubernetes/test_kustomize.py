@@ -1,13 +1,15 @@
 """What each overlay and component is for."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.kubernetes import consistency
+from tests.kubernetes import consistency, tools
 from tests.kubernetes.consistency import flags, of_kind, server_of
 from tests.kubernetes.overlays import Overlay, rendered
 from tests.kubernetes.schemas import check
@@ -137,6 +139,38 @@ def test_monitoring_has_the_charts_rules_and_dashboard(overlay: Overlay) -> None
     assert yaml.safe_load(rules["data"]["tandem.yaml"]) == yaml.safe_load(
         (files / "rules.yaml").read_text()
     )
+
+
+@pytest.mark.parametrize("other", ["pod-tls", "static-prefix-two-hosts"])
+def test_monitoring_after_what_changes_its_monitors_is_refused(
+    overlay: Overlay, other: str
+) -> None:
+    with pytest.raises(tools.ToolError, match=r"testing value .* failed"):
+        overlay("gateway-two-hosts", other, "monitoring")
+
+
+def test_tls_below_a_path_takes_the_lines_of_the_readme(overlay: Overlay, tmp_path: Path) -> None:
+    copy = tmp_path / "pod-tls"
+    shutil.copytree(KUSTOMIZE / "components" / "pod-tls", copy)
+    patch = copy / "metadata.yaml"
+    readme = (KUSTOMIZE / "README.md").read_text().splitlines()
+    lines = [each for each in readme if each.startswith("- {op: ") and "/args/17" in each]
+    kept = [each for each in patch.read_text().splitlines() if "/args/15" not in each]
+    assert len(lines) == 2
+    patch.write_text("\n".join([*kept, *lines]))
+    below = "gateway-two-hosts", "monitoring", "static-prefix-two-hosts"
+    objects = overlay(*below, os.path.relpath(copy, KUSTOMIZE / "components"))
+    given = flags(server_of(one(objects, "Deployment", "tandem-metadata")))
+    assert given["--artifacts-url"] == "https://tandem-artifacts:5500/mlflow"
+    for name in consistency.SERVERS:
+        (endpoint,) = one(objects, "PodMonitor", f"tandem-{name}")["spec"]["podMetricsEndpoints"]
+        assert (endpoint["scheme"], endpoint["path"]) == ("https", "/mlflow/metrics")
+
+
+@pytest.mark.parametrize("prefix", ["static-prefix-two-hosts", "static-prefix-single-host"])
+def test_tls_of_the_pods_as_it_is_below_a_path_is_refused(overlay: Overlay, prefix: str) -> None:
+    with pytest.raises(tools.ToolError, match=r"testing value .* failed"):
+        overlay(prefix, "pod-tls")
 
 
 def egress(policy: Object) -> dict[int, list[Any]]:
