@@ -61,6 +61,13 @@ class Backup:
         """What it says when it ends with 1."""
         return self(*arguments, status=1, **variables).stderr
 
+    def restored(self, *dump: str) -> dict[str, str]:
+        """Names and texts of the files that come back to a new folder."""
+        target = self.home / f"restored-{len(list(self.home.iterdir()))}"
+        target.mkdir()
+        self("restore-artifacts", *dump, MLFLOW_ARTIFACTS_DESTINATION=str(target))
+        return {path.name: path.read_text() for path in target.iterdir()}
+
     @property
     def dumps(self) -> list[Path]:
         return sorted((self.directory / "database").glob("tandem-*"))
@@ -77,6 +84,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def backup(tmp_path: Path, template: Path) -> Backup:
     return Backup(tmp_path, template)
+
+
+def next_second() -> None:
+    """Names of backups are of whole seconds."""
+    now = int(time.time())
+    eventually(lambda: int(time.time()) > now)
 
 
 def age(path: Path, days: float) -> None:
@@ -172,37 +185,119 @@ def test_files_that_went_or_changed_are_kept_for_some_days(backup: Backup) -> No
         for name, text in texts.items():
             (backup.files / name).write_text(text)
 
-    def restored(*dump: str) -> dict[str, str]:
-        target = backup.home / f"restored-{len(list(backup.home.iterdir()))}"
-        backup("restore-artifacts", *dump, MLFLOW_ARTIFACTS_DESTINATION=str(target))
-        return {path.name: path.read_text() for path in target.iterdir()}
-
-    def second() -> None:
-        """Names are of whole seconds."""
-        now = int(time.time())
-        eventually(lambda: int(time.time()) > now)
-
     (backup.files / ".tandem-uploads").mkdir()
     (backup.files / ".tandem-uploads" / "half").write_text("half an upload")
     write(stays="1", changes="1", goes="1")
     backup("now")
     (first,) = backup.dumps
-    second()
+    next_second()
     write(changes="2")
     backup("now")
-    second()
+    next_second()
     write(changes="3", comes="3")
     (backup.files / "goes").unlink()
     backup("now")
-    assert restored() == {"stays": "1", "changes": "3", "comes": "3"}
+    assert backup.restored() == {"stays": "1", "changes": "3", "comes": "3"}
     as_it_was = {"stays": "1", "changes": "1", "goes": "1"}
-    assert restored(first.name) == {**as_it_was, "comes": "3"}
+    assert backup.restored(first.name) == {**as_it_was, "comes": "3"}
     removed = backup.directory / "artifacts" / "removed"
     assert len(list(removed.iterdir())) == 2
     min(removed.iterdir()).rename(removed / "20200101T000000Z")
-    second()
+    next_second()
     backup("artifacts")
     assert len(list(removed.iterdir())) == 1
+
+
+@pytest.mark.parametrize("commands", [["now"], ["database", "artifacts"]])
+def test_each_dump_brings_back_the_files_of_its_own_copy(
+    backup: Backup, commands: list[str]
+) -> None:
+    """As `now` makes both, and as systemd's units do, whose copy begins after the dump."""
+
+    def both() -> None:
+        for command in commands:
+            next_second()
+            backup(command)
+
+    file, gone = backup.files / "file", backup.files / "gone"
+    gone.write_text("deleted before the second dump")
+    texts = ["one", "TWO", "3"]
+    for text in texts:
+        file.write_text(text)
+        both()
+        gone.unlink(missing_ok=True)
+    first, second, third = (dump.name for dump in backup.dumps)
+    assert backup.restored(third) == {"file": "3"}
+    assert backup.restored(second) == {"file": "TWO"}
+    assert backup.restored(first)["file"] == "one"
+    assert set(backup.restored(first)) == {"file", "gone"}
+
+
+def test_dump_without_a_whole_copy_of_its_own(backup: Backup) -> None:
+    file = backup.files / "file"
+    for text in ("one", "TWO", "3"):
+        file.write_text(text)
+        next_second()
+        backup("now")
+    first, second, third = (dump.name for dump in backup.dumps)
+    copies = sorted((backup.directory / "artifacts" / "copies").iterdir())
+    # The second broke off: the next one found what the dump names.
+    copies[1].unlink()
+    assert backup.restored(first) == {"file": "one"}
+    assert backup.restored(second) == {"file": "3"}
+    # Both are from before copies were listed.
+    copies[0].unlink()
+    assert backup.restored(first) == {"file": "one"}
+    assert backup.restored(second) == {"file": "TWO"}
+    copies[2].rename(copies[0])
+    target = {"MLFLOW_ARTIFACTS_DESTINATION": str(backup.home / "other")}
+    said = backup("restore-artifacts", third, **target).stderr
+    assert f"no copy of the files came to its end since {third}" in said
+
+
+def test_backup_after_a_restore_has_the_restored_versions(backup: Backup) -> None:
+    """Restored files have their old times, which are before those of the copy."""
+    file = backup.files / "file"
+    for text in ("v1", "v2"):
+        file.write_text(text)
+        next_second()
+        backup("now")
+    backup("restore-artifacts", backup.dumps[0].name)
+    assert file.read_text() == "v1"
+    next_second()
+    backup("now")
+    assert (backup.directory / "artifacts/current/file").read_text() == "v1"
+    file.unlink()
+    assert backup.restored(backup.dumps[1].name) == {"file": "v2"}
+    assert backup.restored(backup.dumps[2].name) == {"file": "v1"}
+
+
+def test_files_of_a_dump_that_does_not_exist_are_not_restored(backup: Backup) -> None:
+    (backup.files / "model").write_text("weights")
+    backup("now")
+    (backup.files / "model").unlink()
+    for name in ("tandem-20200101T000000Z.sqlite", "absent"):
+        said = backup.refuses("restore-artifacts", name)
+        assert f"there is no dump {name}; 'tandem-backup list' names them." in said
+    assert list(backup.files.iterdir()) == []
+
+
+def test_store_without_files_is_backed_up_and_restored(backup: Backup) -> None:
+    backup("now")
+    assert backup.restored() == {}
+    assert backup.restored(backup.dumps[0].name) == {}
+
+
+def test_restore_without_any_copy_fails(backup: Backup) -> None:
+    assert "not found" in backup("restore-artifacts", status=3).stderr
+
+
+@pytest.mark.parametrize("days", ["abc", "-1", "1.5"])
+def test_days_to_keep_that_are_no_number_are_refused(backup: Backup, days: str) -> None:
+    for command in ("now", "daily", "database", "artifacts"):
+        said = backup.refuses(command, BACKUP_KEEP_DAYS=days)
+        assert "BACKUP_KEEP_DAYS must be a number of days" in said
+    assert backup.dumps == []
 
 
 def test_empty_source_does_not_empty_the_copy(backup: Backup) -> None:
