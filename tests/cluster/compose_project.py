@@ -64,7 +64,7 @@ class Project:
     @property
     def user(self) -> tuple[str, str] | None:
         """Who asks, if anybody is asked who he is."""
-        return USER if self.variables.get("TANDEM_AUTH") else None
+        return USER if self.variables.get("TANDEM_EDGE_AUTH") else None
 
     def get(self, path: str, **options: Any) -> requests.Response:
         return requests.get(f"{self.url}{path}", **{"auth": self.user, "timeout": 10, **options})

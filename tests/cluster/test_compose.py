@@ -33,7 +33,7 @@ LAYOUTS: dict[str, dict[str, str]] = {
         "TANDEM_BIND": "0.0.0.0:80",
         "TANDEM_BIND_TLS": "0.0.0.0:443",
         "TANDEM_TLS": "files",
-        "TANDEM_AUTH": "basic",
+        "TANDEM_EDGE_AUTH": "basic",
     },
 }
 TEAM = pytest.mark.parametrize("project", ["two-hosts"], indirect=True)

@@ -89,7 +89,7 @@ def test_forwarded_requests_pass_when_the_other_service_says_so(tmp_path: Path) 
         edge(
             tmp_path,
             (http_port, https_port),
-            {"TANDEM_AUTH": "forward", "TANDEM_AUTH_URL": url},
+            {"TANDEM_EDGE_AUTH": "forward", "TANDEM_EDGE_AUTH_URL": url},
         ) as project,
     ):
         good = {"Authorization": "Bearer good"}

@@ -12,7 +12,7 @@ from tests.kubernetes.tools import ROOT
 OPEN = {"TANDEM_BIND": "0.0.0.0:80", "TANDEM_BIND_TLS": "0.0.0.0:443"}
 NAMED = {**OPEN, "TANDEM_HOST": "mlflow.example.com"}
 ACME = {**NAMED, "TANDEM_TLS": "acme", "TANDEM_ACME_MAIL": "ops@example.com"}
-BASIC = {"TANDEM_AUTH": "basic"}
+BASIC = {"TANDEM_EDGE_AUTH": "basic"}
 
 
 @pytest.fixture
@@ -50,7 +50,12 @@ def prepare(private: Path, **variables: str) -> "subprocess.CompletedProcess[str
         {"TANDEM_BIND": "[::1]:8080"},
         {**NAMED, **BASIC, "TANDEM_TLS": "files"},
         {**NAMED, **BASIC, "TANDEM_TLS": "off"},
-        {**NAMED, "TANDEM_TLS": "files", "TANDEM_AUTH": "forward", "TANDEM_AUTH_URL": "http://a"},
+        {
+            **NAMED,
+            "TANDEM_TLS": "files",
+            "TANDEM_EDGE_AUTH": "forward",
+            "TANDEM_EDGE_AUTH_URL": "http://a",
+        },
     ],
     ids=["as it comes", "loopback of IPv6", "files", "off", "forward"],
 )
@@ -69,7 +74,7 @@ def test_acme_passes_and_its_volume_becomes_traefik_s(private: Path) -> None:
 
 
 def test_open_port_without_authentication_is_said_loudly_when_it_is_meant(private: Path) -> None:
-    done = prepare(private, **NAMED, TANDEM_AUTH="none")
+    done = prepare(private, **NAMED, TANDEM_EDGE_AUTH="none")
     assert done.returncode == 0
     assert done.stderr.startswith("WARNING: whoever reaches 0.0.0.0:80 may read, change and")
 
@@ -83,9 +88,15 @@ def test_open_port_without_authentication_is_said_loudly_when_it_is_meant(privat
         ({**NAMED, **BASIC}, "passwords would cross the network in clear text"),
         ({**ACME, **BASIC, "TANDEM_HOST": "localhost:8443"}, "needs TANDEM_HOST"),
         ({**ACME, **BASIC, "TANDEM_ACME_MAIL": ""}, "needs TANDEM_ACME_MAIL"),
-        ({**NAMED, "TANDEM_AUTH": "forward", "TANDEM_TLS": "off"}, "needs TANDEM_AUTH_URL"),
+        (
+            {**NAMED, "TANDEM_EDGE_AUTH": "forward", "TANDEM_TLS": "off"},
+            "needs TANDEM_EDGE_AUTH_URL",
+        ),
         ({"TANDEM_TLS": "yes"}, "TANDEM_TLS must be off, files or acme, not 'yes'"),
-        ({"TANDEM_AUTH": "oidc"}, "TANDEM_AUTH must be basic, forward or none, not 'oidc'"),
+        (
+            {"TANDEM_EDGE_AUTH": "oidc"},
+            "TANDEM_EDGE_AUTH must be basic, forward or none, not 'oidc'",
+        ),
         ({"TANDEM_LAYOUT": "three"}, "TANDEM_LAYOUT must be single-host or two-hosts"),
     ],
 )
