@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import yaml
@@ -21,8 +22,13 @@ class Missing(ValueError):
 
 def read(variables: Mapping[str, str] = SECRETS) -> dict[str, Any]:
     """The file with merges and variables resolved; raises Missing."""
-    resolved: dict[str, Any] = _resolved(yaml.safe_load(PATH.read_text()), variables)
+    resolved: dict[str, Any] = _resolved(_raw(), variables)
     return resolved
+
+
+@cache
+def _raw() -> Any:
+    return yaml.safe_load(PATH.read_text())
 
 
 def started(services: Mapping[str, Any]) -> dict[str, Any]:
