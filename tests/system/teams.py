@@ -68,8 +68,8 @@ def add_user(database: str, name: str) -> User:
     opened = Database(Settings(backend_store_uri=database, pool_size=1))
     password = f"{name}'s long password"
     with opened.write() as conn:
-        user_id = users.create(conn, name, passwords.hashed(password))
-        _, token = tokens.create(conn, user_id, "of a test")
+        users.create(conn, name, passwords.hashed(password))
+        _, token = tokens.create(conn, name, "of a test")
     opened.close()
     return User(name, password, token)
 
