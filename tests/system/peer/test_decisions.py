@@ -15,6 +15,7 @@ from werkzeug.security import generate_password_hash
 
 from tests.harness.processes import Process
 from tests.system import services
+from tests.system.peer.decisions import answers
 from tests.system.peer.decisions.asks import GROUPS, Ask
 from tests.system.peer.decisions.differences import DIFFERENCES
 from tests.system.peer.decisions.team import ADMIN, MEMBERS, PASSWORD, Server, fill, filled
@@ -48,6 +49,8 @@ class Both:
 
     mlflow: Decisions
     tandem: Decisions
+    answers: tuple[Mapping[str, str], Mapping[str, str]]
+    """Those to the administrator, of MLflow and of Tandem."""
 
 
 @contextmanager
@@ -93,8 +96,11 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         _copy(first, second)
         got = running.enter_context(starts[1](directory, f"sqlite:///{second}", default))
         other = running.enter_context(closing(Server(got.url)))
-        answers = [_decisions(each, ids, _DEFAULTS[default]) for each in (one, other)]
-    return Both(*(answers if default == "READ" else reversed(answers)))
+        servers = (one, other) if default == "READ" else (other, one)
+        # First: of what is changed later, the servers do not number all alike.
+        told, also_told = (answers.answers(each, ids) for each in servers)
+        mlflow, tandem = (_decisions(each, ids, _DEFAULTS[default]) for each in servers)
+    return Both(mlflow, tandem, (told, also_told))
 
 
 def _give_an_old_hash(path: Path, name: str) -> None:
@@ -150,6 +156,16 @@ def test_listed_decisions_differ(both: Both) -> None:
     asked = _LISTED & both.tandem.keys()
     alike = {each for each in asked if both.mlflow[each] == both.tandem[each]}
     assert not alike, "these decisions agree: take them off the list"
+
+
+def test_answers_about_accounts_are_mlflows(both: Both) -> None:
+    mlflow, tandem = both.answers
+    found = [
+        f"{name}: MLflow {mlflow[name]}\n    Tandem {told}"
+        for name, told in tandem.items()
+        if told != mlflow[name]
+    ]
+    assert not found, "\n".join(found)
 
 
 def test_every_decision_is_made_both_ways(both: Both) -> None:
