@@ -31,6 +31,12 @@ IAM, ENCRYPTED = (
 IDENTITY = "networkPolicy.identity.peers[0].ipBlock.cidr"
 POD_TLS = "podTLS.enabled=true podTLS.certManager.issuer=pods"
 ANYWHERE = "networkPolicy.objectStore.peers[0].ipBlock.cidr=0.0.0.0/0"
+AUTH = "insecureNoAuth=false auth.mode=basic auth.admin.existingSecret=root"
+OIDC = (
+    "insecureNoAuth=false auth.mode=oidc auth.admin.existingSecret=root "
+    "auth.oidc.issuer=https://idp auth.oidc.clientId=tandem"
+)
+PROXY = "insecureNoAuth=false auth.mode=proxy auth.admin.existingSecret=root"
 
 
 def _object(kind: str, version: str) -> str:
@@ -233,11 +239,44 @@ REFUSED = {
     # authentication
     f"insecureNoAuth=false {INGRESS}": "ingress.enabled is true, but the services authenticate",
     "insecureNoAuth=false artifacts.service.type=NodePort": "artifacts.service.type is NodePort",
-    "auth.mode=basic": "auth.mode is basic, but auth.existingSecret is empty",
-    "auth.mode=basic auth.existingSecret=a podTLS.enabled=true podTLS.certManager.issuer=i": (
-        "auth.mode is basic, but podTLS.enabled is true"
-    ),
     "metadata.extraArgs[0]=--insecure-no-auth": "metadata.extraArgs has --insecure-no-auth",
+    "artifacts.extraArgs[0]=--auth=none": "change auth.mode",
+    "metadata.extraEnv[0].name=MLFLOW_AUTH_ADMIN_PASSWORD": "change auth.admin",
+    "auth.admin.existingSecret=root": "auth.mode is none, but accounts are described",
+    f"{AUTH} insecureNoAuth=true": "auth.mode is basic, but insecureNoAuth is true",
+    f"{AUTH} auth.admin.password=at-least-twelve": (
+        "auth.admin.existingSecret and auth.admin.password are both set"
+    ),
+    f"{AUTH} auth.admin.existingSecret= auth.admin.password=short": "auth.admin.password is too",
+    f"{AUTH} auth.admin.existingSecret=": "auth.admin.existingSecret is empty",
+    f"{AUTH} auth.database.existingSecret=a auth.database.uri=postgresql://a/b": (
+        "auth.database.existingSecret and auth.database.uri are both set"
+    ),
+    f"{AUTH} auth.database.uri=sqlite:///a.db": "auth.database.uri is no URI of PostgreSQL",
+    f"{AUTH} migration.accountsSecret=a": "migration.accountsSecret is set, but accounts have no",
+    f"{AUTH} {SQLITE} {ONE_EACH} {POLICY} networkPolicy.database.peers=null "
+    "auth.database.existingSecret=a": "empty, but accounts have a database of their own",
+    f"{AUTH} auth.oidc.issuer=https://idp": "auth.oidc is set, but auth.mode is basic",
+    f"{AUTH} auth.proxy.header=X-User": "auth.proxy is set, but auth.mode is basic",
+    f"{AUTH} artifacts.extraEnvFrom[0].secretRef.name=root": (
+        "artifacts has root, the Secret of auth.admin"
+    ),
+    f"{AUTH} objectStore.existingSecret=root": "artifacts has root, the Secret of auth.admin",
+    f"{OIDC} auth.oidc.clientId=": "auth.oidc.issuer or auth.oidc.clientId is empty",
+    f"{OIDC} auth.oidc.existingSecret=a auth.oidc.clientSecret=b": (
+        "auth.oidc.existingSecret and auth.oidc.clientSecret are both set"
+    ),
+    f"{OIDC} auth.oidc.adminGroups[0]=ops": "auth.oidc.groupsClaim is empty",
+    f"{OIDC} hosts.metadata=": "hosts.metadata and auth.publicUrl are empty",
+    f"{OIDC} hosts.scheme=http": "browsers come by http://m.example.com",
+    f"{OIDC} staticPrefix=/a auth.publicUrl=https://m.example.com": (
+        "auth.publicUrl does not end with staticPrefix"
+    ),
+    f"{OIDC} {POLICY}": "networkPolicy.identityProvider.peers is empty",
+    PROXY: "auth.proxy.header or auth.proxy.trustedProxies is empty",
+    f"{PROXY} auth.proxy.header=X-User auth.proxy.trustedProxies[0]=0.0.0.0/0": (
+        "auth.proxy.trustedProxies has 0.0.0.0/0"
+    ),
     # routes
     f"hosts.metadata= {INGRESS}": "ingress.enabled is true, but hosts.metadata is empty",
     "hosts.metadata= httpRoute.enabled=true": "httpRoute.enabled is true, but hosts.metadata",
@@ -352,7 +391,10 @@ TAKEN = [
     f"{DISK} {ONE_EACH} objectStore.destination=file:///var/lib/tandem",
     "hosts.metadata=",
     "insecureNoAuth=false",
-    f"insecureNoAuth=false auth.mode=basic auth.existingSecret=a {INGRESS}",
+    f"{AUTH} {INGRESS} metadata.service.type=LoadBalancer",
+    f"{AUTH} auth.admin.existingSecret= auth.existingAccounts=true",
+    f"{OIDC} auth.admin.existingSecret= auth.oidc.groupsClaim=groups auth.oidc.adminGroups[0]=ops",
+    f"{OIDC} hosts.metadata=localhost:5000 hosts.scheme=http",
     "hosts.artifacts=localhost:5500 hosts.metadata=localhost:5000 hosts.scheme=http",
     "database.existingSecret= database.uri=postgresql+psycopg://a/b",
     "metadata.pdb.minAvailable=1",

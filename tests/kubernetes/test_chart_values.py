@@ -22,7 +22,7 @@ Keys = tuple[str, ...]
 ANYTHING = {
     "commonLabels", "commonAnnotations", "annotations", "metadataAnnotations", "labels",
     "artifactsAnnotations", "podAnnotations", "podLabels", "nodeSelector", "affinity",
-    "requests", "limits", "credentials", "scaleUp", "scaleDown",
+    "requests", "limits", "credentials", "groupRoles", "scaleUp", "scaleDown",
     "deploymentAnnotations", "dnsConfig",
 }  # fmt: skip
 """Maps whose keys are the user's, or Kubernetes's own."""

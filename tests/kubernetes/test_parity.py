@@ -161,6 +161,19 @@ def test_below_a_path_on_one_host_behind_a_gateway(overlay: Overlay) -> None:
     assert differences(ours, theirs) == []
 
 
+ACCOUNTS = ("auth.mode=basic", "auth.admin.existingSecret=tandem-admin")
+
+
+def test_accounts(overlay: Overlay) -> None:
+    ours = chart("production", *ACCOUNTS)
+    assert differences(ours, by_name(overlay("accounts"))) == []
+
+
+def test_accounts_on_one_host_behind_an_ingress(overlay: Overlay) -> None:
+    ours = chart("production", *ACCOUNTS, *INGRESS[1:], ONE_HOST)
+    assert differences(ours, by_name(overlay("accounts", on="single-host"))) == []
+
+
 def test_tokens_instead_of_the_databases_password(overlay: Overlay) -> None:
     ours = chart("production", over=["rds-iam"])
     assert differences(ours, by_name(overlay("rds-iam"))) == []

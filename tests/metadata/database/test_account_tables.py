@@ -1,5 +1,6 @@
 """The tables of accounts: MLflow's own, in its revision, and what is said of older ones."""
 
+import dataclasses
 import re
 import shlex
 import subprocess
@@ -130,3 +131,19 @@ def test_the_first_administrator_needs_a_good_password(
     opening.prepare(database, _settings(settings.backend_store_uri))
     none = Settings(backend_store_uri=settings.backend_store_uri, auth="basic")
     assert opening.prepare(database, none) is False
+
+
+@only_sqlite
+def test_no_password_is_needed_where_a_providers_groups_make_administrators(
+    settings: Settings, database: Database
+) -> None:
+    provider = Settings(backend_store_uri=settings.backend_store_uri, auth="oidc")
+    with pytest.raises(SettingsError, match="MLFLOW_AUTH_ADMIN_PASSWORD"):
+        opening.prepare(database, provider)
+    opening.prepare(database, dataclasses.replace(provider, oidc_admin_groups=("ops",)))
+    with database.read() as conn:
+        assert not users.exists(conn, "admin")
+    given = dataclasses.replace(provider, oidc_admin_groups=("ops",), auth_admin_password=PASSWORD)
+    opening.prepare(database, given)
+    with database.read() as conn:
+        assert users.exists(conn, "admin")

@@ -1,10 +1,13 @@
 """The way of a client, for helm test: it makes an experiment, a run and a file, and removes them.
 
 METADATA_URL and ARTIFACTS_URL are the services' addresses, WAIT_SECONDS is how long they may take
-to answer. TLS_FOLDER has what they are known by, ca.crt, and what is presented to them. What is
+to answer. TLS_FOLDER has what they are known by, ca.crt, and what is presented to them. It sends
+MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and _PASSWORD, if they are there. Where
+AUTHENTICATES is and no credentials are, it sees only that nobody comes in without any. What is
 wrong is told in one line, and the exit status is 1.
 """
 
+import base64
 import http.client
 import json
 import os
@@ -22,6 +25,10 @@ API = METADATA + "/api/2.0/mlflow"
 FILES = ARTIFACTS + "/api/2.0/mlflow-artifacts/artifacts"
 SECONDS = 30
 """How long one answer may take."""
+TOKEN = os.environ.get("MLFLOW_TRACKING_TOKEN", "")
+USERNAME = os.environ.get("MLFLOW_TRACKING_USERNAME", "")
+PASSWORD = os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
+AUTHENTICATES = bool(os.environ.get("AUTHENTICATES"))
 TLS = ssl.create_default_context()
 if FOLDER := os.environ.get("TLS_FOLDER"):
     TLS = ssl.create_default_context(cafile=f"{FOLDER}/ca.crt")
@@ -36,8 +43,21 @@ class Failed(Exception):
     """What was asked, and how it went wrong."""
 
 
-def ask(method: str, url: str, body: bytes | None = None) -> bytes:
+def authorization() -> str:
+    """The header's value; empty without credentials."""
+    if TOKEN:
+        return f"Bearer {TOKEN}"
+    if USERNAME and PASSWORD:
+        return "Basic " + base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode()
+    return ""
+
+
+def ask(
+    method: str, url: str, body: bytes | None = None, credentials: str = authorization()
+) -> bytes:
     request = urllib.request.Request(url, body, method=method)
+    if credentials:
+        request.add_header("Authorization", credentials)
     if body is not None:
         request.add_header(
             "Content-Type",
@@ -80,6 +100,22 @@ def wait(url: str, seconds: float) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(1)
+
+
+def expect_refusal() -> None:
+    """Nobody comes in without credentials, at either service."""
+    for url in (f"{API}/experiments/get?experiment_id=0", FILES):
+        try:
+            ask("GET", url, credentials="")
+        except Failed as failure:
+            code = (
+                failure.__cause__.code
+                if isinstance(failure.__cause__, urllib.error.HTTPError)
+                else 0
+            )
+        else:
+            code = 200
+        expect(f"{url} asks who comes", code, 401)
 
 
 def use_run(run_id: str) -> None:
@@ -130,6 +166,11 @@ def main() -> None:
         print(
             f"{name} {ask('GET', url + '/version').decode().strip()} answers at {url}", flush=True
         )
+    if AUTHENTICATES:
+        expect_refusal()
+        if not authorization():
+            print("without credentials nothing else is tried: see test.extraEnv", flush=True)
+            return
     # Names of deleted experiments stay taken.
     experiment_id = str(
         call("POST", "experiments/create", name=f"helm-test-{time.time_ns():x}")["experiment_id"]

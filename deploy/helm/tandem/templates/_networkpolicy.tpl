@@ -53,6 +53,16 @@ Rules that several policies have. A policy of both types denies what no rule all
 {{- end -}}
 {{- end -}}
 
+{{/* Artifacts asks metadata who may do what, where there are accounts. A list, perhaps an empty one. */}}
+{{- define "tandem.ingressFromArtifacts" -}}
+{{- if include "tandem.authenticates" . -}}
+- from:
+    {{- include "tandem.peer" (dict "root" . "component" "artifacts") | nindent 4 }}
+  ports:
+    {{- include "tandem.httpPorts" . | nindent 4 }}
+{{- end -}}
+{{- end -}}
+
 {{/* Ports at which the pods are called: their own, and those of a mesh's proxies. */}}
 {{- define "tandem.httpPorts" -}}
 - port: http
@@ -76,14 +86,4 @@ Rules that several policies have. A policy of both types denies what no rule all
 - podSelector:
     matchLabels:
       {{- include "tandem.selectorLabels" . | nindent 6 }}
-{{- end -}}
-
-{{/* Artifacts ask metadata who may do what, where there are accounts. */}}
-{{- define "tandem.metadata.ingressFromArtifacts" -}}
-{{- if ne .Values.auth.mode "none" -}}
-- from:
-    {{- include "tandem.peer" (dict "root" . "component" "artifacts") | nindent 4 }}
-  ports:
-    {{- include "tandem.httpPorts" . | nindent 4 }}
-{{- end -}}
 {{- end -}}

@@ -14,6 +14,22 @@ Parts of NOTES.txt.
 {{- end -}}
 {{- end -}}
 
+{{/* Who may come in, and where the first administrator's password is. */}}
+{{- define "tandem.notes.authentication" -}}
+{{- if include "tandem.authenticates" . -}}
+{{- $auth := .Values.auth -}}
+{{- $ways := dict "basic" "Users sign in with a password or a token" "proxy" (printf "Users come by the proxy, which names them in %s, and programs with a token" $auth.proxy.header) "oidc" (printf "Users log in at %s, and programs send a token" $auth.oidc.issuer) -}}
+{{ index $ways $auth.mode }} (auth.mode {{ $auth.mode }}), for both services.
+{{- if eq $auth.mode "oidc" }} The provider must know the redirect URI {{ include "tandem.publicUrl" . }}/oidc/callback.{{ end }}
+{{- with include "tandem.auth.adminSecret" . }} The first administrator is {{ $auth.admin.username }}; his first password:
+
+     kubectl -n {{ include "tandem.namespace" $ }} get secret {{ . }} -o go-template='{{ printf "{{ index .data %q | base64decode }}" $auth.admin.secretKey }}'
+{{- end }}
+{{- else -}}
+Tandem authenticates nobody. Whoever reaches {{ ternary "the host" "either host" (eq (include "tandem.singleHost" .) "true") }} can read and change everything: set auth.mode, or authenticate at the ingress{{ if not (include "tandem.singleHost" .) }}, at both hosts alike{{ end }}.
+{{- end -}}
+{{- end -}}
+
 {{/* A list of sentences on what runs, but not as it should in production. */}}
 {{- define "tandem.notes.warnings" -}}
 {{- $warnings := list -}}
@@ -35,7 +51,10 @@ Parts of NOTES.txt.
 {{- if and .Values.ingress.enabled (not .Values.ingress.tls.enabled) (eq .Values.hosts.scheme "http") -}}
 {{- $warnings = append $warnings "Nothing is encrypted: credentials and artifacts travel in the clear. Set ingress.tls.enabled and hosts.scheme." -}}
 {{- end -}}
-{{- range $component := list "metadata" "artifacts" -}}
+{{- if and (include "tandem.authenticates" .) (or .Values.auth.admin.password .Values.auth.database.uri .Values.auth.oidc.clientSecret) -}}
+{{- $warnings = append $warnings "Secrets of auth are part of Helm's release, since their values hold them. Rather name Secrets: auth.admin.existingSecret, auth.database.existingSecret, auth.oidc.existingSecret." -}}
+{{- end -}}
+{{- range $component := ternary list (list "metadata" "artifacts") (eq "true" (include "tandem.authenticates" .)) -}}
 {{- $service := (index $.Values $component).service -}}
 {{- if and (eq $service.type "LoadBalancer") (not $service.loadBalancerSourceRanges) -}}
 {{- $warnings = append $warnings (printf "%s.service.type is LoadBalancer: whoever reaches its address reads and changes everything, past the ingress. Set %s.service.loadBalancerSourceRanges, or the type to ClusterIP." $component $component) -}}
@@ -43,7 +62,9 @@ Parts of NOTES.txt.
 {{- $warnings = append $warnings (printf "%s.service.type is NodePort: whoever reaches a node reads and changes everything, past the ingress. Set the type to ClusterIP, or keep others from the nodes' ports." $component) -}}
 {{- end -}}
 {{- end -}}
-{{- if not .Values.networkPolicy.enabled -}}
+{{- if and (not .Values.networkPolicy.enabled) (eq .Values.auth.mode "proxy") -}}
+{{- $warnings = append $warnings "networkPolicy.enabled is false: any pod whose address is in auth.proxy.trustedProxies can call metadata as anyone." -}}
+{{- else if and (not .Values.networkPolicy.enabled) (eq .Values.auth.mode "none") -}}
 {{- $warnings = append $warnings "networkPolicy.enabled is false: any pod of the cluster can call Tandem past the ingress, which authenticates." -}}
 {{- end -}}
 {{- if and .Values.podTLS.enabled .Values.ingress.enabled (not .Values.ingress.controller) -}}

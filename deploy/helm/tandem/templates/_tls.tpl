@@ -43,6 +43,9 @@ TLS of the pods: their certificates, what they are told of them, and how they ar
 {{- if eq .component "metadata" }}
 - --artifacts-ca
 - {{ $path }}/ca.crt
+{{- else if include "tandem.authenticates" .root }}
+- --metadata-ca
+- {{ $path }}/ca.crt
 {{- end }}
 {{- if $tls.clientAuth }}
 - --tls-client-ca
@@ -56,6 +59,11 @@ TLS of the pods: their certificates, what they are told of them, and how they ar
 - --artifacts-cert
 - {{ $path }}/tls.crt
 - --artifacts-key
+- {{ $path }}/tls.key
+{{- else if include "tandem.authenticates" .root }}
+- --metadata-cert
+- {{ $path }}/tls.crt
+- --metadata-key
 - {{ $path }}/tls.key
 {{- end }}
 {{- end }}

@@ -135,26 +135,3 @@ ExternalAuth: {field: externalAuth, experimentalSince: "1.4"}
 {{- end -}}
 {{- end -}}
 {{- end -}}
-
-{{- define "tandem.validate.authentication" -}}
-{{- if ne .Values.auth.mode "none" -}}
-{{- if not .Values.auth.existingSecret -}}
-{{- fail (printf "auth.mode is %s, but auth.existingSecret is empty: set it to a Secret with the first administrator's password." .Values.auth.mode) -}}
-{{- end -}}
-{{- if .Values.podTLS.enabled -}}
-{{- fail (printf "auth.mode is %s, but podTLS.enabled is true: artifacts asks metadata by http only, so set one of them back." .Values.auth.mode) -}}
-{{- end -}}
-{{- else if not .Values.insecureNoAuth -}}
-{{- $exposed := list -}}
-{{- range $name := list "ingress" "httpRoute" -}}
-{{- if (index $.Values $name).enabled -}}{{- $exposed = append $exposed (printf "%s.enabled is true" $name) -}}{{- end -}}
-{{- end -}}
-{{- range $name := list "metadata" "artifacts" -}}
-{{- $type := (index $.Values $name).service.type -}}
-{{- if ne $type "ClusterIP" -}}{{- $exposed = append $exposed (printf "%s.service.type is %s" $name $type) -}}{{- end -}}
-{{- end -}}
-{{- with first $exposed -}}
-{{- fail (printf "%s, but the services authenticate nobody: set auth.mode to basic, or insecureNoAuth to true once the edge authenticates, for both hosts alike, or if whoever reaches it may do everything." .) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}

@@ -16,12 +16,13 @@ flags:
   --allowed-hosts: allowedHosts
   --static-prefix: staticPrefix
   --insecure-no-auth: insecureNoAuth
-  --auth: auth.mode
   --tls-cert: podTLS
   --tls-key: podTLS
   --tls-client-ca: podTLS
   --tls-client-auth: podTLS.clientAuth
   --probe-port: podTLS.clientAuth
+  --auth: auth.mode
+  --audit-log: auth.auditLog
   {{- if eq . "metadata" }}
   --default-artifact-root: hosts.artifacts (never a directory, which no other pod and no client could reach)
   --artifacts-url: hosts.artifacts
@@ -33,6 +34,25 @@ flags:
   --no-db-prepared-statements: database.preparedStatements
   --ui-dir: metadata.uiDir
   --webhook-secret-encryption-key: metadata.webhooks
+  --app-name: auth.mode
+  --auth-database-uri: auth.database
+  --auth-default-permission: auth.defaultPermission
+  --auth-admin-username: auth.admin
+  --auth-admin-password: auth.admin
+  --public-url: auth.publicUrl
+  --auth-proxy-header: auth.proxy.header
+  --auth-trusted-proxies: auth.proxy.trustedProxies
+  --oidc-issuer: auth.oidc.issuer
+  --oidc-client-id: auth.oidc.clientId
+  --oidc-client-secret: auth.oidc.existingSecret
+  --oidc-scopes: auth.oidc.scopes
+  --oidc-audiences: auth.oidc.audiences
+  --oidc-username-claim: auth.oidc.usernameClaim
+  --oidc-groups-claim: auth.oidc.groupsClaim
+  --oidc-group-roles: auth.oidc.groupRoles
+  --oidc-admin-groups: auth.oidc.adminGroups
+  --oidc-session-seconds: auth.oidc.sessionSeconds
+  --oidc-refresh-seconds: auth.oidc.refreshSeconds
   {{- else }}
   --artifacts-destination: objectStore.destination
   --metadata-url: auth.mode
@@ -48,11 +68,27 @@ variables:
   MLFLOW_ARTIFACTS_DESTINATION: objectStore.destination
   MLFLOW_STATIC_PREFIX: staticPrefix
   TANDEM_INSECURE_NO_AUTH: insecureNoAuth
-  TANDEM_AUTH: auth.mode
   {{- range list "CERT" "KEY" "CLIENT_CA" "CLIENT_AUTH" }}
   TANDEM_TLS_{{ . }}: podTLS
   {{- end }}
   TANDEM_PROBE_PORT: podTLS.clientAuth
+  TANDEM_AUTH: auth.mode
+  TANDEM_APP_NAME: auth.mode
+  TANDEM_METADATA_URL: auth.mode
+  TANDEM_AUDIT_LOG: auth.auditLog
+  TANDEM_AUTH_DATABASE_URI: auth.database
+  TANDEM_AUTH_DEFAULT_PERMISSION: auth.defaultPermission
+  MLFLOW_AUTH_ADMIN_USERNAME: auth.admin
+  MLFLOW_AUTH_ADMIN_PASSWORD: auth.admin
+  TANDEM_PUBLIC_URL: auth.publicUrl
+  TANDEM_AUTH_PROXY_HEADER: auth.proxy.header
+  TANDEM_AUTH_TRUSTED_PROXIES: auth.proxy.trustedProxies
+  TANDEM_OIDC_ISSUER: auth.oidc.issuer
+  TANDEM_OIDC_CLIENT_ID: auth.oidc.clientId
+  TANDEM_OIDC_CLIENT_SECRET: auth.oidc.existingSecret
+  {{- range list "SCOPES" "AUDIENCES" "USERNAME_CLAIM" "GROUPS_CLAIM" "GROUP_ROLES" "ADMIN_GROUPS" "SESSION_SECONDS" "REFRESH_SECONDS" }}
+  TANDEM_OIDC_{{ . }}: auth.oidc
+  {{- end }}
   TANDEM_MIGRATE: migration (pods never migrate)
   MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY: metadata.webhooks
 {{- end -}}
@@ -99,6 +135,11 @@ variables:
 {{- end -}}
 {{- if and $database (include "tandem.names" (dict "values" $.Values.artifacts "secret" $database)) -}}
 {{- fail (printf "artifacts has %s, the database's Secret, in its extra variables, volumes or containers: remove it there; metadata and the migration alone may know it." $database) -}}
+{{- end -}}
+{{- end -}}
+{{- range $where, $secret := dict "auth.admin" (include "tandem.auth.adminSecret" .) "auth.database" (include "tandem.auth.databaseSecret" .) "auth.oidc" (include "tandem.auth.clientSecret" .) "migration.accountsSecret" .Values.migration.accountsSecret -}}
+{{- if and $secret (or (eq $store $secret) (include "tandem.names" (dict "values" $.Values.artifacts "secret" $secret))) -}}
+{{- fail (printf "artifacts has %s, the Secret of %s: remove it there; metadata alone has accounts." $secret $where) -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.migration.existingSecret (include "tandem.names" (dict "values" .Values.metadata "secret" .Values.migration.existingSecret)) -}}

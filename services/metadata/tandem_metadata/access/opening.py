@@ -159,6 +159,8 @@ def _ensure_admin(database: Database, settings: Settings) -> None:
         if password and password != OLD_DEFAULT:
             _replace_old_default(database, name, there.password_hash, password)
         return
+    if settings.auth == "oidc" and settings.oidc_admin_groups and not password:
+        return  # the provider's groups make administrators
     try:
         accounts.check_username(name)
         accounts.check_password(password or "")

@@ -50,10 +50,6 @@ The database and webhooks, which metadata and the migration know, and artifacts 
 - name: TANDEM_DB_AUTH
   value: {{ $database.auth }}
 {{- end -}}
-{{- if ne .root.Values.auth.mode "none" }}
-- name: TANDEM_AUTH
-  value: {{ .root.Values.auth.mode }}
-{{- end -}}
 {{- end -}}
 
 {{/* The same for the pods of metadata. */}}
@@ -78,5 +74,13 @@ checksum/database: {{ sha256sum . }}
 {{- end }}
 {{- with .Values.metadata.webhooks.encryptionKey }}
 checksum/webhooks: {{ sha256sum . }}
+{{- end }}
+{{- if include "tandem.authenticates" . }}
+{{- with .Values.auth.database.uri }}
+checksum/accounts: {{ sha256sum . }}
+{{- end }}
+{{- with .Values.auth.oidc.clientSecret }}
+checksum/oidc: {{ sha256sum . }}
+{{- end }}
 {{- end }}
 {{- end -}}

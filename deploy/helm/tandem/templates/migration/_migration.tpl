@@ -27,6 +27,17 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end -}}
 {{- end -}}
 
+{{/* The same for the accounts' own database; none where they have none. */}}
+{{- define "tandem.migration.accountsSecret" -}}
+{{- if .Values.migration.accountsSecret -}}
+{{- .Values.migration.accountsSecret -}}
+{{- else if and .Values.auth.database.uri (include "tandem.migration.enabled" .) (eq .Values.migration.mode "hook") -}}
+{{- printf "%s-migrate-accounts" (include "tandem.fullname" .) -}}
+{{- else -}}
+{{- include "tandem.auth.databaseSecret" . -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Names of the Secrets that one of extraObjects makes, as a YAML list; takes the object as a map. */}}
 {{- define "tandem.migration.secretsOf" -}}
 {{- $name := dig "metadata" "name" "" . -}}
@@ -54,13 +65,14 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- fail "migration.existingSecret is set, but migration.enabled is false: empty it, or set migration.enabled to true, since nothing else reads that Secret." -}}
 {{- end -}}
 {{- if and (include "tandem.migration.enabled" .) (eq .Values.migration.mode "hook") -}}
-{{- $needed := include "tandem.migration.databaseSecret" . -}}
-{{- range $index, $value := .Values.extraObjects -}}
+{{- range $needed := without (list (include "tandem.migration.databaseSecret" .) (include "tandem.migration.accountsSecret" .)) "" -}}
+{{- range $index, $value := $.Values.extraObjects -}}
 {{- range regexSplit "(?m)^---\\s*$" (include "tandem.expand" (dict "root" $ "value" $value)) -1 -}}
 {{- $object := fromYaml . -}}
 {{- $late := not (contains "pre-install" (dig "metadata" "annotations" "helm.sh/hook" "" $object)) -}}
 {{- if and $late (has $needed (include "tandem.migration.secretsOf" $object | fromYamlArray)) (not (lookup "v1" "Secret" (include "tandem.namespace" $) $needed)) -}}
 {{- fail (printf "extraObjects[%d] makes the Secret %s, which the migration's hook needs before it is there: set migration.mode to job, whose Job waits for it, or make the Secret before this release." $index $needed) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -89,6 +101,9 @@ template:
     {{- if and $.Values.database.uri (not .existingSecret) }}
     {{- $checksums = dict "checksum/database" (sha256sum $.Values.database.uri) }}
     {{- end }}
+    {{- if and $.Values.auth.database.uri (not .accountsSecret) }}
+    {{- $_ := set $checksums "checksum/accounts" (sha256sum $.Values.auth.database.uri) }}
+    {{- end }}
     {{- include "tandem.annotations" (dict "root" $ "indent" 4 "annotations" (list $checksums .podAnnotations)) }}
   spec:
     # A failed attempt stays to be read; the next one gets a pod of its own.
@@ -111,6 +126,9 @@ template:
         env:
           {{- $key := ternary .secretKey $.Values.database.secretKey (not (empty .existingSecret)) }}
           {{- include "tandem.databaseEnv" (dict "root" $ "secret" (include "tandem.migration.databaseSecret" $) "key" $key "user" .user) | nindent 10 }}
+          {{- with include "tandem.auth.migrationEnv" $ | trim }}
+          {{- . | nindent 10 }}
+          {{- end }}
           - name: TMPDIR
             value: /tmp
           {{- with .extraEnv }}
