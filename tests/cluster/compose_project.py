@@ -211,8 +211,8 @@ def running(project: Project) -> Iterator[Project]:
                     project.wait_healthy(each)
             project.start(name)
         project.wait_healthy("traefik")
-        # It answers its health check some milliseconds before it knows its routes.
-        eventually(lambda: project.get("/health").ok)
+        # It answers its health check some milliseconds before it knows its routes and certificates.
+        eventually(lambda: _answers(project))
         yield project
         ours = [name for name in project.processes if "build" in project.services[name]]
         for name in ours:
@@ -222,3 +222,10 @@ def running(project: Project) -> Iterator[Project]:
         for process in project.processes.values():
             process.kill()
             process.wait()
+
+
+def _answers(project: Project) -> bool:
+    try:
+        return project.get("/health").ok
+    except requests.ConnectionError:
+        return False
