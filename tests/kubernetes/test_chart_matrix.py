@@ -31,6 +31,13 @@ def component(obj: tools.Object) -> str:
     return str(obj["metadata"]["labels"]["app.kubernetes.io/component"])
 
 
+def test_no_two_templates_share_a_name() -> None:
+    """Helm would take the one that it reads last, for both."""
+    files = (CHART / "templates").rglob("*.tpl")
+    names = [name for file in files for name in re.findall(r'define "([^"]+)"', file.read_text())]
+    assert len(names) == len(set(names))
+
+
 @every_entry
 def test_lint(name: str) -> None:
     said = tools.helm("lint", "--strict", CHART, "--values", chart.values(name))

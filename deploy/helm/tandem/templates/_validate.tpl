@@ -19,7 +19,7 @@ What a single value may be is values.schema.json's.
 {{- include "tandem.validate.service" $of -}}
 {{- end -}}
 {{- include "tandem.validate.separation" . -}}
-{{- include "tandem.validate.accounts" . -}}
+{{- include "tandem.validate.serviceAccounts" . -}}
 {{- include "tandem.validate.labels" . -}}
 {{- include "tandem.validate.routing" . -}}
 {{- include "tandem.validate.networkPolicy" . -}}

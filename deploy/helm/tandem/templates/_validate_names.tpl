@@ -25,7 +25,7 @@ Names and objects that the API server would refuse, in part after the migration'
 {{- end -}}
 
 {{/* Two accounts of one name that the chart makes: one would replace the other, or the hook's keep the release from its own. */}}
-{{- define "tandem.validate.accounts" -}}
+{{- define "tandem.validate.serviceAccounts" -}}
 {{- $made := dict -}}
 {{- $components := list "metadata" "artifacts" -}}
 {{- if include "tandem.migration.enabled" . -}}{{- $components = append $components "migration" -}}{{- end -}}
