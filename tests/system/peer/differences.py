@@ -342,6 +342,10 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
 REASONS = {name: reason for reason, names in DIFFERENCES.items() for name in names}
 
 OTHER_PHRASES: Mapping[str, Sequence[str]] = {
+    "Errors never show a field that holds a secret or a password.": (
+        "webhooks: create with a secret that is a number",
+        "webhooks: change to {'secret': 5}",
+    ),
     "The request's field is `key`; MLflow's message calls a metric's key its name.": (
         "logging: a key that climbs",
         "logging: a key that is absolute",
