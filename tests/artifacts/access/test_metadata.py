@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tandem_artifacts.access.metadata import GRANTS, KEYS, KEYS_SECONDS, UNKNOWN_SECONDS, Metadata
+from tandem_artifacts.access.metadata import GRANTS, KEYS, KEYS_SECONDS, RETRY_SECONDS, Metadata
 from tandem_shared.auth.grants import Action, Grant, SigningKey
 from tandem_shared.errors import (
     ApiError,
@@ -31,6 +31,9 @@ class Server:
         self.keys: list[SigningKey] = []
         self.answer: tuple[int, Any, dict[str, str]] = (200, {}, {})
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.began = threading.Event()
+        self.goes_on = threading.Event()  # keys are read, then the answer waits for this
+        self.goes_on.set()
 
     def paths(self) -> list[str]:
         return [path for path, _, _ in self.requests]
@@ -51,6 +54,8 @@ def serving() -> Iterator[Server]:
             if self.path.endswith(KEYS):
                 status, headers = 200, {}
                 content = {"keys": [key.public.jwk for key in server.keys]}
+                server.began.set()
+                server.goes_on.wait(10)
             sent = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
             for name, value in headers.items():
@@ -132,16 +137,40 @@ def test_a_new_key_is_fetched_at_once_for_an_answer() -> None:
     using(test)
 
 
-def test_a_key_that_only_a_stranger_names_is_looked_for_every_few_seconds() -> None:
-    async def test(server: Server, metadata: Metadata, clock: Clock) -> None:
-        key = SigningKey()
-        for _ in range(5):
-            with pytest.raises(Unauthenticated):
-                await metadata.verified(key.sign(GRANT))
+def test_strangers_share_a_fetch_of_keys() -> None:
+    async def test(server: Server, metadata: Metadata, _: Clock) -> None:
+        asked = [metadata.verified(SigningKey().sign(GRANT)) for _ in range(20)]
+        for refusal in await asyncio.gather(*asked, return_exceptions=True):
+            assert isinstance(refusal, Unauthenticated)
         assert len(server.requests) == 1
-        server.keys = [key]
-        clock.now += UNKNOWN_SECONDS
-        assert await metadata.verified(key.sign(GRANT)) == GRANT
+
+    using(test)
+
+
+def test_a_key_made_since_the_last_fetch_is_found_whoever_has_just_been_refused() -> None:
+    async def test(server: Server, metadata: Metadata, _: Clock) -> None:
+        for _ in range(3):
+            with pytest.raises(Unauthenticated):
+                await metadata.verified(SigningKey().sign(GRANT))
+            server.keys.append(SigningKey())
+            assert await metadata.verified(server.keys[-1].sign(GRANT)) == GRANT
+
+    using(test)
+
+
+def test_a_key_made_while_keys_are_fetched_is_found_by_the_next_fetch() -> None:
+    async def test(server: Server, metadata: Metadata, _: Clock) -> None:
+        server.keys = [SigningKey()]
+        server.began.clear()
+        server.goes_on.clear()
+        first = asyncio.create_task(metadata.verified(server.keys[0].sign(GRANT)))
+        assert await asyncio.to_thread(server.began.wait, 10)
+        later = SigningKey()
+        second = asyncio.create_task(metadata.verified(later.sign(GRANT)))
+        await asyncio.sleep(0)  # it has seen the first fetch
+        server.keys.append(later)
+        server.goes_on.set()
+        assert [await first, await second] == [GRANT, GRANT]
         assert len(server.requests) == 2
 
     using(test)
@@ -158,7 +187,7 @@ def test_a_key_that_was_withdrawn_is_forgotten_and_kept_while_nobody_can_be_aske
         fetching = metadata._fetching
         assert fetching
         await fetching
-        clock.now += UNKNOWN_SECONDS
+        clock.now += RETRY_SECONDS
         with pytest.raises(Unauthenticated):
             await metadata.verified(key.sign(GRANT))
 

@@ -32,8 +32,11 @@ RETRY_AFTER: Final = 5
 KEYS_SECONDS: Final = 300.0
 """How long keys count before they are fetched again: one may have been withdrawn."""
 
-UNKNOWN_SECONDS: Final = 5.0
-"""How often a key is looked for that only a stranger's grant names."""
+PAUSE_SECONDS: Final = 0.25
+"""How often keys are fetched at most: strangers bring it about with grants of their own making."""
+
+RETRY_SECONDS: Final = 5.0
+"""How often keys that are known are fetched again while nobody answers."""
 
 _TIMEOUT: Final = 10.0
 _CONNECTIONS: Final = 32
@@ -78,6 +81,7 @@ class Metadata:
         )
         self._keys: dict[str, PublicKey] = {}
         self._fetched_at = self._tried_at = -KEYS_SECONDS
+        self._begun = self._finished = 0  # numbers of fetches: the last one begun, and finished
         self._fetching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -126,17 +130,20 @@ class Metadata:
         `fresh`: the metadata service has just sent it, which strangers cannot bring about.
         """
         now = self._clock()
-        lately = now - self._tried_at < UNKNOWN_SECONDS
         if grants.key_id(token) not in self._keys:
-            if fresh or self._fetching or not lately:
-                await asyncio.shield(self._fetch_once())
-        elif now - self._fetched_at >= KEYS_SECONDS and not lately:
+            await self._fetch_after_now()
+        elif now - self._fetched_at >= KEYS_SECONDS and now - self._tried_at >= RETRY_SECONDS:
             self._fetch_once()
         return grants.verify(token, self._keys.get, fresh=fresh)
 
+    async def _fetch_after_now(self) -> None:
+        """Have a fetch that begins after now: an earlier one may have missed the newest key."""
+        begun = self._begun
+        while self._finished <= begun:
+            await asyncio.shield(self._fetch_once())
+
     def _fetch_once(self) -> "asyncio.Task[None]":
         if self._fetching is None:
-            self._tried_at = self._clock()
             self._fetching = asyncio.create_task(self._fetch())
             self._fetching.add_done_callback(self._has_fetched)
         return self._fetching
@@ -147,6 +154,10 @@ class Metadata:
             task.exception()  # Whoever waited has got it; nobody may have.
 
     async def _fetch(self) -> None:
+        # Whoever comes during the pause has this fetch too.
+        await asyncio.sleep(self._tried_at + PAUSE_SECONDS - self._clock())
+        self._tried_at = self._clock()
+        self._begun += 1
         answer = await self._send("GET", KEYS, headers={"X-Request-Id": REQUEST_ID.get()})
         if answer.status_code != httpx.codes.OK:
             raise _away(_told(answer))
@@ -157,6 +168,7 @@ class Metadata:
             raise _away(f"answers with what are no keys: {error!r}") from None
         self._keys = {key.id: key for key in keys}
         self._fetched_at = self._clock()
+        self._finished = self._begun
 
     async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
