@@ -22,7 +22,8 @@ from tests.postgresql import PostgreSQL
 from tests.seaweedfs import S3Server
 
 
-@pytest.fixture(scope="package")
+# Once a process: this folder's tests may come in several parts, between those of others.
+@pytest.fixture(scope="session")
 def bucket(s3_server: S3Server) -> S3Server:
     """The S3 server with the bucket that production values name."""
     args = render().deployments[ARTIFACTS].template.container.args

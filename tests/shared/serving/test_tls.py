@@ -214,7 +214,7 @@ def test_renewed_files_are_taken_up_without_cutting_a_connection(tls: Tls, worke
         kept.sendall(GREET)
         assert statuses(kept.recv(65536)) == [200]
     (tls.folder / "tls.key").write_text("nothing")
-    told = "the old ones stay in use: --tls-cert"
+    told = "the old ones stay in use"
     eventually(lambda: process.output().count(told) == lines, "all workers tell of it")
     assert tls.served(process) == "second"
     tls.issue("third")
