@@ -1,0 +1,1 @@
+"""Spans as values: decoding, translation, token usage, cost, documents. Neither SQL nor HTTP."""

@@ -1,0 +1,1 @@
+"""Traces: their rows, spans, tags and metadata, and assessments."""
