@@ -1,13 +1,14 @@
 """Whether the tables of a revision that Tandem does not know fit what its statements need.
 
-`tables` says what that is. Looked at are tables, columns, types, NULLs, defaults, keys, CHECKs and
-foreign keys. Triggers, policies of rows and collations are not.
+`tables` says what that is, and `trace_schema` for traces. Looked at are tables, columns, types,
+NULLs, defaults, keys, CHECKs and foreign keys. Triggers, policies of rows and collations are not.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     Column,
@@ -21,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from tandem_metadata.database import conditions
+from tandem_metadata.database import conditions, trace_schema
 from tandem_metadata.database.tables import METADATA
 
 _WHOLE: Final = frozenset({"INTEGER", "BIGINT"})
@@ -36,8 +37,10 @@ _SQL_NAMES: Final = {
     "Boolean": "BOOLEAN",
     "NullType": "of an unknown type",
 }
-_DELETED: Final = frozenset({"registered_models", "model_versions"})
-"""Tables whose rows are renamed and deleted, not only marked as deleted."""
+_RENAMED: Final = frozenset({"registered_models", "model_versions"})
+"""Tables whose rows are renamed and deleted."""
+_DELETED: Final = frozenset({*_RENAMED, "trace_info", "spans", "assessments"})
+"""Tables whose rows are deleted, not only marked as deleted."""
 
 
 class _Found(NamedTuple):
@@ -57,21 +60,21 @@ class _Found(NamedTuple):
 
 def misfits(conn: Connection) -> list[str]:
     """What does not fit, each as a phrase that names the table and, if it is one, the column."""
-    found = _reflect(conn)
+    needed = {**METADATA.tables, **trace_schema.find(conn).tables()}
+    found = _reflect(conn, sorted(needed))
     return [
         *(
             phrase
-            for name, table in sorted(METADATA.tables.items())
+            for name, table in sorted(needed.items())
             for phrase in (_misfits(table, found[name]) if name in found else [f"no table {name}"])
         ),
         *_references(conn),
     ]
 
 
-def _reflect(conn: Connection) -> dict[str, _Found]:
+def _reflect(conn: Connection, names: Sequence[str]) -> dict[str, _Found]:
     """The tables that Tandem needs, as far as they are there; a few statements for all."""
     inspector = inspect(conn)
-    names = sorted(METADATA.tables)
     kinds: dict[str, Mapping[Any, Any]] = {
         "columns": inspector.get_multi_columns(filter_names=names),
         "pk": inspector.get_multi_pk_constraint(filter_names=names),
@@ -138,8 +141,11 @@ def _column_misfit(column: Column[Any], found: _Found, numbered: Column[Any] | N
         return f"is {_shown(given['type'])}, where Tandem needs {_shown(column.type)}"
     if column.nullable and not given["nullable"] and "filled" not in column.info:
         return "is NOT NULL, and Tandem leaves it empty"
-    if given.get("computed") or (given.get("identity") or {}).get("always"):
+    generated = given.get("computed") or (given.get("identity") or {}).get("always")
+    if generated and column.computed is None:
         return "is always generated, and Tandem writes it"
+    if column.computed is not None and not generated:
+        return "is not generated, and Tandem leaves it to the database"
     if column is numbered and not _numbers(given, found):
         return "has no default, and Tandem leaves it to the database"
     return ""
@@ -176,6 +182,8 @@ def _type_fits(needed: TypeEngine[Any], given: TypeEngine[Any], dialect: str) ->
         return name == "BIGINT"
     if isinstance(needed, Integer):
         return name in _WHOLE
+    if isinstance(needed, JSON):
+        return name == "JSON"
     if isinstance(needed, Float):
         return name in _DOUBLES or (dialect == "sqlite" and name == "REAL")
     return isinstance(needed, Boolean) and name == "BOOLEAN"
@@ -265,13 +273,13 @@ def _references(conn: Connection) -> Iterator[str]:
     for (_, name), keys in inspect(conn).get_multi_foreign_keys().items():
         for key in keys:
             options = {kind: text.upper() for kind, text in key.get("options", {}).items()}
-            lets_go = options.get("onupdate") == "CASCADE" and (
-                options.get("ondelete") in ("CASCADE", "SET NULL", "SET DEFAULT")
-            )
-            if name not in METADATA.tables and key["referred_table"] in _DELETED and not lets_go:
+            to = key["referred_table"]
+            lets_go = options.get("ondelete") in ("CASCADE", "SET NULL", "SET DEFAULT")
+            follows = to not in _RENAMED or options.get("onupdate") == "CASCADE"
+            if name not in METADATA.tables and to in _DELETED and not (lets_go and follows):
                 yield (
-                    f"table {name} has a foreign key to table {key['referred_table']} that would "
-                    "keep its rows from being renamed or deleted"
+                    f"table {name} has a foreign key to table {to} that would keep its rows from "
+                    f"being {'renamed or ' if to in _RENAMED else ''}deleted"
                 )
 
 

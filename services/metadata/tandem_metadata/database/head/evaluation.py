@@ -15,7 +15,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from tandem_metadata.database.head.base import HEAD, workspace
+from tandem_metadata.database.head.base import HEAD, extended, workspace
+from tandem_metadata.database.tables import traces
 
 
 def _of_dataset(table: str) -> ForeignKeyConstraint:
@@ -135,28 +136,4 @@ online_scoring_configs = Table(
     ),
 )
 
-entity_associations = Table(
-    "entity_associations",
-    HEAD,
-    Column("association_id", String(36), nullable=False),
-    Column("source_type", String(36), nullable=False),
-    Column("source_id", String(36), nullable=False),
-    Column("destination_type", String(36), nullable=False),
-    Column("destination_id", String(36), nullable=False),
-    Column("created_time", BigInteger),
-    PrimaryKeyConstraint(
-        "source_type",
-        "source_id",
-        "destination_type",
-        "destination_id",
-        name="entity_associations_pk",
-    ),
-    Index("index_entity_associations_association_id", "association_id"),
-    Index(
-        "index_entity_associations_reverse_lookup",
-        "destination_type",
-        "destination_id",
-        "source_type",
-        "source_id",
-    ),
-)
+entity_associations = extended(traces.entity_associations)

@@ -6,6 +6,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from tandem_metadata.database.tables import (
     logged_models,
     registry,
+    traces,
     tracking,
     webhooks,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "insert",
     "logged_models",
     "registry",
+    "traces",
     "tracking",
     "webhooks",
 ]
