@@ -1,0 +1,178 @@
+"""Traces without their spans, read for many traces at once: three statements for any number.
+
+Where a revision of MLflow's schema has columns for a trace's name, session, tokens and costs, these
+count, and not a tag and metadata: answers are the same in all generations (`trace_schema`).
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection
+
+from tandem_metadata.database import trace_schema
+from tandem_metadata.database.direct import fetch_tuples
+from tandem_metadata.database.tables.traces import COSTS, TOKENS
+from tandem_metadata.messages import times, traces
+from tandem_metadata.messages.key_value import KeyValue
+from tandem_metadata.messages.traces import (
+    ExperimentLocation,
+    OldTraceInfo,
+    TraceInfo,
+    TraceLocation,
+)
+from tandem_metadata.store.dialect.texts import any_of_texts, given_texts
+from tandem_metadata.store.traces import load_assessments
+from tandem_shared.errors import NotFound
+
+_KEY_CHARACTERS: Final = 250
+_METADATA_CHARACTERS: Final = 250
+_TAG_CHARACTERS: Final = 4096
+"""What answers hold of keys and values that are stored longer."""
+
+_IN_METADATA: Final = frozenset({traces.SESSION, traces.TOKEN_USAGE, traces.COST})
+_NEW_STATES: Final = {"TRACE_STATUS_UNSPECIFIED": "STATE_UNSPECIFIED"}
+"""States of version 2 that version 3 calls otherwise."""
+
+_OWN: Final = (
+    "request_id, experiment_id, timestamp_ms, execution_time_ms, status, client_request_id, "
+    "request_preview, response_preview"
+)
+_OWN_WIDTH: Final = 8
+_ANALYTICS: Final = ", ".join(("trace_name", "session_id", *TOKENS, *COSTS))
+_TAG: Final = 0
+_METADATA: Final = 1
+
+Pairs = dict[str, dict[str, str]]
+"""Keys and values, by trace."""
+
+
+class _Loaded(NamedTuple):
+    rows: Sequence[tuple[Any, ...]]
+    tags: Pairs
+    metadata: Pairs
+
+
+def infos(conn: Connection, trace_ids: Collection[str]) -> list[TraceInfo]:
+    """The traces that exist, in the order of the ids, each once, with their assessments."""
+    loaded = _load(conn, trace_ids)
+    if not loaded.rows:
+        return []
+    assessments = load_assessments.of_traces(conn, trace_ids)
+    return [
+        TraceInfo(
+            trace_id=row[0],
+            trace_location=TraceLocation(ExperimentLocation(str(row[1]))),
+            request_time=times.time(row[2]),
+            execution_duration=None if row[3] is None else times.duration(row[3]),
+            state=_NEW_STATES.get(row[4], row[4]),
+            client_request_id=row[5],
+            request_preview=row[6],
+            response_preview=row[7],
+            trace_metadata=loaded.metadata[row[0]],
+            tags=loaded.tags[row[0]],
+            assessments=assessments.get(row[0], []),
+        )
+        for row in loaded.rows
+    ]
+
+
+def info(conn: Connection, trace_id: str) -> TraceInfo:
+    """One trace; raises NotFound."""
+    if found := infos(conn, [trace_id]):
+        return found[0]
+    raise not_found(trace_id)
+
+
+def old_infos(conn: Connection, trace_ids: Collection[str]) -> list[OldTraceInfo]:
+    """As `infos`, in the form of version 2: without assessments and previews."""
+    loaded = _load(conn, trace_ids)
+    return [
+        OldTraceInfo(
+            request_id=trace_id,
+            experiment_id=str(experiment_id),
+            timestamp_ms=timestamp,
+            execution_time_ms=lasted or 0,
+            status=traces.old_state(state),
+            request_metadata=_pairs(loaded.metadata[trace_id]),
+            tags=_pairs(loaded.tags[trace_id]),
+        )
+        for trace_id, experiment_id, timestamp, lasted, state, *_ in loaded.rows
+    ]
+
+
+def old_info(conn: Connection, trace_id: str) -> OldTraceInfo:
+    """One trace in the form of version 2; raises NotFound."""
+    if found := old_infos(conn, [trace_id]):
+        return found[0]
+    raise not_found(trace_id)
+
+
+def not_found(trace_id: str) -> NotFound:
+    """The error for a trace that does not exist."""
+    return NotFound(f"Trace with ID '{trace_id}' not found.")
+
+
+def experiments_of(conn: Connection, trace_ids: Collection[str]) -> dict[str, str]:
+    """The ids of the experiments of those traces that exist."""
+    rows = fetch_tuples(
+        conn,
+        f"SELECT request_id, experiment_id FROM trace_info WHERE request_id {any_of_texts(conn)}",
+        given_texts(conn, trace_ids),
+    )
+    return {trace_id: str(experiment_id) for trace_id, experiment_id in rows}
+
+
+def _load(conn: Connection, trace_ids: Collection[str]) -> _Loaded:
+    given = given_texts(conn, trace_ids)
+    among = f"WHERE request_id {any_of_texts(conn)}"
+    has_columns = trace_schema.of(conn).has_columns
+    columns = f"{_OWN}, {_ANALYTICS}" if has_columns else _OWN
+    found = fetch_tuples(conn, f"SELECT {columns} FROM trace_info {among}", given)
+    by_id = {row[0]: row for row in found}
+    rows = [by_id[each] for each in dict.fromkeys(trace_ids) if each in by_id]
+    tags: Pairs = {trace_id: {} for trace_id in by_id}
+    metadata: Pairs = {trace_id: {} for trace_id in by_id}
+    if not rows:
+        return _Loaded(rows, tags, metadata)
+    statement = (
+        f"SELECT {_TAG}, request_id, key, value FROM trace_tags {among} UNION ALL "
+        f"SELECT {_METADATA}, request_id, key, value FROM trace_request_metadata {among}"
+    )
+    for kind, trace_id, key, value in fetch_tuples(conn, statement, given):
+        if trace_id not in by_id:  # it has come between the two statements
+            continue
+        if kind == _TAG:
+            tags[trace_id][key[:_KEY_CHARACTERS]] = (value or "")[:_TAG_CHARACTERS]
+        else:
+            metadata[trace_id][key[:_KEY_CHARACTERS]] = (value or "")[:_METADATA_CHARACTERS]
+    if has_columns:
+        for row in rows:
+            _use_columns(row[_OWN_WIDTH:], tags[row[0]], metadata[row[0]])
+    return _Loaded(rows, tags, metadata)
+
+
+def _use_columns(values: Sequence[Any], tags: dict[str, str], metadata: dict[str, str]) -> None:
+    """Let the columns say what they hold, and nothing else."""
+    name, session, *numbers = values
+    tags.pop(traces.NAME, None)
+    if name is not None:
+        tags[traces.NAME] = name[:_TAG_CHARACTERS]
+    for key in _IN_METADATA & metadata.keys():
+        del metadata[key]
+    if session is not None:
+        metadata[traces.SESSION] = session
+    for key, names, counted in (
+        (traces.TOKEN_USAGE, TOKENS, numbers[: len(TOKENS)]),
+        (traces.COST, COSTS, numbers[len(TOKENS) :]),
+    ):
+        if known := dict(_known(names, counted)):
+            metadata[key] = json.dumps(known)
+
+
+def _known(names: Sequence[str], values: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    return ((name, value) for name, value in zip(names, values, strict=True) if value is not None)
+
+
+def _pairs(values: Mapping[str, str]) -> list[KeyValue]:
+    return [KeyValue(key, value) for key, value in values.items()]
