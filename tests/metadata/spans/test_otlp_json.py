@@ -181,8 +181,14 @@ def test_an_export_without_spans_has_none() -> None:
 def test_too_many_values_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(values, "MAX_VALUES", 100)
     elements = {"arrayValue": {"values": [{"intValue": 1}] * 100}}
-    with pytest.raises(decode.TooLarge, match="more than 100 spans, events and values"):
+    with pytest.raises(decode.TooLarge, match="more than 100 events and values"):
         decode.from_json(_body(_span(attributes=[{"key": "k", "value": elements}])))
+
+
+def test_too_many_spans_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values, "MAX_SPANS", 2)
+    with pytest.raises(decode.TooLarge, match="more than 2 spans"):
+        decode.from_json(_body(_span(), {}, _span()))
 
 
 def test_too_many_values_are_refused_before_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:

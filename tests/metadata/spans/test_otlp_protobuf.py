@@ -242,7 +242,22 @@ def test_an_export_without_spans_has_none() -> None:
 def test_too_many_values_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(values, "MAX_VALUES", 100)
     body = export(span(attributes={"k": list(range(100))})).SerializeToString()
-    with pytest.raises(decode.TooLarge, match="more than 100 spans, events and values"):
+    with pytest.raises(decode.TooLarge, match="more than 100 events and values"):
+        decode.from_protobuf(body)
+
+
+def test_too_many_spans_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values, "MAX_SPANS", 2)
+    with pytest.raises(decode.TooLarge, match="more than 2 spans"):
+        decode.from_protobuf(export(span(), span(b""), span(CHILD)).SerializeToString())
+
+
+@pytest.mark.parametrize(
+    "body", [b"\x0a\x00" * 11, b"\x08\x01" * 11, b"\x0b" + b"\x08\x01" * 11 + b"\x0c"]
+)
+def test_too_many_fields_are_refused(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+    monkeypatch.setattr(values, "MAX_FIELDS", 10)
+    with pytest.raises(decode.TooLarge, match="more than 10 fields"):
         decode.from_protobuf(body)
 
 

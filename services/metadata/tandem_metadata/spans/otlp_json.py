@@ -92,7 +92,7 @@ class _Reader:
                     self.batch.spans.append(kept)
 
     def _span(self, span: dict[str, Any], resource: dict[str, Any]) -> Span:
-        self._allowance.take()
+        self._allowance.take_span()
         status = _object(_get(span, "status"))
         code = _get(status, "code")
         links = [self._link(_object(link)) for link in _list(span, "links")]

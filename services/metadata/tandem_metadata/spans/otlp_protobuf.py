@@ -2,6 +2,7 @@
 
 import base64
 import struct
+from collections.abc import Iterator
 from typing import Any, Final
 
 from tandem_metadata.spans import batch
@@ -83,25 +84,27 @@ class _Reader:
 
     def read(self) -> None:
         empty = True
-        for field, start, end in fields(self._body, 0, len(self._body)):
+        for field, start, end in self._fields(0, len(self._body)):
             if field == _RESOURCE_SPANS:
                 empty = False
                 self._resource_spans(start, end)
         if empty:
             raise Malformed("no spans found")
 
+    def _fields(self, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+        return fields(self._body, at, end, self._allowance)
+
     def _resource_spans(self, at: int, end: int) -> None:
-        body = self._body
         resource: dict[str, Any] = {}
         scopes = []
-        for field, start, stop in fields(body, at, end):
+        for field, start, stop in self._fields(at, end):
             if field == _SCOPE_SPANS:
                 self._allowance.take()
                 scopes.append((start, stop))
             elif field == _RESOURCE:
                 self._resource(start, stop, resource)
         for at, end in scopes:
-            for field, start, stop in fields(body, at, end):
+            for field, start, stop in self._fields(at, end):
                 if field == _SPAN:
                     try:
                         span = batch.complete(self._span(start, stop, resource), self._allowance)
@@ -111,7 +114,7 @@ class _Reader:
                         self.batch.spans.append(span)
 
     def _resource(self, at: int, end: int, resource: dict[str, Any]) -> None:
-        for field, start, stop in fields(self._body, at, end):
+        for field, start, stop in self._fields(at, end):
             if field == _RESOURCE_ATTRIBUTE:
                 try:
                     self._member(start, stop, resource, MAX_DEPTH)
@@ -120,14 +123,14 @@ class _Reader:
 
     def _span(self, at: int, end: int, resource: dict[str, Any]) -> Span:
         body = self._body
-        self._allowance.take()
+        self._allowance.take_span()
         trace_id = span_id = parent_id = b""
         name = message = ""
         started = ended = code = 0
         attributes: dict[str, Any] = {}
         events: list[Event] = []
         links: list[Link] = []
-        for field, start, stop in fields(body, at, end):
+        for field, start, stop in self._fields(at, end):
             if field == _ATTRIBUTE:
                 self._member(start, stop, attributes, MAX_DEPTH)
             elif field == _TRACE_ID:
@@ -143,7 +146,7 @@ class _Reader:
             elif field == _END:
                 ended = fixed64(body, start)
             elif field == _STATUS:
-                for part, first, last in fields(body, start, stop):
+                for part, first, last in self._fields(start, stop):
                     if part == _STATUS_CODE:
                         code = first
                     elif part == _STATUS_MESSAGE:
@@ -173,7 +176,7 @@ class _Reader:
         name = ""
         time_ns = 0
         attributes: dict[str, Any] = {}
-        for field, start, stop in fields(body, at, end):
+        for field, start, stop in self._fields(at, end):
             if field == _EVENT_ATTRIBUTE:
                 self._member(start, stop, attributes, MAX_DEPTH)
             elif field == _EVENT_NAME:
@@ -187,7 +190,7 @@ class _Reader:
         self._allowance.take()
         trace_id = span_id = b""
         attributes: dict[str, Any] = {}
-        for field, start, stop in fields(body, at, end):
+        for field, start, stop in self._fields(at, end):
             if field == _TRACE_ID:
                 trace_id = body[start:stop]
             elif field == _SPAN_ID:
@@ -203,7 +206,7 @@ class _Reader:
         self._allowance.take()
         key = ""
         value = None
-        for field, start, stop in fields(body, at, end):
+        for field, start, stop in self._fields(at, end):
             if field == _KEY:
                 key = text(body, start, stop)
             elif field == _VALUE:
@@ -213,7 +216,7 @@ class _Reader:
     def _value(self, at: int, end: int, depth: int) -> Any:
         body = self._body
         value: Any = None
-        for field, start, stop in fields(body, at, end):
+        for field, start, stop in self._fields(at, end):
             if field == _STRING:
                 value = text(body, start, stop)
             elif field == _INT:
@@ -225,13 +228,13 @@ class _Reader:
             elif field == _KEY_VALUES:
                 value = {}
                 below = _below(depth)
-                for part, first, last in fields(body, start, stop):
+                for part, first, last in self._fields(start, stop):
                     if part == _ELEMENT:
                         self._member(first, last, value, below)
             elif field == _ARRAY:
                 value = []
                 below = _below(depth)
-                for part, first, last in fields(body, start, stop):
+                for part, first, last in self._fields(start, stop):
                     if part == _ELEMENT:
                         self._allowance.take()
                         value.append(self._value(first, last, below))

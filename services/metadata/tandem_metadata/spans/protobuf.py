@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from tandem_metadata.spans.values import Malformed, storable
+from tandem_metadata.spans.values import Allowance, Malformed, storable
 
 VARINT: Final = 0
 FIXED64: Final = 1
@@ -27,14 +27,15 @@ def tag(number: int, kind: int) -> int:
     return number << 3 | kind
 
 
-def fields(body: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+def fields(body: bytes, at: int, end: int, allowance: Allowance) -> Iterator[tuple[int, int, int]]:
     """The fields of the message at `body[at:end]`, in their order.
 
     Each is its tag, and the indexes of its first byte and of that after its last one. For a VARINT
-    the first index is the value itself. Raises Malformed, and IndexError where a number reaches
-    beyond the body's end.
+    the first index is the value itself. Raises TooLarge when the allowance is used up, Malformed,
+    and IndexError where a number reaches beyond the body's end.
     """
     while at < end:
+        allowance.take_field()
         field = body[at]
         if field < 0x80:
             at += 1
@@ -63,7 +64,7 @@ def fields(body: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
             at += 4
         elif kind == _START_GROUP:
             start = at
-            at = _after_group(body, at, end, field)
+            at = _after_group(body, at, end, field, allowance)
         else:
             raise Malformed("a field has an unknown kind")
         if at > end or not 8 <= field < 1 << 32:
@@ -111,10 +112,11 @@ def _varint(body: bytes, at: int) -> tuple[int, int]:
             raise Malformed("a number is too long")
 
 
-def _after_group(body: bytes, at: int, end: int, opened: int) -> int:
+def _after_group(body: bytes, at: int, end: int, opened: int, allowance: Allowance) -> int:
     """The index after the group that `opened` began. Groups within it are skipped too."""
     open_tags = [opened]
     while open_tags:
+        allowance.take_field()
         field, at = _varint(body, at)
         kind = field & 7
         if kind == _START_GROUP:

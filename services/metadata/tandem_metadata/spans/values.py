@@ -9,8 +9,14 @@ import msgspec
 LAST_TIME: Final = 2**63 - 1
 """The latest time of the columns, in nanoseconds."""
 
+MAX_SPANS: Final = 100_000
+"""The most spans in a request. Exporters send 512 at a time unless told otherwise."""
+
 MAX_VALUES: Final = 1_000_000
-"""The most spans, events, links and values in a request; ten thousand spans have 300,000."""
+"""The most events, links and values in a request; ten thousand spans have 300,000."""
+
+MAX_FIELDS: Final = 5 * MAX_VALUES
+"""The most fields of protobuf in a request, of any kind: an attribute has four."""
 
 MAX_DEPTH: Final = 64
 """How deep lists and objects may be nested in a value."""
@@ -39,21 +45,35 @@ class Refused(Exception):
 
 
 class Allowance:
-    """How many values a request may still have: each takes far more memory than its bytes."""
+    """How much a request may still have: values take more memory than bytes, and fields time."""
 
-    __slots__ = ("_left", "_texts_left")
+    __slots__ = ("_fields_left", "_spans_left", "_texts_left", "_values_left")
 
     def __init__(self) -> None:
-        self._left = MAX_VALUES
+        self._fields_left = MAX_FIELDS
+        self._spans_left = MAX_SPANS
+        self._values_left = MAX_VALUES
         self._texts_left = 2 * MAX_VALUES
 
     def take(self, count: int = 1) -> None:
         """Raise TooLarge if the request has too many values."""
-        self._left -= count
-        if self._left < 0:
+        self._values_left -= count
+        if self._values_left < 0:
             raise TooLarge(
-                f"it holds more than {MAX_VALUES} spans, events and values; export smaller batches"
+                f"it holds more than {MAX_VALUES} events and values; export smaller batches"
             )
+
+    def take_span(self) -> None:
+        """Raise TooLarge if the request has too many spans."""
+        self._spans_left -= 1
+        if self._spans_left < 0:
+            raise TooLarge(f"it holds more than {MAX_SPANS} spans; export smaller batches")
+
+    def take_field(self) -> None:
+        """Raise TooLarge if the request has too many fields."""
+        self._fields_left -= 1
+        if self._fields_left < 0:
+            raise TooLarge(f"it has more than {MAX_FIELDS} fields; export smaller batches")
 
     def unwrap(self, text: str) -> Any:
         """The value of a string that is a JSON text of an object, a list or a string.
