@@ -24,7 +24,7 @@ export BACKEND_STORE_URI ?= sqlite:///mlflow.db
 export ARTIFACTS_DESTINATION ?= ./mlartifacts
 export UI_DIR ?= .cache/ui/$(shell sed -n 's/^mlflow==\([^ ]*\).*/\1/p' deploy/ui.txt)
 
-.PHONY: help setup setup-dev ui run test test-faults test-browser test-cluster test-all browser tools picture bench bench-growth load-tools check isolate follow clean
+.PHONY: help setup setup-dev ui run test test-faults test-browser test-cluster test-all browser tools picture prices bench bench-growth load-tools check isolate follow clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -88,6 +88,9 @@ tools: # what runs in front of and beside Tandem, for tests; without it they are
 picture: setup-dev ## docs/images/web-ui.png afresh, as the tests see it
 	TANDEM_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -q tests/browser/test_readme.py
 	cp .cache/screenshots/two-hosts/readme.png docs/images/web-ui.png
+
+prices: setup-dev ## prices of models afresh, of the MLflow that tests run with
+	@$(BIN)/python deploy/prices.py
 
 bench: setup-dev load-tools ## the same load on Tandem, its peers and the limits, to docs/benchmarks.md; takes half an hour
 	$(PIP) install --quiet -c constraints.txt --group bench

@@ -39,6 +39,7 @@ PLACES = [
     Place("pyproject.toml", '"mlflow==@"'),
     Place("deploy/ui.txt", "mlflow==@ --hash=sha256:"),
     Place("tests/contract/mlflow.txt", "\nmlflow @\n"),
+    Place("services/metadata/tandem_metadata/spans/prices.txt", "the catalogue of MLflow @ ("),
     Place("README.md", "Speaks MLflow @'s REST API"),
     Place("README.md", "install mlflow==@\n"),
     Place("README.md", "Databases of MLflow 3.5 to @ "),
