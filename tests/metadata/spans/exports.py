@@ -1,7 +1,10 @@
 """Exports of traces as OpenTelemetry's own library makes them."""
 
+import base64
+import json
 from typing import Any
 
+from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
@@ -73,3 +76,24 @@ def any_value(value: Any) -> AnyValue:
         case _:
             raise TypeError(value)
     return made
+
+
+def as_json(request: ExportTraceServiceRequest, **form: bool) -> bytes:
+    """The export in OTLP's JSON; `form` is for protobuf's MessageToDict."""
+    return json.dumps(_with_hex_ids(MessageToDict(request, **form))).encode()
+
+
+def _with_hex_ids(message: Any) -> Any:
+    """The JSON of protobuf, whose ids are base64, as that of OTLP."""
+    if isinstance(message, list):
+        return [_with_hex_ids(each) for each in message]
+    if not isinstance(message, dict):
+        return message
+    return {
+        key: (
+            base64.b64decode(value).hex().upper()
+            if key.lower().replace("_", "") in ("traceid", "spanid", "parentspanid")
+            else _with_hex_ids(value)
+        )
+        for key, value in message.items()
+    }
