@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tandem_metadata.spans import document
 from tandem_metadata.spans.span import Event, Span
 from tandem_metadata.spans.translation import translate
 from tandem_metadata.spans.translation.convention import Convention
@@ -196,8 +197,22 @@ def test_translation_of_anything_raises_nothing(
 ) -> None:
     span = Span(b"t", b"s", None, "s", 1, 2, attributes=dict(attributes), events=events)
     translate(span)
+    document.attribute_texts(span)
     kept = {key: span.attributes[key] for key in attributes if key != "mlflow.spanType"}
     assert repr(kept) == repr({key: attributes[key] for key in kept})
+
+
+def test_translation_of_numbers_that_no_column_holds() -> None:
+    """Python does not even write the sum of two numbers of 4,300 digits."""
+    for key in ("llm.token_count", "usage"):
+        counts = {f"{key}.{kind}": "9" * 4300 for kind in ("prompt", "completion", "total_tokens")}
+        counts |= {f"{key}.prompt_tokens": str(2**63), f"{key}.completion_tokens": 5}
+        assert of_tandem(Foreign(counts)).get("mlflow.chat.tokenUsage") in (
+            None,
+            {"output_tokens": 5},
+        )
+    claude = {"span.type": "llm_request", "input_tokens": 1e300, "output_tokens": 2**63 - 1}
+    assert of_tandem(Foreign(claude))["mlflow.chat.tokenUsage"] == {"output_tokens": 2**63 - 1}
 
 
 def test_translation_of_deep_text_can_be_written() -> None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
@@ -66,7 +66,6 @@ def cost(model: str, provider: str | None, usage: Mapping[str, Any]) -> dict[str
     return {INPUT_COST: input_cost, OUTPUT_COST: output_cost, TOTAL_COST: total_cost}
 
 
-@lru_cache(maxsize=10_000)
 def price_of(model: str, provider: str | None) -> Price | None:
     """The price of a provider's model; if he has none of that name, another provider's."""
     if not provider and model.startswith(("databricks-", "databricks/")):
@@ -105,6 +104,7 @@ def _input_cost(used: Mapping[str, int | float], price: Price) -> float:
     return sum((tokens * each for tokens, each in parts if tokens > 0), start=0.0)
 
 
+@cache  # as many as the file has
 def _price(line: str) -> Price:
     given = {i: float(text) / _PER for i, text in enumerate(line.split()) if text != "-"}
     plain = given.get(0, 0.0)

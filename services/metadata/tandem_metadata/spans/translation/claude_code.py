@@ -9,7 +9,7 @@ from tandem_metadata.spans.keys import (
     OUTPUT_TOKENS,
 )
 from tandem_metadata.spans.translation.convention import Convention
-from tandem_metadata.spans.translation.source import Source
+from tandem_metadata.spans.translation.source import Source, whole
 
 _TYPES = {"interaction": "AGENT", "llm_request": "LLM", "tool": "TOOL"}
 _REDACTED = "<REDACTED>"
@@ -80,20 +80,11 @@ def _usage(source: Source) -> dict[str, int]:
     """Its input tokens are those beside the caches; MLflow's include them."""
     if _kind(source) != "llm_request":
         return {}
-    found = {name: _count(source.get(key)) for name, key in _TOKENS.items()}
+    found = {name: whole(source.get(key), cut=True) for name, key in _TOKENS.items()}
     usage = {name: number for name, number in found.items() if number is not None}
     if INPUT_TOKENS in usage:
         usage[INPUT_TOKENS] += usage.get(CACHE_READ_TOKENS, 0) + usage.get(CACHE_WRITE_TOKENS, 0)
     return usage if INPUT_TOKENS in usage or OUTPUT_TOKENS in usage else {}
-
-
-def _count(value: Any) -> int | None:
-    if isinstance(value, bool):
-        return None
-    try:
-        return int(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
 
 
 CONVENTION = Convention(

@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from tandem_metadata.rules.integers import INT64_MAX
 from tandem_metadata.spans.span import Event
 from tandem_metadata.spans.values import Allowance
 
@@ -34,19 +35,19 @@ class Source(Struct):
     def count(self, keys: Iterable[str]) -> int | None:
         """The number of tokens at the first key that is there, if it is a whole number."""
         key = next((key for key in keys if key in self.attributes), None)
-        return None if key is None else _whole(self.attributes[key])
+        return None if key is None else whole(self.attributes[key])
 
     def unwrap(self, value: Any) -> Any:
         """The value of a JSON text in an event or in another value; else the value itself."""
         return self.allowance.unwrap(value) if isinstance(value, str) else value
 
 
-def _whole(value: Any) -> int | None:
-    if isinstance(value, bool):
+def whole(value: Any, *, cut: bool = False) -> int | None:
+    """A whole number of 64 bits, or the text of one; `cut` takes fractions off others."""
+    if isinstance(value, bool) or not isinstance(value, int | str | float if cut else int | str):
         return None
-    if isinstance(value, str):
-        try:
-            return int(value)
-        except ValueError:
-            return None
-    return value if isinstance(value, int) else None
+    try:
+        number = int(value)
+    except (ValueError, OverflowError):  # no number, NaN or infinite
+        return None
+    return number if -INT64_MAX <= number <= INT64_MAX else None
