@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import PoolProxiedConnection
 
 from tandem_metadata.database.login.login import Login
+from tandem_metadata.rules import regular_expressions
 from tandem_shared.errors import Unavailable
 
 Dialect = Literal["sqlite", "postgresql"]
@@ -173,6 +174,12 @@ def _configure_sqlite(connection: sqlite3.Connection, record: Any) -> None:
     connection.execute(f"PRAGMA synchronous = {level}")
     # LIKE then tells upper from lower case, as on PostgreSQL; searches rely on it.
     connection.execute("PRAGMA case_sensitive_like = ON")
+    connection.create_function("tandem_rlike", 2, _rlike, deterministic=True)
+
+
+def _rlike(expression: str, text: str | None) -> bool | None:
+    """Whether a regular expression, which is known to be one, matches part of a text."""
+    return None if text is None else regular_expressions.parse(expression).search(text)
 
 
 def _prefer_indexes(connection: psycopg.Connection[Any], _: object) -> None:

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from tandem_metadata.rules import regular_expressions
 from tandem_metadata.rules.integers import INT64_MAX
 from tandem_metadata.search.language.groups import Group, joined, leaves, mapped
 from tandem_metadata.search.language.lexer import Token, refusal, shown
@@ -20,6 +21,7 @@ from tandem_shared.errors import InvalidParameter
 
 EQUALITY: Final = frozenset({"=", "!="})
 PATTERNS: Final = frozenset({"LIKE", "ILIKE"})
+EXPRESSIONS: Final = frozenset({"RLIKE"})
 SIZES: Final = frozenset({"<", "<=", ">", ">="})
 MEMBERSHIP: Final = frozenset({"IN", "NOT IN"})
 PRESENCE: Final = frozenset({"IS NULL", "IS NOT NULL"})
@@ -40,6 +42,7 @@ Operand = Scalar | tuple[Scalar, ...] | None
 """A value, or some, converted to the field's type; ids become integers."""
 
 _ID = re.compile("-?[0-9]{1,19}")
+_DECIMAL = re.compile(r"-?[0-9]{1,300}(?:\.[0-9]{0,300})?")
 
 
 class Entity(Enum):
@@ -50,6 +53,12 @@ class Entity(Enum):
     PARAM = "parameter"
     TAG = "tag"
     DATASET = "dataset"
+    METADATA = "metadata"
+    SPAN = "span"
+    SPAN_ATTRIBUTE = "span attribute"
+    FEEDBACK = "feedback"
+    EXPECTATION = "expectation"
+    ISSUE = "issue"
 
 
 class Type(Enum):
@@ -62,6 +71,9 @@ class Type(Enum):
     WHOLE = "a whole number"
     ID = "a quoted whole number"
     VERSION = "a whole number, quoted or not"
+    TIME = "a number, quoted or not"
+    ASSESSED = "a quoted string, and by <, <=, > and >= with a number"
+    """Text, which sizes compare with numbers where it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +137,12 @@ class Resource:
     """Entities that results can be sorted by."""
     order_aliases: frozenset[str]
     """The aliases that are accepted for sorting too."""
+    within: Mapping[Entity, tuple[str, Entity]] = field(default_factory=dict)
+    """The entity of an entity's keys that begin with some text, whose own keys follow that."""
+    same: Mapping[tuple[Entity, str], tuple[Entity, str]] = field(default_factory=dict)
+    """The field that is meant by another's name."""
+    unsorted: frozenset[tuple[Entity, str]] = frozenset()
+    """Fields of `order_entities` that results cannot be sorted by."""
     kind_tags: frozenset[str] = frozenset()
     """Keys of tags that say which of two kinds is searched for, so they stand outside of OR."""
 
@@ -142,7 +160,8 @@ class Resource:
         field = self._field(comparison.identifier, "filter", self.aliases)
         if comparison.operator not in field.kind.operators:
             name = comparison.identifier.token.text
-            negatable = {f"NOT {each}" for each in field.kind.operators & {"LIKE", "ILIKE"}}
+            patterns = field.kind.operators & (PATTERNS | EXPRESSIONS)
+            negatable = {f"NOT {each}" for each in patterns}
             accepted = ", ".join(sorted(field.kind.operators | negatable))
             raise refusal(
                 "filter",
@@ -161,8 +180,11 @@ class Resource:
         """The checked sort key; raises InvalidParameter for a field that cannot be sorted by."""
         aliases = {alias: self.aliases[alias] for alias in self.order_aliases}
         field = self._field(key.identifier, "order_by clause", aliases)
-        if field.entity not in self.order_entities:
-            reason = f"results cannot be sorted by a {field.entity.value}"
+        if field.entity not in self.order_entities or (field.entity, field.key) in self.unsorted:
+            what = shown(key.identifier.token.text)
+            if field.entity not in self.order_entities:
+                what = f"a {field.entity.value}"
+            reason = f"results cannot be sorted by {what}"
             raise refusal("order_by clause", key.identifier.token, reason)
         return Order(field, key.ascending)
 
@@ -210,13 +232,17 @@ class Resource:
             raise refusal("filter", comparison.operator_token, reason)
 
     def _field(self, identifier: Identifier, source: str, aliases: Mapping[str, str]) -> Field:
-        entity = self._entity(identifier, source)
-        if entity in self.open_keys:
-            return Field(entity, identifier.key, self.open_keys[entity])
-        keys = self.keys[entity]
-        key = identifier.key
+        entity, key = self._entity(identifier, source), identifier.key
+        if entity in self.within:
+            prefix, inner = self.within[entity]
+            if key.startswith(prefix):
+                entity, key = inner, key.removeprefix(prefix)
         if entity is Entity.ATTRIBUTE:
             key = aliases.get(key, key)
+        entity, key = self.same.get((entity, key), (entity, key))
+        if entity in self.open_keys:
+            return Field(entity, key, self.open_keys[entity])
+        keys = self.keys[entity]
         if key not in keys:
             reason = f"there is no {entity.value} {shown(key)}, only {', '.join(sorted(keys))}"
             fault = f"Invalid {entity.value} key {key[:100]!r} specified"
@@ -258,11 +284,20 @@ def _converted(value: Scalar, token: Token, comparison: Comparison, field: Field
         wanted = Type.TEXT
     if wanted is Type.LITERAL and isinstance(value, int | float):
         value = token.text
+    if wanted is Type.ASSESSED:
+        wanted = Type.NUMBER if comparison.operator in SIZES else Type.TEXT
+    if wanted is Type.TIME:
+        value, wanted = _time(value), Type.NUMBER
     if wanted in (Type.TEXT, Type.LITERAL):
         if isinstance(value, int | float):
             raise _mistyped(comparison, token, wanted)
         if comparison.operator in PATTERNS and len(value) > MAX_PATTERN:
             raise refusal("filter", token, f"a pattern has at most {MAX_PATTERN} characters")
+        if comparison.operator in EXPRESSIONS:
+            try:
+                regular_expressions.parse(value)
+            except ValueError as error:
+                raise refusal("filter", token, f"as a regular expression, {error}") from None
         return value
     if not isinstance(value, int | float) or (wanted is Type.WHOLE and isinstance(value, float)):
         raise _mistyped(comparison, token, wanted)
@@ -274,6 +309,16 @@ def _id(value: Scalar, token: Token) -> int:
     if not isinstance(value, str) or not is_id(value):
         raise refusal("filter", token, f"expected {Type.ID.value}, such as '1'")
     return int(value)
+
+
+def _time(value: Scalar) -> Scalar:
+    """The number that a text is, if it is one."""
+    if isinstance(value, str):
+        if is_id(value):
+            return int(value)
+        if _DECIMAL.fullmatch(value):
+            return float(value)
+    return value
 
 
 def is_id(text: str) -> bool:

@@ -5,7 +5,7 @@
     all         = operand {AND operand}
     operand     = NOT operand | "(" any ")" | comparison
     comparison  = identifier operator (number | string)
-                | identifier [NOT] (LIKE | ILIKE) string
+                | identifier [NOT] (LIKE | ILIKE | RLIKE) string
                 | identifier [NOT] IN list
                 | identifier IS [NOT] NULL
     list        = "(" value {"," value} [","] ")"
@@ -50,7 +50,7 @@ MAX_WORDS: Final = 2 * MAX_LISTED + 8 * MAX_COMPARISONS
 """Tokens in a filter: enough for the two limits above."""
 
 _SYMBOLS: Final = frozenset({"=", "!=", "<", "<=", ">", ">="})
-_WORDS: Final = frozenset({"LIKE", "ILIKE"})
+_WORDS: Final = frozenset({"LIKE", "ILIKE", "RLIKE"})
 _NEGATABLE: Final = _WORDS | {"IN"}
 _EXPECTED: Final = (
     "one of =, !=, <, <=, >, >=, [NOT] LIKE, [NOT] ILIKE, [NOT] IN, IS NULL, IS NOT NULL"
@@ -81,8 +81,8 @@ class Identifier:
 class Comparison:
     """An identifier, an operator in capitals with single spaces, and a value.
 
-    NOT LIKE and NOT ILIKE are LIKE and ILIKE, negated. Of a list, `value_tokens` has a token a
-    value.
+    NOT LIKE is LIKE, negated; so are NOT ILIKE and NOT RLIKE. Of a list, `value_tokens` has a token
+    a value.
     """
 
     identifier: Identifier
@@ -222,7 +222,7 @@ def _comparison(reader: _Reader, *, negated: bool) -> Comparison:
     identifier = _identifier(reader)
     operator_token = reader.current
     operator = _operator(reader)
-    if operator in ("NOT LIKE", "NOT ILIKE"):
+    if operator.startswith("NOT ") and operator != "NOT IN":
         operator, negated = operator.removeprefix("NOT "), not negated
     found: tuple[Token, ...] = (reader.current,)
     if operator in ("IS NULL", "IS NOT NULL"):

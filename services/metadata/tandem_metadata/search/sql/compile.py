@@ -10,11 +10,13 @@ expects each to be so expensive that it avoids them at any price (a search for a
 of two values took six times as long as with joins, 100,000 runs), so there the values are joined.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Exists,
     Float,
@@ -32,6 +34,7 @@ from sqlalchemy import (
     true,
 )
 
+from tandem_metadata.rules import regular_expressions
 from tandem_metadata.search.language.fields import (
     PATTERNS,
     PRESENCE,
@@ -46,6 +49,7 @@ from tandem_shared.errors import InvalidParameter
 MAX_LOOKUPS: Final = 60
 """Conditions that need an EXISTS. PostgreSQL takes seconds to plan more, MLflow on SQLite fails."""
 
+_IN_EXPRESSIONS: Final = {"%": ".*", "_": "."}
 _GLOB: Final = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"})
 
 Clause = ColumnElement[bool]
@@ -256,6 +260,8 @@ def compare(column: ColumnElement[Any], operator: str, value: Operand, dialect: 
             return _like(column, str(value), dialect)
         case "ILIKE":
             return _ilike(column, str(value), dialect)
+        case "RLIKE":
+            return _rlike(column, str(value), dialect)
         case "IS NULL":
             return column.is_(None)
         case "IS NOT NULL":
@@ -301,7 +307,36 @@ def _like(column: ColumnElement[Any], pattern: str, dialect: str) -> Clause:
 
 
 def _ilike(column: ColumnElement[Any], pattern: str, dialect: str) -> Clause:
-    """LIKE, case-insensitive; on SQLite for the letters A to Z only."""
+    """LIKE, case-insensitive."""
+    if not pattern.isascii():
+        return _ilike_of_letters(column, pattern, dialect)
+    # For letters of ASCII alone both are several times as fast as what folds all letters.
     if dialect == "sqlite":
-        return func.lower(column).like(func.lower(pattern))
-    return column.ilike(pattern, escape="")
+        return func.lower(column).like(pattern.lower())
+    return func.lower(column.collate("C")).like(pattern.lower(), escape="")
+
+
+def _ilike_of_letters(column: ColumnElement[Any], pattern: str, dialect: str) -> Clause:
+    """LIKE, with each letter in all its cases: lower() folds ASCII alone on SQLite.
+
+    On PostgreSQL it folds what the database's locale knows, which may be as little.
+    """
+    if dialect == "sqlite":
+        classes = (_in_cases(each, each.translate(_GLOB)) for each in pattern)
+        return column.bool_op("GLOB")("".join(classes))
+    classes = (_in_cases(each, _IN_EXPRESSIONS.get(each) or re.escape(each)) for each in pattern)
+    return column.bool_op("~")(f"(?cs)\\A{''.join(classes)}\\Z")
+
+
+def _in_cases(character: str, otherwise: str) -> str:
+    """A class of the character in all its cases; `otherwise` if it has but one."""
+    cases = {character, character.lower(), character.upper(), character.title()}
+    letters = sorted(each for each in cases if len(each) == 1)
+    return f"[{''.join(letters)}]" if len(letters) > 1 else otherwise
+
+
+def _rlike(column: ColumnElement[Any], pattern: str, dialect: str) -> Clause:
+    """That a regular expression of `regular_expressions` matches part of the text."""
+    if dialect == "sqlite":
+        return func.tandem_rlike(pattern, column, type_=Boolean) == true()
+    return column.bool_op("~")(regular_expressions.parse(pattern).postgresql)
