@@ -9,7 +9,8 @@ import pytest
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tests.metadata.conftest import DATABASES
-from tests.metadata.search import data, logged_model_data, registry_data
+from tests.metadata.search import data, logged_model_data, registry_data, trace_data
+from tests.metadata.traces import generations
 from tests.postgresql import PostgreSQL
 
 
@@ -34,3 +35,16 @@ def filled(
         registry_data.fill(conn)
     yield database
     database.close()
+
+
+@pytest.fixture(scope="session", params=["A-sqlite", "C-sqlite", "A-postgresql", "C-postgresql"])
+def traced(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    """The database that holds `trace_data`, of the first and of the newest revision."""
+    with generations.uri(request.param, request, tmp_path_factory) as uri:
+        database = Database(Settings(backend_store_uri=uri, pool_size=2))
+        with database.write() as conn:
+            trace_data.fill(conn)
+        yield database
+        database.close()

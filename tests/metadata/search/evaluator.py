@@ -63,6 +63,8 @@ class Comparison:
                 wild = {"%": ".*", "_": "."}
                 pattern = "".join(wild.get(part) or re.escape(part) for part in parts)
                 return re.fullmatch(pattern, value, flags) is not None
+            case "RLIKE":
+                return re.search(self.operand, value) is not None
         return _SIZES[self.operator](value, self.operand)
 
 

@@ -14,6 +14,8 @@ from tandem_shared.errors import InvalidParameter
 MAX_LENGTH: Final = 2_000_000
 """Characters of a token. It may hold the values of tags and params, which are long."""
 
+_MAX_OFFSET: Final = 2**31 - 1
+
 _MALFORMED: Final = (
     "Invalid page token: it is not a token of this server. Pass the next_page_token of the "
     "previous answer unchanged, or none for the first page."
@@ -22,6 +24,12 @@ _FOREIGN: Final = (
     "Invalid page token: it belongs to another search. Repeat the search in the page token, with "
     "the same filter, order_by and other parameters, or pass no page_token."
 )
+
+
+class _Offset(msgspec.Struct):
+    """The token of MLflow's server."""
+
+    offset: int
 
 
 class _Token(msgspec.Struct, array_like=True):
@@ -63,6 +71,22 @@ def position(token: str | None, search: str) -> Position | None:
     if read.search != search:
         raise InvalidParameter(_FOREIGN)
     return read.position
+
+
+def offset(token: str | None) -> int:
+    """The number of results before the page, if MLflow's server wrote the token; else 0.
+
+    Raises InvalidParameter for a number that no search could have reached.
+    """
+    if not token:
+        return 0
+    try:
+        number = msgspec.json.decode(base64.urlsafe_b64decode(_padded(token)), type=_Offset).offset
+    except (binascii.Error, ValueError, msgspec.DecodeError):
+        return 0
+    if not 0 < number <= _MAX_OFFSET:
+        raise InvalidParameter(_MALFORMED)
+    return number
 
 
 def after(end: Position | None, ordering: Ordering) -> list[ColumnElement[bool]]:

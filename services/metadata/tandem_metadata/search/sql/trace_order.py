@@ -1,0 +1,81 @@
+"""The order of traces."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import FromClause, Table, and_
+
+from tandem_metadata.database.trace_schema import TraceSchema
+from tandem_metadata.search.language.fields import Entity, Field
+from tandem_metadata.search.language.lexer import shown
+from tandem_metadata.search.language.trace_fields import NAME, RUN, SESSION, TRACES
+from tandem_metadata.search.sql.order import Ordering, Term, not_null, nulls_last, parsed
+from tandem_metadata.search.sql.trace_compile import attribute
+from tandem_shared.errors import InvalidParameter
+
+_TIME = "timestamp_ms"
+_NOT_NULL = frozenset({_TIME, "request_id", "experiment_id", "status", "end_time_ms"})
+
+
+@dataclass(frozen=True, slots=True)
+class TraceOrdering(Ordering):
+    """The ordering of traces."""
+
+    by_time: bool | None
+    """Whether it is by time and then by id: True if the earliest come first, else False; or None
+    for another order."""
+
+
+def order_traces(clauses: Sequence[str], schema: TraceSchema) -> TraceOrdering:
+    """The ordering of traces: as asked, then the latest first, then by id.
+
+    Nulls come last in either direction. Raises InvalidParameter for a clause that names no field of
+    traces or names one again.
+    """
+    source: FromClause = schema.trace_info
+    terms: list[Term] = []
+    wanted: dict[tuple[Entity, str], bool] = {}
+    for order in parsed(clauses, TRACES):
+        field = (order.field.entity, order.field.key)
+        if field in wanted:
+            raise InvalidParameter(
+                f"`order_by` contains duplicate fields: it names {shown(order.field.key)} twice; "
+                "remove one."
+            )
+        wanted[field] = order.ascending
+        if (rows := _rows(schema, order.field)) is None:
+            terms.append(_term(schema, order.field.key, order.ascending))
+            continue
+        table, key = rows
+        row = table.alias()
+        mine = and_(row.c.request_id == schema.trace_info.c.request_id, row.c.key == key)
+        source = source.outerjoin(row, mine)
+        terms.append(nulls_last(row.c.value, order.ascending))
+    asked = list(wanted.items())
+    for name, ascending in ((_TIME, False), ("request_id", True)):
+        if (Entity.ATTRIBUTE, name) not in wanted:
+            terms.append(_term(schema, name, ascending))
+    by_time = None
+    if not asked or [field for field, _ in asked] == [(Entity.ATTRIBUTE, _TIME)]:
+        by_time = bool(asked) and asked[0][1]
+    return TraceOrdering(terms, source, by_time)
+
+
+def _rows(schema: TraceSchema, field: Field) -> tuple[Table, str] | None:
+    """The table and the key of what is sorted by; None for a column of traces."""
+    match field.entity, field.key:
+        case Entity.TAG, key:
+            return schema.trace_tags, key
+        case Entity.METADATA, key if key != SESSION or not schema.has_columns:
+            return schema.trace_request_metadata, key
+        case Entity.ATTRIBUTE, "run_id":
+            return schema.trace_request_metadata, RUN
+        case Entity.ATTRIBUTE, "name" if not schema.has_columns:
+            return schema.trace_tags, NAME
+    return None
+
+
+def _term(schema: TraceSchema, key: str, ascending: bool) -> Term:
+    names = {"name": "trace_name", SESSION: "session_id"}
+    column = attribute(schema, names.get(key, key))
+    return not_null(column, ascending) if key in _NOT_NULL else nulls_last(column, ascending)
