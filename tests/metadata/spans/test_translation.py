@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from tandem_metadata.spans import document
 from tandem_metadata.spans.span import Event, Span
-from tandem_metadata.spans.translation import translate
+from tandem_metadata.spans.translation import translate, translate_all
 from tandem_metadata.spans.translation.convention import Convention
 from tandem_metadata.spans.translation.source import Source
 from tandem_metadata.spans.translation.translator import CONVENTIONS
-from tandem_metadata.spans.values import Allowance
+from tandem_metadata.spans.values import MAX_VALUES, Allowance
 from tests.metadata.spans.foreign_spans import SPANS, Foreign
 from tests.metadata.spans.reference import of_mlflow, of_tandem
 
@@ -179,7 +179,7 @@ MLFLOW_KEYS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.dictionaries(st.sampled_from(KEYS + MLFLOW_KEYS) | st.text(), ANYTHING, max_size=6),
     st.lists(
@@ -213,6 +213,17 @@ def test_translation_of_numbers_that_no_column_holds() -> None:
         )
     claude = {"span.type": "llm_request", "input_tokens": 1e300, "output_tokens": 2**63 - 1}
     assert of_tandem(Foreign(claude))["mlflow.chat.tokenUsage"] == {"output_tokens": 2**63 - 1}
+
+
+def test_translation_makes_no_more_values_than_a_request_may_have() -> None:
+    """Each takes far more memory than its text: what is too much stays text."""
+    content = f"[{'0,' * MAX_VALUES}0]"
+    spans = [Span(b"t", bytes([i]), None, "s", 1, 2) for i in range(3)]
+    for span in spans:
+        span.events.append(Event("gen_ai.user.message", 1, {"content": content}))
+    translate_all(spans)
+    kinds = [type(span.attributes["mlflow.spanInputs"][0]["content"]) for span in spans]
+    assert kinds == [list, str, str]
 
 
 def test_translation_of_deep_text_can_be_written() -> None:
