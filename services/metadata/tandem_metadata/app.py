@@ -38,6 +38,9 @@ from tandem_metadata.routes import (
     service,
     tags,
     tokens,
+    trace_artifacts,
+    trace_spans,
+    traces,
     ui,
     ui_stubs,
     unkept_traces,
@@ -77,6 +80,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
     *model_versions.ENDPOINTS,
     *registry_search.ENDPOINTS,
     *webhooks.ENDPOINTS,
+    *traces.ENDPOINTS,
 ]
 
 ACCOUNT_ENDPOINTS: list[Endpoint[Any]] = [
@@ -160,6 +164,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         *artifact_grants.routes(context),
         *artifact_proxy.routes(client.roots, context.gate),
         *model_artifacts.routes(context, client),
+        *trace_spans.routes(context),
+        *trace_artifacts.routes(context, client),
         *graphql.routes(context, client),
         *service.routes(ready),
         *ui_stubs.routes(),

@@ -161,6 +161,20 @@ _ARTIFACTS = {
         )
     },
 }
+_TRACE = {"trace_id": "{trace}"}
+_TRACES = {
+    ("GET", "3.0/mlflow/traces/{trace_id}"): Row(READ),
+    ("GET", "2.0/mlflow/traces/{request_id}/info"): Row(READ),
+    ("GET", "3.0/mlflow/traces/get"): Row(READ, _TRACE),
+    ("GET", "3.0/mlflow/traces/batchGet"): Row(USER, {"trace_ids": "{trace}"}),
+    ("POST", "3.0/mlflow/traces/batchGetInfos"): Row(USER, {"trace_ids": ["{trace}"]}),
+    ("POST", "3.0/mlflow/traces/delete-traces"): Row(USER, ok=501),
+    ("POST", "3.0/mlflow/traces/calculate-filter-correlation"): Row(USER, ok=501),
+    **{
+        ("GET", f"{version}/mlflow/get-trace-artifact"): Row(READ, {"request_id": "{trace}"})
+        for version in ("2.0", "3.0")
+    },
+}
 _BULK = {"metric_key": "k", "max_results": 9}
 _METRICS = {
     ("GET", "2.0/mlflow/metrics/get-history"): Row(READ, {**_RUN, "metric_key": "k"}),
@@ -317,6 +331,7 @@ ROWS: Final[Mapping[tuple[str, str], Row]] = {
         for (method, name), row in _MODEL_VERSIONS.items()
     },
     **_ARTIFACTS,
+    **_TRACES,
     **_METRICS,
     **{(method, f"2.0/mlflow/webhooks{name}"): row for (method, name), row in _WEBHOOKS.items()},
     **_USERS,
@@ -328,5 +343,10 @@ ROWS: Final[Mapping[tuple[str, str], Row]] = {
     **_NOTHING_KEPT,
 }
 """By method and path, without `/api` and `/ajax-api`, under which a row's route may be."""
+
+REFUSED_TO_CLIENTS: Final = frozenset(
+    f"/api/3.0/mlflow/traces/{name}" for name in ("metrics", "search")
+)
+"""Paths that have a row for the web UI, and are refused below `/api`."""
 
 NOT_KEPT: Final = frozenset(path for _, path in _NOTHING_KEPT)

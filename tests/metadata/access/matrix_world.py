@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from tests.metadata.guarded import ADMIN, Guarded, bearer
+from tests.metadata.traces import rows
 
 _GONE = 1  # millisecond since 1970
 
@@ -32,6 +33,7 @@ class World:
         }
         self.new_run()
         self.new_logged_model()
+        self.new_trace()
         self.new_name()
         self.values["version"] = "1"
         self.new_user()
@@ -76,6 +78,14 @@ class World:
     def new_logged_model(self) -> None:
         self.restore_experiment()
         self.values["model"] = self.service.logged_model(self.values["experiment"])
+
+    def new_trace(self) -> None:
+        """A trace with a span, both in the database."""
+        trace_id = self.values["trace"] = f"tr-{next(self._numbers):032x}"
+        experiment = int(self.values["experiment"])
+        with self.service.database.write() as conn:
+            rows.trace(conn, trace_id, experiment_id=experiment, tags=rows.IN_DATABASE)
+            rows.spans(conn, trace_id, 1, experiment_id=experiment)
 
     def tag_logged_model(self) -> None:
         tags = [{"key": "k", "value": "v"}]

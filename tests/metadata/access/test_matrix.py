@@ -14,7 +14,15 @@ from tests import app_routes
 from tests.metadata import guarded
 from tests.metadata.access import matrix
 from tests.metadata.access.conftest import only_sqlite
-from tests.metadata.access.matrix import NOT_KEPT, OK, REFUSED, ROWS, SENDERS, Row
+from tests.metadata.access.matrix import (
+    NOT_KEPT,
+    OK,
+    REFUSED,
+    REFUSED_TO_CLIENTS,
+    ROWS,
+    SENDERS,
+    Row,
+)
 from tests.metadata.access.matrix_world import World
 
 pytestmark = only_sqlite
@@ -53,6 +61,8 @@ def world(ui_settings: Settings) -> Iterator[World]:
 
 
 def _row(route: Route) -> Row | None:
+    if route.path in REFUSED_TO_CLIENTS:
+        return REFUSED
     path = app_routes.bare(route.path)
     row = ROWS.get((route.method, path))
     return REFUSED if row is None and path in NOT_KEPT else row
@@ -90,6 +100,8 @@ def _status(world: World, route: Route, row: Row, sender: str) -> int:
     for name, value in _PATHS.items():
         path = path.replace(name, value)
     path = path.replace("{model_id}", world.values["model"])
+    for name in ("{trace_id}", "{request_id}"):
+        path = path.replace(name, world.values["trace"])
     path = path.replace("{artifact_path:path}", f"{world.values['folder']}/f")
     given = _filled(row.given, world.values)
     headers: dict[str, str] = dict(world.headers[sender])

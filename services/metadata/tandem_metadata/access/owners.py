@@ -8,6 +8,7 @@ from tandem_metadata.access.reads import Reads
 from tandem_metadata.rules import permissions
 from tandem_metadata.store.logged_models import logged_models
 from tandem_metadata.store.registry import prompts
+from tandem_metadata.store.traces import load as traces
 from tandem_metadata.store.tracking import experiments, runs
 
 _KEPT: Final = 100_000
@@ -52,6 +53,14 @@ class Owners:
         """The id of an experiment; raises NotFound."""
         found: str = (await self._read(experiments.get_by_name, name)).experiment_id
         return found
+
+    async def of_traces(self, ids: Collection[str]) -> dict[str, str | None]:
+        """The experiment of each trace; None for one that does not exist.
+
+        This is read each time: traces are moved and deleted.
+        """
+        found = await self._read(traces.experiments_of, ids)
+        return {each: found.get(each) for each in ids}
 
     async def family(self, name: str) -> str | None:
         """Whether a name is a registered model's or a prompt's; None if it is nobody's.

@@ -85,6 +85,16 @@ class Caller:
                 what = f"logged model {model_id[:_SHOWN]}"
                 self._refuse_in(action, permissions.LOGGED_MODEL, experiment, what)
 
+    async def need_traces(self, action: Action, ids: Collection[str]) -> None:
+        """As `need_runs`, for traces."""
+        if self.account.grants.is_same_for_all(permissions.EXPERIMENT):
+            self.need_in_experiment(action, permissions.TRACE, permissions.ANY, "traces")
+            return
+        for trace_id, experiment in (await self.owners.of_traces(ids)).items():
+            if not self._may_in(action, permissions.TRACE, experiment):
+                what = f"trace {trace_id[:_SHOWN]}"
+                self._refuse_in(action, permissions.TRACE, experiment, what)
+
     def _may_in(self, action: Action, type: str, experiment: str | None) -> bool:
         """Whether he may do this to what lies in an experiment; None is what does not exist."""
         if experiment is None:
@@ -296,6 +306,16 @@ def logged_model(action: Action) -> MessageRule:
         await caller.need_logged_models(action, (message.model_id,))
 
     return MessageRule(f"{_level(action)} on the logged model", check=check)
+
+
+def trace(action: Action) -> MessageRule:
+    """For messages with `trace_id`, or with `request_id` of old clients and the web UI."""
+
+    async def check(caller: Caller, message: Any) -> None:
+        if trace_id := getattr(message, "trace_id", "") or getattr(message, "request_id", ""):
+            await caller.need_traces(action, (trace_id,))
+
+    return MessageRule(f"{_level(action)} on the trace", check=check)
 
 
 async def _run_or_logged_model(caller: Caller, message: Any) -> None:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tandem_metadata.access import shown_traces
 from tandem_metadata.access.authentication import Authenticator
 from tandem_metadata.access.gate import Gate
 from tandem_metadata.access.owners import Owners
@@ -22,6 +23,7 @@ from tandem_metadata.batching.writer import Writer
 from tandem_metadata.database import Connection
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.read_cancellation import CLIENT_RECEIVE
+from tandem_metadata.messages.traces import OldTraceInfo, TraceInfo
 from tandem_metadata.rules.permissions import Readable
 from tandem_metadata.search.sql.registry_compile import ReadableNames
 from tandem_metadata.settings import Settings
@@ -146,6 +148,11 @@ class Context(Store):
     async def readable(self, type: str, *also: str) -> Readable | None:
         """Which resources of a type the request's listings show; see `Gate.readable`."""
         return await self.gate.readable(type, *also) if self.gate else None
+
+    def withhold(self, found: Iterable[TraceInfo | OldTraceInfo]) -> None:
+        """Take out of traces what the request's sender may not read; see `shown_traces`."""
+        if self.gate:
+            shown_traces.withhold(found)
 
     async def readable_names(self, *, versions: bool) -> ReadableNames | None:
         """Which names the request's listings show; see `Gate.readable_names`."""
