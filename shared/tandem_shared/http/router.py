@@ -135,6 +135,16 @@ async def read_json_body(request: Request, limit: int) -> bytes:
         return bytes(body.read)
 
 
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body of a request, as it was sent: of any content type and encoding.
+
+    Raises BadRequest and Unavailable as `read_json_body` does.
+    """
+    with _Body() as body:
+        await _read(request, body, limit, of_json=False)
+        return bytes(body.read)
+
+
 class _Body:
     """The bytes of a body that have arrived; those of long bodies are counted while it is open."""
 
@@ -163,7 +173,7 @@ class _Body:
                 raise Unavailable("Too many long requests arrive at once; try again later.")
 
 
-async def _read(request: Request, body: _Body, limit: int) -> None:
+async def _read(request: Request, body: _Body, limit: int, *, of_json: bool = True) -> None:
     content_type = request_header(request.scope, b"content-type").split(";", 1)[0].strip().lower()
     encoding = request_header(request.scope, b"content-encoding").strip().lower()
     declared = request_header(request.scope, b"content-length")
@@ -179,11 +189,11 @@ async def _read(request: Request, body: _Body, limit: int) -> None:
                 body.add(message.get("body", b""))
                 if len(body.read) > limit:
                     raise too_large(limit)
-                if body.read and content_type != "application/json":
+                if of_json and body.read and content_type != "application/json":
                     raise InvalidParameter(
                         f"Content-Type must be application/json, not '{content_type}'."
                     )
-                if body.read and encoding not in ("", "identity"):
+                if of_json and body.read and encoding not in ("", "identity"):
                     raise InvalidParameter(
                         f"The request body is encoded as '{encoding}'; send it without "
                         "Content-Encoding."

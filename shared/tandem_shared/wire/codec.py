@@ -46,6 +46,7 @@ _MISSING = re.compile(r"^Object missing required field `(?P<field>[^`]+)`")
 _EMPTY = re.compile(r"^Expected `str` of length >= 1")
 _KINDS = re.compile(r"`(?P<kinds>[a-z]+(?: \| [a-z]+)*)`")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_REPLACEMENT = "\ufffd"
 
 _SECRET = re.compile(r"(?:password|secret)$")
 """Fields whose values no error shows."""
@@ -68,7 +69,8 @@ def decode_json(body: bytes | bytearray, of: type[T]) -> T:
     naming the field, when
     - the JSON is malformed or nested too deeply, or has more than `MAX_VALUES` values,
     - a field has the wrong type, or a required field is missing,
-    - a string holds what no database stores: a NUL character or half a surrogate pair.
+    - a string holds what no database stores: a NUL character or half a surrogate pair. A Struct
+      with a class variable `REPLACES_UNSTORABLE` has replacement characters in their place.
     """
     if len(body) > MAX_VALUES and json_values.more_than(body, MAX_VALUES):
         raise InvalidParameter(
@@ -131,7 +133,10 @@ def _decode(body: bytes | bytearray, of: type[T]) -> T:
         else:
             return _decode_leniently(body, of)
     if b"\\u0000" in body:
-        _refuse_unstorable(msgspec.to_builtins(message), "")
+        fields = msgspec.to_builtins(message)
+        if _replaces(of):
+            return msgspec.convert(_without_unstorable(fields), of, strict=False)
+        _refuse_unstorable(fields, "")
     return message
 
 
@@ -184,6 +189,8 @@ def _decode_leniently(body: bytes | bytearray, of: type[T]) -> T:
     if isinstance(value, str):
         value = _parse_within(value)
     fields = message_fields.known(value, of)
+    if _replaces(of):
+        fields = _without_unstorable(fields)
     _refuse_unstorable(fields, "")
     try:
         return msgspec.convert(fields, of, strict=False)
@@ -217,6 +224,21 @@ def _finite(text: str) -> float:
     if math.isinf(number := float(text)):
         raise InvalidParameter(f"The request body holds a number out of range: {text}.")
     return number
+
+
+def _replaces(of: type[Struct]) -> bool:
+    return getattr(of, "REPLACES_UNSTORABLE", False)
+
+
+def _without_unstorable(value: Any) -> Any:
+    """The value with replacement characters for those that no database stores."""
+    if isinstance(value, str):
+        return _SURROGATE.sub(_REPLACEMENT, value.replace("\0", _REPLACEMENT))
+    if isinstance(value, dict):
+        return {_without_unstorable(key): _without_unstorable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_unstorable(item) for item in value]
+    return value
 
 
 def _refuse_unstorable(value: Any, place: str) -> None:

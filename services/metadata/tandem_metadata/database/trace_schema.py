@@ -40,14 +40,24 @@ _COLUMNS: Final = {
     "postgresql": """
 SELECT relname, attname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
 WHERE attrelid IN (to_regclass('trace_info'), to_regclass('spans'), to_regclass('assessments'),
-  to_regclass('trace_metrics'), to_regclass('span_metrics'))
+  to_regclass('trace_metrics'), to_regclass('span_metrics'), to_regclass('review_queue_items'))
   AND attnum > 0 AND NOT attisdropped""",
     "sqlite": """
 SELECT found.name, columns.name
 FROM sqlite_master AS found, pragma_table_info(found.name) AS columns
 WHERE found.type = 'table'
-  AND found.name IN ('trace_info', 'spans', 'assessments', 'trace_metrics', 'span_metrics')""",
+  AND found.name IN ('trace_info', 'spans', 'assessments', 'trace_metrics', 'span_metrics',
+    'review_queue_items')""",
 }
+
+
+_REVIEW_ITEMS: Final = Table(
+    "review_queue_items",
+    MetaData(),
+    Column("item_type", String(16), nullable=False),
+    Column("item_id", String(50), nullable=False),
+)
+"""What of the table is needed to delete its rows; Tandem writes none."""
 
 
 class TraceSchema(Struct, frozen=True, eq=False):
@@ -65,14 +75,16 @@ class TraceSchema(Struct, frozen=True, eq=False):
     """Tokens of a trace, by key."""
     span_metrics: Table | None
     """Costs of a span, by key."""
+    review_items: Table | None
+    """Traces that are in queues for people to review them."""
     has_columns: bool
     """Whether columns, and not a tag and metadata, hold a trace's name, session, tokens, costs."""
     has_dimensions: bool
     """Whether a span has `dimension_attributes`: its model and provider as JSON."""
 
     def tables(self) -> dict[str, Table]:
-        """All of them by name."""
-        found = (getattr(self, name) for name in self.__struct_fields__)
+        """Those that are written, by name."""
+        found = (getattr(self, name) for name in self.__struct_fields__ if name != "review_items")
         return {table.name: table for table in found if isinstance(table, Table)}
 
 
@@ -118,6 +130,7 @@ def find(conn: Statements) -> TraceSchema:
     return _schema(
         trace_metrics="trace_metrics" in found,
         span_metrics="span_metrics" in found,
+        review_items="review_queue_items" in found,
         has_columns=any(
             column.name in found.get(table, ())
             for table, columns in _analytics().items()
@@ -137,7 +150,12 @@ def _analytics() -> Mapping[str, list[Column[str] | Column[int] | Column[float] 
 
 @functools.cache
 def _schema(
-    *, trace_metrics: bool, span_metrics: bool, has_columns: bool, has_dimensions: bool
+    *,
+    trace_metrics: bool,
+    span_metrics: bool,
+    review_items: bool,
+    has_columns: bool,
+    has_dimensions: bool,
 ) -> TraceSchema:
     metadata = MetaData()
     tracking.experiments.to_metadata(metadata)  # which foreign keys refer to
@@ -165,6 +183,7 @@ def _schema(
         span_metrics=(
             _metrics("span_metrics", made["spans"], "trace_id", "span_id") if span_metrics else None
         ),
+        review_items=_REVIEW_ITEMS if review_items else None,
         has_columns=has_columns,
         has_dimensions=has_dimensions,
     )

@@ -1,17 +1,23 @@
-"""Many rows of a table, added in one message to the database."""
+"""Many rows of a table, written in one message to the database."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Boolean, Connection, Float, Integer, Table
+from sqlalchemy import JSON, BigInteger, Boolean, Connection, Float, Integer, Table
 
 from tandem_metadata.store.dialect.pg_arrays import is_postgresql, text_columns
 
 UNLESS_THERE: Final = "ON CONFLICT DO NOTHING"
 """For `insert`: rows that are there already stay as they are."""
 
-_TYPES: Final = ((BigInteger, "bigint"), (Integer, "int"), (Float, "float8"), (Boolean, "bool"))
+_TYPES: Final = (
+    (BigInteger, "bigint"),
+    (Integer, "int"),
+    (Float, "float8"),
+    (Boolean, "bool"),
+    (JSON, "json"),
+)
 
 
 def insert(
@@ -24,14 +30,81 @@ def insert(
     if not rows:
         return 0
     columns = tuple(rows[0])
+    return insert_rows(
+        conn, table, columns, [tuple(row[name] for name in columns) for row in rows], conflict
+    )
+
+
+def insert_rows(
+    conn: Connection,
+    table: Table,
+    columns: tuple[str, ...],
+    rows: Sequence[tuple[Any, ...]],
+    conflict: str = "",
+) -> int:
+    """As `insert`, for rows that have the columns in this order."""
+    if not rows:
+        return 0
     if is_postgresql(conn):
         # One statement for each row takes the server and the network several times as long.
-        statement = _of_arrays(table, columns, conflict)
-        given: Any = tuple([row[name] for row in rows] for name in columns)
+        statement, given = _of_arrays(table, columns, conflict), _arrays(rows)
     else:
-        statement = _of_values(table, columns, conflict)
-        given = [tuple(row[name] for name in columns) for row in rows]
+        statement, given = _of_values(table, columns, conflict), [*rows]
     return conn.exec_driver_sql(statement, given).rowcount
+
+
+def insert_new(
+    conn: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
+) -> set[Any]:
+    """Insert rows in their order, but for those that are there; returns their first values.
+
+    On SQLite none may be there.
+    """
+    if not rows:
+        return set()
+    if not is_postgresql(conn):
+        insert_rows(conn, table, columns, rows)
+        return {row[0] for row in rows}
+    returning = f"{UNLESS_THERE} RETURNING {columns[0]}"
+    found = conn.exec_driver_sql(_of_arrays(table, columns, returning), _arrays(rows))
+    return {first for (first,) in found}
+
+
+def upsert(
+    conn: Connection,
+    table: Table,
+    columns: tuple[str, ...],
+    rows: Sequence[tuple[Any, ...]],
+    *,
+    key: tuple[str, ...],
+) -> None:
+    """Insert rows in their order, in place of those that have the same key."""
+    insert_rows(conn, table, columns, rows, _replacing(columns, key))
+
+
+def update(
+    conn: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Set columns, of all rows whose first column has the row's first value."""
+    if not rows:
+        return
+    if is_postgresql(conn):
+        conn.exec_driver_sql(_update_by_arrays(table, columns), _arrays(rows))
+        return
+    given = [(*row[1:], row[0]) for row in rows]
+    conn.exec_driver_sql(_update_by_values(table, columns), given)
+
+
+def delete(
+    conn: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Delete all rows that have the same values in the columns."""
+    if not rows:
+        return
+    if is_postgresql(conn):
+        conn.exec_driver_sql(_delete_by_arrays(table, columns), _arrays(rows))
+        return
+    conn.exec_driver_sql(_delete_by_values(table, columns), [*rows])
 
 
 def insert_texts(
@@ -49,16 +122,61 @@ def insert_texts(
     return conn.exec_driver_sql(statement, [*rows]).rowcount
 
 
+def _arrays(rows: Sequence[tuple[Any, ...]]) -> Any:
+    return tuple([*column] for column in zip(*rows, strict=True))
+
+
 @lru_cache
 def _of_arrays(table: Table, columns: tuple[str, ...], conflict: str) -> str:
-    arrays = ", ".join(f"%s::{_type(table, name)}[]" for name in columns)
-    return f"{_into(table, columns)} SELECT * FROM unnest({arrays}) {conflict}"
+    return f"{_into(table, columns)} SELECT * FROM {_unnested(table, columns)} {conflict}"
 
 
 @lru_cache
 def _of_values(table: Table, columns: tuple[str, ...], conflict: str) -> str:
     marks = ", ".join("?" for _ in columns)
     return f"{_into(table, columns)} VALUES ({marks}) {conflict}"
+
+
+@lru_cache
+def _replacing(columns: tuple[str, ...], key: tuple[str, ...]) -> str:
+    values = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
+    return f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {values}"
+
+
+@lru_cache
+def _update_by_arrays(table: Table, columns: tuple[str, ...]) -> str:
+    first, *others = columns
+    values = ", ".join(f"{name} = given.{name}" for name in others)
+    return (
+        f"UPDATE {table.name} AS old SET {values} FROM {_unnested(table, columns)} "
+        f"AS given ({', '.join(columns)}) WHERE old.{first} = given.{first}"
+    )
+
+
+@lru_cache
+def _update_by_values(table: Table, columns: tuple[str, ...]) -> str:
+    first, *others = columns
+    values = ", ".join(f"{name} = ?" for name in others)
+    return f"UPDATE {table.name} SET {values} WHERE {first} = ?"
+
+
+@lru_cache
+def _delete_by_arrays(table: Table, columns: tuple[str, ...]) -> str:
+    same = " AND ".join(f"old.{name} = given.{name}" for name in columns)
+    return (
+        f"DELETE FROM {table.name} AS old USING {_unnested(table, columns)} "
+        f"AS given ({', '.join(columns)}) WHERE {same}"
+    )
+
+
+@lru_cache
+def _delete_by_values(table: Table, columns: tuple[str, ...]) -> str:
+    same = " AND ".join(f"{name} = ?" for name in columns)
+    return f"DELETE FROM {table.name} WHERE {same}"
+
+
+def _unnested(table: Table, columns: tuple[str, ...]) -> str:
+    return f"unnest({', '.join(f'%s::{_type(table, name)}[]' for name in columns)})"
 
 
 def _into(table: Table, columns: tuple[str, ...]) -> str:
