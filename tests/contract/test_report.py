@@ -28,7 +28,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     kinds["endpoint"] |= {"POST=/api/2.0/mlflow/runs/fork": (), "GET=/api/3.0/mlflow/jobs/all": ()}
     del kinds["endpoint"]["POST=/api/2.0/mlflow/runs/log-model"]
     kinds["message"]["mlflow.RunInfo"] += ("colour:string",)
-    kinds["message"]["mlflow.StartTrace"] += ("colour:string",)
+    kinds["message"]["mlflow.CreateGatewaySecret"] += ("colour:string",)
     kinds["enum"]["mlflow.RunStatus"] += ("PAUSED=6",)
     kinds["error"]["TIRED"] = ("503",)
     kinds["graphql"]["MlflowRunInfo"] += ("colour",)
@@ -63,7 +63,7 @@ def test_report_tells_fields_of_implemented_requests_from_others(
         "+ mlflow.RunStatus  PAUSED=6",
     ]
     assert changed["Fields and values of what Tandem does not have"][1:] == [
-        "+ mlflow.StartTrace  colour:string"
+        "+ mlflow.CreateGatewaySecret  colour:string"
     ]
     assert changed["Error codes and statuses"][1:] == ["+ TIRED  503"]
     assert changed["GraphQL: types and fields that changed"][1:] == ["+ MlflowRunInfo  colour"]

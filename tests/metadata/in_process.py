@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from tandem_metadata.routes.endpoint import Context
 from tandem_shared.http.router import Route, Router
 
-_THREADS = ("database_", "writer_", "run_", "pages_", "background_", "passwords_")
+_THREADS = ("database_", "writer_", "traces_", "run_", "pages_", "background_", "passwords_")
 _entered: list[contextlib.ExitStack] = []
 
 

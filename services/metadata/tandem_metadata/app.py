@@ -27,6 +27,7 @@ from tandem_metadata.routes import (
     metrics,
     model_artifacts,
     model_versions,
+    otlp,
     params,
     presigned,
     promptlab,
@@ -40,10 +41,10 @@ from tandem_metadata.routes import (
     tokens,
     trace_artifacts,
     trace_spans,
+    trace_writes,
     traces,
     ui,
     ui_stubs,
-    unkept_traces,
     unsupported,
     uploads,
     user_permissions,
@@ -81,6 +82,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
     *registry_search.ENDPOINTS,
     *webhooks.ENDPOINTS,
     *traces.ENDPOINTS,
+    *trace_writes.ENDPOINTS,
 ]
 
 ACCOUNT_ENDPOINTS: list[Endpoint[Any]] = [
@@ -170,7 +172,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         *service.routes(ready),
         *ui_stubs.routes(),
         *ui_stubs.refusals(refuse),
-        *unkept_traces.routes(),
+        *trace_writes.routes(context),
+        *otlp.routes(context),
         *ui.routes(settings),
         *_logins(context),
     ]

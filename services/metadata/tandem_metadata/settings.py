@@ -286,7 +286,7 @@ class Settings(CommonSettings):
     )
     pool_size: int = setting(
         10,
-        "Database connections a worker keeps; as many requests use the database at once. Four more "
+        "Database connections a worker keeps; as many requests use the database at once. Five more "
         "are for what is done for several requests together, and for deliveries to webhooks.",
         env="MLFLOW_SQLALCHEMYSTORE_POOL_SIZE",
     )

@@ -40,6 +40,7 @@ class Row:
     """Makes what the request changes; called before each request."""
     body: bytes | None = None
     """Instead of JSON; `given` is the query then."""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 _LIST = {"max_results": 5}
@@ -168,12 +169,40 @@ _TRACES = {
     ("GET", "3.0/mlflow/traces/get"): Row(READ, _TRACE),
     ("GET", "3.0/mlflow/traces/batchGet"): Row(USER, {"trace_ids": "{trace}"}),
     ("POST", "3.0/mlflow/traces/batchGetInfos"): Row(USER, {"trace_ids": ["{trace}"]}),
-    ("POST", "3.0/mlflow/traces/delete-traces"): Row(USER, ok=501),
     ("POST", "3.0/mlflow/traces/calculate-filter-correlation"): Row(USER, ok=501),
     **{
         ("GET", f"{version}/mlflow/get-trace-artifact"): Row(READ, {"request_id": "{trace}"})
         for version in ("2.0", "3.0")
     },
+}
+_STARTED = {
+    "trace_id": "{trace}",
+    "trace_location": {"mlflow_experiment": {"experiment_id": "{experiment}"}},
+}
+_TRACE_WRITES = {
+    ("POST", "/v1/traces"): Row(
+        EDIT, headers={"x-mlflow-experiment-id": "{experiment}"}, ok=400
+    ),  # a request without spans
+    ("POST", "3.0/mlflow/traces"): Row(
+        EDIT, {"trace": {"trace_info": _STARTED}}, before=World.restore_experiment
+    ),
+    ("POST", "2.0/mlflow/traces"): Row(EDIT, _EXPERIMENT, before=World.restore_experiment),
+    ("PATCH", "2.0/mlflow/traces/{request_id}"): Row(EDIT, {"status": "OK"}),
+    **{
+        (method, f"{path}/tags"): Row(EDIT, given, before=World.tag_trace)
+        for path in ("2.0/mlflow/traces/{request_id}", "3.0/mlflow/traces/{trace_id}")
+        for method, given in (("PATCH", _TAG), ("DELETE", {"key": "k"}))
+    },
+    **{
+        ("POST", f"{version}/mlflow/traces/delete-traces"): Row(
+            MANAGE, {**_EXPERIMENT, "request_ids": ["tr-nobody"]}
+        )
+        for version in ("2.0", "3.0")
+    },
+    ("POST", "2.0/mlflow/traces/link-to-run"): Row(EDIT, {**_RUN, "trace_ids": ["{trace}"]}),
+    ("POST", "2.0/mlflow/traces/link-prompts"): Row(
+        EDIT, {**_TRACE, "prompt_versions": [{"name": "p", "version": "1"}]}
+    ),
 }
 _BULK = {"metric_key": "k", "max_results": 9}
 _METRICS = {
@@ -276,15 +305,12 @@ _SERVICE = {
     ("GET", "/"): Row((303, *USER[1:])),  # to the login
     ("GET", "/static-files/{name:path}"): Row(ANYONE),
     ("POST", "/graphql"): Row(USER, {"query": "{{ __typename }}"}),
-    ("POST", "3.0/mlflow/traces"): Row(USER, ok=501),
-    ("POST", "/v1/traces"): Row(USER, ok=501),
 }
 _NOTHING_KEPT = {
     **{
         ("GET", path): Row(USER)
         for path in (
             "2.0/mlflow/gateway-proxy",
-            "2.0/mlflow/traces",
             "3.0/mlflow/workspaces",
             *(
                 f"3.0/mlflow/{each}"
@@ -332,6 +358,7 @@ ROWS: Final[Mapping[tuple[str, str], Row]] = {
     },
     **_ARTIFACTS,
     **_TRACES,
+    **_TRACE_WRITES,
     **_METRICS,
     **{(method, f"2.0/mlflow/webhooks{name}"): row for (method, name), row in _WEBHOOKS.items()},
     **_USERS,

@@ -87,6 +87,9 @@ class World:
             rows.trace(conn, trace_id, experiment_id=experiment, tags=rows.IN_DATABASE)
             rows.spans(conn, trace_id, 1, experiment_id=experiment)
 
+    def tag_trace(self) -> None:
+        self._ask("PATCH", f"traces/{self.values['trace']}/tags", key="k", value="v")
+
     def tag_logged_model(self) -> None:
         tags = [{"key": "k", "value": "v"}]
         self._ask("PATCH", f"logged-models/{self.values['model']}/tags", tags=tags)

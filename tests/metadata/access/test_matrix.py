@@ -104,7 +104,7 @@ def _status(world: World, route: Route, row: Row, sender: str) -> int:
         path = path.replace(name, world.values["trace"])
     path = path.replace("{artifact_path:path}", f"{world.values['folder']}/f")
     given = _filled(row.given, world.values)
-    headers: dict[str, str] = dict(world.headers[sender])
+    headers: dict[str, str] = world.headers[sender] | _filled(dict(row.headers), world.values)
     query = given if route.method in ("GET", "HEAD") or row.body is not None else None
     body = row.body
     if query is None:

@@ -8,6 +8,7 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tests.metadata.conftest import ARTIFACT_ROOT
 from tests.metadata.traces import content, generations
+from tests.metadata.traces.writes_api import Writes
 
 
 @pytest.fixture(scope="session", params=generations.NAMES)
@@ -30,3 +31,9 @@ def traced(traced_uri: str) -> Iterator[Database]:
     database = Database(Settings(backend_store_uri=traced_uri))
     yield database
     database.close()
+
+
+@pytest.fixture
+def writes(settings: Settings, database: Database) -> Writes:
+    """The routes that write traces, over a new database."""
+    return Writes(settings, database)

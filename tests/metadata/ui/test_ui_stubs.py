@@ -20,7 +20,6 @@ GET = {
         "ui_rollout_percentage": 0,
     },
     "2.0/mlflow/gateway-proxy?gateway_path=api/2.0/endpoints/": {"endpoints": []},
-    "2.0/mlflow/traces?experiment_ids=1": {},
     "3.0/mlflow/scorers/list?experiment_id=1": {},
     "3.0/mlflow/skills": {},
     "3.0/mlflow/review-queues/list?experiment_id=1": {},
@@ -40,11 +39,7 @@ POST = {
     "3.0/mlflow/review-queues/get-or-create-user": {},
 }
 NOT_SUPPORTED = [
-    ("POST", "3.0/mlflow/traces"),
-    ("PATCH", "2.0/mlflow/traces/tr-1"),
-    ("POST", "3.0/mlflow/traces/delete-traces"),
     ("POST", "3.0/mlflow/traces/tr-1/assessments"),
-    ("PATCH", "3.0/mlflow/traces/tr-1/tags"),
     ("POST", "3.0/mlflow/datasets/create"),
     ("GET", "3.0/mlflow/datasets/d-1/records"),
     ("POST", "3.0/mlflow/scorers/register"),
@@ -133,11 +128,6 @@ def test_unsupported_endpoints_are_refused(http: TestClient) -> None:
             assert (path, *found) == (path, 501, "NOT_IMPLEMENTED")
 
 
-def test_unsupported_oldest_trace_endpoint_is_refused(http: TestClient) -> None:
-    assert refusal(http, "POST", "/api/2.0/mlflow/traces") == (501, "NOT_IMPLEMENTED")
-    assert refusal(http, "GET", "/api/2.0/mlflow/traces") == (501, "NOT_IMPLEMENTED")
-
-
 def test_unsupported_traces_do_not_exist_when_read(http: TestClient) -> None:
     for path in NO_TRACE:
         for api in ("api", "ajax-api"):
@@ -150,14 +140,6 @@ def test_unknown_paths_are_no_endpoints(http: TestClient) -> None:
         for api in ("api", "ajax-api"):
             found = refusal(http, method, f"/{api}/{path}")
             assert (path, *found) == (path, 404, "ENDPOINT_NOT_FOUND")
-
-
-def test_spans_are_refused_in_the_words_that_stop_clients(http: TestClient) -> None:
-    answer = http.post(
-        "/v1/traces", content=b"\n", headers={"Content-Type": "application/x-protobuf"}
-    )
-    assert answer.status_code == 501
-    assert "REST OTLP span logging is not supported" in answer.json()["message"]
 
 
 def test_ui_server_info_names_the_servers_features(http: TestClient) -> None:

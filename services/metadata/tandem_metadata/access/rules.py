@@ -318,6 +318,27 @@ def trace(action: Action) -> MessageRule:
     return MessageRule(f"{_level(action)} on the trace", check=check)
 
 
+async def _deleted_traces(caller: Caller, message: Any) -> None:
+    named = message.experiment_id
+    what = f"the traces of experiment {named[:_SHOWN]}"
+    caller.need_in_experiment(Action.DELETE, permissions.TRACE, named, what)
+    # Assessments go with them: a grant on these decides, else one on the experiment.
+    granted = permissions.ASSESSMENT in caller.account.grants.of_all
+    action = Action.DELETE if granted else Action.UPDATE
+    caller.need_in_experiment(action, permissions.ASSESSMENT, named, f"assessments of {what}")
+
+
+async def _linked_traces(caller: Caller, message: Any) -> None:
+    await caller.need_runs(Action.UPDATE, (message.run_id,))
+    await caller.need_traces(Action.READ, message.trace_ids)
+
+
+DELETED_TRACES: Final = MessageRule(
+    "MANAGE on the experiment's traces, EDIT on their assessments", check=_deleted_traces
+)
+LINKED_TRACES: Final = MessageRule("EDIT on the run, READ on each trace", check=_linked_traces)
+
+
 async def _run_or_logged_model(caller: Caller, message: Any) -> None:
     if message.model_id:
         await caller.need_logged_models(Action.UPDATE, (message.model_id,))

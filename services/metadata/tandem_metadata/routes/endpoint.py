@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, Self, TypeVar, TypeVarTuple
 
+import msgspec
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,6 +20,7 @@ from tandem_metadata.access.gate import Gate
 from tandem_metadata.access.owners import Owners
 from tandem_metadata.batching.reader import Reader
 from tandem_metadata.batching.thread_pool import Threads
+from tandem_metadata.batching.trace_writer import TraceWriter
 from tandem_metadata.batching.writer import Writer
 from tandem_metadata.database import Connection
 from tandem_metadata.database.database import Database
@@ -53,8 +55,8 @@ ACCOUNT_THREADS: Final = 4
 ACCOUNT_CONNECTIONS: Final = ACCOUNT_THREADS + 2
 """Connections to that database: others are for `access.ownership`, in threads of requests."""
 
-POINT_LOOKUPS: Final = 2
-"""Connections for statements that find rows by key: one for the writer, one for single runs."""
+POINT_LOOKUPS: Final = 3
+"""Connections for statements that find rows by key: of the two writers, and for single runs."""
 
 
 class Store:
@@ -99,6 +101,7 @@ class Context(Store):
         if accounts and accounts is not db:
             self.accounts = Store(accounts, Threads(ACCOUNT_THREADS, timeout))
         self.writer = Writer(db, timeout)
+        self.trace_writer = TraceWriter(db, timeout, settings.max_body_bytes)
         self.reader = Reader(db, self.threads, timeout)
         self.background = threads.Threads("background", 1)
         self.webhook_sender = Sender(Policy.of(settings), settings.webhook_request_timeout)
@@ -108,7 +111,7 @@ class Context(Store):
 
     async def __aenter__(self) -> Self:
         self._opened.callback(self.background.close)  # It may hang: do not wait.
-        for each in (self.threads, self.writer, self.reader):
+        for each in (self.threads, self.writer, self.trace_writer, self.reader):
             self._opened.push_async_callback(each.aclose)
         if self.accounts is not self:
             self._opened.push_async_callback(self.accounts.threads.aclose)
@@ -197,7 +200,8 @@ class Endpoint(Generic[R]):
     """The version and what follows it, as `2.0/mlflow/runs/create`.
 
     `{name}` in the path sets the field of that name. For GET it counts as a query parameter.
-    Otherwise it overrides the body, so the field needs a default.
+    Otherwise it overrides the body, so the field needs a default. A DELETE takes strings that its
+    body lacks from the query.
     """
     request: type[R]
     access: Access
@@ -271,6 +275,12 @@ async def decode(request: Request, of: type[R], limit: int) -> R:
         parameters = [*request.path_params.items(), *request.query_params.multi_items()]
         return codec.decode_query(parameters, of)
     message = await read_message(request, of, limit)
+    if request.method == "DELETE" and request.query_params:  # MLflow takes either
+        for field in msgspec.structs.fields(of):
+            given = request.query_params.get(field.name)
+            if given and getattr(message, field.name) == "":
+                codec.check_storable(field.name, given)
+                setattr(message, field.name, given)
     for name, value in request.path_params.items():
         codec.check_storable(name, value)
         setattr(message, name, value)

@@ -35,7 +35,6 @@ _ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "3.0/mlflow/traces/metrics"): {"data_points": []},
     **dict.fromkeys(
         [
-            ("GET", "2.0/mlflow/traces"),
             ("GET", "3.0/mlflow/gateway/budgets/list"),
             ("GET", "3.0/mlflow/gateway/budgets/windows"),
             ("GET", "3.0/mlflow/gateway/endpoints/bindings/list"),
@@ -64,7 +63,6 @@ _ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
 
 _BESIDE_TRACES = (
     "3.0/mlflow/traces/calculate-filter-correlation",
-    "3.0/mlflow/traces/delete-traces",
     "3.0/mlflow/traces/metrics",
     "3.0/mlflow/traces/search",
 )

@@ -13,6 +13,9 @@ LOGGED_MODEL_STATUS = {
     3: "LOGGED_MODEL_UPLOAD_FAILED",
 }
 """The database stores these numbers."""
+TRACE_STATE = {0: "STATE_UNSPECIFIED", 1: "OK", 2: "ERROR", 3: "IN_PROGRESS"}
+OLD_TRACE_STATUS = {0: "TRACE_STATUS_UNSPECIFIED", 1: "OK", 2: "ERROR", 3: "IN_PROGRESS"}
+"""The same, as clients up to MLflow 3.1 know them."""
 
 
 def name_of(field: str, value: str | int, enum: Mapping[int, str]) -> str:

@@ -1,0 +1,211 @@
+"""Writes what many requests change of traces, in as few statements as one request takes.
+
+Each change has an outcome of its own. Those of one trace are made in their order.
+
+All transactions lock in one order, so that they do not deadlock: rows of `trace_info`, sorted. They
+are created or locked before anything else of their traces is read and written.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection
+
+from tandem_metadata.database import trace_schema
+from tandem_metadata.messages.traces import OldTraceInfo, TraceInfo
+from tandem_metadata.rules import artifact_locations
+from tandem_metadata.spans.summary import SpanSummary
+from tandem_metadata.store.traces import load, save, state, stored
+from tandem_metadata.store.traces.changes import Change, EndTrace, Logged, LogSpans, StartTrace
+from tandem_metadata.store.traces.state import TraceState
+from tandem_metadata.store.tracking import experiments
+from tandem_shared.errors import ApiError, InvalidParameter, PermissionDenied, Unavailable
+
+Outcome = Logged | TraceInfo | OldTraceInfo | ApiError
+"""`LogSpans` has a `Logged`, the others have the trace as it is stored then, or an error."""
+
+_ATTEMPTS: Final = 5
+"""How often traces are looked for that others delete at the same time."""
+
+_ARCHIVED: Final = "The trace is archived, and takes no more spans."
+
+
+class _Experiment(NamedTuple):
+    number: int
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one change is to one trace."""
+
+    index: int
+    change: Change
+    spans: Sequence[SpanSummary] = ()
+
+
+class _Made(NamedTuple):
+    """A trace after its parts, None if it would not exist, and the parts that were refused."""
+
+    state: TraceState | None
+    refused: list[tuple[_Part, ApiError]]
+
+
+def write(conn: Connection, changes: Sequence[Change]) -> list[Outcome]:
+    """Make the changes; returns for each its outcome.
+
+    An error is NotFound for an unknown experiment and for a trace that is to end and does not
+    exist, InvalidParameter for an experiment that is deleted or has no such id, PermissionDenied
+    for a trace that may not be written to. Of `LogSpans` only the spans of such traces are refused.
+    """
+    outcomes: dict[int, Outcome] = {}
+    known = _experiments(conn, changes, outcomes)
+    parts = _parts(changes, outcomes)
+    made = _make(conn, parts, known)
+    save.save(conn, trace_schema.of(conn), [each.state for each in made.values() if each.state])
+    for each in made.values():
+        for part, error in each.refused:
+            if isinstance(part.change, LogSpans):
+                logged = outcomes.setdefault(part.index, Logged())
+                assert isinstance(logged, Logged)
+                logged.refuse(len(part.spans), error.message)
+            else:
+                outcomes[part.index] = error
+    _answer(conn, changes, outcomes)
+    return [outcomes[index] for index in range(len(changes))]
+
+
+def _make(
+    conn: Connection, parts: Mapping[str, list[_Part]], known: Mapping[str, _Experiment]
+) -> dict[str, _Made]:
+    """All traces after their parts, created or locked, with nothing else written."""
+    schema = trace_schema.of(conn, fresh=True)
+    made: dict[str, _Made] = {}
+    for _ in range(_ATTEMPTS):
+        if not (waiting := sorted(parts.keys() - made.keys())):
+            return made
+        as_new = {each: _apply(None, parts[each], known) for each in waiting}
+        for new in as_new.values():
+            if new.state and new.state.may_change_sums():
+                new.state.sum_up(())
+        created = stored.create(
+            conn, schema, [each.state for each in as_new.values() if each.state]
+        )
+        made |= {each: as_new[each] for each in created}
+        if not (others := [each for each in waiting if each not in created]):
+            continue
+        found = stored.lock(conn, schema, others)
+        made |= {each: _apply(found[each], parts[each], known) for each in found}
+        changing = [each for each in found if found[each].may_change_sums()]
+        spans = stored.spans(conn, changing) if changing else {}
+        for each in changing:
+            found[each].sum_up(spans.get(each, ()))
+        for each in others:
+            if each not in found and not as_new[each].state:  # to end, and does not exist
+                made[each] = as_new[each]
+    if parts.keys() - made.keys():
+        raise Unavailable("Traces are being deleted that this request writes to; try again later.")
+    return made
+
+
+def _apply(
+    trace: TraceState | None, parts: Sequence[_Part], known: Mapping[str, _Experiment]
+) -> _Made:
+    refused: list[tuple[_Part, ApiError]] = []
+    for part in parts:
+        change = part.change
+        if isinstance(change, EndTrace):
+            if trace:
+                trace.end(change)
+            else:
+                refused.append((part, load.not_found(change.trace_id)))
+            continue
+        experiment = known[change.experiment_id]
+        if trace and not _may_write(change, trace):
+            refused.append((part, PermissionDenied("You may not write to a trace of that id.")))
+            continue
+        if isinstance(change, LogSpans):
+            trace = trace or state.of_spans(part.spans, experiment.number)
+            if trace.tags.get(state.SPANS_LOCATION) == state.IN_ARCHIVE:
+                refused.append((part, InvalidParameter(_ARCHIVED)))
+                continue
+            trace.add(part.spans, change.run_id)
+        else:
+            trace = trace or state.of_start(change, experiment.number)
+            trace.start(change)
+            trace.experiment_id = experiment.number
+        if isinstance(change, StartTrace) or state.ARTIFACT_LOCATION not in trace.tags:
+            location = artifact_locations.below(
+                experiment.location, "traces", trace.trace_id, "artifacts"
+            )
+            trace.put_tag(state.ARTIFACT_LOCATION, location)
+    return _Made(trace, refused)
+
+
+def _may_write(change: LogSpans | StartTrace, trace: TraceState) -> bool:
+    return change.may_write is None or change.may_write(str(trace.experiment_id))
+
+
+def _parts(changes: Sequence[Change], outcomes: Mapping[int, Outcome]) -> dict[str, list[_Part]]:
+    """The parts of the changes that have no outcome yet, by trace."""
+    parts: dict[str, list[_Part]] = {}
+    for index, change in enumerate(changes):
+        if index in outcomes:
+            continue
+        if not isinstance(change, LogSpans):
+            parts.setdefault(change.trace_id, []).append(_Part(index, change))
+            continue
+        spans: dict[str, list[SpanSummary]] = {}
+        for span in change.spans:
+            spans.setdefault(span.trace_id, []).append(span)
+        for trace_id, own in spans.items():
+            parts.setdefault(trace_id, []).append(_Part(index, change, own))
+    return parts
+
+
+def _experiments(
+    conn: Connection, changes: Sequence[Change], outcomes: dict[int, Outcome]
+) -> dict[str, _Experiment]:
+    """The experiments of the changes by their ids; puts errors into `outcomes`."""
+    named = {each.experiment_id for each in changes if not isinstance(each, EndTrace)}
+    numbers: dict[str, int] = {}
+    errors: dict[str, ApiError] = {}
+    for experiment_id in named:
+        try:
+            numbers[experiment_id] = experiments.parse_id(conn, experiment_id)
+        except ApiError as error:
+            errors[experiment_id] = error
+    rows = stored.experiments(conn, sorted(set(numbers.values()))) if numbers else {}
+    for index, change in enumerate(changes):
+        if isinstance(change, EndTrace):
+            continue
+        stage, _ = rows.get(numbers.get(change.experiment_id, -1), (None, None))
+        if isinstance(change, LogSpans) and stage is not None:
+            stage = "active"  # A program may end its work in a deleted experiment.
+        refused = errors.get(change.experiment_id)
+        if refused := refused or experiments.refusal(change.experiment_id, stage):
+            outcomes[index] = refused
+    return {
+        experiment_id: _Experiment(number, rows[number][1] or "")
+        for experiment_id, number in numbers.items()
+        if number in rows
+    }
+
+
+def _answer(conn: Connection, changes: Sequence[Change], outcomes: dict[int, Outcome]) -> None:
+    """Fill in the outcomes of all changes that were made."""
+    new: dict[int, str] = {}
+    old: dict[int, str] = {}
+    for index, change in enumerate(changes):
+        if isinstance(change, LogSpans):
+            outcomes.setdefault(index, Logged())
+        elif index not in outcomes:
+            is_old = isinstance(change, EndTrace) or change.old
+            (old if is_old else new)[index] = change.trace_id
+    infos = {each.trace_id: each for each in load.infos(conn, set(new.values()))} if new else {}
+    old_infos = (
+        {each.request_id: each for each in load.old_infos(conn, set(old.values()))} if old else {}
+    )
+    outcomes.update({index: infos[trace_id] for index, trace_id in new.items()})
+    outcomes.update({index: old_infos[trace_id] for index, trace_id in old.items()})
