@@ -1,9 +1,13 @@
 """What of traces their reader is shown: by the experiment, and by what is denied to him."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tandem_metadata.settings import Settings
+from tandem_shared.auth import grants
+from tests.metadata import artifacts_host, guarded
 from tests.metadata.access.conftest import only_sqlite
 from tests.metadata.guarded import DENIED, Guarded
 from tests.metadata.traces import rows
@@ -128,3 +132,28 @@ def test_a_tag_opens_no_files_that_its_reader_cannot_read(
         conn.exec_driver_sql("DELETE FROM spans")
     for query in ({}, {"path": _ATTACHMENT}):
         assert "belongs to" in service.refusal("ann", "GET", _ARTIFACT, request_id=_MINE, **query)
+
+
+@only_sqlite
+def test_files_of_a_trace_are_relayed_to_its_readers(guarded_settings: Settings) -> None:
+    with artifacts_host.serve() as host:
+        host.answer = artifacts_host.answer(b"file")
+        settings = replace(guarded_settings, default_artifact_root=host.root)
+        with guarded.running(settings) as service:
+            experiment = service.experiment("e")
+            folder = f"{experiment}/traces/{_MINE}/artifacts"
+            location = {"mlflow.artifactLocation": f"{host.root}{folder}"}
+            with service.database.write() as conn:
+                rows.trace(conn, _MINE, experiment_id=int(experiment), tags=location)
+            service.user("ann", ("experiment", experiment, "READ"))
+            for query, name in (({}, "traces.json"), ({"path": _ATTACHMENT}, _ATTACHMENT)):
+                given = service.http.get(
+                    _ARTIFACT,
+                    params={"request_id": _MINE, **query},
+                    headers=service.headers("ann"),
+                )
+                assert (given.status_code, given.content) == (200, b"file"), given.text
+                path, headers = host.seen.pop()
+                assert path.endswith(f"/{folder}/{'attachments/' * bool(query)}{name}")
+                assert grants.HEADER in headers
+                assert "authorization" not in headers

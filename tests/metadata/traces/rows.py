@@ -17,6 +17,7 @@ COST: Final = "mlflow.trace.cost"
 STATS: Final = "mlflow.trace.sizeStats"
 IN_DATABASE: Final = {"mlflow.trace.spansLocation": "TRACKING_STORE"}
 
+_ROOT: Final = 1 << 40
 _FIRST_NS: Final = 1_795_885_063_779_424_841
 
 
@@ -95,7 +96,7 @@ def spans(
                 "trace_id": trace_id,
                 "experiment_id": experiment_id,
                 "span_id": base64.b64decode(each["span_id"]).hex(),
-                "parent_span_id": each["parent_span_id"] and f"{0:016x}",
+                "parent_span_id": each["parent_span_id"] and f"{_ROOT:016x}",
                 "name": each["name"],
                 "type": "TOOL",
                 "status": "OK",
@@ -115,8 +116,8 @@ def document(trace_id: str, number: int, **attributes: Any) -> dict[str, Any]:
     given = {"mlflow.traceRequestId": trace_id, "mlflow.spanType": "TOOL", **attributes}
     return {
         "trace_id": base64.b64encode(bytes.fromhex(trace_id.removeprefix("tr-"))).decode(),
-        "span_id": base64.b64encode(number.to_bytes(8)).decode(),
-        "parent_span_id": base64.b64encode(bytes(8)).decode() if number else None,
+        "span_id": base64.b64encode((_ROOT + number).to_bytes(8)).decode(),
+        "parent_span_id": base64.b64encode(_ROOT.to_bytes(8)).decode() if number else None,
         "name": f"step {number}",
         "start_time_unix_nano": begins,
         "end_time_unix_nano": begins + 5_000_000,

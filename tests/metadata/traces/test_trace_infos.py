@@ -37,7 +37,7 @@ def test_old_infos_have_the_form_of_version_2(traced: Database) -> None:
     assert old.keys() == INFOS.keys()
     for each in old.values():
         for name in ("tags", "request_metadata"):
-            each[name] = {pair["key"]: pair["value"] for pair in each[name]}
+            each[name] = {pair["key"]: pair["value"] for pair in each.get(name, [])}
     full = INFOS[FULL]
     assert old[FULL] == {
         "request_id": FULL,

@@ -56,7 +56,7 @@ def _names(trace: dict[str, Any]) -> list[str]:
 
 ROOT = {
     "trace_id": "AAAAAAAAAAAAAAAAAAAAAQ==",
-    "span_id": "AAAAAAAAAAA=",
+    "span_id": "AAABAAAAAAA=",
     "name": "step 0",
     "start_time_unix_nano": 1795885064779424841,
     "end_time_unix_nano": 1795885064784424841,

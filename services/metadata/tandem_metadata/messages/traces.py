@@ -121,7 +121,7 @@ class GetTraceArtifact(Struct):
     """An attachment; None is the spans."""
 
 
-class OldTraceInfo(Struct):
+class OldTraceInfo(Struct, omit_defaults=True):
     """The attributes of a trace as version 2 has them, for clients up to MLflow 3.1."""
 
     request_id: str
@@ -129,8 +129,8 @@ class OldTraceInfo(Struct):
     timestamp_ms: int
     execution_time_ms: int
     status: str
-    request_metadata: list[KeyValue]
-    tags: list[KeyValue]
+    request_metadata: list[KeyValue] = []
+    tags: list[KeyValue] = []
 
 
 class OldTraceInfoResponse(Struct):

@@ -1,13 +1,16 @@
 """JSON in columns of text: what its values say, without an error where it is none."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import (
     JSON,
+    Column,
     ColumnElement,
     Float,
+    FromClause,
     Integer,
     String,
     and_,
@@ -15,15 +18,24 @@ from sqlalchemy import (
     cast,
     func,
     literal_column,
+    or_,
+    select,
+    true,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from tandem_metadata.search.language.fields import Condition
 from tandem_metadata.search.sql.compile import Clause
 
 _NUMBER: Final = (
     r"\A-?[0-9]{1,17}(\.[0-9]+)?([eE][+-]?([0-9]{1,2}|[12][0-8][0-9]))?\Z"  # no overflow
 )
 _BEGINS: Final = "attributes"
+_TRIED: Final = 20
+"""Texts that are looked for before a document is read."""
+
+_NOT_PLAIN: Final = re.compile(r"[^ !#-\[\]-~]+")
+_NOT_PLAIN_OR_WILD: Final = re.compile(r"[^ !#$&-\[\]^`-~]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +51,7 @@ class Json:
     can_check: bool = True
     """Whether PostgreSQL can tell what is JSON."""
 
-    def attribute(self, document: ColumnElement[str], key: str) -> ColumnElement[str]:
+    def attribute(self, document: Column[str], key: str) -> ColumnElement[str]:
         """What an attribute of a span's stored document says; null if it has none.
 
         The key has no quote, backslash or control character.
@@ -55,7 +67,27 @@ class Json:
             has = and_(func.strpos(document, quoted) > 0, self._is(document, "json"))
             inner = cast(document, JSON).op("->", return_type=JSON())(_BEGINS)
             found = inner.op("->>", return_type=String())(key)
-        return self.decoded(case((has, found)))
+        return self._said(case((has, found)), document.table)
+
+    def may_say(self, document: Column[str], condition: Condition) -> Clause:
+        """What is true of a document wherever the condition holds of an attribute of it.
+
+        Looking for text in a document takes a tenth of the time of reading it as JSON.
+        """
+        operator, value = condition.operator, condition.value
+        if condition.negated or operator not in ("=", "IN", "LIKE", "ILIKE"):
+            return true()
+        given = value if isinstance(value, tuple) else (str(value),)
+        patterns = operator in ("LIKE", "ILIKE")
+        parts = [_plain_part(str(each), patterns=patterns) for each in given[:_TRIED]]
+        if len(given) > _TRIED or not all(parts):
+            return true()
+        text: ColumnElement[str] = document
+        if operator == "ILIKE":
+            text = func.lower(document if self.dialect == "sqlite" else document.collate("C"))
+            parts = [each.lower() for each in parts]
+        find = func.instr if self.dialect == "sqlite" else func.strpos
+        return or_(*(find(text, each) > 0 for each in parts))
 
     def member(self, value: ColumnElement[str], name: str) -> ColumnElement[str]:
         """What a member of an object in JSON says; null where it is none. The name is a word."""
@@ -65,18 +97,27 @@ class Json:
         inside = cast(value, JSONB).op("->>", return_type=String())(name)
         return case((self._is(value, "jsonb"), inside))
 
-    def decoded(self, value: ColumnElement[str]) -> ColumnElement[str]:
+    def decoded(self, value: Column[str]) -> ColumnElement[str]:
         """Of a text in JSON what it says, of other values how they are written."""
+        return self._said(value, value.table)
+
+    def _said(self, value: ColumnElement[str], of: FromClause) -> ColumnElement[str]:
+        """As `decoded`, of something that is computed of a table's columns."""
         if self.dialect == "sqlite":
             is_text = and_(func.substr(value, 1, 1) == '"', func.json_valid(value) == 1)
             return case((is_text, func.json_extract(value, "$", type_=String())), else_=value)
-        inside = cast(func.concat("[", value, "]"), JSONB).op("->>", return_type=String())
-        return case(
-            (value.not_like('"%'), value),
-            (value.not_like("%\\%", escape=""), func.right(func.left(value, -1), -1)),
-            (self._is(value, "jsonb"), inside(literal_column("0", Integer))),
-            else_=value,
+        # A subquery computes the value once; OFFSET 0 keeps it from being put in each place.
+        zero = literal_column("0", Integer)
+        given = select(value.label("value")).correlate(of).offset(zero).lateral()
+        text = given.c.value
+        inside = cast(func.concat("[", text, "]"), JSONB).op("->>", return_type=String())
+        found = case(
+            (text.not_like('"%'), text),
+            (text.not_like("%\\%", escape=""), func.right(func.left(text, -1), -1)),
+            (self._is(text, "jsonb"), inside(zero)),
+            else_=text,
         )
+        return select(found).select_from(given).scalar_subquery()
 
     def number(self, value: ColumnElement[str]) -> ColumnElement[float]:
         """The number that a value is; null for others."""
@@ -90,3 +131,9 @@ class Json:
             return literal_column("true")
         found: Clause = func.pg_input_is_valid(value, literal_column(f"'{kind}'"))
         return found
+
+
+def _plain_part(text: str, *, patterns: bool) -> str:
+    """The longest part of a text or a pattern that JSON, within JSON, has as it is."""
+    parts = _NOT_PLAIN_OR_WILD if patterns else _NOT_PLAIN
+    return max(parts.split(text), key=len)

@@ -142,26 +142,25 @@ class TraceClauses:
         Such an assessment counts for all traces of its session.
         """
         assessments, info = self.schema.assessments, self.schema.trace_info
-        source: FromClause = assessments.join(info, info.c.request_id == assessments.c.trace_id)
+        assessed = select(assessments.c.trace_id).where(
+            assessments.c.assessment_type == condition.field.entity.value,
+            *self._assessed(condition),
+            assessments.c.assessment_metadata.contains(_IN_SESSION, autoescape=False),
+            *self._value(condition),
+        )
+        source: FromClause = info
+        session: ColumnElement[str]
         if self.schema.has_columns:
             session = info.c.session_id
         else:
             rows = self.schema.trace_request_metadata
-            source = source.join(
-                rows, and_(rows.c.request_id == info.c.request_id, rows.c.key == SESSION)
-            )
-            session = rows.c.value
+            mine = and_(rows.c.request_id == info.c.request_id, rows.c.key == SESSION)
+            source, session = info.join(rows, mine), rows.c.value
         return (
             select(session)
             .distinct()
             .select_from(source)
-            .where(
-                *self._assessed(condition),
-                assessments.c.assessment_metadata.contains(_IN_SESSION, autoescape=False),
-                session.is_not(None),
-                scope,
-                *self._value(condition),
-            )
+            .where(info.c.request_id.in_(assessed), session.is_not(None), scope)
         )
 
     @property
@@ -263,7 +262,8 @@ class TraceClauses:
         columns, key = self.schema.spans.c, criterion.field.key
         if criterion.field.entity is Entity.SPAN:
             return self._holds(columns[key], criterion)
-        return self._holds(self.json.attribute(columns.content, key), criterion)
+        holds = self._holds(self.json.attribute(columns.content, key), criterion)
+        return and_(self.json.may_say(columns.content, criterion), holds)
 
     def _issue(self, condition: Condition) -> Clause:
         assessments = self.schema.assessments
@@ -272,7 +272,7 @@ class TraceClauses:
             tested = self.json.member(assessments.c.value, "issue_name")
         mine = [
             assessments.c.trace_id == self._id,
-            assessments.c.assessment_type == "issue",
+            _unindexed(assessments.c.assessment_type) == "issue",
         ]
         return self._any(assessments, mine, tested, condition)
 
@@ -295,7 +295,7 @@ class TraceClauses:
     def _assessed(self, condition: Condition) -> list[Clause]:
         columns = self.schema.assessments.c
         return [
-            columns.assessment_type == condition.field.entity.value,
+            _unindexed(columns.assessment_type) == condition.field.entity.value,
             columns.name == condition.field.key,
             columns.valid == true(),
         ]
@@ -339,6 +339,11 @@ class TraceClauses:
         if self.dialect == "postgresql":
             found = found.offset(literal_column("0", Integer))
         return found.correlate(self.schema.trace_info).exists()
+
+
+def _unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
+    """The column, with its index hidden: it would find the assessments of all traces."""
+    return func.coalesce(column, "")
 
 
 def attribute(schema: TraceSchema, key: str) -> ColumnElement[Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import FromClause, Table, and_
+from sqlalchemy import ColumnElement, Table, select
 
 from tandem_metadata.database.trace_schema import TraceSchema
 from tandem_metadata.search.language.fields import Entity, Field
@@ -32,7 +32,6 @@ def order_traces(clauses: Sequence[str], schema: TraceSchema) -> TraceOrdering:
     Nulls come last in either direction. Raises InvalidParameter for a clause that names no field of
     traces or names one again.
     """
-    source: FromClause = schema.trace_info
     terms: list[Term] = []
     wanted: dict[tuple[Entity, str], bool] = {}
     for order in parsed(clauses, TRACES):
@@ -46,11 +45,7 @@ def order_traces(clauses: Sequence[str], schema: TraceSchema) -> TraceOrdering:
         if (rows := _rows(schema, order.field)) is None:
             terms.append(_term(schema, order.field.key, order.ascending))
             continue
-        table, key = rows
-        row = table.alias()
-        mine = and_(row.c.request_id == schema.trace_info.c.request_id, row.c.key == key)
-        source = source.outerjoin(row, mine)
-        terms.append(nulls_last(row.c.value, order.ascending))
+        terms.append(nulls_last(_value(schema, *rows), order.ascending))
     asked = list(wanted.items())
     for name, ascending in ((_TIME, False), ("request_id", True)):
         if (Entity.ATTRIBUTE, name) not in wanted:
@@ -58,7 +53,7 @@ def order_traces(clauses: Sequence[str], schema: TraceSchema) -> TraceOrdering:
     by_time = None
     if not asked or [field for field, _ in asked] == [(Entity.ATTRIBUTE, _TIME)]:
         by_time = bool(asked) and asked[0][1]
-    return TraceOrdering(terms, source, by_time)
+    return TraceOrdering(terms, schema.trace_info, by_time)
 
 
 def _rows(schema: TraceSchema, field: Field) -> tuple[Table, str] | None:
@@ -73,6 +68,20 @@ def _rows(schema: TraceSchema, field: Field) -> tuple[Table, str] | None:
         case Entity.ATTRIBUTE, "name" if not schema.has_columns:
             return schema.trace_tags, NAME
     return None
+
+
+def _value(schema: TraceSchema, table: Table, key: str) -> ColumnElement[str]:
+    """The value of a key, looked up trace by trace.
+
+    A join would be a nested loop over all values where PostgreSQL has no statistics.
+    """
+    rows = table.alias()
+    return (
+        select(rows.c.value)
+        .where(rows.c.key == key, rows.c.request_id == schema.trace_info.c.request_id)
+        .correlate(schema.trace_info)
+        .scalar_subquery()
+    )
 
 
 def _term(schema: TraceSchema, key: str, ascending: bool) -> Term:

@@ -1,0 +1,258 @@
+"""Traces in one database, read from MLflow's own server and from Tandem: their answers agree."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import requests
+
+from tandem_metadata.database.database import Database
+from tandem_metadata.settings import Settings
+from tests.metadata.spans.exports import attribute, export, span
+from tests.metadata.traces import content
+from tests.metadata.traces.content import ARCHIVED, BARE, ELSEWHERE, FULL, LONG, WAITING
+from tests.postgresql import PostgreSQL
+from tests.system import services
+
+_V3 = "/api/3.0/mlflow/traces"
+_ATTACHMENT = "0b5f7f0c-6a8e-4d0e-9d0c-1f8f4f6c2a11"
+_FILE = b'{"spans": [{"name": "of a client"}], "request": "\xc3\xa9"}'
+_SENT = f"tr-{0x55:032x}"
+"""A trace that MLflow's server took by itself."""
+
+
+class Both(NamedTuple):
+    """Two servers over one database and one place of artifacts."""
+
+    mlflow: str
+    tandem: str
+    old: str
+    """The id of a trace that was started and ended as by a client of MLflow 2."""
+
+    def get(self, path: str, query: dict[str, Any]) -> list[requests.Response]:
+        return [
+            requests.get(url + path, params=query, timeout=60) for url in (self.mlflow, self.tandem)
+        ]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def both(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Both]:
+    directory = tmp_path_factory.mktemp("both")
+    with ExitStack() as stack:
+        address = f"sqlite:///{directory / 'mlflow.db'}"
+        if request.param == "postgresql":
+            server: PostgreSQL = request.getfixturevalue("postgresql")
+            name = server.create()
+            stack.callback(server.drop, name)
+            address = server.uri(name).replace("postgresql://", "postgresql+psycopg://")
+        files = directory / "artifacts"
+        mlflow = stack.enter_context(
+            services.mlflow_server(directory, str(files), database=address)
+        )
+        _fill(address)
+        _put(files / "e" / "traces" / ELSEWHERE / "artifacts")
+        _send(mlflow.url)
+        old = _send_old(mlflow.url)
+        tandem = stack.enter_context(services.stack(directory, address, str(files)))
+        yield Both(mlflow.url, tandem.metadata.url, old)
+
+
+def _fill(address: str) -> None:
+    database = Database(Settings(backend_store_uri=address))
+    with database.write() as conn:
+        content.fill(conn, odd=False)
+    database.close()
+
+
+def _put(folder: Path) -> None:
+    (folder / "attachments").mkdir(parents=True)
+    (folder / "traces.json").write_bytes(_FILE)
+    (folder / "attachments" / _ATTACHMENT).write_bytes(b"\x89PNG")
+
+
+def _post(url: str, body: Any, method: str = "POST") -> Any:
+    answer = requests.request(method, url, json=body, timeout=60)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def _send(url: str) -> None:
+    """A trace with spans, all that start_trace gives, and assessments."""
+    trace_id = bytes.fromhex(_SENT.removeprefix("tr-"))
+    attributes = {
+        "mlflow.spanInputs": {"q": "é"},
+        "mlflow.chat.tokenUsage": {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15},
+        "mlflow.llm.model": "gpt-4o",
+        "x": [1, 0.5, None, {"a": True}],
+        "session.id": "s",
+    }
+    root = span(trace_id=trace_id, attributes=attributes)
+    happened = root.events.add(name="exception", time_unix_nano=1)
+    attribute(happened, "exception.type", "ValueError")
+    answer = requests.post(
+        f"{url}/v1/traces",
+        data=export(root).SerializeToString(),
+        headers={"Content-Type": "application/x-protobuf", "x-mlflow-experiment-id": "1"},
+        timeout=60,
+    )
+    assert answer.status_code == 200, answer.text
+    info = {
+        "trace_id": _SENT,
+        "client_request_id": "c",
+        "trace_location": {
+            "type": "MLFLOW_EXPERIMENT",
+            "mlflow_experiment": {"experiment_id": "1"},
+        },
+        "request_time": "2026-11-28T16:57:43.697Z",
+        "execution_duration": "2s",
+        "state": "OK",
+        "trace_metadata": {"mlflow.trace.user": "alice", "long": "x" * 300},
+        "tags": {"mlflow.traceName": "agent", "k": "v"},
+        "request_preview": "é",
+    }
+    _post(f"{url}{_V3}", {"trace": {"trace_info": info}})
+    for given in (
+        {"feedback": {"value": {"a": [1, 2.5, "x"]}}, "rationale": "r"},
+        {"feedback": {"value": 5}, "metadata": {"a": "b"}},
+        {"expectation": {"value": "Paris"}},
+        {
+            "expectation": {
+                "serialized_value": {"serialization_format": "JSON_FORMAT", "value": '{"a": [1]}'}
+            }
+        },
+        {"feedback": {"value": "no", "error": {"error_code": "E", "stack_trace": "s"}}},
+    ):
+        source = {"source_type": "HUMAN", "source_id": "bob"}
+        given |= {"assessment_name": "n", "trace_id": _SENT, "source": source}
+        _post(f"{url}{_V3}/{_SENT}/assessments", {"assessment": given})
+
+
+def _send_old(url: str) -> str:
+    pairs = [{"key": "k", "value": "v"}]
+    given = {"experiment_id": "1", "timestamp_ms": 1500, "request_metadata": pairs, "tags": pairs}
+    made = _post(f"{url}/api/2.0/mlflow/traces", given)["trace_info"]["request_id"]
+    ended = {**given, "request_id": made, "timestamp_ms": 1576, "status": "OK"}
+    _post(f"{url}/api/2.0/mlflow/traces/{made}", ended, "PATCH")
+    return str(made)
+
+
+def _json(answer: requests.Response) -> Any:
+    assert answer.status_code == 200, answer.text
+    return _unordered(answer.json())
+
+
+def _unordered(value: Any) -> Any:
+    """An answer without the order of tags and metadata, which are sets."""
+    if isinstance(value, dict):
+        return {
+            name: sorted(each, key=str)
+            if name in ("tags", "request_metadata")
+            else _unordered(each)
+            for name, each in value.items()
+        }
+    if isinstance(value, list):
+        return [_unordered(each) for each in value]
+    return value
+
+
+@pytest.mark.parametrize("trace_id", [FULL, BARE, WAITING, ELSEWHERE, ARCHIVED, LONG, _SENT, "old"])
+def test_infos_agree(both: Both, trace_id: str) -> None:
+    trace_id = both.old if trace_id == "old" else trace_id
+    for path in (f"{_V3}/{trace_id}", f"/api/2.0/mlflow/traces/{trace_id}/info"):
+        theirs, ours = both.get(path, {})
+        assert _json(ours) == _json(theirs)
+        assert ours.headers["content-type"] == theirs.headers["content-type"]
+
+
+@pytest.mark.parametrize("trace_id", [FULL, LONG, _SENT])
+@pytest.mark.parametrize("partial", ["true", "false"])
+def test_traces_agree(both: Both, trace_id: str, partial: str) -> None:
+    query = {"trace_id": trace_id, "allow_partial": partial}
+    theirs, ours = both.get(f"{_V3}/get", query)
+    assert _json(ours) == _json(theirs)
+    assert _json(ours)["trace"]["spans"]
+
+
+def test_an_incomplete_trace_agrees(both: Both) -> None:
+    theirs, ours = both.get(f"{_V3}/get", {"trace_id": WAITING, "allow_partial": "True"})
+    assert _json(ours) == _json(theirs)
+    theirs, ours = both.get(f"{_V3}/get", {"trace_id": WAITING})
+    assert ours.status_code == theirs.status_code == 404
+    assert "is not fully exported yet" in theirs.json()["message"]
+    assert "is not fully exported yet" in ours.json()["message"]
+
+
+@pytest.mark.parametrize("more", [{}, {"experiment_ids": ["1"]}, {"experiment_ids": ["77"]}])
+def test_several_traces_agree(both: Both, more: dict[str, Any]) -> None:
+    query = {"trace_ids": [LONG, "tr-nobody", WAITING, FULL, _SENT], **more}
+    theirs, ours = both.get(f"{_V3}/batchGet", query)
+    assert _json(ours) == _json(theirs)
+    everything = [*query["trace_ids"], BARE, ELSEWHERE, ARCHIVED, both.old]
+    theirs, ours = (
+        requests.post(
+            f"{url}{_V3}/batchGetInfos", json={**query, "trace_ids": everything}, timeout=60
+        )
+        for url in (both.mlflow, both.tandem)
+    )
+    assert _json(ours) == _json(theirs)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"request_id": FULL},
+        {"request_id": LONG},
+        {"request_id": WAITING},
+        {"request_id": _SENT},
+        {"request_id": ELSEWHERE},
+        {"request_id": ELSEWHERE, "path": _ATTACHMENT},
+    ],
+)
+def test_artifacts_agree(both: Both, query: dict[str, str]) -> None:
+    for version in ("2.0", "3.0"):
+        theirs, ours = both.get(f"/ajax-api/{version}/mlflow/get-trace-artifact", query)
+        assert theirs.status_code == ours.status_code == 200
+        if ours.content != theirs.content:
+            assert ours.json() == theirs.json()
+        for name in ("content-disposition", "x-content-type-options"):
+            assert ours.headers[name] == theirs.headers[name]
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        (f"{_V3}/tr-nobody", {}),
+        ("/api/2.0/mlflow/traces/tr-nobody/info", {}),
+        (f"{_V3}/get", {}),
+        (f"{_V3}/get", {"trace_id": "tr-nobody"}),
+        (f"{_V3}/get", {"trace_id": FULL, "allow_partial": "perhaps"}),
+        (f"{_V3}/batchGet", {}),
+        (f"{_V3}/batchGet", {"trace_ids": FULL, "experiment_ids": "abc"}),
+        ("/ajax-api/3.0/mlflow/get-trace-artifact", {}),
+        ("/ajax-api/3.0/mlflow/get-trace-artifact", {"request_id": "tr-nobody"}),
+        ("/ajax-api/3.0/mlflow/get-trace-artifact", {"request_id": ELSEWHERE, "path": "../x"}),
+        ("/ajax-api/3.0/mlflow/get-trace-artifact", {"request_id": ELSEWHERE, "path": "a.png"}),
+    ],
+)
+def test_refusals_agree(both: Both, path: str, query: dict[str, str]) -> None:
+    theirs, ours = both.get(path, query)
+    assert (ours.status_code, ours.json()["error_code"]) == (
+        theirs.status_code,
+        theirs.json()["error_code"],
+    )
+
+
+def test_what_mlflow_fails_at_is_answered(both: Both) -> None:
+    for trace_id in (BARE, ELSEWHERE):
+        query = {"trace_id": trace_id, "allow_partial": "true"}
+        theirs, ours = both.get(f"{_V3}/get", query)
+        assert theirs.status_code == 500
+        assert "spans" not in _json(ours)["trace"]
+    query = {"trace_ids": [FULL, ELSEWHERE]}
+    theirs, ours = both.get(f"{_V3}/batchGet", query)
+    assert theirs.status_code == 500
+    assert [len(each.get("spans", [])) for each in _json(ours)["traces"]] == [3, 0]
