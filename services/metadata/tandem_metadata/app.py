@@ -40,6 +40,7 @@ from tandem_metadata.routes import (
     tags,
     tokens,
     trace_artifacts,
+    trace_search,
     trace_spans,
     trace_writes,
     traces,
@@ -83,6 +84,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
     *webhooks.ENDPOINTS,
     *traces.ENDPOINTS,
     *trace_writes.ENDPOINTS,
+    *trace_search.ENDPOINTS,
 ]
 
 ACCOUNT_ENDPOINTS: list[Endpoint[Any]] = [

@@ -169,6 +169,10 @@ _TRACES = {
     ("GET", "3.0/mlflow/traces/get"): Row(READ, _TRACE),
     ("GET", "3.0/mlflow/traces/batchGet"): Row(USER, {"trace_ids": "{trace}"}),
     ("POST", "3.0/mlflow/traces/batchGetInfos"): Row(USER, {"trace_ids": ["{trace}"]}),
+    ("POST", "3.0/mlflow/traces/search"): Row(
+        READ, {"locations": [{"mlflow_experiment": {"experiment_id": "{experiment}"}}]}
+    ),
+    ("GET", "2.0/mlflow/traces"): Row(READ, {"experiment_ids": "{experiment}"}),
     ("POST", "3.0/mlflow/traces/calculate-filter-correlation"): Row(USER, ok=501),
     **{
         ("GET", f"{version}/mlflow/get-trace-artifact"): Row(READ, {"request_id": "{trace}"})
@@ -326,14 +330,12 @@ _NOTHING_KEPT = {
             ),
         )
     },
-    **{
-        ("GET", f"3.0/mlflow/traces/{name}"): Row(USER, ok=404) for name in ("metrics", "search")
-    },
+    ("GET", "3.0/mlflow/traces/metrics"): Row(USER, ok=404),
     **{
         ("POST", f"3.0/mlflow/{each}"): Row(USER)
         for each in (
             "ui-telemetry", "traces/metrics", "datasets/search", "issues/search",
-            "review-queues/get-or-create-user", "traces/search",
+            "review-queues/get-or-create-user",
         )
     },
 }  # fmt: skip
@@ -371,9 +373,7 @@ ROWS: Final[Mapping[tuple[str, str], Row]] = {
 }
 """By method and path, without `/api` and `/ajax-api`, under which a row's route may be."""
 
-REFUSED_TO_CLIENTS: Final = frozenset(
-    f"/api/3.0/mlflow/traces/{name}" for name in ("metrics", "search")
-)
+REFUSED_TO_CLIENTS: Final = frozenset({"/api/3.0/mlflow/traces/metrics"})
 """Paths that have a row for the web UI, and are refused below `/api`."""
 
 NOT_KEPT: Final = frozenset(path for _, path in _NOTHING_KEPT)

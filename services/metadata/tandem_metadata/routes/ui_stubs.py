@@ -54,7 +54,6 @@ _ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
             ("POST", "3.0/mlflow/issues/search"),
             # The review page requests its visitor's queue and ignores the answer.
             ("POST", "3.0/mlflow/review-queues/get-or-create-user"),
-            ("POST", "3.0/mlflow/traces/search"),
         ],
         _NOTHING,
     ),
@@ -64,7 +63,6 @@ _ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
 _BESIDE_TRACES = (
     "3.0/mlflow/traces/calculate-filter-correlation",
     "3.0/mlflow/traces/metrics",
-    "3.0/mlflow/traces/search",
 )
 """What could be the path of a trace, which clients read and do not post to."""
 
