@@ -57,13 +57,10 @@ class Found:
     def __init__(self, info: TraceInfo, outline: Sequence[StoredSpan]) -> None:
         self.info = info
         self.outline = outline
+        self.size = sum(each.size for each in outline)
+        """Bytes of all documents."""
         self.documents: Mapping[str, str] | None = None
         """Those of all spans by their ids, if they are short enough to have been read at once."""
-
-    @property
-    def size(self) -> int:
-        """Bytes of all documents."""
-        return sum(each.size for each in self.outline)
 
     @property
     def is_complete(self) -> bool:

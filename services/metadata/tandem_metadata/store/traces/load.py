@@ -21,7 +21,7 @@ from tandem_metadata.messages.traces import (
     TraceInfo,
     TraceLocation,
 )
-from tandem_metadata.store.dialect.texts import any_of_texts, given_texts
+from tandem_metadata.store.dialect.texts import given_texts, rows_of
 from tandem_metadata.store.traces import load_assessments
 from tandem_shared.errors import NotFound
 
@@ -40,6 +40,7 @@ _OWN: Final = (
 )
 _OWN_WIDTH: Final = 8
 _ANALYTICS: Final = ", ".join(("trace_name", "session_id", *TOKENS, *COSTS))
+_ID: Final = "request_id"
 _TAG: Final = 0
 _METADATA: Final = 1
 
@@ -117,7 +118,7 @@ def experiments_of(conn: Connection, trace_ids: Collection[str]) -> dict[str, st
     """The ids of the experiments of those traces that exist."""
     rows = fetch_tuples(
         conn,
-        f"SELECT request_id, experiment_id FROM trace_info WHERE request_id {any_of_texts(conn)}",
+        f"SELECT request_id, experiment_id {rows_of(conn, 'trace_info', _ID)}",
         given_texts(conn, trace_ids),
     )
     return {trace_id: str(experiment_id) for trace_id, experiment_id in rows}
@@ -125,10 +126,9 @@ def experiments_of(conn: Connection, trace_ids: Collection[str]) -> dict[str, st
 
 def _load(conn: Connection, trace_ids: Collection[str]) -> _Loaded:
     given = given_texts(conn, trace_ids)
-    among = f"WHERE request_id {any_of_texts(conn)}"
     has_columns = trace_schema.of(conn).has_columns
     columns = f"{_OWN}, {_ANALYTICS}" if has_columns else _OWN
-    found = fetch_tuples(conn, f"SELECT {columns} FROM trace_info {among}", given)
+    found = fetch_tuples(conn, f"SELECT {columns} {rows_of(conn, 'trace_info', _ID)}", given)
     by_id = {row[0]: row for row in found}
     rows = [by_id[each] for each in dict.fromkeys(trace_ids) if each in by_id]
     tags: Pairs = {trace_id: {} for trace_id in by_id}
@@ -136,8 +136,9 @@ def _load(conn: Connection, trace_ids: Collection[str]) -> _Loaded:
     if not rows:
         return _Loaded(rows, tags, metadata)
     statement = (
-        f"SELECT {_TAG}, request_id, key, value FROM trace_tags {among} UNION ALL "
-        f"SELECT {_METADATA}, request_id, key, value FROM trace_request_metadata {among}"
+        f"SELECT {_TAG}, request_id, key, value {rows_of(conn, 'trace_tags', _ID)} UNION ALL "
+        f"SELECT {_METADATA}, request_id, key, value "
+        f"{rows_of(conn, 'trace_request_metadata', _ID)}"
     )
     for kind, trace_id, key, value in fetch_tuples(conn, statement, given):
         if trace_id not in by_id:  # it has come between the two statements

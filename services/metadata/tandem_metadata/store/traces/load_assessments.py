@@ -20,7 +20,7 @@ from tandem_metadata.messages.assessments import (
     Issue,
     SerializedValue,
 )
-from tandem_metadata.store.dialect.texts import any_of_texts, given_texts
+from tandem_metadata.store.dialect.texts import given_texts, rows_of
 from tandem_shared.wire.codec import json_double
 
 COLUMNS: Final = (
@@ -39,7 +39,7 @@ _CUT: Final = "[the beginning is left out]\n"
 def of_traces(conn: Connection, trace_ids: Collection[str]) -> dict[str, list[Assessment]]:
     """All assessments of each trace, the oldest first; those that are overridden are not valid."""
     statement = (
-        f"SELECT {COLUMNS} FROM assessments WHERE trace_id {any_of_texts(conn)} "
+        f"SELECT {COLUMNS} {rows_of(conn, 'assessments', 'trace_id')} "
         "ORDER BY created_timestamp, assessment_id"
     )
     found: dict[str, list[Assessment]] = defaultdict(list)
