@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from tandem_metadata.spans import decode
 from tandem_metadata.spans.decode import Malformed, last_of_each
 from tandem_metadata.spans.summary import SpanSummary, summarise_all
-from tandem_metadata.spans.translation import translate
+from tandem_metadata.spans.translation import translate_all
 
 __all__ = ["Export", "Malformed", "partial_success", "read"]
 
@@ -29,8 +29,7 @@ def read(body: bytes, *, is_json: bool) -> Export:
     """The spans of a body, translated. Raises Malformed if it is no request of OTLP."""
     batch = decode.from_json(body) if is_json else decode.from_protobuf(body)
     spans = last_of_each(batch.spans)
-    for span in spans:
-        translate(span)
+    translate_all(spans)
     return Export(summarise_all(spans), batch.rejected, batch.reasons)
 
 
