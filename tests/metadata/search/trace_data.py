@@ -157,7 +157,14 @@ def add(conn: Connection, schema: trace_schema.TraceSchema, trace: dict[str, Any
             )
         )
     for number, each in enumerate(trace["assessments"]):
-        more = {"experiment_id": experiment} if schema.has_columns else {}
+        more: dict[str, Any] = {}
+        if schema.has_columns:
+            is_number = type(each["value"]) in (int, float)
+            more = {
+                "experiment_id": experiment,
+                "is_numeric_value": is_number,
+                "aggregate_value": each["value"] if is_number else None,
+            }
         conn.execute(
             insert(schema.assessments).values(
                 assessment_id=f"{trace_id}-{number}",
