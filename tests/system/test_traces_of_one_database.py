@@ -1,24 +1,26 @@
 """Traces in one database, read from MLflow's own server and from Tandem: their answers agree."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import mlflow
 import pytest
 import requests
 
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tests.metadata.spans.exports import attribute, export, span
-from tests.metadata.traces import content
+from tests.metadata.traces import content, rows
 from tests.metadata.traces.content import ARCHIVED, BARE, ELSEWHERE, FULL, LONG, WAITING
 from tests.postgresql import PostgreSQL
 from tests.system import services
 
 _V3 = "/api/3.0/mlflow/traces"
 _ATTACHMENT = "0b5f7f0c-6a8e-4d0e-9d0c-1f8f4f6c2a11"
-_FILE = b'{"spans": [{"name": "of a client"}], "request": "\xc3\xa9"}'
+_FILE = json.dumps({"spans": [rows.document(f"tr-{ELSEWHERE}", n) for n in range(3)]}).encode()
 _SENT = f"tr-{0x55:032x}"
 """A trace that MLflow's server took by itself."""
 
@@ -50,15 +52,15 @@ def both(
             stack.callback(server.drop, name)
             address = server.uri(name).replace("postgresql://", "postgresql+psycopg://")
         files = directory / "artifacts"
-        mlflow = stack.enter_context(
+        theirs = stack.enter_context(
             services.mlflow_server(directory, str(files), database=address)
         )
         _fill(address)
         _put(files / "e" / "traces" / ELSEWHERE / "artifacts")
-        _send(mlflow.url)
-        old = _send_old(mlflow.url)
+        _send(theirs.url)
+        old = _send_old(theirs.url)
         tandem = stack.enter_context(services.stack(directory, address, str(files)))
-        yield Both(mlflow.url, tandem.metadata.url, old)
+        yield Both(theirs.url, tandem.metadata.url, old)
 
 
 def _fill(address: str) -> None:
@@ -244,6 +246,20 @@ def test_refusals_agree(both: Both, path: str, query: dict[str, str]) -> None:
         theirs.status_code,
         theirs.json()["error_code"],
     )
+
+
+@pytest.mark.parametrize("trace_id", [FULL, LONG, _SENT, ELSEWHERE])
+def test_clients_read_the_same(both: Both, trace_id: str) -> None:
+    found = []
+    try:
+        for url in (both.mlflow, both.tandem):
+            mlflow.set_tracking_uri(url)
+            found.append(mlflow.get_trace(trace_id))
+    finally:
+        mlflow.set_tracking_uri("")
+    theirs, ours = found
+    assert ours.to_dict() == theirs.to_dict()
+    assert len(ours.data.spans) == (1 if trace_id in (LONG, _SENT) else 3)
 
 
 def test_what_mlflow_fails_at_is_answered(both: Both) -> None:
