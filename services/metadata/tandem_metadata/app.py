@@ -19,6 +19,7 @@ from tandem_metadata.routes import (
     artifact_grants,
     artifact_proxy,
     artifacts,
+    assessments,
     datasets,
     experiments,
     graphql,
@@ -83,6 +84,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
     *registry_search.ENDPOINTS,
     *webhooks.ENDPOINTS,
     *traces.ENDPOINTS,
+    *assessments.ENDPOINTS,
     *trace_writes.ENDPOINTS,
     *trace_search.ENDPOINTS,
 ]

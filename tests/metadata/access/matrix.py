@@ -203,6 +203,17 @@ _TRACE_WRITES = {
         )
         for version in ("2.0", "3.0")
     },
+    **{
+        (method, "3.0/mlflow/traces/{trace_id}/assessments" + path): Row(
+            who, given, before=World.new_assessment
+        )
+        for method, path, who, given in (
+            ("POST", "", EDIT, {"assessment": {"feedback": {"value": True}}}),
+            ("GET", "/{assessment_id}", READ, {}),
+            ("PATCH", "/{assessment_id}", EDIT, {"assessment": {}, "update_mask": "rationale"}),
+            ("DELETE", "/{assessment_id}", EDIT, {}),
+        )
+    },
     ("POST", "2.0/mlflow/traces/link-to-run"): Row(EDIT, {**_RUN, "trace_ids": ["{trace}"]}),
     ("POST", "2.0/mlflow/traces/link-prompts"): Row(
         EDIT, {**_TRACE, "prompt_versions": [{"name": "p", "version": "1"}]}

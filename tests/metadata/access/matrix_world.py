@@ -87,6 +87,12 @@ class World:
             rows.trace(conn, trace_id, experiment_id=experiment, tags=rows.IN_DATABASE)
             rows.spans(conn, trace_id, 1, experiment_id=experiment)
 
+    def new_assessment(self) -> None:
+        name = f"{next(self._numbers)}"
+        self.values["assessment"] = f"a-{name}"
+        with self.service.database.write() as conn:
+            rows.assessment(conn, self.values["trace"], name, "yes")
+
     def tag_trace(self) -> None:
         self._ask("PATCH", f"traces/{self.values['trace']}/tags", key="k", value="v")
 

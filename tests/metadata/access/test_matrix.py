@@ -100,6 +100,7 @@ def _status(world: World, route: Route, row: Row, sender: str) -> int:
     for name, value in _PATHS.items():
         path = path.replace(name, value)
     path = path.replace("{model_id}", world.values["model"])
+    path = path.replace("{assessment_id}", world.values.get("assessment", ""))
     for name in ("{trace_id}", "{request_id}"):
         path = path.replace(name, world.values["trace"])
     path = path.replace("{artifact_path:path}", f"{world.values['folder']}/f")

@@ -85,15 +85,20 @@ class Caller:
                 what = f"logged model {model_id[:_SHOWN]}"
                 self._refuse_in(action, permissions.LOGGED_MODEL, experiment, what)
 
-    async def need_traces(self, action: Action, ids: Collection[str]) -> None:
-        """As `need_runs`, for traces."""
+    async def need_traces(self, action: Action, ids: Collection[str]) -> Collection[str]:
+        """As `need_runs`, for traces; returns the ids of their experiments.
+
+        Where all experiments are alike to him, that is `permissions.ANY`.
+        """
         if self.account.grants.is_same_for_all(permissions.EXPERIMENT):
             self.need_in_experiment(action, permissions.TRACE, permissions.ANY, "traces")
-            return
-        for trace_id, experiment in (await self.owners.of_traces(ids)).items():
+            return (permissions.ANY,)
+        found = await self.owners.of_traces(ids)
+        for trace_id, experiment in found.items():
             if not self._may_in(action, permissions.TRACE, experiment):
                 what = f"trace {trace_id[:_SHOWN]}"
                 self._refuse_in(action, permissions.TRACE, experiment, what)
+        return {each for each in found.values() if each is not None}
 
     def _may_in(self, action: Action, type: str, experiment: str | None) -> bool:
         """Whether he may do this to what lies in an experiment; None is what does not exist."""

@@ -5,9 +5,17 @@ from typing import Any
 from tandem_metadata.access import ownership, rules
 from tandem_metadata.database import Connection
 from tandem_metadata.messages import experiments as messages
-from tandem_metadata.routes.endpoint import MANY_BYTES, READ, WRITE, Context, Endpoint
+from tandem_metadata.routes.endpoint import (
+    MANY_BYTES,
+    READ,
+    RETRIED_WRITE,
+    WRITE,
+    Context,
+    Endpoint,
+)
 from tandem_metadata.rules import permissions
 from tandem_metadata.rules.permissions import Action, Readable
+from tandem_metadata.store.traces import assessments
 from tandem_metadata.store.tracking import experiment_search, experiments
 
 
@@ -65,8 +73,9 @@ def update(conn: Connection, request: messages.UpdateExperiment) -> None:
 
 
 def delete(conn: Connection, request: messages.DeleteExperiment) -> None:
-    """Delete an experiment and its runs."""
+    """Delete an experiment and its runs, with the assessments that these have made."""
     experiments.delete(conn, request.experiment_id)
+    assessments.remove_of_experiment(conn, experiments.parse_id(conn, request.experiment_id))
 
 
 def restore(conn: Connection, request: messages.RestoreExperiment) -> None:
@@ -108,7 +117,12 @@ ENDPOINTS: list[Endpoint[Any]] = [
         rules.experiment(Action.UPDATE),
     ),
     Endpoint(
-        "POST", f"{_PATH}/delete", messages.DeleteExperiment, WRITE, delete, rules.WHOLE_EXPERIMENT
+        "POST",
+        f"{_PATH}/delete",
+        messages.DeleteExperiment,
+        RETRIED_WRITE,
+        delete,
+        rules.WHOLE_EXPERIMENT,
     ),
     Endpoint(
         "POST",

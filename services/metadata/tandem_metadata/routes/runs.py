@@ -5,9 +5,17 @@ from typing import Any
 from tandem_metadata.access import rules
 from tandem_metadata.database import Connection
 from tandem_metadata.messages import runs as messages
-from tandem_metadata.routes.endpoint import MANY_BYTES, READ, WRITE, Context, Endpoint
+from tandem_metadata.routes.endpoint import (
+    MANY_BYTES,
+    READ,
+    RETRIED_WRITE,
+    WRITE,
+    Context,
+    Endpoint,
+)
 from tandem_metadata.rules import permissions
 from tandem_metadata.rules.permissions import Action, Readable
+from tandem_metadata.store.traces import assessments
 from tandem_metadata.store.tracking import run_search, runs
 from tandem_shared.errors import missing_value
 from tandem_shared.wire import codec
@@ -42,8 +50,9 @@ def update(conn: Connection, request: messages.UpdateRun) -> messages.UpdateRunR
 
 
 def delete(conn: Connection, request: messages.DeleteRun) -> None:
-    """Delete a run."""
+    """Delete a run, with the assessments that it has made."""
     runs.delete(conn, request.run_id)
+    assessments.remove_of_run(conn, request.run_id)
 
 
 def restore(conn: Connection, request: messages.RestoreRun) -> None:
@@ -102,7 +111,12 @@ ENDPOINTS: list[Endpoint[Any]] = [
         "POST", f"{_PATH}/update", messages.UpdateRun, WRITE, update, rules.run(Action.UPDATE)
     ),
     Endpoint(
-        "POST", f"{_PATH}/delete", messages.DeleteRun, WRITE, delete, rules.run(Action.DELETE)
+        "POST",
+        f"{_PATH}/delete",
+        messages.DeleteRun,
+        RETRIED_WRITE,
+        delete,
+        rules.run(Action.DELETE),
     ),
     Endpoint(
         "POST", f"{_PATH}/restore", messages.RestoreRun, WRITE, restore, rules.run(Action.DELETE)

@@ -16,6 +16,7 @@ LOGGED_MODEL_STATUS = {
 TRACE_STATE = {0: "STATE_UNSPECIFIED", 1: "OK", 2: "ERROR", 3: "IN_PROGRESS"}
 OLD_TRACE_STATUS = {0: "TRACE_STATUS_UNSPECIFIED", 1: "OK", 2: "ERROR", 3: "IN_PROGRESS"}
 """The same, as clients up to MLflow 3.1 know them."""
+ASSESSMENT_SOURCE = {0: "SOURCE_TYPE_UNSPECIFIED", 1: "HUMAN", 2: "LLM_JUDGE", 3: "CODE"}
 
 
 def name_of(field: str, value: str | int, enum: Mapping[int, str]) -> str:
