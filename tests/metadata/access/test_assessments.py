@@ -84,3 +84,14 @@ def test_a_trace_that_is_not_readable_is_refused_as_one_that_does_not_exist(
         assert message == (
             f"Permission denied: this needs READ on trace {trace_id}, which user 'ann' lacks."
         )
+
+
+def test_denied_assessments_do_not_come_with_a_trace(service: Guarded, experiment: str) -> None:
+    service.user("ann", ("experiment", experiment, "MANAGE"), ("assessment", "*", "DENY"))
+    location = {"mlflow_experiment": {"experiment_id": experiment}}
+    info = {"trace_id": TRACE, "trace_location": location}
+    path = "/api/3.0/mlflow/traces"
+    service.call("ann", "POST", path, trace={"trace_info": info})
+    assessed = {**info, "assessments": [{"feedback": {"value": 1}}]}
+    message = service.refusal("ann", "POST", path, trace={"trace_info": assessed})
+    assert message == "Permission denied: user 'ann' is denied new assessments."

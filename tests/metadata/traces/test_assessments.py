@@ -10,12 +10,14 @@ from sqlalchemy import select, update
 
 from tandem_metadata.database import trace_schema
 from tandem_metadata.database.database import Database
+from tandem_metadata.routes import trace_writes
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.traces import load
 from tandem_shared.wire import codec
 from tests.metadata.api import EXISTS, INVALID, MISSING, Api
 from tests.metadata.conftest import ARTIFACT_ROOT
 from tests.metadata.traces import generations, rows
+from tests.metadata.traces.writes_api import info
 from tests.metadata.traces.writing import name_of, new_id
 
 HUMAN = {"source_type": "HUMAN", "source_id": "bob"}
@@ -27,7 +29,7 @@ class Assessing(Api):
     """Requests about assessments of one new trace."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        super().__init__(settings, database)
+        super().__init__(settings, database, trace_writes.routes)
         self.trace_id = name_of(new_id())
         with database.write() as conn:
             rows.trace(conn, self.trace_id, experiment_id=0)
@@ -56,6 +58,12 @@ class Assessing(Api):
 
     def get(self, assessment_id: str) -> Any:
         return self.sent("GET", f"/{assessment_id}")
+
+    def start(self, *assessments: Any, **fields: Any) -> tuple[int, Any]:
+        """The answer to the trace that starts with assessments."""
+        given = info(self.trace_id, assessments=assessments, **fields)
+        answer = self.http.post("/api/3.0/mlflow/traces", json={"trace": {"trace_info": given}})
+        return answer.status_code, answer.json()
 
     def of_info(self) -> list[Any]:
         """What the trace says of its assessments."""
@@ -439,3 +447,62 @@ def test_assessments_end_with_their_trace(api: Assessing) -> None:
         table = trace_schema.of(conn).assessments
         chosen = select(table.c.assessment_id).where(table.c.trace_id == api.trace_id)
         assert conn.execute(chosen).all() == []
+
+
+def test_a_trace_starts_with_assessments(api: Assessing) -> None:
+    mine = f"a-{new_id().hex()}"
+    first = {"assessment_name": "a", "source": HUMAN, "feedback": {"value": 1}}
+    second = {"assessment_id": mine, "assessment_name": "b", "expectation": {"value": "x"}}
+    status, answer = api.start(first, second)
+    assert status == 200, answer
+    made = answer["trace"]["trace_info"]["assessments"]
+    assert made == api.of_info()
+    found = {each["assessment_name"]: each for each in made}
+    assert found.keys() == {"a", "b"}
+    assert found["a"]["feedback"] == {"value": 1.0}
+    assert (found["b"]["assessment_id"], found["b"]["valid"]) == (mine, True)
+    row = api.row(mine)
+    if "aggregate_value" in row:
+        assert (row["experiment_id"], row["trace_timestamp_ms"]) == (0, 1_795_885_063_779)
+    # The same id again replaces it, and other assessments stay.
+    status, answer = api.start({**second, "expectation": {"value": "y"}})
+    assert status == 200, answer
+    found = {each["assessment_name"]: each for each in api.of_info()}
+    assert found["b"]["expectation"] == {"value": "y"}
+    assert found["a"] in made
+
+
+def test_assessments_follow_their_trace_to_another_experiment_and_time(api: Assessing) -> None:
+    made = api.assess(feedback={"value": 1})
+    experiment = api.experiment(api.trace_id)
+    location = {"mlflow_experiment": {"experiment_id": experiment}}
+    moved = {"trace_location": location, "request_time": "2026-01-01T00:00:00Z"}
+    new = {"assessment_id": f"a-{new_id().hex()}", "feedback": {"value": 2}}
+    assert api.start(new, **moved)[0] == 200
+    for each in (made, new):
+        row = api.row(each["assessment_id"])
+        if "aggregate_value" in row:
+            at = (row["experiment_id"], row["trace_timestamp_ms"])
+            assert at == (int(experiment), 1_767_225_600_000)
+
+
+def test_an_assessment_with_an_id_of_another_trace_gets_one_of_its_own(api: Assessing) -> None:
+    theirs = api.assess(feedback={"value": 1})
+    other, api.trace_id = api.trace_id, name_of(new_id())
+    given = {"assessment_id": theirs["assessment_id"], "feedback": {"value": 2}}
+    for _ in range(2):
+        assert api.start(given, given)[0] == 200
+        [mine] = api.of_info()
+        assert mine["feedback"] == {"value": 2.0}
+        assert mine["assessment_id"] != theirs["assessment_id"]
+    api.trace_id = other
+    assert api.of_info() == [theirs]
+
+
+def test_a_trace_with_what_is_no_assessment_is_refused(api: Assessing) -> None:
+    api.trace_id = name_of(new_id())
+    for wrong in ({}, {"feedback": {"value": 1}, "assessment_name": "n" * 251}):
+        status, answer = api.start({"feedback": {"value": 1}}, wrong)
+        assert (status, answer["error_code"]) == INVALID
+        assert "assessments[1]" in answer["message"]
+    assert api.request("GET", "/a-1")[1]["message"].startswith("Trace")

@@ -21,6 +21,12 @@ async def _create(caller: Caller, message: Any) -> None:
         caller.need_experiment(Action.UPDATE, experiment)
 
 
+async def _start_trace(caller: Caller, message: Any) -> None:
+    caller.need_new_in_experiment(permissions.TRACE, message.experiment_id)
+    if message.info.assessments:
+        caller.account.need(Action.NOT_DENIED, "new assessments", Key(permissions.ASSESSMENT))
+
+
 async def _read(caller: Caller, message: Any) -> None:
     [experiment] = await caller.need_traces(Action.READ, (message.trace_id,))
     caller.need_in_experiment(Action.READ, permissions.ASSESSMENT, experiment, _WHAT)
@@ -42,6 +48,10 @@ async def _delete(caller: Caller, message: Any) -> None:
 
 CREATE: Final = MessageRule(
     "READ on the trace, EDIT on the experiment or on traces; assessments not denied", check=_create
+)
+START_TRACE: Final = MessageRule(
+    "EDIT on the experiment; traces not denied, nor assessments that come with it",
+    check=_start_trace,
 )
 READ: Final = MessageRule("READ on the trace and its assessments", check=_read)
 CHANGE: Final = MessageRule("READ on the trace, EDIT on its assessments", check=_change)

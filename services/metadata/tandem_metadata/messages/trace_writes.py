@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
+from tandem_metadata.messages.assessments import GivenAssessment
 from tandem_metadata.messages.experiments import EnumValue
 from tandem_metadata.messages.key_value import KeyValue
 from tandem_shared.wire.codec import Int32, Int64, Required
@@ -35,7 +36,7 @@ class GivenTraceInfo(Struct):
     tags: dict[str, str] = {}
     request_preview: str | None = None
     response_preview: str | None = None
-    assessments: list[Any] = []
+    assessments: list[GivenAssessment] = []
 
 
 class GivenTrace(Struct):

@@ -9,9 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tandem_metadata.access import rules, writable
+from tandem_metadata.access.assessment_rules import START_TRACE
 from tandem_metadata.database import Connection
 from tandem_metadata.messages import times
 from tandem_metadata.messages import trace_writes as messages
+from tandem_metadata.messages.assessments import GivenAssessment
 from tandem_metadata.messages.key_value import KeyValue
 from tandem_metadata.messages.traces import (
     IN_DATABASE,
@@ -24,7 +26,8 @@ from tandem_metadata.messages.traces import (
 from tandem_metadata.routes.endpoint import MANY_BYTES, WRITE, Context, Endpoint, decode
 from tandem_metadata.rules import enums, limits, permissions
 from tandem_metadata.rules.permissions import Action
-from tandem_metadata.store.traces import deletion, links, tags, told
+from tandem_metadata.store.traces import assessment_rows, deletion, links, tags, told
+from tandem_metadata.store.traces.assessment_rows import NewAssessment
 from tandem_metadata.store.traces.changes import EndTrace, StartTrace
 from tandem_metadata.store.tracking import experiments
 from tandem_shared.clock import now_ms
@@ -49,7 +52,7 @@ def routes(context: Context) -> list[Route]:
     async def start(request: Request) -> Response:
         message = await decode(request, messages.StartTrace, limit)
         given = _start(message)
-        await context.check(request, _NEW, message)
+        await context.check(request, START_TRACE, message)
         info: Any = await context.trace_writer.start(given)
         if _takes_spans(request_header(request.scope, b"x-mlflow-client-version")):
             # They may still be on their way, and clients upload those that are nowhere.
@@ -57,7 +60,7 @@ def routes(context: Context) -> list[Route]:
         context.withhold([info])
         return json_response(codec.encode_json(TraceResponse(Trace(info))))
 
-    return api_routes("POST", "3.0/mlflow/traces", start, _NEW)
+    return api_routes("POST", "3.0/mlflow/traces", start, START_TRACE)
 
 
 def _takes_spans(version: str) -> bool:
@@ -89,8 +92,16 @@ def _start(request: messages.StartTrace) -> StartTrace:
         client_request_id=told.check_client_request_id(info.client_request_id),
         request_preview=told.preview(info.request_preview),
         response_preview=told.preview(info.response_preview),
+        assessments=_assessments(info.assessments),
         may_write=writable.experiments(permissions.TRACE),
     )
+
+
+def _assessments(given: Sequence[GivenAssessment]) -> list[NewAssessment]:
+    field = f"{_INFO}.assessments"
+    limits.check_count(field, given)
+    now = now_ms()
+    return [assessment_rows.new(each, now, f"{field}[{index}]") for index, each in enumerate(given)]
 
 
 async def start_old(context: Context, request: messages.StartOldTrace) -> OldTraceInfoResponse:

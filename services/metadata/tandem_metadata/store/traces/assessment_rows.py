@@ -7,7 +7,7 @@ compare the text.
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import uuid4
 
@@ -100,6 +100,10 @@ class NewAssessment:
     rationale: str | None
     overrides: str | None
     metadata: Mapping[str, str]
+
+    def under(self, id: str) -> "NewAssessment":
+        """The same with another id."""
+        return replace(self, id=id)
 
     def row(
         self, schema: TraceSchema, trace_id: str, experiment_id: int, timestamp_ms: int

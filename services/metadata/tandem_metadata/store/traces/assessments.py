@@ -4,8 +4,10 @@ What changes an assessment locks its trace first, as saving the trace does, so t
 for the other in turn.
 """
 
-from collections.abc import Collection
-from typing import Any, Final
+from collections.abc import Collection, Sequence
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+from uuid import UUID, uuid5
 
 from sqlalchemy import Connection, Row, Table, delete, literal, select, update
 from sqlalchemy.exc import IntegrityError
@@ -13,7 +15,10 @@ from sqlalchemy.exc import IntegrityError
 from tandem_metadata.database import trace_schema
 from tandem_metadata.database.tables.traces import assessments
 from tandem_metadata.database.tables.tracking import runs
+from tandem_metadata.database.trace_schema import TraceSchema
 from tandem_metadata.messages.assessments import Assessment, GivenAssessment
+from tandem_metadata.store.dialect import bulk
+from tandem_metadata.store.dialect.in_list import any_of
 from tandem_metadata.store.traces import assessment_rows, load
 from tandem_metadata.store.traces.assessment_rows import (
     EXPECTATION,
@@ -21,6 +26,7 @@ from tandem_metadata.store.traces.assessment_rows import (
     ISSUE,
     SHOWN,
     Judgement,
+    NewAssessment,
 )
 from tandem_shared.clock import now_ms
 from tandem_shared.errors import AlreadyExists, InvalidParameter, NotFound, missing_value
@@ -29,6 +35,7 @@ FIELDS: Final = ("assessment_name", "feedback", "expectation", "rationale", "met
 """What of an assessment can be changed."""
 
 _ARTICLES: Final = {FEEDBACK: "feedback", EXPECTATION: "an expectation", ISSUE: "an issue"}
+_COPIES: Final = UUID("5b0c9d1e-6a0f-5a51-9d55-0f6f3c3a7b42")
 _SHOWN: Final = tuple(assessments.c[name] for name in SHOWN)
 
 
@@ -57,6 +64,49 @@ def create(conn: Connection, trace_id: str, given: GivenAssessment) -> Assessmen
             f"Assessment with ID '{new.id[:100]}' already exists; leave the ID out."
         ) from None
     return assessment_rows.assessment([row[name] for name in SHOWN])
+
+
+class OfTrace(NamedTuple):
+    """A new assessment, and its trace."""
+
+    given: NewAssessment
+    trace_id: str
+    experiment_id: int
+    timestamp_ms: int
+
+
+def put(conn: Connection, schema: TraceSchema, new: Sequence[OfTrace]) -> None:
+    """Store assessments of traces that exist, in place of those that have the same ids.
+
+    One whose id is taken by another trace gets an id of its own, the same each time.
+    """
+    if not new:
+        return
+    taken = _traces_of(conn, {each.given.id for each in new})
+    rows: dict[str, dict[str, Any]] = {}
+    for given, trace_id, experiment_id, timestamp_ms in new:
+        if taken.setdefault(given.id, trace_id) != trace_id:
+            given = given.under(f"a-{uuid5(_COPIES, trace_id + given.id).hex}")
+        rows[given.id] = given.row(schema, trace_id, experiment_id, timestamp_ms)
+    made = [*rows.values()]
+    columns = tuple(made[0])
+    bulk.upsert(
+        conn,
+        schema.assessments,
+        columns,
+        [tuple(row.values()) for row in sorted(made, key=itemgetter("assessment_id"))],
+        key=("assessment_id",),
+    )
+
+
+def _traces_of(conn: Connection, ids: Collection[str]) -> dict[str, str]:
+    """The traces of those assessments that exist."""
+    found = conn.execute(
+        select(assessments.c.assessment_id, assessments.c.trace_id).where(
+            any_of(conn, assessments.c.assessment_id, [*ids])
+        )
+    )
+    return {row.assessment_id: row.trace_id for row in found}
 
 
 def get(conn: Connection, trace_id: str, assessment_id: str) -> Assessment:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tandem_metadata.spans.summary import SpanSummary
+from tandem_metadata.store.traces.assessment_rows import NewAssessment
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class StartTrace:
     client_request_id: str | None = None
     request_preview: str | None = None
     response_preview: str | None = None
+    assessments: Sequence[NewAssessment] = ()
+    """Those that it gets; what has the same ids is replaced."""
     old: bool = False
     """Whether a client of version 2 starts it, who will end it. Else its times are final."""
     may_write: Callable[[str], bool] | None = None

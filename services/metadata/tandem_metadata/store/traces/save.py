@@ -12,7 +12,7 @@ from tandem_metadata.messages.traces import COST, NAME, SESSION, TOKEN_USAGE
 from tandem_metadata.spans import keys
 from tandem_metadata.spans.summary import SpanSummary
 from tandem_metadata.store.dialect import bulk
-from tandem_metadata.store.traces import links
+from tandem_metadata.store.traces import assessments, links
 from tandem_metadata.store.traces.state import BASIC, TraceState
 from tandem_metadata.store.traces.stored import columns
 
@@ -58,6 +58,15 @@ def save(conn: Connection, schema: TraceSchema, traces: Sequence[TraceState]) ->
     if not schema.has_columns:
         _drop_metadata(conn, schema, changed)
         _save_metrics(conn, schema, traces)
+    assessments.put(
+        conn,
+        schema,
+        [
+            assessments.OfTrace(given, each.trace_id, each.experiment_id, each.timestamp_ms)
+            for each in traces
+            for given in each.assessments.values()
+        ],
+    )
     runs = ((each.trace_id, run_id) for each in traces for run_id in each.run_ids)
     links.link(conn, links.RUN, runs)
 

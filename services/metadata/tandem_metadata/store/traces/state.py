@@ -15,6 +15,7 @@ from typing import Any, Final
 from tandem_metadata.database.tables.traces import COSTS, TOKENS
 from tandem_metadata.spans.summary import SpanSummary
 from tandem_metadata.spans.usage import Row, sums
+from tandem_metadata.store.traces.assessment_rows import NewAssessment
 from tandem_metadata.store.traces.changes import EndTrace, StartTrace, Told
 
 FINALIZED: Final = "mlflow.trace.infoFinalized"
@@ -62,6 +63,8 @@ class TraceState:
     """What differs from what is stored."""
     spans: dict[str, SpanSummary] = field(default_factory=dict)
     """Those to be stored, by id."""
+    assessments: dict[str, NewAssessment] = field(default_factory=dict)
+    """Those to be stored, by id."""
     run_ids: set[str] = field(default_factory=set)
     """Runs to be linked."""
     stored: tuple[Any, ...] = ()
@@ -98,6 +101,7 @@ class TraceState:
         if given.response_preview is not None:
             self.response_preview = given.response_preview
         self._hear(given.told)
+        self.assessments.update((each.id, each) for each in given.assessments)
         if not given.old:
             self._put_metadata(FINALIZED, "true")
 
