@@ -176,7 +176,8 @@ def _delete_by_values(table: Table, columns: tuple[str, ...]) -> str:
 
 
 def _unnested(table: Table, columns: tuple[str, ...]) -> str:
-    return f"unnest({', '.join(f'%s::{_type(table, name)}[]' for name in columns)})"
+    # In binary: long texts take the driver and the server ten times as long as text.
+    return f"unnest({', '.join(f'%b::{_type(table, name)}[]' for name in columns)})"
 
 
 def _into(table: Table, columns: tuple[str, ...]) -> str:
