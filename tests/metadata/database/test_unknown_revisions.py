@@ -80,6 +80,8 @@ HARMLESS = (
     _retype("runs", "source_name", "VARCHAR(500)", "TEXT"),
     _retype("params", "value", "VARCHAR(8000)", "VARCHAR(9000)"),
     _retype("model_versions", "version", "INTEGER", "BIGINT"),
+    _retype("trace_info", "trace_name", "VARCHAR(4096)", "TEXT"),
+    _alter("spans", "ADD COLUMN note VARCHAR(10)"),
     Change("tags", ["CREATE INDEX of_later ON tags (key, value)"], []),
     Change("later", ["CREATE TABLE later (id INTEGER NOT NULL PRIMARY KEY)"], []),
     Change(
@@ -101,6 +103,8 @@ HARMLESS = (
         "cards",
         [
             "CREATE TABLE cards (workspace VARCHAR(63), name VARCHAR(256),"
+            " trace_id VARCHAR(50),"
+            " FOREIGN KEY (trace_id) REFERENCES trace_info (request_id) ON DELETE CASCADE,"
             " FOREIGN KEY (workspace, name) REFERENCES registered_models (workspace, name)"
             " ON DELETE CASCADE ON UPDATE CASCADE)"
         ],
@@ -243,6 +247,31 @@ REFUSED = {
             [],
         ),
         "table cards has a foreign key to table registered_models",
+    ),
+    "a column of a later generation that was renamed": (
+        _alter("trace_info", "RENAME COLUMN session_id TO conversation_id"),
+        "table trace_info has no column session_id",
+    ),
+    "tokens that are no integers": (
+        _retype("trace_info", "input_tokens", "BIGINT", "FLOAT"),
+        "column input_tokens of table trace_info is",
+    ),
+    "a duration that is not generated": (
+        Change(
+            "spans",
+            ["ALTER TABLE spans ALTER COLUMN duration_ns DROP EXPRESSION"],
+            (" GENERATED ALWAYS AS (end_time_unix_nano - start_time_unix_nano) STORED", ""),
+        ),
+        "column duration_ns of table spans is not generated",
+    ),
+    "a table that holds on to traces": (
+        Change(
+            "cards",
+            ["CREATE TABLE cards (id VARCHAR(50) REFERENCES trace_info (request_id))"],
+            [],
+        ),
+        "table cards has a foreign key to table trace_info that would keep its rows from being "
+        "deleted",
     ),
     "a foreign key that follows no rename": (
         Change(

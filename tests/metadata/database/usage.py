@@ -1,5 +1,6 @@
 """Requests that write every column which Tandem writes, and read them back."""
 
+import json
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ def use(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
         _use_logged_models(client)
         _use_registry(client)
         _use_webhooks(client)
+        _use_traces(client)
 
 
 def _use_tracking(client: TestClient) -> None:
@@ -120,3 +122,49 @@ def _use_webhooks(client: TestClient) -> None:
     assert client.patch(path, json={"status": "DISABLED"}).is_success
     assert client.get(path).json()["webhook"]["status"] == "DISABLED"
     assert client.delete(path).is_success
+
+
+def _use_traces(client: TestClient) -> None:
+    trace_id, path = f"tr-{1:032x}", "/api/2.0/mlflow/traces"
+    tokens = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+    attributes = {
+        "mlflow.spanType": "LLM",
+        "mlflow.chat.tokenUsage": json.dumps(tokens),
+        "mlflow.llm.cost": json.dumps({"input_cost": 1, "output_cost": 1, "total_cost": 2}),
+        "mlflow.llm.model": "m",
+        "session.id": "s",
+    }
+    given = [{"key": key, "value": {"stringValue": value}} for key, value in attributes.items()]
+    span = {
+        "traceId": f"{1:032x}",
+        "spanId": f"{1:016x}",
+        "name": "n",
+        "startTimeUnixNano": "1",
+        "endTimeUnixNano": "2000001",
+        "attributes": given,
+    }
+    body = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
+    headers = {"x-mlflow-experiment-id": "0", "x-mlflow-run-id": "r"}
+    for _ in range(2):
+        answer = client.post("/v1/traces", json=body, headers=headers)
+        assert (answer.status_code, answer.content) == (200, b""), answer.text
+    location = {"mlflow_experiment": {"experiment_id": "0"}}
+    info = {"trace_id": trace_id, "trace_location": location, "tags": {"mlflow.traceName": "n"}}
+    answer = client.post(
+        "/api/3.0/mlflow/traces", json={"trace": {"trace_info": {**info, "state": "OK"}}}
+    )
+    assert answer.is_success, answer.text
+    for key in ("t", "mlflow.traceName"):
+        for value in ("1", "2"):
+            tag = {"key": key, "value": value}
+            assert client.patch(f"{path}/{trace_id}/tags", json=tag).is_success
+    found = client.get(f"/api/3.0/mlflow/traces/{trace_id}").json()["trace"]["trace_info"]
+    assert (found["tags"]["t"], found["tags"]["mlflow.traceName"]) == ("2", "2")
+    metadata = found["trace_metadata"]
+    assert json.loads(metadata["mlflow.trace.tokenUsage"]) == tokens
+    assert metadata["mlflow.trace.session"] == "s"
+    old = _post(client, "traces", experiment_id="0")["trace_info"]["request_id"]
+    assert client.patch(f"{path}/{old}", json={"status": "OK"}).is_success
+    gone = _post(client, "traces/delete-traces", experiment_id="0", request_ids=[old, trace_id])
+    assert gone == {"traces_deleted": 2}
+    assert client.post("/v1/traces", json=body, headers=headers).is_success
