@@ -26,6 +26,7 @@ from tandem_shared.auth import grants
 from tandem_shared.auth.grants import Action
 from tandem_shared.errors import Unauthenticated
 from tests.harness.certificates import HERE, Authority
+from tests.harness.processes import eventually
 from tests.postgresql import PostgreSQL
 from tests.seaweedfs import S3Server
 from tests.system import services, teams
@@ -126,8 +127,12 @@ def test_stock_client_uploads_by_parts(
     run = client.create_run(red.experiment).info.run_id
     client.log_artifact(run, str(large))
     if stack.destination.startswith("s3:"):
-        routes = [str(line.get("route")) for line in stack.artifacts.log_lines()]
-        assert any("mpu/complete" in route for route in routes)
+
+        def is_completed() -> bool:  # the line is written after the answer
+            routes = [str(line.get("route")) for line in stack.artifacts.log_lines()]
+            return any("mpu/complete" in route for route in routes)
+
+        eventually(is_completed, "the log tells of it")
     [entry] = client.list_artifacts(run)
     assert (entry.path, entry.file_size) == ("large.bin", 11 * MIB)
     target = tmp_path / "back"
