@@ -91,7 +91,7 @@ class Gate:
                     "is none."
                 )
         _enter(scope, sender)
-        ownership.keep_in(self._apart)
+        ownership.begin(self._apart, self.authenticator.changed)
 
     async def check(self, scope: Scope, rule: Rule, message: Any) -> None:
         """Raise PermissionDenied for a message that the request's sender may not send.
@@ -133,15 +133,15 @@ class Gate:
     async def readable(self, type: str, *also: str) -> Readable | None:
         """Which resources of a type the listings of the request under way show; None for all.
 
-        Where one of the types `also` is denied, none are. What a user has just created is there:
-        listings of what is granted read the grants anew, and those of all that is not denied have
-        what is new without that.
+        Where one of the types `also` is denied, none are. What a user has just created here is
+        there: `Changes` ends what is remembered. Another service's workers do not hear of it, so
+        that grants count shorter where new resources need one to be listed.
         """
         sender = _limited()
         held = sender.readable(type, *also) if sender else None
         if sender is None or _has_new(held):
             return held
-        return (await self._newest(sender)).readable(type, *also)
+        return (await self._lately(sender)).readable(type, *also)
 
     async def readable_names(self, *, versions: bool) -> ReadableNames | None:
         """Which registered models and prompts, or versions of which, listings show; None for all.
@@ -154,19 +154,19 @@ class Gate:
         held = _names(sender, versions=versions)
         if _has_new(held.models) and _has_new(held.prompts):
             return held
-        return _names(await self._newest(sender), versions=versions)
+        return _names(await self._lately(sender), versions=versions)
 
     async def view(self) -> View:
         """All that the request under way may be shown by one answer of several listings."""
         sender = _limited()
         if sender is None:
             return EVERYTHING
-        newest = await self._newest(sender)
+        held = await self._lately(sender)
         return View(
-            experiments=newest.readable(permissions.EXPERIMENT),
-            runs=newest.readable(permissions.EXPERIMENT, permissions.RUN),
-            versions=_names(newest, versions=True),
-            withheld=newest.withheld,
+            experiments=held.readable(permissions.EXPERIMENT),
+            runs=held.readable(permissions.EXPERIMENT, permissions.RUN),
+            versions=_names(held, versions=True),
+            withheld=held.withheld,
         )
 
     async def shown(self, body: bytes) -> bytes:
@@ -179,7 +179,9 @@ class Gate:
     def _caller(self, sender: Account) -> Caller:
         return Caller(sender, self.owners, self.authenticator.read)
 
-    async def _newest(self, sender: Account) -> Account:
+    async def _lately(self, sender: Account) -> Account:
+        if self.authenticator.is_for_listings(sender):
+            return sender
         newest = await self.authenticator.again(sender)
         account.enter(newest)
         return newest

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import URL
 
-from tandem_metadata.access import passwords
+from tandem_metadata.access import changes, passwords
 from tandem_metadata.access.artifact_owners import ArtifactPaths
 from tandem_metadata.access.artifacts import ArtifactAccess
 from tandem_metadata.access.authentication import Authenticator
@@ -92,7 +92,7 @@ def open_gate(
         proxies = Proxies(settings.auth_proxy_header or "", settings.auth_trusted_proxies or ())
     logins = Logins(settings, read, write) if settings.auth == "oidc" else None
     return Gate(
-        Authenticator(read, write, default, logins),
+        Authenticator(read, write, default, changes.SHARED, logins),
         owners,
         artifacts,
         proxies=proxies,

@@ -66,7 +66,7 @@ def routes(
         url = None
         if session_id:
             url = await logins.log_out(session_id)
-            authenticator.forget_session(session_id)
+            authenticator.changed.note()
         answer = RedirectResponse(url or f"{prefix}/login", 303, _NO_STORE)
         cookies.forget(answer)
         return answer
