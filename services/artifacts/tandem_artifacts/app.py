@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 
 from starlette.types import ASGIApp
 
-from tandem_artifacts.access import tls
 from tandem_artifacts.access.gate import Gate
 from tandem_artifacts.access.metadata import Metadata
 from tandem_artifacts.drivers.base import Driver
@@ -26,6 +25,8 @@ from tandem_shared.security import exposure, probe_port
 from tandem_shared.security.hosts_and_origins import secure
 from tandem_shared.serving import memory
 from tandem_shared.settings import load
+from tandem_shared.tls import client_side
+from tandem_shared.tls.renewal import RenewedContext
 
 _MIB = 1024 * 1024
 _WORKER_BYTES = 80 * _MIB
@@ -54,7 +55,17 @@ def metadata_of(settings: Settings) -> Metadata | None:
     """The metadata service, if the settings have it asked; raises SettingsError for wrong ones."""
     if settings.metadata_url is None:
         return None
-    return Metadata(settings.metadata_url, tls=tls.context(settings))
+    return Metadata(settings.metadata_url, tls=metadata_tls(settings))
+
+
+def metadata_tls(settings: Settings) -> RenewedContext | None:
+    """What is trusted and presented there by HTTPS; raises SettingsError for files of no use."""
+    return client_side.context(
+        "metadata",
+        authorities=settings.metadata_ca,
+        certificate=settings.metadata_cert,
+        key=settings.metadata_key,
+    )
 
 
 def transfers_of(settings: Settings) -> Transfers:
