@@ -22,6 +22,7 @@ from mlflow.exceptions import MlflowException
 
 from tandem_artifacts.access.gate import Gate
 from tandem_artifacts.access.metadata import Metadata
+from tandem_artifacts.access.proof import AUTHORIZATION, Proof
 from tandem_shared.auth import grants
 from tandem_shared.auth.grants import Action
 from tandem_shared.errors import Unauthenticated
@@ -415,20 +416,21 @@ def test_forged_grants_are_refused(stack: Stack, red: Team) -> None:
 def test_users_who_are_gone_are_refused_within_a_minute(stack: Stack) -> None:
     team = teams.add_team(stack, f"gone-{uuid.uuid4().hex[:8]}")
     path, now = f"{team.root}/secret.txt", [1000.0]
+    proofs = [Proof(AUTHORIZATION, each) for each in (team.user.basic, team.user.bearer)]
 
     async def revoke() -> None:
         metadata = Metadata(stack.metadata.url)
         gate = Gate(metadata, lambda: now[0])
         try:
-            for authorization in (team.user.basic, team.user.bearer):
-                await gate.permitted(authorization, path, Action.WRITE)
+            for proof in proofs:
+                await gate.permitted(proof, path, Action.WRITE)
             teams.remove_user(stack.database, team.user.name)
-            for authorization in (team.user.basic, team.user.bearer):
+            for proof in proofs:
                 now[0] = 1044.0
-                await gate.permitted(authorization, path, Action.WRITE)
+                await gate.permitted(proof, path, Action.WRITE)
                 now[0] = 1045.0
                 with pytest.raises(Unauthenticated):
-                    await gate.permitted(authorization, path, Action.WRITE)
+                    await gate.permitted(proof, path, Action.WRITE)
         finally:
             await metadata.close()
 

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 
 from tandem_artifacts.access.gate import Gate
 from tandem_artifacts.access.metadata import Metadata
+from tandem_artifacts.access.proof import Proofs
 from tandem_artifacts.drivers.base import Driver
 from tandem_artifacts.drivers.open import open_driver
 from tandem_artifacts.routes import files, multipart, presigned, service
@@ -141,7 +142,7 @@ def application(settings: Settings, driver: Driver) -> ASGIApp:
         routes,
         prefix=prefix,
         fallback=service.not_served_here(prefix),
-        guard=guard(Gate(metadata)) if metadata else None,
+        guard=guard(Gate(metadata), Proofs(settings)) if metadata else None,
         lifespan=lifespan,
     )
     audit = AuditLog(settings.audit_log, NAME) if settings.audit_log else None

@@ -1,22 +1,20 @@
 """The metadata service's settings of accounts: who may send requests, and how he proves it."""
 
-import ipaddress
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tandem_metadata import mlflow_auth_config
-from tandem_shared.settings import CommonSettings, SettingsError, setting
+from tandem_shared.auth.settings import NamedBy, SenderSettings
+from tandem_shared.settings import SettingsError, setting
 
 _AUTH = ("none", "basic", "proxy", "oidc")
-_PROXY_HEADER = re.compile(r"(?!(?:authorization|cookie|host)$)[A-Za-z0-9-]+", re.IGNORECASE)
 _DEFAULT_PERMISSIONS = ("READ", "USE", "EDIT", "MANAGE", "NO_PERMISSIONS")
 _DATABASES = ("sqlite", "postgresql")
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccountSettings(CommonSettings):
+class AccountSettings(SenderSettings):
     """The settings of accounts, identity provider and proxy, with those of both services."""
 
     auth: str = setting(
@@ -97,17 +95,20 @@ class AccountSettings(CommonSettings):
         "gives refresh tokens.",
         env="TANDEM_OIDC_REFRESH_SECONDS",
     )
-    auth_proxy_header: str | None = setting(
+    auth_certificate_user: str | None = setting(
         None,
-        "Header in which the proxy names the user, as X-Forwarded-User, for --auth proxy. The "
-        "proxy must remove it from what clients send.",
-        env="TANDEM_AUTH_PROXY_HEADER",
+        "What of a client's certificate names the user, beside the other ways of --auth: cn, the "
+        "common name; san-uri or san-email, the one URI or address of e-mail among the "
+        "alternative names. The certificate is that of the connection (--tls-client-ca), or with "
+        "--auth proxy that of --auth-certificate-header.",
+        env="TANDEM_AUTH_CERTIFICATE_USER",
     )
-    auth_trusted_proxies: tuple[str, ...] | None = setting(
+    auth_artifacts_certificates: tuple[str, ...] | None = setting(
         None,
-        "Addresses and networks of the proxies whose header is believed, comma-separated, as "
-        "10.244.0.0/16, for --auth proxy.",
-        env="TANDEM_AUTH_TRUSTED_PROXIES",
+        "Names of the certificates that artifacts services present here, comma-separated: a common "
+        "name, a host or a URI. Theirs alone are believed when they ask what a user may do who "
+        "has authenticated there by a certificate or through a proxy.",
+        env="TANDEM_AUTH_ARTIFACTS_CERTIFICATES",
     )
     app_name: str | None = setting(
         None,
@@ -169,8 +170,7 @@ class AccountSettings(CommonSettings):
             check_database("--auth-database-uri", self.auth_database_uri)
         if self.auth not in _AUTH:
             raise SettingsError(f"--auth must be one of {', '.join(_AUTH)}, not '{self.auth}'.")
-        if self.auth == "proxy":
-            self._check_proxies()
+        self._check_senders()
         if self.auth == "oidc":
             self._check_provider()
         if self.app_name and (self.app_name, self.auth) != ("basic-auth", "basic"):
@@ -216,25 +216,35 @@ class AccountSettings(CommonSettings):
                 "--oidc-session-seconds and --oidc-refresh-seconds must be more than 0."
             )
 
-    def _check_proxies(self) -> None:
-        if not self.auth_proxy_header or not self.auth_trusted_proxies:
-            raise SettingsError(
-                "--auth proxy needs --auth-proxy-header, the header that names the user, and "
-                "--auth-trusted-proxies, the addresses that it is believed of."
-            )
-        if not _PROXY_HEADER.fullmatch(self.auth_proxy_header):
-            raise SettingsError(
-                "--auth-proxy-header must be the name of a header, as X-Forwarded-User, not "
-                f"'{self.auth_proxy_header}'."
-            )
-        for each in self.auth_trusted_proxies:
-            try:
-                ipaddress.ip_network(each)
-            except ValueError as error:
+    def _check_senders(self) -> None:
+        if self.auth == "proxy":
+            self.check_proxies("proxy")
+        elif self.auth_certificate_header:
+            raise SettingsError("--auth-certificate-header is for --auth proxy.")
+        by = self.auth_certificate_user
+        if by is None:
+            if self.auth_certificate_header:
                 raise SettingsError(
-                    "--auth-trusted-proxies must hold addresses and networks, as 127.0.0.1 or "
-                    f"10.0.0.0/8: {error}."
-                ) from None
+                    "--auth-certificate-header needs --auth-certificate-user, which says what of "
+                    "the certificate names the user."
+                )
+        elif by not in [*NamedBy]:
+            raise SettingsError(
+                f"--auth-certificate-user must be one of {', '.join(NamedBy)}, not '{by}'."
+            )
+        elif self.auth == "none":
+            raise SettingsError("--auth-certificate-user needs --auth basic, oidc or proxy.")
+        elif not (self.tls_client_ca or self.auth_certificate_header):
+            raise SettingsError(
+                "--auth-certificate-user needs --tls-client-ca, the authorities of the clients; or "
+                "with --auth proxy --auth-certificate-header, in which the proxy passes "
+                "certificates on."
+            )
+        if self.auth_artifacts_certificates and not (self.tls_client_ca and self.authenticates):
+            raise SettingsError(
+                "--auth-artifacts-certificates needs --auth and --tls-client-ca: artifacts "
+                "services prove themselves by a certificate."
+            )
 
 
 def check_database(flag: str, uri: str) -> None:

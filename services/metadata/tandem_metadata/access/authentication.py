@@ -44,7 +44,7 @@ _NO_TOKEN: Final = "The token is not known, is revoked, or has expired."
 
 
 Given = bytes | Vouched | SessionCookie
-"""What a request has: an Authorization header, a user for whom a proxy vouches, or a session."""
+"""What a request has: an Authorization header, a user for whom somebody vouches, or a session."""
 
 
 @dataclass(slots=True)
@@ -185,7 +185,7 @@ class Authenticator:
             case Token():
                 found = await self._by_token(given)
             case Vouched():
-                found = await self._by_name(given.username)
+                found = await self._by_name(given)
             case SessionCookie():
                 if self.logins is None:
                     raise Unauthenticated("There are no sessions here.")
@@ -222,12 +222,12 @@ class Authenticator:
             raise Unauthenticated(_EVERYBODYS)
         return user
 
-    async def _by_name(self, name: str) -> Account:
-        user = await self.read(load.by_name, name)
+    async def _by_name(self, given: Vouched) -> Account:
+        user = await self.read(load.by_name, given.username)
         if user is None:
             raise Unauthenticated(
-                f"The proxy vouches for '{name}', who is no user here: an administrator creates "
-                "users."
+                f"{given.by} vouches for '{given.username}', who is no user here: an administrator "
+                "creates users."
             )
         return self._of(user)
 
@@ -273,6 +273,6 @@ def _key(given: Given) -> bytes:
         case bytes():
             return credentials.digest(b"header " + given)
         case Vouched():
-            return credentials.digest(b"vouched " + given.username.encode())
+            return credentials.digest(f"{given.by} vouched {given.username}".encode())
         case SessionCookie():
             return credentials.digest(b"session " + given.id.encode())

@@ -11,9 +11,9 @@ from tandem_metadata.access.artifacts import ArtifactAccess
 from tandem_metadata.access.authentication import Authenticator, Given
 from tandem_metadata.access.cookies import Cookies
 from tandem_metadata.access.owners import Owners
-from tandem_metadata.access.proxies import Proxies
 from tandem_metadata.access.rules import Caller, MessageRule
 from tandem_metadata.access.view import EVERYTHING, View
+from tandem_metadata.access.vouched import Vouching
 from tandem_metadata.database.database import Database
 from tandem_metadata.rules import permissions
 from tandem_metadata.rules.permissions import Readable
@@ -23,8 +23,8 @@ from tandem_shared.auth.credentials import SessionCookie, Vouched
 from tandem_shared.auth.grants import Grant
 from tandem_shared.auth.rules import PRINCIPAL, Rule
 from tandem_shared.errors import NotFound, PermissionDenied, Unauthenticated
-from tandem_shared.http.exchange import request_header
 from tandem_shared.http.router import ROUTE
+from tandem_shared.security import own_page
 
 
 class Gate:
@@ -36,12 +36,12 @@ class Gate:
         owners: Owners,
         artifacts: ArtifactAccess,
         *,
-        proxies: Proxies | None = None,
+        vouching: Vouching | None = None,
         cookies: Cookies | None = None,
         login_path: str = "",
         apart: Database | None = None,
     ) -> None:
-        """With `proxies`, their users come without credentials; tokens are taken all the same.
+        """With `vouching`, users come without credentials; tokens are taken all the same.
 
         With `cookies`, browsers have sessions; those that ask for the web UI without one are led to
         `login_path`. `apart` is the database of accounts, where it is not the one that requests
@@ -52,7 +52,7 @@ class Gate:
         self.authenticator = authenticator
         self.owners = owners
         self.artifacts = artifacts
-        self._proxies = proxies
+        self._vouching = vouching
         self._apart = apart
 
     async def admit(self, scope: Scope, rule: Rule, changes: bool) -> None:
@@ -60,14 +60,9 @@ class Gate:
 
         It is the router's guard. What depends on the request's message, `check` decides.
         """
-        given: Given = b""
-        if self._proxies and (name := self._proxies.sender(scope)):
-            given = Vouched(name)
-        given = given or _authorization(scope)
-        if not given and self.cookies and (session_id := self.cookies.session(scope)):
-            given = SessionCookie(session_id)
-            if changes:
-                _check_page(scope)
+        given = self._given(scope)
+        if changes:
+            _check_page(scope, given)
         if not given:
             raise Unauthenticated(
                 "You are not authenticated: send a user name and password (Basic), or a token "
@@ -78,7 +73,7 @@ class Gate:
         try:
             sender = await self.authenticator.account(given)
         except Unauthenticated as error:
-            if isinstance(given, SessionCookie):
+            if isinstance(given, SessionCookie | Vouched):
                 error.location = self._way_to_login(scope)
             raise
         if sender.read_only and changes:
@@ -92,6 +87,26 @@ class Gate:
                 )
         _enter(scope, sender)
         ownership.begin(self._apart, self.authenticator.changed)
+
+    def _given(self, scope: Scope) -> Given:
+        """What a request proves its sender by; empty without anything.
+
+        What a client has chosen for this request goes before what a connection has by itself, which
+        may be that of a proxy.
+        """
+        if self._vouching and (vouched := self._vouching.by_header(scope)):
+            return vouched
+        if header := _authorization(scope):
+            return header
+        if self.cookies and (session_id := self.cookies.session(scope)):
+            return SessionCookie(session_id)
+        if self._vouching:
+            try:
+                return self._vouching.by_connection(scope) or b""
+            except Unauthenticated as error:
+                error.location = self._way_to_login(scope)
+                raise
+        return b""
 
     async def check(self, scope: Scope, rule: Rule, message: Any) -> None:
         """Raise PermissionDenied for a message that the request's sender may not send.
@@ -187,16 +202,14 @@ class Gate:
         return newest
 
 
-def _check_page(scope: Scope) -> None:
-    """Raise PermissionDenied unless a page of this service sends a change by a cookie.
+def _check_page(scope: Scope, given: Given) -> None:
+    """Raise PermissionDenied unless a page of this service sends what browsers prove themselves.
 
-    Origins of other pages are refused before. Browsers leave the header out of requests that
-    change nothing, and programs that copy cookies leave it out of all.
+    Programs have certificates, and come through proxies; those that copy cookies have tokens.
     """
-    if (
-        not request_header(scope, b"origin")
-        and request_header(scope, b"sec-fetch-site") != "same-origin"
-    ):
+    if isinstance(given, Vouched) and not own_page.is_sender(scope, programs=True):
+        raise PermissionDenied(own_page.REFUSAL)
+    if isinstance(given, SessionCookie) and not own_page.is_sender(scope, programs=False):
         raise PermissionDenied(
             "Permission denied: a request that changes something by a session must have the Origin "
             "header, as browsers send it. Programs send a token instead."

@@ -16,9 +16,9 @@ from tandem_metadata.access.cookies import Cookies
 from tandem_metadata.access.gate import Gate
 from tandem_metadata.access.logins import Logins
 from tandem_metadata.access.owners import Owners
-from tandem_metadata.access.proxies import Proxies
 from tandem_metadata.access.reads import Reads
 from tandem_metadata.access.signing import Signer
+from tandem_metadata.access.vouched import Vouching
 from tandem_metadata.database import account_tables, sqlite_file
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.faults import as_settings_error
@@ -87,15 +87,12 @@ def open_gate(
     default = Level[settings.auth_default_permission]
     owners = Owners(tracking, paths)
     artifacts = ArtifactAccess(owners.artifacts, Signer(read, write))
-    proxies = None
-    if settings.auth == "proxy":
-        proxies = Proxies(settings.auth_proxy_header or "", settings.auth_trusted_proxies or ())
     logins = Logins(settings, read, write) if settings.auth == "oidc" else None
     return Gate(
         Authenticator(read, write, default, changes.SHARED, logins),
         owners,
         artifacts,
-        proxies=proxies,
+        vouching=Vouching(settings),
         cookies=Cookies(secure=logins.secure) if logins else None,
         login_path=f"{settings.static_prefix}/login",
         apart=apart,

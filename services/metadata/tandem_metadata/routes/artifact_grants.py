@@ -4,6 +4,7 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tandem_metadata.access.vouched import GRANTS
 from tandem_metadata.routes.endpoint import BODY_BYTES, Context, decode
 from tandem_shared import paths
 from tandem_shared.auth.grants import Action
@@ -12,7 +13,6 @@ from tandem_shared.errors import invalid_value
 from tandem_shared.http.router import Route, json_response
 from tandem_shared.wire import codec
 
-GRANTS = "/api/3.0/tandem/artifact-grants"
 KEYS = "/api/3.0/tandem/jwks"
 
 _GRANTED = Rule("any user; the answer holds what he may do")
