@@ -24,6 +24,7 @@ from tandem_shared.observability.audit import AuditLog
 from tandem_shared.observability.instrumentation import Instrumentation
 from tandem_shared.security import exposure, probe_port
 from tandem_shared.security.hosts_and_origins import secure
+from tandem_shared.security.own_page import OwnPage
 from tandem_shared.serving import memory
 from tandem_shared.settings import load
 from tandem_shared.tls import client_side
@@ -138,11 +139,12 @@ def application(settings: Settings, driver: Driver) -> ASGIApp:
         *presigned.routes(context),
     ]
     prefix = settings.static_prefix
+    own_page = OwnPage(settings.cors_allowed_origins or ())
     router = Router(
         routes,
         prefix=prefix,
         fallback=service.not_served_here(prefix),
-        guard=guard(Gate(metadata), Proofs(settings)) if metadata else None,
+        guard=guard(Gate(metadata), Proofs(settings), own_page) if metadata else None,
         lifespan=lifespan,
     )
     audit = AuditLog(settings.audit_log, NAME) if settings.audit_log else None

@@ -36,6 +36,7 @@ from tandem_metadata.routes import (
     roles,
     runs,
     service,
+    signup,
     tags,
     tokens,
     ui,
@@ -167,6 +168,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         *unkept_traces.routes(),
         *ui.routes(settings),
         *_logins(context),
+        *(signup.routes(context.on_accounts(), settings.static_prefix) if context.gate else ()),
     ]
 
     def gate(route: str | None) -> None:

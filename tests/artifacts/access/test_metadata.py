@@ -209,10 +209,13 @@ def test_refusals_are_passed_on_in_their_own_words(
 ) -> None:
     async def test(server: Server, metadata: Metadata, _: Clock) -> None:
         headers = {"WWW-Authenticate": 'Bearer realm="x"'} if status == 401 else {}
-        server.answer = status, {"error_code": code, "message": message}, headers
+        answer = {"error_code": code, "message": message, "user": "ann"}
+        server.answer = status, answer, headers
         with pytest.raises(error) as refusal:
             await metadata.ask(BASIC, "1/abc/x", Action.READ)
         assert refusal.value.message == message
+        if isinstance(refusal.value, PermissionDenied):
+            assert refusal.value.user == "ann"
         if isinstance(refusal.value, Unauthenticated):
             assert refusal.value.challenge == 'Bearer realm="x"'
 

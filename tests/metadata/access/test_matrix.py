@@ -92,7 +92,7 @@ def _status(world: World, route: Route, row: Row, sender: str) -> int:
     path = path.replace("{model_id}", world.values["model"])
     path = path.replace("{artifact_path:path}", f"{world.values['folder']}/f")
     given = _filled(row.given, world.values)
-    headers: dict[str, str] = dict(world.headers[sender])
+    headers: dict[str, str] = {**world.headers[sender], **row.headers}
     query = given if route.method in ("GET", "HEAD") or row.body is not None else None
     body = row.body
     if query is None:

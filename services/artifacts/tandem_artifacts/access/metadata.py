@@ -56,6 +56,8 @@ class _Keys(Struct):
 class _Error(Struct):
     error_code: str = ""
     message: str = ""
+    user: str = ""
+    """Whom a 403 refuses."""
 
 
 class Metadata:
@@ -100,8 +102,8 @@ class Metadata:
     async def ask(self, proof: Proof, path: str, action: Action) -> Grant:
         """What the user may do at a canonical path who proves himself so.
 
-        Raises Unauthenticated or PermissionDenied with the metadata service's own words, and
-        Unavailable, with Retry-After, if it gives no answer that says either.
+        Raises Unauthenticated or PermissionDenied (of a user) with the metadata service's own
+        words, and Unavailable, with Retry-After, if it gives no answer that says either.
         """
         given = {
             proof.header: proof.value,
@@ -200,7 +202,7 @@ def _refusal(answer: httpx.Response, proof: Proof) -> ApiError:
         challenge = answer.headers.get("www-authenticate")
         return Unauthenticated(error.message, *([challenge] if challenge else []))
     if answer.status_code == httpx.codes.FORBIDDEN and error.message.startswith(_DENIED):
-        return PermissionDenied(error.message)
+        return PermissionDenied(error.message, user=error.user)
     if answer.status_code == httpx.codes.BAD_REQUEST and error.error_code == InvalidParameter.code:
         return InvalidParameter(error.message)
     return _away(_told(answer))

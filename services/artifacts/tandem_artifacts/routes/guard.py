@@ -13,7 +13,7 @@ from tandem_shared.auth.grants import HEADER, PARAMETER, Action
 from tandem_shared.auth.rules import PRINCIPAL, Guard, Principal, Rule
 from tandem_shared.errors import PermissionDenied, Unauthenticated
 from tandem_shared.http.exchange import request_header
-from tandem_shared.security import own_page
+from tandem_shared.security.own_page import REFUSAL, OwnPage
 
 _GATE: Final = "tandem.gate"
 _GRANT: Final = "tandem.grant"
@@ -22,8 +22,8 @@ _GRANT_HEADER: Final = HEADER.encode("ascii")
 _PARAMETER: Final = PARAMETER.encode("ascii")
 
 
-def guard(gate: Gate, proofs: Proofs) -> Guard:
-    """The guard of all routes.
+def guard(gate: Gate, proofs: Proofs, own_page: OwnPage) -> Guard:
+    """The guard of all routes; `own_page` says whose changes are taken that browsers prove alone.
 
     A rule without a path, as of a URL that no route has, asks for credentials of any kind: it gives
     nothing away, so that nobody is asked about them.
@@ -34,7 +34,7 @@ def guard(gate: Gate, proofs: Proofs) -> Guard:
         token = scope[_GRANT] = _take_grant(scope)
         proof = scope[_PROOF] = None if token else proofs.of(scope)
         if proof and proof.by_itself and changes and not own_page.is_sender(scope, programs=True):
-            raise PermissionDenied(own_page.REFUSAL)
+            raise PermissionDenied(REFUSAL)
         if token is None and proof is None:
             raise Unauthenticated(
                 "You are not authenticated: send the user name and password (Basic), or the token "
@@ -62,7 +62,12 @@ async def permit(scope: Scope, path: str, action: Action) -> None:
         if not grant.covers(path, action):
             raise PermissionDenied("Permission denied: the grant is for another path or action.")
     else:
-        grant = await gate.permitted(scope[_PROOF], path, action)
+        try:
+            grant = await gate.permitted(scope[_PROOF], path, action)
+        except PermissionDenied as error:
+            if error.user:
+                scope[PRINCIPAL] = Principal(error.user)
+            raise
         scope[PRINCIPAL] = Principal(grant.sub)
 
 

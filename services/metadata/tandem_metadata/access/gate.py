@@ -1,6 +1,6 @@
 """Admits requests: the one place that asks who sends one, and whether he may."""
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from starlette.types import Scope
@@ -24,7 +24,7 @@ from tandem_shared.auth.grants import Grant
 from tandem_shared.auth.rules import PRINCIPAL, Rule
 from tandem_shared.errors import NotFound, PermissionDenied, Unauthenticated
 from tandem_shared.http.router import ROUTE
-from tandem_shared.security import own_page
+from tandem_shared.security.own_page import REFUSAL, OwnPage
 
 
 class Gate:
@@ -39,16 +39,18 @@ class Gate:
         vouching: Vouching | None = None,
         cookies: Cookies | None = None,
         login_path: str = "",
+        own_page: OwnPage | None = None,
         apart: Database | None = None,
     ) -> None:
         """With `vouching`, users come without credentials; tokens are taken all the same.
 
         With `cookies`, browsers have sessions; those that ask for the web UI without one are led to
-        `login_path`. `apart` is the database of accounts, where it is not the one that requests
-        write to.
+        `login_path`. Changes by what a browser sends on its own need an `own_page`. `apart` is the
+        database of accounts, where it is not the one that requests write to.
         """
         self.cookies = cookies
         self._login_path = login_path
+        self._own_page = own_page or OwnPage()
         self.authenticator = authenticator
         self.owners = owners
         self.artifacts = artifacts
@@ -61,8 +63,6 @@ class Gate:
         It is the router's guard. What depends on the request's message, `check` decides.
         """
         given = self._given(scope)
-        if changes:
-            _check_page(scope, given)
         if not given:
             raise Unauthenticated(
                 "You are not authenticated: send a user name and password (Basic), or a token "
@@ -76,6 +76,9 @@ class Gate:
             if isinstance(given, SessionCookie | Vouched):
                 error.location = self._way_to_login(scope)
             raise
+        _enter(scope, sender)  # so that the audit log knows who is refused
+        if changes:
+            self._check_page(scope, given)
         if sender.read_only and changes:
             raise PermissionDenied("Permission denied: this token is for reading only.")
         if rule.admin and not sender.admin:
@@ -85,7 +88,7 @@ class Gate:
                     f"Permission denied: this is for administrators, and user '{sender.name}' "
                     "is none."
                 )
-        _enter(scope, sender)
+            _enter(scope, sender)
         ownership.begin(self._apart, self.authenticator.changed)
 
     def _given(self, scope: Scope) -> Given:
@@ -139,9 +142,19 @@ class Gate:
         newest = await self.authenticator.again(sender)
         return await self.artifacts.grant(newest, path, action)
 
+    def _check_page(self, scope: Scope, given: Given) -> None:
+        """Raise PermissionDenied unless a page of this service sends what browsers prove alone.
+
+        Programs have certificates, and come through proxies; those that copy cookies have tokens.
+        """
+        if isinstance(given, Vouched | SessionCookie):
+            programs = isinstance(given, Vouched)
+            if not self._own_page.is_sender(scope, programs=programs):
+                raise PermissionDenied(REFUSAL)
+
     def _way_to_login(self, scope: Scope) -> str | None:
-        """Where a browser logs in that asks for the web UI; None for all else."""
-        if not self.cookies or scope.get(ROUTE) != "/" or scope["method"] != "GET":
+        """Where a browser logs in that asks for a page; None for all else."""
+        if not self.cookies or scope.get(ROUTE) not in _PAGES or scope["method"] != "GET":
             return None
         return f"{self._login_path}?{urlencode({'next': scope['path']})}"
 
@@ -202,18 +215,7 @@ class Gate:
         return newest
 
 
-def _check_page(scope: Scope, given: Given) -> None:
-    """Raise PermissionDenied unless a page of this service sends what browsers prove themselves.
-
-    Programs have certificates, and come through proxies; those that copy cookies have tokens.
-    """
-    if isinstance(given, Vouched) and not own_page.is_sender(scope, programs=True):
-        raise PermissionDenied(own_page.REFUSAL)
-    if isinstance(given, SessionCookie) and not own_page.is_sender(scope, programs=False):
-        raise PermissionDenied(
-            "Permission denied: a request that changes something by a session must have the Origin "
-            "header, as browsers send it. Programs send a token instead."
-        )
+_PAGES: Final = ("/", "/signup")
 
 
 def _limited() -> Account | None:

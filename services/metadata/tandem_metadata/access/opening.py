@@ -28,6 +28,7 @@ from tandem_metadata.rules.permissions import Level
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.accounts import users
 from tandem_shared.errors import AlreadyExists, InvalidParameter, Unavailable
+from tandem_shared.security.own_page import OwnPage
 from tandem_shared.settings import SettingsError
 
 FLAG: Final = "--auth-database-uri"
@@ -95,6 +96,7 @@ def open_gate(
         vouching=Vouching(settings),
         cookies=Cookies(secure=logins.secure) if logins else None,
         login_path=f"{settings.static_prefix}/login",
+        own_page=OwnPage(settings.cors_allowed_origins or ()),
         apart=apart,
     )
 
