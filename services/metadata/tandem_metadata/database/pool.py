@@ -36,13 +36,14 @@ _PREPARED_AFTER = 5
 """Executions of a statement after which psycopg prepares it; psycopg's default."""
 
 ISOLATION_LEVELS: Final[Mapping[Dialect, tuple[str | None, str | None]]] = {
-    "sqlite": ("AUTOCOMMIT", None),
+    "sqlite": (None, None),
     "postgresql": (None, "READ COMMITTED"),
 }
 """Isolation levels for autocommitted statements and for transactions; None: the pool's default.
 
-Changing the level and back costs as much as a small statement does in the driver. PostgreSQL's
-default is AUTOCOMMIT, the commoner case.
+Changing the level and back costs as much as a small statement does in the driver. The default is
+AUTOCOMMIT, the commoner case. SQLite's transactions need no other: they begin by a statement, see
+`WriterLock.begin`.
 """
 
 BUCKETS: Final = (
@@ -119,11 +120,10 @@ def open_engine(
     `login` is None where the address has the password. With `point_lookup`, for statements that
     find all their rows by indexed keys.
     """
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
     if dialect == "sqlite":
         options["connect_args"] = {"timeout": settings.pool_timeout, "check_same_thread": False}
     else:
-        options["isolation_level"] = "AUTOCOMMIT"
         options["skip_autocommit_rollback"] = True
         options["connect_args"] = {
             name: value
