@@ -180,13 +180,13 @@ def test_listings_of_what_is_granted_read_grants_as_seldom_as_other_requests(
     service.run(own)
     service.registered("m")
     reads = []
-    statement = load._statement
+    first = load._first
 
-    def counted(clause: Any) -> Any:
-        reads.append(clause)
-        return statement(clause)
+    def counted(*given: Any) -> Any:
+        reads.append(given)
+        return first(*given)
 
-    monkeypatch.setattr(load, "_statement", counted)
+    monkeypatch.setattr(load, "_first", counted)
     for _ in range(3):
         service.call("ann", "GET", "experiments/get", experiment_id=own)
         service.call("ann", "GET", "experiments/search", max_results=9)
