@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,6 +15,7 @@ from tests.metadata.access import matrix
 from tests.metadata.access.conftest import only_sqlite
 from tests.metadata.access.matrix import NOT_KEPT, OK, REFUSED, ROWS, SENDERS, Row
 from tests.metadata.access.matrix_world import World
+from tests.placeholders import filled
 
 pytestmark = only_sqlite
 
@@ -91,7 +91,7 @@ def _status(world: World, route: Route, row: Row, sender: str) -> int:
         path = path.replace(name, value)
     path = path.replace("{model_id}", world.values["model"])
     path = path.replace("{artifact_path:path}", f"{world.values['folder']}/f")
-    given = _filled(row.given, world.values)
+    given = filled(row.given, world.values)
     headers: dict[str, str] = {**world.headers[sender], **row.headers}
     query = given if route.method in ("GET", "HEAD") or row.body is not None else None
     body = row.body
@@ -104,12 +104,3 @@ def _status(world: World, route: Route, row: Row, sender: str) -> int:
     if answer.status_code == 403 and route.method != "HEAD":
         assert answer.json()["message"].startswith("Permission denied"), answer.text
     return answer.status_code
-
-
-def _filled(value: Any, values: dict[str, str]) -> Any:
-    """A value of a row with the world's in place of what stands in braces."""
-    if isinstance(value, dict):
-        return {name: _filled(each, values) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_filled(each, values) for each in value]
-    return value.format(**values) if isinstance(value, str) else value
