@@ -2,22 +2,23 @@
 
 import asyncio
 import json
-import sqlite3
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+from unittest.mock import patch
 
 import pytest
-from sqlalchemy import Engine, event, insert
-from sqlalchemy.pool import Pool
+from sqlalchemy import Connection, insert
 
 from tandem_metadata.batching.reader import Reader
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.database.database import Database
+from tandem_metadata.database.direct import fetch_tuples
 from tandem_metadata.database.tables import tracking
 from tandem_metadata.messages.batch import LogBatch, LoggedEntry
 from tandem_metadata.messages.metrics import LoggedMetric
-from tandem_metadata.store.tracking import log_entry
+from tandem_metadata.store.tracking import load_sql, log_entry
 from tandem_metadata.store.tracking.run_search import Page
 from tandem_shared.errors import NotFound
 from tests.metadata.logging_client import log_to_run, new_run
@@ -56,25 +57,15 @@ class _Noted:
 
 
 @contextmanager
-def _noted(database: Database) -> Iterator[_Noted]:
+def _noted() -> Iterator[_Noted]:
     noted = _Noted()
-    if database.dialect == "sqlite":
 
-        def trace(connection: sqlite3.Connection, *_: object) -> None:
-            connection.set_trace_callback(noted.note)
+    def fetch(conn: Connection, statement: str, *given: Any) -> Any:
+        noted.note(statement)
+        return fetch_tuples(conn, statement, *given)
 
-        def stop(connection: sqlite3.Connection, *_: object) -> None:
-            connection.set_trace_callback(None)
-
-        # The driver's own trace: not all statements go through SQLAlchemy.
-        listeners = [(Pool, "checkout", trace), (Pool, "checkin", stop)]
-    else:
-        listeners = [(Engine, "before_cursor_execute", lambda *given: noted.note(str(given[2])))]
-    for listener in listeners:
-        event.listen(*listener)
-    yield noted
-    for listener in listeners:
-        event.remove(*listener)
+    with patch.object(load_sql, "fetch_tuples", fetch):
+        yield noted
 
 
 def _page(ids: Sequence[str]) -> Page:
@@ -89,7 +80,7 @@ def test_what_many_ask_for_at_once_is_read_by_one_statement(database: Database) 
     async def main() -> tuple[list[list[bytes]], list[str]]:
         async with _reader(database) as reader:
             calls = [(a, b), (b, c, a), (c, "f" * 32), ()]
-            with _noted(database) as noted:
+            with _noted() as noted:
                 tasks = [asyncio.create_task(reader.page(_page(calls[0])))]
                 await noted.began()
                 tasks += [asyncio.create_task(reader.page(_page(ids))) for ids in calls[1:]]
@@ -131,7 +122,7 @@ def test_a_page_of_many_runs_does_not_hold_up_others(database: Database) -> None
 
     async def main() -> None:
         async with _reader(database) as reader:
-            with _noted(database) as noted:
+            with _noted() as noted:
                 many = asyncio.create_task(reader.page(_page(ids)))
                 await noted.began()
                 found = await asyncio.wait_for(reader.page(_page((run_id,))), 5)

@@ -1,7 +1,7 @@
 """Runs statements on the drivers directly.
 
-SQLAlchemy would take twice psycopg's CPU time for each (465d89d), and as long as SQLite itself for
-a run.
+SQLAlchemy would take as much CPU time as the driver for each (465d89d), or more for one with many
+columns.
 """
 
 import contextlib
@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import psycopg
 from sqlalchemy import Connection, Dialect, Engine
+
+from tandem_metadata.database.pool import PREPARED_AFTER, PREPARES
 
 
 class Statements(Protocol):
@@ -68,6 +70,25 @@ def checkout(engine: Engine) -> Iterator[DirectConnection]:
 def fetch_tuples(
     conn: Connection, statement: str, parameters: Mapping[str, Any]
 ) -> Sequence[tuple[Any, ...]]:
-    """All rows of a statement of SQLite's that reads; raises what the driver raises."""
-    connection: sqlite3.Connection = conn.connection.driver_connection  # type: ignore[assignment]
-    return connection.execute(statement, parameters).fetchall()
+    """All rows of a statement that reads; PostgreSQL sends them in binary format.
+
+    Raises what the driver raises. When the database ceases to answer, that is psycopg's
+    OperationalError, and the pool's connections are replaced.
+    """
+    connection: Any = conn.connection.driver_connection
+    if isinstance(connection, sqlite3.Connection):
+        return connection.execute(statement, parameters).fetchall()
+    if PREPARES in conn.info:  # a statement that was `PLANNED` may have been the last
+        connection.prepare_threshold = PREPARED_AFTER
+    try:
+        rows: Sequence[tuple[Any, ...]]
+        rows = connection.cursor(binary=True).execute(statement, parameters).fetchall()
+    except psycopg.Error as error:
+        if not connection.closed:
+            raise
+        conn.invalidate(error)
+        conn.engine.dispose()
+        if isinstance(error, psycopg.OperationalError):
+            raise
+        raise psycopg.OperationalError(str(error)) from error
+    return rows

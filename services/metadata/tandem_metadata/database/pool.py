@@ -23,16 +23,16 @@ Dialect = Literal["sqlite", "postgresql"]
 _CONNECT_TIMEOUT = 10  # seconds
 _IDLE_SECONDS = 1.0
 
-BINARY = "tandem_binary"
-"""Execution option of a statement whose rows PostgreSQL sends in binary format, not as text."""
-
 PLANNED = "tandem_planned"
 """Execution option of a statement that PostgreSQL plans for its values, each time.
 
 Of others it may keep a plan for all values.
 """
 
-_PREPARED_AFTER = 5
+PREPARES: Final = "tandem_prepares"
+"""Key of a connection's `info`: whether PostgreSQL may prepare its statements; else absent."""
+
+PREPARED_AFTER: Final = 5
 """Executions of a statement after which psycopg prepares it; psycopg's default."""
 
 ISOLATION_LEVELS: Final[Mapping[Dialect, tuple[str | None, str | None]]] = {
@@ -150,11 +150,11 @@ def open_engine(
         if login:
             login.attach(engine)
         event.listen(engine, "checkout", _check_idle)
-        event.listen(engine, "before_cursor_execute", _choose_format)
         # Not without prepared statements: PgBouncer may lend the connection to others.
         if point_lookup and settings.db_prepared_statements:
             event.listen(engine, "connect", _prefer_indexes)
         if settings.db_prepared_statements:
+            event.listen(engine, "connect", _note_preparing)
             event.listen(engine, "before_cursor_execute", _choose_plan)
     event.listen(engine, "checkout", _count_checkout)
     event.listen(engine, "checkin", _count_checkin)
@@ -207,18 +207,15 @@ def _check_idle(
         raise exc.InvalidatePoolError from error
 
 
-def _choose_format(
-    _: Connection, cursor: psycopg.Cursor[Any], __: str, ___: object, context: Any, ____: bool
-) -> None:
-    if context is not None and context.execution_options.get(BINARY):
-        cursor.format = psycopg.pq.Format.BINARY
+def _note_preparing(_: object, record: Any) -> None:
+    record.info[PREPARES] = True
 
 
 def _choose_plan(
     _: Connection, cursor: psycopg.Cursor[Any], __: str, ___: object, context: Any, ____: bool
 ) -> None:
     planned = context is not None and context.execution_options.get(PLANNED)
-    cursor.connection.prepare_threshold = None if planned else _PREPARED_AFTER
+    cursor.connection.prepare_threshold = None if planned else PREPARED_AFTER
 
 
 def forget(conn: Connection) -> None:

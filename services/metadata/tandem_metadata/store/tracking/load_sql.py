@@ -13,7 +13,6 @@ import msgspec
 from sqlalchemy import Connection
 
 from tandem_metadata.database.direct import fetch_tuples
-from tandem_metadata.database.pool import BINARY
 from tandem_metadata.store.dialect.logging_order import NEVER_UPDATED
 from tandem_metadata.store.dialect.pg_arrays import texts
 from tandem_metadata.store.dialect.pg_snapshot import SNAPSHOT
@@ -138,9 +137,7 @@ FROM tags WHERE {_AMONG}"""
 
 
 def _fetch(conn: Connection, statement: str, run_ids: Collection[str]) -> Sequence[Any]:
-    return conn.exec_driver_sql(
-        statement, {"ids": texts([*run_ids])}, execution_options={BINARY: True}
-    ).all()
+    return fetch_tuples(conn, statement, {"ids": texts([*run_ids])})
 
 
 def _run(row: Sequence[Any]) -> RunRow:
