@@ -5,14 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-import mlflow
 import pytest
 from mlflow import MlflowClient
 
 from tests.harness.processes import Process
 from tests.postgresql import PostgreSQL
 from tests.seaweedfs import S3Server
-from tests.system import client_environments, services
+from tests.system import client_environments, services, stock_clients
 from tests.system.services import Stack
 
 STORES = ("sqlite-disk", "postgresql-s3")
@@ -70,13 +69,8 @@ def guarded_stack(
 @pytest.fixture
 def client(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowClient]:
     """The stock client; the fluent API is pointed at the services too."""
-    # Nothing public takes back a set_experiment of an earlier test, on another server maybe.
-    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
-    mlflow.set_tracking_uri(stack.metadata.url)
-    yield MlflowClient(stack.metadata.url)
-    while mlflow.active_run():
-        mlflow.end_run()
-    mlflow.set_tracking_uri("")
+    with stock_clients.pointed_at(stack.metadata.url, monkeypatch) as client:
+        yield client
 
 
 @pytest.fixture

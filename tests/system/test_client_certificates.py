@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from tandem_shared.auth.certificates import as_header
 from tests.harness.certificates import HERE, Authority
 from tests.harness.processes import Process, free_port
-from tests.system import services, teams
+from tests.system import services, stock_clients, teams
 from tests.system.teams import ARTIFACTS
 
 SERVERS = {"metadata": "hypercorn", "artifacts": "uvicorn"}
@@ -111,22 +111,19 @@ def certified(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Certified]:
 @pytest.fixture
 def ann(certified: Certified, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowClient]:
     """The stock client of a user who has a certificate alone."""
-    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(certified.authority.certificate))
-    monkeypatch.setenv("MLFLOW_TRACKING_CLIENT_CERT_PATH", certificate(certified.authority, "ann"))
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
-    mlflow.set_tracking_uri(certified.metadata.url)
-    yield MlflowClient(certified.metadata.url)
-    mlflow.set_tracking_uri("")
+    given = {
+        "MLFLOW_TRACKING_SERVER_CERT_PATH": str(certified.authority.certificate),
+        "MLFLOW_TRACKING_CLIENT_CERT_PATH": certificate(certified.authority, "ann"),
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    }
+    with stock_clients.pointed_at(certified.metadata.url, monkeypatch, given) as client:
+        yield client
 
 
 @pytest.fixture
 def secret(ann: MlflowClient) -> str:
     """The path of a file of ann's on the artifacts service."""
-    experiment = ann.create_experiment(f"of ann {free_port()}")
-    run = ann.create_run(experiment).info.run_id
-    ann.log_text(run, "ann's", "notes/secret.txt")
-    return f"{experiment}/{run}/artifacts/notes/secret.txt"
+    return stock_clients.log_file(ann, "notes/secret.txt", "ann's")
 
 
 def test_a_stock_client_works_by_its_certificate_alone(

@@ -18,7 +18,7 @@ from tandem_shared.auth.certificates import as_header
 from tests.harness import nginx
 from tests.harness.certificates import HERE, Authority
 from tests.harness.processes import Process, environment, free_port, running
-from tests.system import services, teams
+from tests.system import services, stock_clients, teams
 from tests.system.teams import ARTIFACTS
 
 PROXY, HERE_ALONE = "127.0.0.2", "127.0.0.1"
@@ -177,22 +177,15 @@ def edge(
 @pytest.fixture
 def ann(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowClient]:
     """The stock client of a user whom nginx knows."""
-    for name, value in edge.environment("ann").items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
-    mlflow.set_tracking_uri(edge.urls["metadata"])
-    yield MlflowClient(edge.urls["metadata"])
-    mlflow.set_tracking_uri("")
+    given = {**edge.environment("ann"), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    with stock_clients.pointed_at(edge.urls["metadata"], monkeypatch, given) as client:
+        yield client
 
 
 @pytest.fixture
 def secret(ann: MlflowClient) -> str:
     """The path of a file of ann's on the artifacts service."""
-    experiment = ann.create_experiment(f"of ann {free_port()}")
-    run = ann.create_run(experiment).info.run_id
-    ann.log_text(run, "ann's", "secret.txt")
-    return f"{experiment}/{run}/artifacts/secret.txt"
+    return stock_clients.log_file(ann, "secret.txt", "ann's")
 
 
 def test_a_stock_client_needs_nothing_but_what_the_proxy_asks_for(

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from tests.system import teams
+from tests.system import stock_clients, teams
 from tests.system.services import Stack
 from tests.system.teams import Team
 
@@ -33,10 +32,11 @@ def client(
 ) -> Iterator[MlflowClient]:
     """The stock client of team red, by the variables of MLflow's documentation."""
     if request.param == "password":
-        monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", red.user.name)
-        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", red.user.password)
+        given = {
+            "MLFLOW_TRACKING_USERNAME": red.user.name,
+            "MLFLOW_TRACKING_PASSWORD": red.user.password,
+        }
     else:
-        monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", red.user.token)
-    mlflow.set_tracking_uri(stack.metadata.url)
-    yield MlflowClient(stack.metadata.url)
-    mlflow.set_tracking_uri("")
+        given = {"MLFLOW_TRACKING_TOKEN": red.user.token}
+    with stock_clients.pointed_at(stack.metadata.url, monkeypatch, given) as client:
+        yield client
