@@ -117,6 +117,11 @@ class PermissionDenied(ApiError):
 
     code = "PERMISSION_DENIED"
 
+    def __init__(self, message: str, *, status: int | None = None, user: str = "") -> None:
+        super().__init__(message, status=status)
+        self.user = user
+        """Who is refused, where another service has found that out; for the audit log."""
+
 
 class EndpointNotFound(ApiError):
     """No endpoint has that path."""

@@ -86,9 +86,10 @@ def _costs(results: Results, database: str) -> str:
         value = targets.kept(results, database, cost)
         if value is not None:
             met = "met" if value >= cost.bound else "**not met**"
-            title = rows.ROWS[cost.row.removeprefix("accounts-")].title
             sender = accounts.SENDERS[cost.sender]
-            lines.append((title, sender, f"{value:.0%}", f"≥ {cost.bound:.0%}", met))
+            lines.append(
+                (accounts.ROWS[cost.row].title, sender, f"{value:.0%}", f"≥ {cost.bound:.0%}", met)
+            )
     if not lines:
         return ""
     return (

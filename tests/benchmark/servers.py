@@ -73,10 +73,14 @@ def _tandem_uvicorn(
 
 @contextmanager
 def tandem_with_accounts(
-    directory: Path, database: Database, destination: Destination
+    directory: Path, database: Database, destination: Destination, default_permission: str
 ) -> Iterator[Running]:
     """As Tandem, but each request must come from a user; there is an administrator."""
-    more = {"TANDEM_AUTH": "basic", "MLFLOW_AUTH_ADMIN_PASSWORD": "the administrator's password"}
+    more = {
+        "TANDEM_AUTH": "basic",
+        "TANDEM_AUTH_DEFAULT_PERMISSION": default_permission,
+        "MLFLOW_AUTH_ADMIN_PASSWORD": "the administrator's password",
+    }
     with _both(directory, database, destination, "hypercorn", more) as running:
         yield running
 
@@ -89,12 +93,15 @@ def _both(
     asgi_server: str,
     more: Mapping[str, str] | None = None,
 ) -> Iterator[Running]:
-    """Both services; `more` are variables of metadata."""
+    """Both services; with `more`, which are variables of metadata, artifacts asks it as well."""
     ports = free_port(), free_port()
     artifacts_variables = {
         "MLFLOW_ARTIFACTS_DESTINATION": destination.address,
         **destination.variables,
     }
+    if more:
+        artifacts_variables["TANDEM_AUTH"] = "metadata"
+        artifacts_variables["TANDEM_METADATA_URL"] = f"http://127.0.0.1:{ports[1]}"
     metadata_variables = {
         "MLFLOW_BACKEND_STORE_URI": database.uri("postgresql"),
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": f"mlflow-artifacts://127.0.0.1:{ports[0]}/",

@@ -10,12 +10,6 @@ from tests.benchmark.results import Results
 DEFAULT = "tandem"
 UVICORN = "tandem-uvicorn"
 
-_LEAST = {
-    True: {accounts.BY_TOKEN: 0.9, accounts.BY_PASSWORD: 0.85},
-    False: {accounts.BY_TOKEN: 0.8, accounts.BY_PASSWORD: 0.8},
-}
-"""Of small requests and of searches."""
-
 
 @dataclass(frozen=True)
 class Target:
@@ -77,9 +71,9 @@ class Cost:
 
 
 COSTS = tuple(
-    Cost(row, sender, bound)
-    for row in accounts.TITLES
-    for sender, bound in _LEAST[row.startswith("accounts-log") or row == "accounts-get-run"].items()
+    Cost(name, sender, bound)
+    for name, row in accounts.ROWS.items()
+    for sender, bound in row.least.items()
 )
 
 

@@ -59,6 +59,27 @@ def test_administrator_makes_a_user_and_a_role_and_the_user_has_it(
         tab.settle()
 
 
+def test_administrator_makes_a_user_by_the_form(browser: Browser, layout: Layout) -> None:
+    with open_tab(browser, layout, "signup", sign_in=(ADMIN, PASSWORD)) as tab:
+        page = tab.page
+        page.goto(f"{layout.url}/signup")
+        tab.shot("signup")
+        page.get_by_label("User name").fill("bob")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Create").click()
+        expect(page.get_by_text("The user 'bob' has been created.")).to_be_visible()
+        page.get_by_role("link", name="Create another").click()
+        page.get_by_label("User name").fill("bob")
+        page.get_by_label("Password").fill(PASSWORD)
+        tab.expect(400, "/create-ui$", "the name is taken")
+        page.get_by_role("button", name="Create").click()
+        expect(page.get_by_role("alert")).to_contain_text("already exists")
+        expect(page.get_by_label("User name")).to_have_value("bob")
+    with open_tab(browser, layout, "signed-up", sign_in=("bob", PASSWORD)) as tab:
+        page = tab.open("/account")
+        expect(page.get_by_role("main").get_by_text("Logged in as bob")).to_be_visible()
+
+
 def _open_menu(tab: Tab) -> None:
     tab.page.get_by_role("navigation").get_by_text(USER, exact=True).click()
     expect(tab.component("mlflow.sidebar.logout")).to_be_visible()

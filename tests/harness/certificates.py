@@ -46,9 +46,11 @@ class Authority:
     def issue(
         self, file: str, names: Sequence[str], *, days: int = 1, password: bytes | None = None
     ) -> tuple[str, str]:
-        """A certificate for hosts, usable by servers and by clients; and its key: paths.
+        """A certificate, usable by servers and by clients; and its key: paths.
 
-        `days`: for how long it is good; negative for one that has ended. `password`: the key's.
+        The first name is the subject's; all are alternative names: hosts, addresses of e-mail and
+        URIs. `days`: for how long it is good; negative for one that has ended. `password`:
+        the key's.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         alternatives = [_alternative(name) for name in names]
@@ -84,7 +86,10 @@ def _alternative(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
-        return x509.DNSName(name)
+        pass
+    if "://" in name:
+        return x509.UniformResourceIdentifier(name)
+    return x509.RFC822Name(name) if "@" in name else x509.DNSName(name)
 
 
 def _named(name: str) -> x509.Name:

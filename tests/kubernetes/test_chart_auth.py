@@ -105,6 +105,58 @@ def test_proxy_is_as_the_values_say() -> None:
     assert found.auth_trusted_proxies == ("10.244.7.0/24",)
 
 
+PROXIED = ("auth-proxy", "auth.proxy.artifacts=true")
+CERTIFIED = ("auth.proxy.certificateHeader=X-Cert", "auth.proxy.header=", "auth.certificateUser=cn")
+MUTUAL = (
+    "podTLS.enabled=true",
+    "podTLS.clientAuth=optional",
+    *(f"podTLS.{each}SecretName={each}-tls" for each in chart.COMPONENTS),
+)
+ARTIFACTS_NAME = "tandem-artifacts.tandem.svc"
+
+
+def test_artifacts_believe_the_proxy_where_the_values_say_so() -> None:
+    asking = settings(chart.render("auth-proxy"), "artifacts")
+    assert (asking.auth_proxy_header, asking.auth_trusted_proxies) == (None, None)
+    objects = chart.render(*PROXIED)
+    metadata, artifacts = settings(objects, "metadata"), settings(objects, "artifacts")
+    assert artifacts.auth_proxy_header == metadata.auth_proxy_header == "X-Auth-Request-User"
+    assert artifacts.auth_trusted_proxies == metadata.auth_trusted_proxies
+    assert metadata.auth_artifacts_certificates is None
+    assert "hold the addresses of the artifacts pods too" in notes(*PROXIED)
+
+
+def test_certificates_that_a_proxy_passes_on_are_as_the_values_say() -> None:
+    objects = chart.render(*PROXIED, *CERTIFIED)
+    for name in chart.COMPONENTS:
+        found = settings(objects, name)
+        assert (found.auth_proxy_header, found.auth_certificate_header) == (None, "X-Cert")
+    assert settings(objects, "metadata").auth_certificate_user == "cn"
+    assert not settings(objects, "artifacts").auth_certificates
+
+
+@pytest.mark.parametrize("sets", [PROXIED[1:], (*PROXIED[1:], *CERTIFIED)])
+def test_artifacts_prove_themselves_to_metadata_where_pods_have_certificates(
+    sets: tuple[str, ...],
+) -> None:
+    objects = chart.render("auth-proxy", *sets, *MUTUAL)
+    assert settings(objects, "metadata").auth_artifacts_certificates == (ARTIFACTS_NAME,)
+    assert "addresses of the artifacts pods" not in notes("auth-proxy", *sets, *MUTUAL)
+    issuing = ("podTLS.metadataSecretName=", "podTLS.artifactsSecretName=")
+    issued = chart.render("auth-proxy", *sets, *MUTUAL, *issuing, "podTLS.certManager.issuer=ca")
+    names = chart.one(issued, "Certificate", "tandem-artifacts-pod-tls")["spec"]["dnsNames"]
+    assert ARTIFACTS_NAME in names
+
+
+def test_users_come_to_the_pods_with_certificates() -> None:
+    objects = chart.render("minimal", *ADMIN, *MUTUAL, "auth.certificateUser=san-uri")
+    metadata, artifacts = settings(objects, "metadata"), settings(objects, "artifacts")
+    assert metadata.auth_certificate_user == "san-uri"
+    assert metadata.auth_artifacts_certificates == (ARTIFACTS_NAME,)
+    assert artifacts.auth_certificates
+    assert artifacts.metadata_url.startswith("https://")
+
+
 def test_the_audit_log_is_on_with_accounts_unless_told() -> None:
     for name in chart.COMPONENTS:
         assert of(chart.render("auth-basic"), name)["TANDEM_AUDIT_LOG"] == "-"

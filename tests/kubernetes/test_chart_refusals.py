@@ -37,6 +37,7 @@ OIDC = (
     "auth.oidc.issuer=https://idp auth.oidc.clientId=tandem"
 )
 PROXY = "insecureNoAuth=false auth.mode=proxy auth.admin.existingSecret=root"
+PROXIES = f"{PROXY} auth.proxy.trustedProxies[0]=10.0.0.1"
 
 
 def _object(kind: str, version: str) -> str:
@@ -277,6 +278,15 @@ REFUSED = {
     f"{PROXY} auth.proxy.header=X-User auth.proxy.trustedProxies[0]=0.0.0.0/0": (
         "auth.proxy.trustedProxies has 0.0.0.0/0"
     ),
+    "artifacts.extraArgs[0]=--auth-trusted-proxies=a": "change auth.proxy.trustedProxies",
+    "artifacts.extraArgs[0]=--auth-certificates": "change auth.certificateUser",
+    f"{AUTH} auth.proxy.artifacts=true": "auth.proxy is set, but auth.mode is basic",
+    f"{PROXIES} auth.proxy.header=X-User auth.proxy.certificateHeader=X-Cert": (
+        "auth.proxy.header and auth.proxy.certificateHeader both name the user"
+    ),
+    f"{PROXIES} auth.proxy.certificateHeader=X-Cert": "auth.certificateUser is empty",
+    f"{AUTH} auth.certificateUser=cn": "nobody asks clients for a certificate",
+    "auth.certificateUser=cn": "auth.mode is none, but accounts are described",
     # routes
     f"hosts.metadata= {INGRESS}": "ingress.enabled is true, but hosts.metadata is empty",
     "hosts.metadata= httpRoute.enabled=true": "httpRoute.enabled is true, but hosts.metadata",

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
+from tandem_artifacts.settings import Settings as ArtifactsSettings
+from tandem_shared.settings import load
 from tests.kubernetes import consistency, tools
 from tests.kubernetes.consistency import flags, of_kind, server_of
 from tests.kubernetes.overlays import Overlay, rendered
 from tests.kubernetes.schemas import check
+from tests.kubernetes.test_chart_matrix import parser
 from tests.kubernetes.tools import CHART, KUSTOMIZE, Object
 
 ARTIFACT_PATHS = ["/api/2.0/mlflow-artifacts", "/ajax-api/2.0/mlflow-artifacts"]
@@ -147,6 +150,34 @@ def test_monitoring_after_what_changes_its_monitors_is_refused(
 ) -> None:
     with pytest.raises(tools.ToolError, match=r"testing value .* failed"):
         overlay("gateway-two-hosts", other, "monitoring")
+
+
+@pytest.mark.parametrize("other", ["pod-tls", "static-prefix-two-hosts"])
+def test_accounts_after_what_changes_the_way_to_metadata_are_refused(
+    overlay: Overlay, other: str
+) -> None:
+    with pytest.raises(tools.ToolError, match=r"testing value .* failed"):
+        overlay(other, "accounts")
+
+
+def test_artifacts_ask_metadata_by_tls_with_accounts_alone(overlay: Overlay) -> None:
+    """Without them the service refuses to start with what is for asking."""
+    server = server_of(one(overlay("pod-tls"), "Deployment", "tandem-artifacts"))
+    assert "--metadata-ca" not in flags(server)
+    assert "TANDEM_METADATA_URL" not in {each["name"] for each in server["env"]}
+
+
+def test_artifacts_with_accounts_and_tls_start(overlay: Overlay) -> None:
+    objects = overlay("accounts", "pod-tls")
+    server = server_of(one(objects, "Deployment", "tandem-artifacts"))
+    for each in objects:
+        check(each)
+    given = vars(parser(ArtifactsSettings).parse_args(server["args"][1:]))
+    environ = {each["name"]: each["value"] for each in server["env"] if "value" in each}
+    found = load(ArtifactsSettings, environ, given)
+    assert (found.auth, found.metadata_url) == ("metadata", "https://tandem-metadata:5000")
+    assert found.metadata_ca == "/etc/tandem/pod-tls/ca.crt"
+    assert not found.insecure_no_auth
 
 
 def test_tls_below_a_path_takes_the_lines_of_the_readme(overlay: Overlay, tmp_path: Path) -> None:

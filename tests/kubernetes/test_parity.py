@@ -23,6 +23,8 @@ ANNOTATIONS = (
     # Kustomize's Job is a plain one, which these tell to replace.
     "argocd.argoproj.io/sync-options",
     "kustomize.toolkit.fluxcd.io/force",
+    # Tells kustomize's components of each other.
+    "tandem/asks",
     # Helm keeps volumes when a release goes.
     "helm.sh/resource-policy",
 )
@@ -172,6 +174,23 @@ def test_accounts(overlay: Overlay) -> None:
 def test_accounts_on_one_host_behind_an_ingress(overlay: Overlay) -> None:
     ours = chart("production", *ACCOUNTS, *INGRESS[1:], ONE_HOST)
     assert differences(ours, by_name(overlay("accounts", on="single-host"))) == []
+
+
+def test_accounts_below_a_path(overlay: Overlay) -> None:
+    ours = chart("production", *ACCOUNTS, *INGRESS[1:], PREFIX)
+    theirs = by_name(overlay("accounts", "static-prefix-two-hosts", on="two-hosts"))
+    assert differences(ours, theirs) == []
+
+
+@pytest.mark.parametrize("monitored", [(), ("monitoring",)])
+def test_accounts_with_tls_of_the_pods(monitored: tuple[str, ...], overlay: Overlay) -> None:
+    secrets = [f"podTLS.{name}SecretName=tandem-{name}-pod-tls" for name in SERVERS]
+    monitor = ["monitoring.podMonitor.enabled=true"] if monitored else []
+    ours = chart("production", *ACCOUNTS, *INGRESS[1:], "podTLS.enabled=true", *secrets, *monitor)
+    theirs = by_name(overlay("accounts", *monitored, "pod-tls", on="two-hosts"))
+    for name in ("rules", "dashboard") if monitored else ():
+        del theirs[f"ConfigMap/tandem-{name}"]
+    assert differences(ours, theirs) == []
 
 
 def test_tokens_instead_of_the_databases_password(overlay: Overlay) -> None:

@@ -1,6 +1,5 @@
 """The service with authentication, asked inside the test by its users."""
 
-import json
 from typing import Any
 
 import httpx
@@ -9,15 +8,8 @@ from starlette.testclient import TestClient
 from tandem_metadata.app import create_app
 from tandem_metadata.settings import Settings
 from tandem_shared.settings import replace
-from tests.metadata import in_process
-
-ADMIN = "admin"
-PASSWORD = "correct horse battery"
-"""Of the administrator, and of each user whom tests make."""
-
-DENIED = (403, "PERMISSION_DENIED")
-
-Json = dict[str, Any]
+from tests.metadata import answers, in_process
+from tests.metadata.guarded import ADMIN, PASSWORD
 
 _METHODS = {
     "GET": ("get", "list", "current"),
@@ -49,8 +41,7 @@ class Accounts:
 
         The user signs in by `giving` a password. Fields are the query of a GET, else the JSON body.
         """
-        answer = self.response(path, by, method=method, giving=giving, **fields)
-        return answer.status_code, answer.json()
+        return answers.read(self.response(path, by, method=method, giving=giving, **fields))
 
     def response(
         self,
@@ -65,25 +56,15 @@ class Accounts:
         """The whole answer, as `ask`."""
         method = method or _method(path)
         full = path if path.startswith("/") else f"/api/{_version(path)}/mlflow/{path}"
-        options: Json = {"auth": (by, giving) if by else None}
-        if method == "GET":
-            return self.http.request(method, full, params=fields, **options)
-        headers = {"Content-Type": "application/json"}
-        content = json.dumps(fields)
-        return self.http.request(method, full, content=content, headers=headers, **options)
+        return answers.send(self.http, method, full, fields, auth=(by, giving) if by else None)
 
     def call(self, path: str, by: str | None = ADMIN, /, **options: Any) -> Any:
         """The body of an answer of status 200."""
-        status, body = self.ask(path, by, **options)
-        assert status == 200, body
-        return body
+        return answers.accepted(self.ask(path, by, **options))
 
     def refused(self, path: str, by: str | None = ADMIN, /, **options: Any) -> tuple[int, str]:
         """The status of an error and its code."""
-        status, body = self.ask(path, by, **options)
-        assert set(body) == {"error_code", "message"}, body
-        assert body["message"]
-        return status, body["error_code"]
+        return answers.refused(self.ask(path, by, **options))
 
     def message(self, path: str, by: str | None = ADMIN, /, **options: Any) -> str:
         """The message of an error of status 400."""

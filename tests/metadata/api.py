@@ -1,6 +1,5 @@
 """The REST endpoints, asked inside the test as a client asks them."""
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.routes.endpoint import Context, bind
 from tandem_metadata.settings import Settings
 from tandem_shared.http.router import Route
-from tests.metadata import in_process
+from tests.metadata import answers, in_process
 
 Json = dict[str, Any]
 
@@ -54,24 +53,16 @@ class Api:
         """The status and the body."""
         method = method or _METHODS.get(path, "POST")
         url = f"/api/2.0/mlflow/{path}"
-        if method == "GET" or (method == "DELETE" and not fields):
-            answer = self.http.request(method, url, params=fields)
-        else:
-            headers = {"Content-Type": "application/json"}
-            answer = self.http.request(method, url, content=json.dumps(fields), headers=headers)
-        return answer.status_code, answer.json()
+        if method == "DELETE" and not fields:
+            return answers.read(self.http.delete(url))
+        return answers.read(answers.send(self.http, method, url, fields))
 
     def call(self, path: str, method: str = "", /, **fields: Any) -> Any:
-        status, body = self.ask(path, method, **fields)
-        assert status == 200, body
-        return body
+        return answers.accepted(self.ask(path, method, **fields))
 
     def refusal(self, path: str, method: str = "", /, **fields: Any) -> tuple[int, str, str]:
         """The status of an error, its code and its message."""
-        status, body = self.ask(path, method, **fields)
-        assert set(body) == {"error_code", "message"}, body
-        assert body["message"]
-        return status, body["error_code"], body["message"]
+        return answers.refusal(self.ask(path, method, **fields))
 
     def refused(self, path: str, method: str = "", /, **fields: Any) -> tuple[int, str]:
         """The status of an error and its code."""

@@ -1,12 +1,12 @@
 """The whole service inside the test, with accounts, and requests of its users."""
 
 import base64
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+import httpx
 from starlette.testclient import TestClient
 
 from tandem_metadata.access import opening, passwords
@@ -15,6 +15,7 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.rules.permissions import Level
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.accounts import grants, tokens, users
+from tests.metadata import answers
 
 ADMIN = "admin"
 PASSWORD = "correct horse battery"
@@ -46,7 +47,7 @@ def hashed() -> str:
 class Guarded:
     """A running service; its users send tokens, which cost no hash."""
 
-    def __init__(self, http: TestClient, database: Database) -> None:
+    def __init__(self, http: httpx.Client, database: Database) -> None:
         self.http = http
         self.database = database
         self._tokens: dict[str, str] = {}
@@ -105,25 +106,17 @@ class Guarded:
     ) -> tuple[int, Any]:
         """As `ask`, with any headers."""
         url = path if path.startswith(("/", "http:")) else f"/api/2.0/mlflow/{path}"
-        if method in ("GET", "HEAD"):
-            answer = self.http.request(method, url, params=fields, headers=headers)
-        else:
-            kind = {"Content-Type": "application/json"}
-            body = json.dumps(fields)
-            answer = self.http.request(method, url, content=body, headers={**kind, **headers})
-        return answer.status_code, answer.json() if answer.content else None
+        return answers.read(answers.send(self.http, method, url, fields, headers=headers))
 
     def call(self, name: str, method: str, path: str, /, **fields: Any) -> Any:
         """The JSON of an answer whose status must be 200."""
-        status, body = self.ask(name, method, path, **fields)
-        assert status == 200, body
-        return body
+        return answers.accepted(self.ask(name, method, path, **fields))
 
     def refusal(self, name: str | None, method: str, path: str, /, **fields: Any) -> str:
         """The message of a refusal for want of permission."""
-        status, body = self.ask(name, method, path, **fields)
-        assert (status, body["error_code"]) == DENIED, body
-        return str(body["message"])
+        *denied, message = answers.refusal(self.ask(name, method, path, **fields))
+        assert tuple(denied) == DENIED, message
+        return message
 
     def experiment(self, name: str, of: str = ADMIN, **fields: Any) -> str:
         """The id of a new experiment."""

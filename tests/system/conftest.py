@@ -1,18 +1,20 @@
 """Services for the system tests, each kind started once a session."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-import mlflow
 import pytest
 from mlflow import MlflowClient
 
 from tests.harness.processes import Process
 from tests.postgresql import PostgreSQL
 from tests.seaweedfs import S3Server
-from tests.system import client_environments, services
+from tests.system import client_environments, services, stock_clients
 from tests.system.services import Stack
+
+STORES = ("sqlite-disk", "postgresql-s3")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -22,15 +24,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         client_environments.begin()
 
 
-@pytest.fixture(scope="session", params=["sqlite-disk", "postgresql-s3"])
-def stack(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+@contextmanager
+def _started(
+    start: Callable[..., AbstractContextManager[Stack]],
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Stack]:
-    """Both services: on SQLite and disk, then on PostgreSQL and S3."""
+    """Both services, by a function of `services`, on what the fixture's parameter names."""
     directory = tmp_path_factory.mktemp(request.param)
     if request.param == "sqlite-disk":
         database = f"sqlite:///{directory / 'mlflow.db'}"
-        with services.stack(directory, database, str(directory / "artifacts")) as running:
+        with start(directory, database, str(directory / "artifacts")) as running:
             yield running
         return
     postgresql: PostgreSQL = request.getfixturevalue("postgresql")
@@ -38,23 +42,35 @@ def stack(
     bucket = f"tandem-{uuid.uuid4().hex}"
     s3.create_bucket(bucket)
     name = postgresql.create()
-    with services.stack(
-        directory, postgresql.uri(name), f"s3://{bucket}/root", variables=s3.environ
-    ) as running:
+    destination = f"s3://{bucket}/root"
+    with start(directory, postgresql.uri(name), destination, variables=s3.environ) as running:
         yield running
     postgresql.drop(name)
+
+
+@pytest.fixture(scope="session", params=STORES)
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """Both services: on SQLite and disk, then on PostgreSQL and S3."""
+    with _started(services.stack, request, tmp_path_factory) as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=STORES)
+def guarded_stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """The same with accounts, in which nobody may do what is not granted."""
+    with _started(services.guarded_stack, request, tmp_path_factory) as running:
+        yield running
 
 
 @pytest.fixture
 def client(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowClient]:
     """The stock client; the fluent API is pointed at the services too."""
-    # Nothing public takes back a set_experiment of an earlier test, on another server maybe.
-    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
-    mlflow.set_tracking_uri(stack.metadata.url)
-    yield MlflowClient(stack.metadata.url)
-    while mlflow.active_run():
-        mlflow.end_run()
-    mlflow.set_tracking_uri("")
+    with stock_clients.pointed_at(stack.metadata.url, monkeypatch) as client:
+        yield client
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Both services behind nginx and Caddy, configured as docs/web-ui.md says."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import requests
 from mlflow import MlflowClient
 
 from tests import debian
+from tests.harness import nginx
 from tests.harness.processes import Process, answers, environment, free_port, running
 from tests.system import services
 
@@ -23,22 +23,6 @@ SEARCHES = (
     "/ajax-api/2.0/mlflow/logged-models/search",
     "/ajax-api/3.0/mlflow/traces/search",
 )
-_NGINX = """
-daemon off;
-pid {home}/nginx.pid;
-error_log {home}/nginx-error.log;
-{user}
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {home}/body;
-    proxy_temp_path {home}/proxy;
-    fastcgi_temp_path {home}/fastcgi;
-    uwsgi_temp_path {home}/uwsgi;
-    scgi_temp_path {home}/scgi;
-{servers}
-}}
-"""
 
 
 def _documented(language: str) -> str:
@@ -47,25 +31,16 @@ def _documented(language: str) -> str:
     return str(block)
 
 
-def _nginx(home: Path, servers: str) -> list[str]:
-    configuration = home / "nginx.conf"
-    # Started by root it would give its workers to a user who may not come in here.
-    user = "user root;" if os.geteuid() == 0 else ""
-    configuration.write_text(_NGINX.format(home=home, user=user, servers=servers))
-    program = debian.find("nginx", "nginx-light")
-    return [program, "-e", str(home / "nginx-error.log"), "-c", str(configuration)]
-
-
 def documented_nginx(home: Path, port: int, metadata: Process, artifacts: Process) -> list[str]:
     servers = _documented("nginx").replace("listen 80;", f"listen 127.0.0.1:{port};")
     servers = servers.replace("http://127.0.0.1:5000", metadata.url)
-    return _nginx(home, servers.replace("http://127.0.0.1:5500", artifacts.url))
+    return nginx.command(home, servers.replace("http://127.0.0.1:5500", artifacts.url))
 
 
 def plain_nginx(home: Path, port: int, metadata: Process, artifacts: Process) -> list[str]:
     """What most people write first; artifacts go by the metadata service's own way."""
     server = f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {metadata.url}; }} }}"
-    return _nginx(home, server)
+    return nginx.command(home, server)
 
 
 def documented_caddy(home: Path, port: int, metadata: Process, artifacts: Process) -> list[str]:

@@ -139,6 +139,12 @@ def test_a_session_changes_nothing_for_another_page(deployed: Deployment) -> Non
         assert deployed.create(browser, "without an origin").status_code == 403
         foreign = deployed.create(browser, "of a foreign page", Origin="https://evil.example.com")
         assert foreign.status_code == 403
+        for headers in (
+            {"Origin": "http://127.0.0.1:1"},  # of this machine, whose cookies know no port
+            {"Origin": deployed.url, "Sec-Fetch-Site": "same-site"},
+            {"Sec-Fetch-Site": "cross-site"},
+        ):
+            assert deployed.create(browser, "of a neighbour", **headers).status_code == 403
         assert deployed.create(browser, "of our own page", Origin=deployed.url).status_code == 200
 
 

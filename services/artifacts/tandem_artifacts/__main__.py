@@ -23,10 +23,10 @@ def main() -> int:
 
 def _prepare(settings: Settings) -> None:
     """Refuse wrong settings once, before workers start; say where clients are sent."""
-    from tandem_artifacts.access import tls  # Late, as all of these: see `launch.launch`.
-    from tandem_artifacts.app import driver_of, sent_elsewhere
+    # Late: see `launch.launch`.
+    from tandem_artifacts.app import driver_of, metadata_tls, sent_elsewhere
 
-    tls.context(settings)
+    metadata_tls(settings)
     if told := sent_elsewhere(settings, driver_of(settings)):
         print(f"{NAME}: {told}", file=sys.stderr, flush=True)
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 from starlette.types import ASGIApp
 
-from tandem_artifacts.access import tls
 from tandem_artifacts.access.gate import Gate
 from tandem_artifacts.access.metadata import Metadata
+from tandem_artifacts.access.proof import Proofs
 from tandem_artifacts.drivers.base import Driver
 from tandem_artifacts.drivers.open import open_driver
 from tandem_artifacts.routes import files, multipart, presigned, service
@@ -24,8 +24,11 @@ from tandem_shared.observability.audit import AuditLog
 from tandem_shared.observability.instrumentation import Instrumentation
 from tandem_shared.security import exposure, probe_port
 from tandem_shared.security.hosts_and_origins import secure
+from tandem_shared.security.own_page import OwnPage
 from tandem_shared.serving import memory
 from tandem_shared.settings import load
+from tandem_shared.tls import client_side
+from tandem_shared.tls.renewal import RenewedContext
 
 _MIB = 1024 * 1024
 _WORKER_BYTES = 80 * _MIB
@@ -54,7 +57,17 @@ def metadata_of(settings: Settings) -> Metadata | None:
     """The metadata service, if the settings have it asked; raises SettingsError for wrong ones."""
     if settings.metadata_url is None:
         return None
-    return Metadata(settings.metadata_url, tls=tls.context(settings))
+    return Metadata(settings.metadata_url, tls=metadata_tls(settings))
+
+
+def metadata_tls(settings: Settings) -> RenewedContext | None:
+    """What is trusted and presented there by HTTPS; raises SettingsError for files of no use."""
+    return client_side.context(
+        "metadata",
+        authorities=settings.metadata_ca,
+        certificate=settings.metadata_cert,
+        key=settings.metadata_key,
+    )
 
 
 def transfers_of(settings: Settings) -> Transfers:
@@ -126,11 +139,12 @@ def application(settings: Settings, driver: Driver) -> ASGIApp:
         *presigned.routes(context),
     ]
     prefix = settings.static_prefix
+    own_page = OwnPage(settings.cors_allowed_origins or ())
     router = Router(
         routes,
         prefix=prefix,
         fallback=service.not_served_here(prefix),
-        guard=guard(Gate(metadata)) if metadata else None,
+        guard=guard(Gate(metadata), Proofs(settings), own_page) if metadata else None,
         lifespan=lifespan,
     )
     audit = AuditLog(settings.audit_log, NAME) if settings.audit_log else None

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from tandem_shared.settings import CommonSettings, SettingsError, setting
+from tandem_shared.auth.settings import SenderSettings
+from tandem_shared.settings import SettingsError, setting
 
 NAME = "tandem-artifacts"
 
@@ -38,6 +39,18 @@ ACCEPTED_SWITCHES = ("--artifacts-only", "--serve-artifacts", "--disable-workspa
 
 _AUTH = ("none", "metadata")
 
+_OF_METADATA = (
+    "metadata_url",
+    "metadata_ca",
+    "metadata_cert",
+    "metadata_key",
+    "auth_certificates",
+    "auth_proxy_header",
+    "auth_certificate_header",
+    "auth_trusted_proxies",
+)
+"""Settings that say nothing without --auth metadata."""
+
 LEAST_MEMORY = 32 * 1024 * 1024
 """The least memory of a worker for transfers: one upload by parts and a few others."""
 
@@ -46,7 +59,7 @@ _LONGEST_TTL = 7 * 24 * 3600
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(CommonSettings):
+class Settings(SenderSettings):
     """The artifacts service's settings: the store, and limits of uploads and downloads."""
 
     port: int = setting(5500, "Port to listen on.", env="MLFLOW_PORT", short="-p")
@@ -85,6 +98,13 @@ class Settings(CommonSettings):
         "File with that certificate's key, not encrypted. Without it: --metadata-cert holds it "
         "too.",
         env="TANDEM_METADATA_KEY",
+    )
+    auth_certificates: bool = setting(
+        False,
+        "Let users prove themselves by the certificate of their connection (--tls-client-ca), "
+        "which is passed on to the metadata service: its --auth-certificate-user says whom it "
+        "names, and its --auth-artifacts-certificates must name that of --metadata-cert.",
+        env="TANDEM_AUTH_CERTIFICATES",
     )
     max_artifact_bytes: int | None = setting(
         None,
@@ -179,11 +199,19 @@ class Settings(CommonSettings):
                 "no accounts, and asks the metadata service about them."
             )
         if self.auth == "none":
-            for name in ("metadata_url", "metadata_ca", "metadata_cert", "metadata_key"):
+            for name in _OF_METADATA:
                 if getattr(self, name):
                     named = "--" + name.replace("_", "-")
                     raise SettingsError(f"{named} is for --auth metadata, which is missing.")
             return
+        if self.names_proxies:
+            self.check_proxies("metadata, where it believes proxies,")
+        if self.auth_certificates and not (self.tls_client_ca and self.metadata_cert):
+            raise SettingsError(
+                "--auth-certificates needs --tls-client-ca, the authorities of the clients, and "
+                "--metadata-cert: the metadata service believes nobody but artifacts services who "
+                "the client is, and tells them by their certificate."
+            )
         if self.metadata_key and not self.metadata_cert:
             raise SettingsError("--metadata-key needs --metadata-cert: it is its key.")
         try:
@@ -195,4 +223,9 @@ class Settings(CommonSettings):
             raise SettingsError(
                 "--auth metadata needs --metadata-url (TANDEM_METADATA_URL): how this service "
                 "reaches the metadata service, as http://tandem-metadata:5000."
+            )
+        if self.auth_certificates and parts.scheme != "https":
+            raise SettingsError(
+                "--auth-certificates needs a --metadata-url of https: this service proves itself "
+                "there by a certificate."
             )

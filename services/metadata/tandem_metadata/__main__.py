@@ -38,12 +38,12 @@ def main() -> int:
 
 def _prepare(settings: Settings) -> None:
     """Refuse bad settings and, with --migrate, create the tables, before workers start."""
-    from tandem_metadata.artifacts import tls
+    from tandem_metadata.artifacts.client import tls_context
     from tandem_metadata.cli import db as database_command
 
     root = settings.artifact_root()
     Roots(settings)
-    tls.context(settings)
+    tls_context(settings)
     if settings.ui_dir:
         Assets(settings.ui_dir)
     if settings.migrate:

@@ -38,6 +38,7 @@ from tandem_metadata.routes import (
     roles,
     runs,
     service,
+    signup,
     tags,
     tokens,
     trace_artifacts,
@@ -180,6 +181,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         *otlp.routes(context),
         *ui.routes(settings),
         *_logins(context),
+        *(signup.routes(context.on_accounts(), settings.static_prefix) if context.gate else ()),
     ]
 
     def gate(route: str | None) -> None:

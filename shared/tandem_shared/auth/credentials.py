@@ -30,9 +30,11 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """A user's name by a proxy that has authenticated him."""
+    """A user's name by somebody else who has authenticated him."""
 
     username: str
+    by: str
+    """Who vouches, as a sentence begins."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Self, TypeVar
+from urllib.parse import parse_qsl
 
 from msgspec import Struct
 from starlette.requests import ClientDisconnect, Request
@@ -63,6 +64,8 @@ BODIES_BYTES: Final = 128 * 1024 * 1024
 _decoding = Threads("json", 1)
 """One thread, so that only one long body at a time needs the memory of its decoding."""
 
+_JSON: Final = "application/json"
+_FORM: Final = "application/x-www-form-urlencoded"
 _PARAMETER = re.compile(r"\{(?P<name>\w+)(?P<rest>:path)?\}")
 _log = logging.getLogger(__name__)
 
@@ -141,8 +144,25 @@ async def read_body(request: Request, limit: int) -> bytes:
     Raises BadRequest and Unavailable as `read_json_body` does.
     """
     with _Body() as body:
-        await _read(request, body, limit, of_json=False)
+        await _read(request, body, limit, None)
         return bytes(body.read)
+
+
+async def read_form(request: Request, limit: int) -> dict[str, str]:
+    """The fields of a form that a page has sent; of several of one name the last counts.
+
+    Raises InvalidParameter for what is no such form, or cannot be stored, and otherwise as
+    `read_json_body` does. Pages of any origin can send one: the caller looks where it comes from.
+    """
+    with _Body() as body:
+        await _read(request, body, limit, _FORM)
+        try:
+            fields = dict(parse_qsl(body.read.decode(), keep_blank_values=True, errors="strict"))
+        except ValueError:
+            raise InvalidParameter("The form is malformed: it must be in UTF-8.") from None
+    for name, value in fields.items():
+        codec.check_storable(name, value)
+    return fields
 
 
 class _Body:
@@ -173,7 +193,7 @@ class _Body:
                 raise Unavailable("Too many long requests arrive at once; try again later.")
 
 
-async def _read(request: Request, body: _Body, limit: int, *, of_json: bool = True) -> None:
+async def _read(request: Request, body: _Body, limit: int, kind: str | None = _JSON) -> None:
     content_type = request_header(request.scope, b"content-type").split(";", 1)[0].strip().lower()
     encoding = request_header(request.scope, b"content-encoding").strip().lower()
     declared = request_header(request.scope, b"content-length")
@@ -189,11 +209,9 @@ async def _read(request: Request, body: _Body, limit: int, *, of_json: bool = Tr
                 body.add(message.get("body", b""))
                 if len(body.read) > limit:
                     raise too_large(limit)
-                if of_json and body.read and content_type != "application/json":
-                    raise InvalidParameter(
-                        f"Content-Type must be application/json, not '{content_type}'."
-                    )
-                if of_json and body.read and encoding not in ("", "identity"):
+                if kind and body.read and content_type != kind:
+                    raise InvalidParameter(f"Content-Type must be {kind}, not '{content_type}'.")
+                if kind and body.read and encoding not in ("", "identity"):
                     raise InvalidParameter(
                         f"The request body is encoded as '{encoding}'; send it without "
                         "Content-Encoding."

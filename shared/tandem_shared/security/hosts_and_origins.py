@@ -21,15 +21,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tandem_shared.errors import PermissionDenied
 from tandem_shared.http.exchange import Exchange, Header, request_header, with_headers
 from tandem_shared.http.router import error_response
+from tandem_shared.security.own_page import HOST, is_same_host, wildcard
 from tandem_shared.settings import CommonSettings
 
 ALWAYS_ANSWERED = ("/health", "/ready", "/version", "/metrics")
 """Paths without a check of the Host header: probes and scrapes use a pod's address."""
 
 _LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
-_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\s\[\]:/?#@\\]+)(?P<port>:[0-9]+)?")
-_ORIGIN = re.compile(rf"(?P<scheme>https?)://{_HOST.pattern}")
-_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _SHOWN = 100
 """The most characters of a header that an error repeats."""
@@ -158,16 +156,14 @@ class HostOriginMiddleware:
     def _check_same_origin(self, origin: str, host: str) -> bool:
         """Whether a page comes from this server itself, under an address or a name of the list.
 
-        DNS rebinding cannot move an address. The scheme is not compared: behind a proxy that ends
-        TLS, ours differs from the browser's. A missing port is the default of the page's scheme.
+        DNS rebinding cannot move an address.
         """
-        page, asked = _ORIGIN.fullmatch(origin.lower()), _HOST.fullmatch(host.lower())
-        if page is None or asked is None:
+        asked = HOST.fullmatch(host.lower())
+        if asked is None:
             return False
         if not _is_address(asked["name"]) and not _is_any_of(host, self._named_hosts):
             return False
-        default = _DEFAULT_PORTS[page["scheme"]]
-        return (page["name"], page["port"] or default) == (asked["name"], asked["port"] or default)
+        return is_same_host(origin, host)
 
 
 def _short(header: str) -> str:
@@ -182,7 +178,7 @@ def _varying(headers: Iterable[Header]) -> Header:
 
 def _is_any_of(host: str, hosts: re.Pattern[str] | None) -> bool:
     """Whether a Host header matches the pattern; without one, whether it is local or private."""
-    parts = _HOST.fullmatch(host.lower())
+    parts = HOST.fullmatch(host.lower())
     if parts is None:
         return False
     if hosts is None:
@@ -191,16 +187,11 @@ def _is_any_of(host: str, hosts: re.Pattern[str] | None) -> bool:
 
 
 def _any_of(hosts: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(_wildcard(host.lower()) for host in hosts))
+    return re.compile("|".join(wildcard(host.lower()) for host in hosts))
 
 
 def _origin_pattern(origins: tuple[str, ...]) -> str:
-    return "|".join([_LOCAL_ORIGIN, *map(_wildcard, origins)])
-
-
-def _wildcard(text: str) -> str:
-    """A pattern in which only `*` is special, since an IPv6 address has brackets."""
-    return re.escape(text).replace(r"\*", "[^/]*")
+    return "|".join([_LOCAL_ORIGIN, *map(wildcard, origins)])
 
 
 def _is_address(name: str) -> bool:

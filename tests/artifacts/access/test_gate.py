@@ -6,14 +6,15 @@ from collections.abc import Awaitable, Callable, Iterable
 import pytest
 
 from tandem_artifacts.access.gate import Gate
+from tandem_artifacts.access.proof import Proof
 from tandem_shared.auth.grants import SECONDS, Action, Grant
 from tandem_shared.errors import ApiError, PermissionDenied, Unauthenticated, Unavailable
 
 RUN, OTHER = "a" * 32, "b" * 32
-ANN, BOB = "Bearer ann", "Bearer bob"
+ANN, BOB = Proof("Authorization", "Bearer ann"), Proof("Authorization", "Bearer bob")
 READ, WRITE = Action.READ, Action.WRITE
 
-Answers = Callable[[str, str, Action], Grant]
+Answers = Callable[[Proof, str, Action], Grant]
 
 
 class Metadata:
@@ -21,13 +22,13 @@ class Metadata:
 
     def __init__(self, answers: Answers) -> None:
         self.answers = answers
-        self.asked: list[tuple[str, str, Action]] = []
+        self.asked: list[tuple[Proof, str, Action]] = []
         self.open = asyncio.Event()
 
-    async def ask(self, authorization: str, path: str, action: Action) -> Grant:
-        self.asked.append((authorization, path, action))
+    async def ask(self, proof: Proof, path: str, action: Action) -> Grant:
+        self.asked.append((proof, path, action))
         await self.open.wait()
-        return self.answers(authorization, path, action)
+        return self.answers(proof, path, action)
 
     async def verified(self, token: str) -> Grant:
         if token == "forged":
@@ -42,7 +43,7 @@ class Clock:
         return self.now
 
 
-def of_run(_: str, path: str, __: Action) -> Grant:
+def of_run(_: Proof, path: str, __: Action) -> Grant:
     """A grant for the run of a path `experiment/run/…`."""
     return Grant("ann", "/".join(path.split("/")[:2]), frozenset({READ, WRITE}))
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tandem_artifacts.access.metadata import GRANTS, KEYS, KEYS_SECONDS, RETRY_SECONDS, Metadata
+from tandem_artifacts.access.proof import AUTHORIZATION, Proof
 from tandem_shared.auth.grants import Action, Grant, SigningKey
 from tandem_shared.errors import (
     ApiError,
@@ -20,6 +21,7 @@ from tandem_shared.errors import (
     Unavailable,
 )
 
+BASIC = Proof(AUTHORIZATION, "Basic abc")
 GRANT = Grant("ann", "1/abc", frozenset({Action.READ}))
 
 
@@ -103,13 +105,13 @@ def test_a_question_has_the_credentials_and_the_answer_is_checked() -> None:
     async def test(server: Server, metadata: Metadata, _: Clock) -> None:
         server.keys = [SigningKey(), SigningKey()]
         server.answer = 200, {"grant": server.keys[1].sign(GRANT)}, {}
-        assert await metadata.ask("Basic abc", "1/abc/x", Action.READ) == GRANT
+        assert await metadata.ask(BASIC, "1/abc/x", Action.READ) == GRANT
         path, headers, body = server.requests[0]
         assert path == f"/prefix{GRANTS}"
         assert headers["Authorization"] == "Basic abc"
         assert json.loads(body) == {"path": "1/abc/x", "action": "read"}
         assert server.paths() == [f"/prefix{GRANTS}", f"/prefix{KEYS}"]
-        await metadata.ask("Basic abc", "1/abc/x", Action.READ)
+        await metadata.ask(BASIC, "1/abc/x", Action.READ)
         assert server.paths()[2:] == [f"/prefix{GRANTS}"]
 
     using(test)
@@ -119,7 +121,7 @@ def test_credentials_pass_unchanged_whatever_their_bytes() -> None:
     async def test(server: Server, metadata: Metadata, _: Clock) -> None:
         server.keys = [SigningKey()]
         server.answer = 200, {"grant": server.keys[0].sign(GRANT)}, {}
-        await metadata.ask("Bearer é", "1/abc/é☃", Action.READ)
+        await metadata.ask(Proof(AUTHORIZATION, "Bearer é"), "1/abc/é☃", Action.READ)
         _, headers, body = server.requests[0]
         assert headers["Authorization"] == "Bearer é"
         assert json.loads(body)["path"] == "1/abc/é☃"
@@ -132,7 +134,7 @@ def test_a_new_key_is_fetched_at_once_for_an_answer() -> None:
         for _ in range(3):
             server.keys.append(SigningKey())
             server.answer = 200, {"grant": server.keys[-1].sign(GRANT)}, {}
-            assert await metadata.ask("Basic abc", "1/abc/x", Action.READ) == GRANT
+            assert await metadata.ask(BASIC, "1/abc/x", Action.READ) == GRANT
 
     using(test)
 
@@ -207,10 +209,13 @@ def test_refusals_are_passed_on_in_their_own_words(
 ) -> None:
     async def test(server: Server, metadata: Metadata, _: Clock) -> None:
         headers = {"WWW-Authenticate": 'Bearer realm="x"'} if status == 401 else {}
-        server.answer = status, {"error_code": code, "message": message}, headers
+        answer = {"error_code": code, "message": message, "user": "ann"}
+        server.answer = status, answer, headers
         with pytest.raises(error) as refusal:
-            await metadata.ask("Basic abc", "1/abc/x", Action.READ)
+            await metadata.ask(BASIC, "1/abc/x", Action.READ)
         assert refusal.value.message == message
+        if isinstance(refusal.value, PermissionDenied):
+            assert refusal.value.user == "ann"
         if isinstance(refusal.value, Unauthenticated):
             assert refusal.value.challenge == 'Bearer realm="x"'
 
@@ -240,7 +245,7 @@ def test_every_other_answer_is_none(status: int, content: Any) -> None:
     async def test(server: Server, metadata: Metadata, _: Clock) -> None:
         server.answer = status, content, {"Location": "/elsewhere"}
         with pytest.raises(Unavailable) as refusal:
-            await metadata.ask("Basic abc", "1/abc/x", Action.READ)
+            await metadata.ask(BASIC, "1/abc/x", Action.READ)
         assert refusal.value.retry_after
         assert server.url not in refusal.value.message
 
@@ -251,7 +256,7 @@ def test_a_server_that_is_not_there_is_none() -> None:
     async def test() -> None:
         metadata = Metadata("http://127.0.0.1:1")
         for call in (
-            metadata.ask("Basic abc", "x", Action.READ),
+            metadata.ask(BASIC, "x", Action.READ),
             metadata.verified(SigningKey().sign(GRANT)),
         ):
             with pytest.raises(Unavailable):

@@ -3,7 +3,6 @@
 No password is hashed for them, which would take most of a test's time.
 """
 
-import json
 from typing import Any
 
 import httpx
@@ -15,7 +14,7 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.accounts import tokens, users
 from tandem_shared.settings import replace
-from tests.metadata import in_process
+from tests.metadata import answers, in_process
 
 DENIED = (403, "PERMISSION_DENIED")
 UNKNOWN = (401, "UNAUTHENTICATED")
@@ -58,27 +57,19 @@ class Bearers:
         method = method or ("GET" if path.rpartition("/")[2] in _GETS else "POST")
         full = path if path.startswith("/") else f"/api/2.0/mlflow/{path}"
         headers = {"Authorization": f"Bearer {by}"} if by else {}
-        if method == "GET":
-            return self.http.request(method, full, params=fields, headers=headers)
-        headers["Content-Type"] = "application/json"
-        return self.http.request(method, full, content=json.dumps(fields), headers=headers)
+        return answers.send(self.http, method, full, fields, headers=headers)
 
     def ask(self, path: str, by: str | None, /, **options: Any) -> tuple[int, Any]:
         """The status and the body."""
-        answer = self.response(path, by, **options)
-        return answer.status_code, answer.json()
+        return answers.read(self.response(path, by, **options))
 
     def call(self, path: str, by: str | None, /, **options: Any) -> Any:
         """The body of an answer of status 200."""
-        status, body = self.ask(path, by, **options)
-        assert status == 200, body
-        return body
+        return answers.accepted(self.ask(path, by, **options))
 
     def refused(self, path: str, by: str | None, /, **options: Any) -> tuple[int, str]:
         """The status of an error and its code."""
-        status, body = self.ask(path, by, **options)
-        assert set(body) == {"error_code", "message"}, body
-        return status, body["error_code"]
+        return answers.refused(self.ask(path, by, **options))
 
     def is_known(self, token: str) -> bool:
         """Whether a token signs in."""

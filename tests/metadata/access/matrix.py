@@ -290,6 +290,13 @@ _TOKENS = {
         (401, OK, 404, 404, 404, OK, *_401), {"token_id": "{token}"}, before=World.new_token
     ),
 }
+_FORM = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+_SIGNUP = {
+    ("GET", "/signup"): Row((303, *ADMIN[1:])),  # to the login
+    ("POST", "2.0/mlflow/users/create-ui"): Row(
+        ADMIN, body=b"username=formed&password=correct+horse+battery", headers=_FORM
+    ),
+}
 _LOGINS = {
     ("GET", "/login"): Row(ANYONE, ok=_AWAY),  # nor does a provider
     ("GET", "/oidc/callback"): Row(ANYONE, ok=401),  # by a code of the provider alone
@@ -378,6 +385,7 @@ ROWS: Final[Mapping[tuple[str, str], Row]] = {
     **_GRANTS,
     **{(method, f"3.0/tandem/tokens/{name}"): row for (method, name), row in _TOKENS.items()},
     **_LOGINS,
+    **_SIGNUP,
     **{(method, f"3.0/mlflow/roles/{name}"): row for (method, name), row in _ROLES.items()},
     **_SERVICE,
     **_NOTHING_KEPT,

@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import Connection, inspect
 from starlette.testclient import TestClient
 
-from tandem_metadata.access import account, authentication, opening, ownership
+from tandem_metadata.access import account, opening, ownership
 from tandem_metadata.access.account import Account
+from tandem_metadata.access.changes import Changes
 from tandem_metadata.app import create_app
 from tandem_metadata.cli import db
 from tandem_metadata.database import wait
@@ -94,10 +95,7 @@ def test_creators_manage_what_they_create_and_others_see_nothing_of_it(bearers: 
     assert [each["name"] for each in shown] == ["e"]
 
 
-def test_grants_follow_a_new_name_and_end_with_the_name(
-    bearers: Bearers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(authentication, "REMEMBERED_SECONDS", 0.0)
+def test_grants_follow_a_new_name_and_end_with_the_name(bearers: Bearers) -> None:
     ann, bob = bearers.user("ann"), bearers.user("bob")
     bearers.call("registered-models/create", ann, name="old")
     bearers.call("registered-models/rename", ann, name="old", new_name="new")
@@ -107,6 +105,20 @@ def test_grants_follow_a_new_name_and_end_with_the_name(
     bearers.call("registered-models/delete", ann, name="new", method="DELETE")
     bearers.call("registered-models/create", bob, name="new")
     assert bearers.refused("registered-models/get", ann, name="new") == DENIED
+
+
+@only_sqlite
+def test_new_experiment_of_a_removed_one_s_number_is_nobody_else_s(bearers: Bearers) -> None:
+    ann, bob = bearers.user("ann"), bearers.user("bob")
+    removed = bearers.experiment("removed", ann)
+    assert bearers.call("experiments/get", ann, experiment_id=removed)
+    tracking = Database(bearers.settings)
+    with tracking.write() as conn:
+        conn.exec_driver_sql("DELETE FROM experiments WHERE experiment_id = ?", (int(removed),))
+    tracking.close()
+    assert bearers.experiment("new", bob) == removed
+    assert bearers.refused("experiments/get", ann, experiment_id=removed) == DENIED
+    assert bearers.call("experiments/get", bob, experiment_id=removed)
 
 
 def test_creation_stands_and_nobody_gets_access_when_the_grant_cannot_be_stored(
@@ -162,7 +174,7 @@ def _write(model: Model, change: Change) -> None:
 
     def write() -> None:
         account.enter(user)
-        ownership.keep_in(accounts)
+        ownership.begin(accounts, Changes())
         with tracking.write() as conn:
             change(conn)
 

@@ -373,3 +373,20 @@ def test_a_refused_location_says_what_to_change(service: Guarded) -> None:
     )
     assert "needs MANAGE" in told
     assert "artifact_location" in told
+
+
+def test_refusal_says_whom_it_refuses_for_the_audit_log_of_the_asking_service(
+    service: Guarded,
+) -> None:
+    experiment = service.experiment("e")
+    service.user("zoë")
+    reading = guarded.bearer(service.token(ADMIN, read_only=True))
+    path = f"{experiment}/f"
+    for headers, name, action in (
+        (service.headers("zoë"), "zoë", "read"),
+        (reading, ADMIN, "write"),
+    ):
+        status, body = service.send(headers, "POST", GRANTS, path=path, action=action)
+        assert (status, body["error_code"], body["user"]) == (403, "PERMISSION_DENIED", name)
+    status, body = service.send(guarded.bearer("x"), "POST", GRANTS, path=path, action="read")
+    assert (status, "user" in body) == (401, False)

@@ -9,9 +9,14 @@ import pytest
 
 from tandem_metadata.access import passwords
 from tandem_metadata.access.account import Account
-from tandem_metadata.access.authentication import REMEMBERED_SECONDS, Authenticator
+from tandem_metadata.access.authentication import (
+    LISTED_SECONDS,
+    REMEMBERED_SECONDS,
+    Authenticator,
+)
+from tandem_metadata.access.changes import Changes
 from tandem_metadata.database.database import Database
-from tandem_metadata.rules.permissions import EXPERIMENT, Action, Key, Level
+from tandem_metadata.rules.permissions import EXPERIMENT, REGISTERED_MODEL, Action, Key, Level
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.accounts import grants, tokens, users
 from tandem_shared.clock import now_ms
@@ -59,7 +64,9 @@ class Home:
                 return function(conn, *args)
 
         async def begin() -> None:
-            authenticator = Authenticator(read, write, Level.NO_PERMISSIONS, clock=self.clock)
+            authenticator = Authenticator(
+                read, write, Level.NO_PERMISSIONS, Changes(), clock=self.clock
+            )
             try:
                 await steps(authenticator)
             finally:
@@ -188,17 +195,84 @@ def test_password_that_is_wrong_is_never_remembered(home: Home) -> None:
     assert len(home.hashes) == 3
 
 
-def test_user_who_is_forgotten_is_checked_again(home: Home) -> None:
+def test_user_who_has_changed_is_read_again_at_once(home: Home) -> None:
+    user_id = home.user("ann")
+
+    async def steps(authenticator: Authenticator) -> None:
+        async def permitted() -> bool:
+            account = await authenticator.account(basic("ann"))
+            return account.permits(Action.READ, Key(EXPERIMENT, "1"))
+
+        assert not await permitted()
+        with home.database.write() as conn:
+            grants.grant(conn, user_id, EXPERIMENT, "1", Level.READ)
+        authenticator.changed.note("bob")
+        assert not await permitted()
+        authenticator.changed.note("ann")
+        assert await permitted()
+        with home.database.write() as conn:
+            grants.take(conn, [EXPERIMENT], "1")
+        authenticator.changed.note()
+        assert not await permitted()
+        assert len(home.hashes) == 1
+        with home.database.write() as conn:
+            users.set_password(conn, "ann", passwords.hashed("another long password"))
+        authenticator.changed.note("ann")
+        await refused(authenticator, basic("ann"))
+
+    home.run(steps)
+
+
+def test_request_does_not_share_a_check_that_was_begun_before_a_change(home: Home) -> None:
+    user_id = home.user("ann")
+    header = home.token("ann")
+
+    async def steps(authenticator: Authenticator) -> None:
+        early = asyncio.ensure_future(authenticator.account(header))
+        await asyncio.sleep(0)
+        with home.database.write() as conn:
+            grants.grant(conn, user_id, EXPERIMENT, "1", Level.READ)
+        authenticator.changed.note("ann")
+        late = await authenticator.account(header)
+        assert late.permits(Action.READ, Key(EXPERIMENT, "1"))
+        await early
+        assert await authenticator.account(header) is late
+
+    home.run(steps)
+
+
+def test_grants_count_for_listings_as_long_as_is_said(home: Home) -> None:
     home.user("ann")
 
     async def steps(authenticator: Authenticator) -> None:
-        await authenticator.account(basic("ann"))
-        authenticator.forget("bob")
-        await authenticator.account(basic("ann"))
-        assert len(home.hashes) == 1
-        authenticator.forget("ann")
-        await authenticator.account(basic("ann"))
-        assert len(home.hashes) == 2
+        account = await authenticator.account(basic("ann"))
+        home.clock.now += LISTED_SECONDS / 2
+        assert authenticator.is_for_listings(account)
+        home.clock.now += LISTED_SECONDS
+        assert not authenticator.is_for_listings(account)
+        again = await authenticator.again(account)
+        assert authenticator.is_for_listings(again)
+        assert await authenticator.account(basic("ann")) is again
+
+    home.run(steps)
+
+
+def test_what_another_service_takes_away_counts_no_longer_than_is_said(home: Home) -> None:
+    user_id = home.user("ann")
+    with home.database.write() as conn:
+        grants.grant(conn, user_id, REGISTERED_MODEL, "fraud", Level.READ)
+
+    async def steps(authenticator: Authenticator) -> None:
+        async def permitted() -> bool:
+            account = await authenticator.account(basic("ann"))
+            return account.permits(Action.READ, Key(REGISTERED_MODEL, "fraud"))
+
+        assert await permitted()
+        with home.database.write() as conn:
+            grants.take(conn, [REGISTERED_MODEL], "fraud")
+        assert await permitted()
+        home.clock.now += REMEMBERED_SECONDS + 1
+        assert not await permitted()
 
     home.run(steps)
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from tandem_metadata.access import authentication
+from tandem_metadata.store.accounts import load
 from tests.metadata.guarded import ADMIN, Guarded
 
 COUNT = 23
@@ -134,20 +136,69 @@ def test_token_of_a_page_stays_good_while_grants_change(service: Guarded) -> Non
     assert first == ids[:PAGE]
     service.grant("ann", ("experiment", ids[20], "READ"))
     service.take("ann", ("experiment", ids[1]), ("experiment", ids[5]))
+    service.sign_in_anew("ann")
     second, token = fetch(token)
     assert second == [ids[4], *ids[6:9]]
     third, token = fetch(token)
     assert (third, token) == ([ids[9], ids[20]], None)
 
 
-def test_what_a_user_created_elsewhere_is_listed_at_once(service: Guarded) -> None:
+def test_what_a_user_has_created_is_listed_at_once(service: Guarded) -> None:
     service.user("ann")
     fetch = _listing(service, "experiments/search", "experiments", "experiment_id")
     assert fetch(None) == ([], None)
     made = service.experiment("anns", of="ann")
     assert fetch(None) == ([made], None)
-    service.grant("ann", ("experiment", "0", "READ"))  # as another worker does
-    assert sorted(fetch(None)[0]) == sorted([made, "0"])
+    run = service.run(made, of="ann")
+    assert service.runs_found("ann", [made]) == [run]
+    named = _listing(service, "registered-models/search", "registered_models", "name")
+    assert named(None) == ([], None)
+    service.registered("anns", of="ann")
+    assert named(None) == (["anns"], None)
+
+
+def test_what_a_user_is_granted_is_listed_at_once(service: Guarded) -> None:
+    service.user("ann")
+    made = service.experiment("e")
+    fetch = _listing(service, "experiments/search", "experiments", "experiment_id")
+    assert fetch(None) == ([], None)
+    granted = {"username": "ann", "resource_type": "experiment", "resource_id": made}
+    path = "/api/3.0/mlflow/users/permissions"
+    service.call(ADMIN, "POST", f"{path}/grant", **granted, permission="READ")
+    assert fetch(None) == ([made], None)
+    service.call(ADMIN, "POST", f"{path}/revoke", **granted)
+    assert fetch(None) == ([], None)
+
+
+def test_listings_of_what_is_granted_read_grants_as_seldom_as_other_requests(
+    service: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authentication, "LISTED_SECONDS", 3600.0)
+    monkeypatch.setattr(authentication, "REMEMBERED_SECONDS", 3600.0)
+    own = service.experiment("e")
+    service.user("ann", ("experiment", own, "READ"))
+    service.run(own)
+    service.registered("m")
+    reads = []
+    first = load._first
+
+    def counted(*given: Any) -> Any:
+        reads.append(given)
+        return first(*given)
+
+    monkeypatch.setattr(load, "_first", counted)
+    for _ in range(3):
+        service.call("ann", "GET", "experiments/get", experiment_id=own)
+        service.call("ann", "GET", "experiments/search", max_results=9)
+        service.runs_found("ann", [own])
+        service.call("ann", "POST", "logged-models/search", experiment_ids=[own])
+        service.call("ann", "GET", "registered-models/search")
+        service.call("ann", "GET", "model-versions/search")
+        query = (
+            f'{{mlflowSearchRuns(input: {{experimentIds: ["{own}"]}}) {{runs {{info {{runId}}}}}}}}'
+        )
+        service.call("ann", "POST", "/graphql", query=query)
+    assert len(reads) == 1
 
 
 @pytest.mark.parametrize("level", ["READ", "DENY"])

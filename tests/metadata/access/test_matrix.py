@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,6 +23,7 @@ from tests.metadata.access.matrix import (
     Row,
 )
 from tests.metadata.access.matrix_world import World
+from tests.placeholders import filled
 
 pytestmark = only_sqlite
 
@@ -104,8 +104,8 @@ def _status(world: World, route: Route, row: Row, sender: str) -> int:
     for name in ("{trace_id}", "{request_id}"):
         path = path.replace(name, world.values["trace"])
     path = path.replace("{artifact_path:path}", f"{world.values['folder']}/f")
-    given = _filled(row.given, world.values)
-    headers: dict[str, str] = world.headers[sender] | _filled(dict(row.headers), world.values)
+    given = filled(row.given, world.values)
+    headers: dict[str, str] = world.headers[sender] | filled(row.headers, world.values)
     query = given if route.method in ("GET", "HEAD") or row.body is not None else None
     body = row.body
     if query is None:
@@ -117,12 +117,3 @@ def _status(world: World, route: Route, row: Row, sender: str) -> int:
     if answer.status_code == 403 and route.method != "HEAD":
         assert answer.json()["message"].startswith("Permission denied"), answer.text
     return answer.status_code
-
-
-def _filled(value: Any, values: dict[str, str]) -> Any:
-    """A value of a row with the world's in place of what stands in braces."""
-    if isinstance(value, dict):
-        return {name: _filled(each, values) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_filled(each, values) for each in value]
-    return value.format(**values) if isinstance(value, str) else value

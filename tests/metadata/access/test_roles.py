@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.metadata.accounts_api import ADMIN, DENIED, Accounts
+from tests.metadata.accounts_api import Accounts
 from tests.metadata.api import EXISTS, INVALID, MISSING
+from tests.metadata.guarded import ADMIN, DENIED
 
 READS = ("experiment", "*", "READ")
 

@@ -4,8 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.metadata.accounts_api import ADMIN, DENIED, Accounts
+from tests.metadata.accounts_api import Accounts
 from tests.metadata.api import EXISTS, INVALID, MISSING
+from tests.metadata.guarded import ADMIN, DENIED
 
 Grant = dict[str, str]
 

@@ -11,8 +11,9 @@ from tandem_metadata.database import Connection
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.accounts import grants, users
-from tests.metadata.accounts_api import ADMIN, DENIED, PASSWORD, Accounts
+from tests.metadata.accounts_api import Accounts
 from tests.metadata.api import EXISTS, INVALID, MISSING
+from tests.metadata.guarded import ADMIN, DENIED, PASSWORD
 
 OTHER = "another long password"
 BAD_REQUEST = (400, "BAD_REQUEST")

@@ -5,18 +5,20 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import pytest
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, text
 
 from tandem_metadata.batching import run_cache
 from tandem_metadata.batching.reader import Reader
 from tandem_metadata.batching.run_cache import SnapshotRunCache
 from tandem_metadata.batching.thread_pool import Threads
 from tandem_metadata.database.database import Database
+from tandem_metadata.database.direct import fetch_tuples
 from tandem_metadata.messages.metrics import LoggedMetric
 from tandem_metadata.messages.runs import UpdateRun
-from tandem_metadata.store.tracking import load, log_entry, run_search, runs
+from tandem_metadata.store.tracking import load, load_sql, log_entry, run_search, runs
 from tandem_shared.wire import codec
 from tests.metadata.conftest import only_postgresql
 from tests.metadata.logging_client import log_to_run, new_run
@@ -70,20 +72,18 @@ def _pages(database: Database) -> Iterator[tuple[Callable[[], list[bytes]], list
     reads: list[str] = []
     reader = Reader(database, Threads(2, 10), 10)
 
-    def note(_: Connection, __: object, statement: str, *___: object) -> None:
-        if "array_agg" in statement:
-            reads.append(statement)
+    def fetch(conn: Connection, statement: str, *given: Any) -> Any:
+        reads.append(statement)
+        return fetch_tuples(conn, statement, *given)
 
     async def ask() -> list[bytes]:
         with database.read() as conn:
             page = run_search.find_ids(conn, experiment_ids=["0"])
         return await reader.page(page)
 
-    event.listen(Engine, "before_cursor_execute", note)
-    with asyncio.Runner() as runner:
+    with patch.object(load_sql, "fetch_tuples", fetch), asyncio.Runner() as runner:
         yield lambda: runner.run(ask()), reads
         runner.run(reader.aclose())
-    event.remove(Engine, "before_cursor_execute", note)
 
 
 def _stored(database: Database) -> list[bytes]:

@@ -1,10 +1,17 @@
 """The command line inside the test, as an operator types it."""
 
 import sys
+from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
 
 from tandem_metadata import __main__
+from tandem_metadata.database import Connection
+from tandem_metadata.database.database import Database
+from tandem_metadata.settings import Settings
+
+T = TypeVar("T")
 
 
 class Command:
@@ -30,3 +37,33 @@ class Command:
             status = int(ended.code or 0)
         shown = self._capsys.readouterr()
         return status, shown.out, shown.err
+
+
+MakeCommand = Callable[..., Command]
+"""Takes the command's name, the settings whose database it uses, and further flags."""
+
+
+def command_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> MakeCommand:
+    def make(name: str, settings: Settings, *flags: str) -> Command:
+        where = ("--backend-store-uri", settings.backend_store_uri)
+        return Command(name, monkeypatch, capsys, *where, *flags)
+
+    return make
+
+
+def look_up(settings: Settings, find: Callable[[Connection, str], T], name: str) -> T:
+    """What a function of the store finds by a name, as a process of its own would."""
+    database = Database(settings)
+    with database.read() as conn:
+        found = find(conn, name)
+    database.close()
+    return found
+
+
+def assert_error(answer: tuple[int, str, str], told: str) -> None:
+    """A command has refused its arguments by one sentence that tells this."""
+    status, out, err = answer
+    assert (status, out) == (2, "")
+    assert told in err
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1

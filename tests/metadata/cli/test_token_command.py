@@ -11,39 +11,27 @@ from tandem_metadata.settings import Settings
 from tandem_metadata.store.accounts import tokens, users
 from tandem_shared.clock import now_ms
 from tandem_shared.settings import replace
-from tests.metadata.cli.commands import Command
+from tests.metadata.cli.commands import Command, MakeCommand, assert_error, look_up
 from tests.metadata.conftest import only_sqlite
-
-PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
-def with_accounts(settings: Settings) -> Settings:
+def with_accounts(accounts: Settings) -> Settings:
     """Settings of a database that has accounts, and user ann without a password."""
-    wanted = replace(settings, auth="basic", auth_admin_password=PASSWORD)
-    database = Database(wanted)
-    opening.prepare(database, wanted)
+    database = Database(accounts)
     with database.write() as conn:
         users.create(conn, "ann", None)
     database.close()
-    return wanted
+    return accounts
 
 
 @pytest.fixture
-def command(
-    with_accounts: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    return Command(
-        "token", monkeypatch, capsys, "--backend-store-uri", with_accounts.backend_store_uri
-    )
+def command(with_accounts: Settings, command_for: MakeCommand) -> Command:
+    return command_for("token", with_accounts)
 
 
 def _find(settings: Settings, text: str) -> tokens.Token | None:
-    database = Database(settings)
-    with database.read() as conn:
-        found = tokens.find(conn, text)
-    database.close()
-    return found
+    return look_up(settings, tokens.find, text)
 
 
 def test_token_is_created_shown_once_listed_and_revoked(
@@ -102,21 +90,12 @@ def test_token_without_restrictions_does_not_end(command: Command, with_accounts
 )
 @only_sqlite
 def test_bad_arguments_end_with_a_sentence(command: Command, arguments: str, told: str) -> None:
-    status, out, err = command(*arguments.split())
-    assert (status, out) == (2, "")
-    assert told in err
-    assert err.startswith("error: ")
-    assert len(err.splitlines()) == 1
+    assert_error(command(*arguments.split()), told)
 
 
 @only_sqlite
-def test_database_without_accounts_is_refused(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    command = Command(
-        "token", monkeypatch, capsys, "--backend-store-uri", settings.backend_store_uri
-    )
-    status, _, err = command("list")
+def test_database_without_accounts_is_refused(settings: Settings, command_for: MakeCommand) -> None:
+    status, _, err = command_for("token", settings)("list")
     assert status == 2
     assert "db upgrade --auth basic" in err
 
@@ -125,9 +104,9 @@ def test_database_without_accounts_is_refused(
 def test_accounts_of_their_own_database_are_found_by_flag_variable_and_mlflows_default(
     with_accounts: Settings,
     settings: Settings,
+    command_for: MakeCommand,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     wanted = replace(with_accounts, auth_database_uri=f"sqlite:///{tmp_path / 'basic_auth.db'}")
     tracking = Database(wanted)
@@ -138,20 +117,14 @@ def test_accounts_of_their_own_database_are_found_by_flag_variable_and_mlflows_d
         tokens.create(conn, "apart", "n")
     accounts.close()
     tracking.close()
-    where = ("--backend-store-uri", settings.backend_store_uri)
     assert wanted.auth_database_uri is not None
-    by_flag = Command(
-        "token", monkeypatch, capsys, *where, "--auth-database-uri", wanted.auth_database_uri
-    )
+    by_flag = command_for("token", settings, "--auth-database-uri", wanted.auth_database_uri)
     status, listed, _ = by_flag("list")
     assert (status, "user apart" in listed) == (0, True)
-    command = Command("token", monkeypatch, capsys, *where)
+    command = command_for("token", settings)
     assert command("list") == (0, "", "")
     with monkeypatch.context() as changed:
         changed.setenv("TANDEM_AUTH_DATABASE_URI", wanted.auth_database_uri)
         assert command("list")[1] == listed
     monkeypatch.chdir(tmp_path)
-    assert (
-        Command("token", monkeypatch, capsys, *where, "--app-name", "basic-auth")("list")[1]
-        == listed
-    )
+    assert command_for("token", settings, "--app-name", "basic-auth")("list")[1] == listed

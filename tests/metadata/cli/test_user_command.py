@@ -3,42 +3,23 @@
 import pytest
 from sqlalchemy import func, select
 
-from tandem_metadata.access import opening, passwords
+from tandem_metadata.access import passwords
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.tables.accounts import tokens as table
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.accounts import load, tokens
-from tandem_shared.settings import replace
-from tests.metadata.cli.commands import Command
+from tests.metadata.cli.commands import Command, MakeCommand, assert_error, look_up
 from tests.metadata.conftest import only_sqlite
-
-PASSWORD = "correct horse battery"
-
-
-@pytest.fixture
-def accounts(settings: Settings) -> Settings:
-    """Settings of a database that has accounts, and an administrator."""
-    wanted = replace(settings, auth="basic", auth_admin_password=PASSWORD)
-    database = Database(wanted)
-    opening.prepare(database, wanted)
-    database.close()
-    return wanted
+from tests.metadata.guarded import PASSWORD
 
 
 @pytest.fixture
-def command(
-    accounts: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    where = ("--backend-store-uri", accounts.backend_store_uri)
-    return Command("user", monkeypatch, capsys, *where)
+def command(accounts: Settings, command_for: MakeCommand) -> Command:
+    return command_for("user", accounts)
 
 
 def _user(settings: Settings, name: str) -> load.User | None:
-    database = Database(settings)
-    with database.read() as conn:
-        found = load.by_name(conn, name)
-    database.close()
-    return found
+    return look_up(settings, load.by_name, name)
 
 
 def test_service_account_has_no_password_and_goes_with_his_tokens(
@@ -107,8 +88,6 @@ def test_bad_arguments_end_with_a_sentence(
 ) -> None:
     if password is not None:
         monkeypatch.setenv("TANDEM_USER_PASSWORD", password)
-    status, out, err = command(*arguments.split())
-    assert (status, out) == (2, "")
-    assert told in err
-    assert password is None or password not in err
-    assert err.startswith("error: ")
+    refused = command(*arguments.split())
+    assert_error(refused, told)
+    assert password is None or password not in refused[2]

@@ -101,13 +101,39 @@ Who may do what: the accounts, which metadata has and artifacts asks. Variables 
 {{- if eq .mode "oidc" }}
 {{ include "tandem.auth.oidcEnv" $ }}
 {{- else if eq .mode "proxy" }}
+{{ include "tandem.auth.proxyEnv" $ }}
+{{- end }}
+{{- with .certificateUser }}
+- name: TANDEM_AUTH_CERTIFICATE_USER
+  value: {{ . }}
+{{- end }}
+{{- if and (include "tandem.podTls.probesApart" $) (or .proxy.artifacts .certificateUser) }}
+# Theirs are believed who their users are.
+- name: TANDEM_AUTH_ARTIFACTS_CERTIFICATES
+  value: {{ include "tandem.podTls.serverName" (dict "root" $ "component" "artifacts") }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Whom a proxy has authenticated, and which proxies there are. */}}
+{{- define "tandem.auth.proxyEnv" -}}
+{{- with .Values.auth.proxy -}}
+{{- if .certificateHeader -}}
+- name: TANDEM_AUTH_CERTIFICATE_HEADER
+  value: {{ .certificateHeader | quote }}
+{{- else -}}
 - name: TANDEM_AUTH_PROXY_HEADER
-  value: {{ .proxy.header | quote }}
+  value: {{ .header | quote }}
+{{- end }}
 - name: TANDEM_AUTH_TRUSTED_PROXIES
-  value: {{ join "," .proxy.trustedProxies | quote }}
-{{- end }}
-{{- end }}
-{{- end }}
+  value: {{ join "," .trustedProxies | quote }}
+{{- end -}}
+{{- end -}}
+
+{{/* "true" where users come to the pods themselves with a certificate. */}}
+{{- define "tandem.auth.certificates" -}}
+{{- if and .Values.auth.certificateUser (not .Values.auth.proxy.certificateHeader) -}}true{{- end -}}
 {{- end -}}
 
 {{- define "tandem.auth.oidcEnv" -}}
@@ -150,7 +176,7 @@ Who may do what: the accounts, which metadata has and artifacts asks. Variables 
 {{- end -}}
 {{- end -}}
 
-{{/* Artifacts has no accounts: it passes on to metadata the credentials that it gets. */}}
+{{/* Artifacts has no accounts: it passes on to metadata what users prove themselves by. */}}
 {{- define "tandem.auth.artifactsEnv" -}}
 {{- include "tandem.auth.commonEnv" . }}
 {{- if include "tandem.authenticates" . }}
@@ -158,6 +184,13 @@ Who may do what: the accounts, which metadata has and artifacts asks. Variables 
   value: metadata
 - name: TANDEM_METADATA_URL
   value: {{ include "tandem.metadataUrl" . }}
+{{- if .Values.auth.proxy.artifacts }}
+{{ include "tandem.auth.proxyEnv" . }}
+{{- end }}
+{{- if include "tandem.auth.certificates" . }}
+- name: TANDEM_AUTH_CERTIFICATES
+  value: "true"
+{{- end }}
 {{- end }}
 {{- end -}}
 

@@ -18,7 +18,7 @@ Parts of NOTES.txt.
 {{- define "tandem.notes.authentication" -}}
 {{- if include "tandem.authenticates" . -}}
 {{- $auth := .Values.auth -}}
-{{- $ways := dict "basic" "Users sign in with a password or a token" "proxy" (printf "Users come by the proxy, which names them in %s, and programs with a token" $auth.proxy.header) "oidc" (printf "Users log in at %s, and programs send a token" $auth.oidc.issuer) -}}
+{{- $ways := dict "basic" "Users sign in with a password or a token" "proxy" (printf "Users come by the proxy, which names them in %s, and programs with a token" (default $auth.proxy.header $auth.proxy.certificateHeader)) "oidc" (printf "Users log in at %s, and programs send a token" $auth.oidc.issuer) -}}
 {{ index $ways $auth.mode }} (auth.mode {{ $auth.mode }}), for both services.
 {{- if eq $auth.mode "oidc" }} The provider must know the redirect URI {{ include "tandem.publicUrl" . }}/oidc/callback.{{ end }}
 {{- with include "tandem.auth.adminSecret" . }} The first administrator is {{ $auth.admin.username }}; his first password:
@@ -66,6 +66,9 @@ Tandem authenticates nobody. Whoever reaches {{ ternary "the host" "either host"
 {{- $warnings = append $warnings "networkPolicy.enabled is false: any pod whose address is in auth.proxy.trustedProxies can call metadata as anyone." -}}
 {{- else if and (not .Values.networkPolicy.enabled) (eq .Values.auth.mode "none") -}}
 {{- $warnings = append $warnings "networkPolicy.enabled is false: any pod of the cluster can call Tandem past the ingress, which authenticates." -}}
+{{- end -}}
+{{- if and .Values.auth.proxy.artifacts (not (include "tandem.podTls.probesApart" .)) -}}
+{{- $warnings = append $warnings "auth.proxy.artifacts is true: auth.proxy.trustedProxies must hold the addresses of the artifacts pods too, which pass on to metadata what the proxy told them; or set podTLS.clientAuth, so that they prove themselves." -}}
 {{- end -}}
 {{- if and .Values.podTLS.enabled .Values.ingress.enabled (not .Values.ingress.controller) -}}
 {{- $warnings = append $warnings "The pods speak HTTPS, and nothing tells your ingress controller so: set ingress.controller, or annotate Ingresses and Services as it asks." -}}

@@ -6,7 +6,7 @@ Deployments that strangers could use, and accounts that nobody could sign in to.
 {{- if include "tandem.authenticates" . -}}
 {{- include "tandem.validate.accounts" . -}}
 {{- else -}}
-{{- if or .Values.auth.database.existingSecret .Values.auth.database.uri .Values.auth.admin.existingSecret .Values.auth.admin.password .Values.auth.oidc.issuer .Values.auth.proxy.header -}}
+{{- if or .Values.auth.database.existingSecret .Values.auth.database.uri .Values.auth.admin.existingSecret .Values.auth.admin.password .Values.auth.oidc.issuer .Values.auth.proxy.header .Values.auth.proxy.certificateHeader .Values.auth.certificateUser -}}
 {{- fail "auth.mode is none, but accounts are described below auth: set auth.mode to basic, proxy or oidc, or empty what describes them." -}}
 {{- end -}}
 {{- if not .Values.insecureNoAuth -}}
@@ -59,11 +59,19 @@ Deployments that strangers could use, and accounts that nobody could sign in to.
 {{- include "tandem.validate.oidc" $ -}}
 {{- end -}}
 {{- if ne .mode "proxy" -}}
-{{- if or .proxy.header .proxy.trustedProxies -}}
+{{- if or .proxy.header .proxy.certificateHeader .proxy.trustedProxies .proxy.artifacts -}}
 {{- fail (printf "auth.proxy is set, but auth.mode is %s: set auth.mode to proxy, or empty auth.proxy." .mode) -}}
 {{- end -}}
-{{- else if not (and .proxy.header .proxy.trustedProxies) -}}
-{{- fail "auth.mode is proxy, but auth.proxy.header or auth.proxy.trustedProxies is empty: name the header in which the proxy puts the user, and the addresses that it is believed of." -}}
+{{- else if not (and (or .proxy.header .proxy.certificateHeader) .proxy.trustedProxies) -}}
+{{- fail "auth.mode is proxy, but auth.proxy.header or auth.proxy.trustedProxies is empty: name the header in which the proxy puts the user, or his certificate (auth.proxy.certificateHeader), and the addresses that it is believed of." -}}
+{{- else if and .proxy.header .proxy.certificateHeader -}}
+{{- fail "auth.proxy.header and auth.proxy.certificateHeader both name the user: keep one, as your proxy has it." -}}
+{{- end -}}
+{{- if and .proxy.certificateHeader (not .certificateUser) -}}
+{{- fail "auth.proxy.certificateHeader is set, but auth.certificateUser is empty: say what of the certificate names the user, as cn." -}}
+{{- end -}}
+{{- if and (include "tandem.auth.certificates" $) (not (include "tandem.podTls.probesApart" $)) -}}
+{{- fail "auth.certificateUser is set, but nobody asks clients for a certificate: set podTLS.enabled and podTLS.clientAuth where clients reach the pods by TLS, or auth.mode to proxy and auth.proxy.certificateHeader." -}}
 {{- end -}}
 {{- range .proxy.trustedProxies -}}
 {{- if hasSuffix "/0" . -}}

@@ -23,6 +23,9 @@ flags:
   --probe-port: podTLS.clientAuth
   --auth: auth.mode
   --audit-log: auth.auditLog
+  --auth-proxy-header: auth.proxy.header
+  --auth-certificate-header: auth.proxy.certificateHeader
+  --auth-trusted-proxies: auth.proxy.trustedProxies
   {{- if eq . "metadata" }}
   --default-artifact-root: hosts.artifacts (never a directory, which no other pod and no client could reach)
   --artifacts-url: hosts.artifacts
@@ -40,8 +43,8 @@ flags:
   --auth-admin-username: auth.admin
   --auth-admin-password: auth.admin
   --public-url: auth.publicUrl
-  --auth-proxy-header: auth.proxy.header
-  --auth-trusted-proxies: auth.proxy.trustedProxies
+  --auth-certificate-user: auth.certificateUser
+  --auth-artifacts-certificates: auth.proxy.artifacts or auth.certificateUser
   --oidc-issuer: auth.oidc.issuer
   --oidc-client-id: auth.oidc.clientId
   --oidc-client-secret: auth.oidc.existingSecret
@@ -56,6 +59,8 @@ flags:
   {{- else }}
   --artifacts-destination: objectStore.destination
   --metadata-url: auth.mode
+  --auth-certificates: auth.certificateUser
+  --no-auth-certificates: auth.certificateUser
   {{- end }}
 variables:
   TMPDIR: tmpSizeLimit
@@ -82,7 +87,11 @@ variables:
   MLFLOW_AUTH_ADMIN_PASSWORD: auth.admin
   TANDEM_PUBLIC_URL: auth.publicUrl
   TANDEM_AUTH_PROXY_HEADER: auth.proxy.header
+  TANDEM_AUTH_CERTIFICATE_HEADER: auth.proxy.certificateHeader
   TANDEM_AUTH_TRUSTED_PROXIES: auth.proxy.trustedProxies
+  TANDEM_AUTH_CERTIFICATE_USER: auth.certificateUser
+  TANDEM_AUTH_CERTIFICATES: auth.certificateUser
+  TANDEM_AUTH_ARTIFACTS_CERTIFICATES: auth.proxy.artifacts or auth.certificateUser
   TANDEM_OIDC_ISSUER: auth.oidc.issuer
   TANDEM_OIDC_CLIENT_ID: auth.oidc.clientId
   TANDEM_OIDC_CLIENT_SECRET: auth.oidc.existingSecret

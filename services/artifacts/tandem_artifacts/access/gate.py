@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from tandem_artifacts.access.kept import Kept
+from tandem_artifacts.access.proof import Proof
 from tandem_shared.auth import credentials
 from tandem_shared.auth.grants import SECONDS, Action, Grant
 from tandem_shared.errors import ApiError, PermissionDenied, Unauthenticated, Unavailable
@@ -21,7 +22,7 @@ _KEPT: Final = (Unauthenticated, PermissionDenied)
 class Asks(Protocol):
     """The metadata service."""
 
-    async def ask(self, authorization: str, path: str, action: Action) -> Grant: ...
+    async def ask(self, proof: Proof, path: str, action: Action) -> Grant: ...
 
     async def verified(self, token: str) -> Grant: ...
 
@@ -39,14 +40,14 @@ class Gate:
         """The grant that a request carries; raises ApiError unless it holds."""
         return await self._metadata.verified(token)
 
-    async def permitted(self, authorization: str, path: str, action: Action) -> Grant:
-        """A grant for an action at a canonical path, by credentials that are well-formed.
+    async def permitted(self, proof: Proof, path: str, action: Action) -> Grant:
+        """A grant for an action at a canonical path, by what proves who the sender is.
 
         The metadata service is asked once for all that belongs to one owner, also when requests for
         its files come at the same time. Raises Unauthenticated and PermissionDenied as it answers,
         and Unavailable if it does not.
         """
-        sender = credentials.digest(authorization.encode())
+        sender = credentials.digest(f"{proof.header}: {proof.value}".encode())
         if known := self._known(sender, path, action):
             return known
         owned = sender, _owned(path), None
@@ -55,8 +56,8 @@ class Gate:
                 await asyncio.shield(flight)
             if known := self._known(sender, path, action):
                 return known
-            return await self._ask((sender, path, action), authorization, path, action)
-        return await self._ask(owned, authorization, path, action)
+            return await self._ask((sender, path, action), proof, path, action)
+        return await self._ask(owned, proof, path, action)
 
     def _known(self, sender: bytes, path: str, action: Action) -> Grant | None:
         if grant := self._kept.grant(sender, path, action):
@@ -68,22 +69,22 @@ class Gate:
     async def _ask(
         self,
         key: tuple[bytes, str, Action | None],
-        authorization: str,
+        proof: Proof,
         path: str,
         action: Action,
     ) -> Grant:
         flight = self._flights.get(key)
         if flight is None:
             # A task of its own: the client that it began for may leave.
-            flight = asyncio.create_task(self._fly(key[0], authorization, path, action))
+            flight = asyncio.create_task(self._fly(key[0], proof, path, action))
             self._flights[key] = flight
             flight.add_done_callback(lambda done: self._landed(key, done))
         return await asyncio.shield(flight)
 
-    async def _fly(self, sender: bytes, authorization: str, path: str, action: Action) -> Grant:
+    async def _fly(self, sender: bytes, proof: Proof, path: str, action: Action) -> Grant:
         asked_at = self._clock()
         try:
-            grant = await self._metadata.ask(authorization, path, action)
+            grant = await self._metadata.ask(proof, path, action)
         except _KEPT as error:
             self._kept.refuse(sender, path, action, error)
             raise

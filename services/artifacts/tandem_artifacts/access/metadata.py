@@ -11,8 +11,10 @@ import httpx
 import msgspec
 from msgspec import Struct
 
+from tandem_artifacts.access.proof import AUTHORIZATION, Proof
 from tandem_shared.auth import grants
 from tandem_shared.auth.grants import Action, Grant, PublicKey, UnknownKey
+from tandem_shared.auth.proxies import UNTRUSTED
 from tandem_shared.errors import (
     ApiError,
     InvalidParameter,
@@ -54,6 +56,8 @@ class _Keys(Struct):
 class _Error(Struct):
     error_code: str = ""
     message: str = ""
+    user: str = ""
+    """Whom a 403 refuses."""
 
 
 class Metadata:
@@ -95,14 +99,14 @@ class Metadata:
             self._following.cancel()
         await self._client.aclose()
 
-    async def ask(self, authorization: str, path: str, action: Action) -> Grant:
-        """What the sender of these credentials may do at a canonical path.
+    async def ask(self, proof: Proof, path: str, action: Action) -> Grant:
+        """What the user may do at a canonical path who proves himself so.
 
-        Raises Unauthenticated or PermissionDenied with the metadata service's own words, and
-        Unavailable, with Retry-After, if it gives no answer that says either.
+        Raises Unauthenticated or PermissionDenied (of a user) with the metadata service's own
+        words, and Unavailable, with Retry-After, if it gives no answer that says either.
         """
         given = {
-            "Authorization": authorization,
+            proof.header: proof.value,
             "Content-Type": "application/json",
             "X-Request-Id": REQUEST_ID.get(),
         }
@@ -110,7 +114,7 @@ class Metadata:
         body = msgspec.json.encode({"path": path, "action": action})
         answer = await self._send("POST", GRANTS, headers=headers, content=body)
         if answer.status_code != httpx.codes.OK:
-            raise _refusal(answer)
+            raise _refusal(answer, proof)
         try:
             token = msgspec.json.decode(answer.content, type=_Granted).grant
             return await self._checked(token, fresh=True)
@@ -189,14 +193,16 @@ def _away(reason: str) -> Unavailable:
     )
 
 
-def _refusal(answer: httpx.Response) -> ApiError:
+def _refusal(answer: httpx.Response, proof: Proof) -> ApiError:
     """The error that an answer stands for: the metadata service's own refusals, or Unavailable."""
     error = _error(answer)
+    if proof.header != AUTHORIZATION and UNTRUSTED in error.message:
+        return _away(_told(answer))  # it is this service that is not trusted
     if answer.status_code == httpx.codes.UNAUTHORIZED and error.error_code == Unauthenticated.code:
         challenge = answer.headers.get("www-authenticate")
         return Unauthenticated(error.message, *([challenge] if challenge else []))
     if answer.status_code == httpx.codes.FORBIDDEN and error.message.startswith(_DENIED):
-        return PermissionDenied(error.message)
+        return PermissionDenied(error.message, user=error.user)
     if answer.status_code == httpx.codes.BAD_REQUEST and error.error_code == InvalidParameter.code:
         return InvalidParameter(error.message)
     return _away(_told(answer))

@@ -12,7 +12,6 @@ from tandem_artifacts.drivers.base import Entry, Stat
 from tandem_artifacts.messages import FileInfo
 from tandem_artifacts.routes import conditions, content, rules, streaming
 from tandem_artifacts.routes.context import Context, given_path, listed_path, new_path, stored_path
-from tandem_shared.auth.rules import SIGNED_IN
 from tandem_shared.errors import BadRequest, InvalidParameter, NotFound
 from tandem_shared.http.artifact_headers import RELAYED
 from tandem_shared.http.router import Route, api_routes, error_response, json_response
@@ -38,7 +37,7 @@ def routes(context: Context) -> list[Route]:
         *(
             route
             for method in ("GET", "PUT", "DELETE")
-            for route in api_routes(method, f"{_ARTIFACTS}/", refuse_root, SIGNED_IN)
+            for route in api_routes(method, f"{_ARTIFACTS}/", refuse_root, rules.CREDENTIALS)
         ),
     ]
 

@@ -7,32 +7,35 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from tandem_artifacts.access.gate import Gate
+from tandem_artifacts.access.proof import Proofs
 from tandem_artifacts.routes.rules import PathRule
-from tandem_shared.auth import credentials
 from tandem_shared.auth.grants import HEADER, PARAMETER, Action
 from tandem_shared.auth.rules import PRINCIPAL, Guard, Principal, Rule
 from tandem_shared.errors import PermissionDenied, Unauthenticated
 from tandem_shared.http.exchange import request_header
+from tandem_shared.security.own_page import REFUSAL, OwnPage
 
 _GATE: Final = "tandem.gate"
 _GRANT: Final = "tandem.grant"
-_HEADER: Final = "tandem.authorization"
+_PROOF: Final = "tandem.proof"
 _GRANT_HEADER: Final = HEADER.encode("ascii")
 _PARAMETER: Final = PARAMETER.encode("ascii")
 
 
-def guard(gate: Gate) -> Guard:
-    """The guard of all routes.
+def guard(gate: Gate, proofs: Proofs, own_page: OwnPage) -> Guard:
+    """The guard of all routes; `own_page` says whose changes are taken that browsers prove alone.
 
     A rule without a path, as of a URL that no route has, asks for credentials of any kind: it gives
     nothing away, so that nobody is asked about them.
     """
 
-    async def admit(scope: Scope, rule: Rule, _: bool) -> None:
+    async def admit(scope: Scope, rule: Rule, changes: bool) -> None:
         scope[_GATE] = gate
         token = scope[_GRANT] = _take_grant(scope)
-        header = scope[_HEADER] = request_header(scope, b"authorization")
-        if token is None and not credentials.parse(header):
+        proof = scope[_PROOF] = None if token else proofs.of(scope)
+        if proof and proof.by_itself and changes and not own_page.is_sender(scope, programs=True):
+            raise PermissionDenied(REFUSAL)
+        if token is None and proof is None:
             raise Unauthenticated(
                 "You are not authenticated: send the user name and password (Basic), or the token "
                 "(Bearer), that the metadata service takes. MLflow's client sends what "
@@ -59,7 +62,12 @@ async def permit(scope: Scope, path: str, action: Action) -> None:
         if not grant.covers(path, action):
             raise PermissionDenied("Permission denied: the grant is for another path or action.")
     else:
-        grant = await gate.permitted(scope[_HEADER], path, action)
+        try:
+            grant = await gate.permitted(scope[_PROOF], path, action)
+        except PermissionDenied as error:
+            if error.user:
+                scope[PRINCIPAL] = Principal(error.user)
+            raise
         scope[PRINCIPAL] = Principal(grant.sub)
 
 

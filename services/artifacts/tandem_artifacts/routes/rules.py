@@ -38,6 +38,9 @@ def _in_query(request: Request) -> str:
     return paths.canonical(path) if path else ""
 
 
+CREDENTIALS: Final = Rule("anyone with credentials, which are not looked up: it is an error")
+"""Of a path that names nothing; the metadata service need not be asked."""
+
 READ: Final = PathRule("READ on what the artifact belongs to", action=Action.READ, path=_in_url)
 LIST: Final = PathRule(
     "READ on what the directory belongs to; administrators above experiments",

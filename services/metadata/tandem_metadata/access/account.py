@@ -23,6 +23,10 @@ class Account(Principal):
     expires_at: int | None = None
     """When that token ends, in milliseconds since 1970; None for never."""
     grants: Grants = field(default_factory=lambda: Grants(Level.NO_PERMISSIONS))
+    credentials: bytes = field(default=b"", compare=False)
+    """A digest of what he has signed in by."""
+    read_at: float = field(default=0.0, compare=False)
+    """When his grants were read, by the clock of the authenticator."""
 
     def permits(self, action: Action, *keys: Key) -> bool:
         """Whether he may do this; see `Grants.permits`. Administrators may do everything."""

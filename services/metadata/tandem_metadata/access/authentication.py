@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, TypeVar
 
-from tandem_metadata.access import passwords
+from tandem_metadata.access import changes, passwords
 from tandem_metadata.access.account import Account
+from tandem_metadata.access.changes import Changes
 from tandem_metadata.access.logins import Logins
 from tandem_metadata.access.reads import Reads
 from tandem_metadata.rules.accounts import OLD_DEFAULT
@@ -23,7 +25,10 @@ from tandem_shared.errors import ApiError, Unauthenticated, Unavailable
 T = TypeVar("T")
 
 REMEMBERED_SECONDS: Final = 10.0
-"""How long a check counts. A change by another worker is seen after so many seconds at most."""
+"""How long a check counts. A change by another service is seen after so many seconds at most."""
+
+LISTED_SECONDS: Final = 1.0
+"""How long grants count for listings of what is granted: these cannot tell what they lack."""
 
 _KEPT: Final = 10_000
 _WAITING: Final = 100
@@ -39,17 +44,26 @@ _NO_TOKEN: Final = "The token is not known, is revoked, or has expired."
 
 
 Given = bytes | Vouched | SessionCookie
-"""What a request has: an Authorization header, a user for whom a proxy vouches, or a session."""
+"""What a request has: an Authorization header, a user for whom somebody vouches, or a session."""
 
 
 @dataclass(slots=True)
 class _Checked:
     account: Account
     until: float
+    place: int
+    mark: bytes
+    """What `Changes` had at the user's place before he was read; another one ends the check."""
     password_hash: str | None = None
     """What a password was checked against: while that is stored, it need not be checked again."""
-    outdated: bool = False
-    """Whether what the user is granted has changed since."""
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A check under way, and the marks of `Changes` from before it."""
+
+    marks: bytes
+    task: "asyncio.Future[_Checked]"
 
 
 class Authenticator:
@@ -60,12 +74,14 @@ class Authenticator:
         read: Reads,
         write: Reads,
         default: Level,
+        changed: Changes,
         logins: Logins | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`read` and `write` run functions of the store; `default` is the default permission.
 
-        With `logins`, sessions and tokens of the identity provider count as well.
+        `changed` tells when what is remembered no longer counts. With `logins`, sessions and tokens
+        of the identity provider count as well.
         """
         self.logins = logins
         self.read = read
@@ -73,11 +89,11 @@ class Authenticator:
         self._write = write
         self._default = default
         self._checked: dict[bytes, _Checked] = {}
-        self._under_way: dict[bytes, asyncio.Future[_Checked]] = {}
+        self._under_way: dict[bytes, _Flight] = {}
         self._hashing = Threads("passwords", 1)
         self._clock = clock
-        self._changes = 0
-        """How often `forget` and `renew` were called: what was read before is not remembered."""
+        self.changed = changed
+        """To be told of each change, once it is committed."""
 
     async def aclose(self) -> None:
         """End the thread, and the connections to the provider."""
@@ -92,9 +108,11 @@ class Authenticator:
         """
         key = _key(given)
         checked = self._checked.get(key)
-        if checked and checked.until > self._clock():
-            if checked.outdated:
-                return await self._renewed(checked)
+        if (
+            checked
+            and checked.until > self._clock()
+            and checked.mark == self.changed.mark(checked.place)
+        ):
             return checked.account
         return await self._once(key, given)
 
@@ -108,8 +126,15 @@ class Authenticator:
         """A new hash of a password, to be stored."""
         return await self._hash(lambda: passwords.hashed(password))
 
+    def is_for_listings(self, account: Account) -> bool:
+        """Whether what a user is granted was read lately enough to list it; else see `again`."""
+        return self._clock() < account.read_at + LISTED_SECONDS
+
     async def again(self, account: Account) -> Account:
         """The same user, with what he is granted now; raises Unauthenticated if he is gone."""
+        place = changes.place_of(account.name)
+        mark = self.changed.mark(place)
+        read_at = self._clock()
         user = await self.read(load.by_id, account.id)
         if user is None or user.name != account.name:  # SQLite gives ids of deleted users again
             raise Unauthenticated("The user does not exist any more.")
@@ -121,46 +146,11 @@ class Authenticator:
         )
         if account.experiments is not None:
             now = now.restricted_to(account.experiments)
-        if now != account:
-            for checked in self._checked.values():
-                if checked.account == account:
-                    checked.account = now
+        now = replace(now, credentials=account.credentials, read_at=read_at)
+        checked = self._checked.get(account.credentials)
+        if checked and checked.account == account and self.changed.mark(place) == mark:
+            checked.account = now
         return now
-
-    def forget(self, name: str) -> None:
-        """Remember nothing of a user: his password has changed, or he is gone."""
-        self._changes += 1
-        for key, checked in [*self._checked.items()]:
-            if checked.account.name == name:
-                del self._checked[key]
-
-    def forget_session(self, session_id: str) -> None:
-        """Remember nothing of a session that has ended."""
-        self._checked.pop(_key(SessionCookie(session_id)), None)
-
-    def forget_token(self, token_id: str) -> None:
-        """Remember nothing of a token: it is revoked."""
-        self._changes += 1
-        for key, checked in [*self._checked.items()]:
-            if checked.account.token_id == token_id:
-                del self._checked[key]
-
-    def renew(self, name: str | None = None) -> None:
-        """Read again what a user is granted, or each one, before it decides a request.
-
-        The passwords and tokens that were checked stay remembered.
-        """
-        self._changes += 1
-        for checked in self._checked.values():
-            if name is None or checked.account.name == name:
-                checked.outdated = True
-
-    async def _renewed(self, checked: _Checked) -> Account:
-        before = self._changes
-        account = await self.again(checked.account)
-        checked.account = account
-        checked.outdated = before != self._changes
-        return account
 
     async def _hash(self, work: Callable[[], T]) -> T:
         if self._hashing.busy >= _WAITING:
@@ -168,44 +158,57 @@ class Authenticator:
         return await self._hashing.start(work)
 
     async def _once(self, key: bytes, given: Given) -> Account:
-        """Check credentials; requests that come meanwhile with the same ones share the check."""
-        if flight := self._under_way.get(key):
-            return (await asyncio.shield(flight)).account
-        held = _parsed(given) if isinstance(given, bytes) else given
-        before = self._checked.get(key)
-        flight = asyncio.ensure_future(self._check(held, before.password_hash if before else None))
-        self._under_way[key] = flight
-        begun = self._changes
-        flight.add_done_callback(lambda done: self._end(key, done, begun))
-        return (await asyncio.shield(flight)).account
+        """Check credentials; requests that come meanwhile with the same ones share the check.
 
-    async def _check(self, given: Credentials, matched: str | None) -> _Checked:
+        They do not share one that was begun before a change: it may not have seen it.
+        """
+        marks = self.changed.now()
+        flight = self._under_way.get(key)
+        if flight is None or flight.marks != marks:
+            held = _parsed(given) if isinstance(given, bytes) else given
+            before = self._checked.get(key)
+            check = self._check(key, held, before.password_hash if before else None, marks)
+            flight = self._under_way[key] = _Flight(marks, asyncio.ensure_future(check))
+            flight.task.add_done_callback(partial(self._end, key, flight))
+        return (await asyncio.shield(flight.task)).account
+
+    async def _check(
+        self, key: bytes, given: Credentials, matched: str | None, marks: bytes
+    ) -> _Checked:
         """Check credentials; `matched` is the hash that the same password matched before."""
-        until = self._clock() + REMEMBERED_SECONDS  # from before the look, which may take a while
+        read_at = self._clock()  # from before the look, which may take a while
+        password_hash = None
         match given:
             case Password():
                 user = await self._by_password(given, matched)
-                return _Checked(self._of(user), until, user.password_hash)
+                found, password_hash = self._of(user), user.password_hash
             case Token():
-                return _Checked(await self._by_token(given), until)
+                found = await self._by_token(given)
             case Vouched():
-                return _Checked(await self._by_name(given.username), until)
+                found = await self._by_name(given)
             case SessionCookie():
                 if self.logins is None:
                     raise Unauthenticated("There are no sessions here.")
-                return _Checked(self._of(await self.logins.user_of_session(given.id)), until)
+                found = self._of(await self.logins.user_of_session(given.id))
+        until = read_at + REMEMBERED_SECONDS
+        if found.expires_at is not None:
+            until = min(until, self._clock() + (found.expires_at - now_ms()) / 1000)
+        found = replace(found, credentials=key, read_at=read_at)
+        place = changes.place_of(found.name)
+        return _Checked(found, until, place, changes.mark_in(marks, place), password_hash)
 
-    def _end(self, key: bytes, flight: "asyncio.Future[_Checked]", begun: int) -> None:
+    def _end(self, key: bytes, flight: _Flight, _: "asyncio.Future[_Checked]") -> None:
+        if self._under_way.get(key) is not flight:
+            if not flight.task.cancelled():
+                flight.task.exception()  # Whoever waited has got it; nobody may have.
+            return
         del self._under_way[key]
-        if flight.cancelled() or flight.exception():
+        if flight.task.cancelled() or flight.task.exception():
             self._checked.pop(key, None)
-        elif begun == self._changes:
-            if len(self._checked) >= _KEPT:
-                del self._checked[next(iter(self._checked))]
-            checked = flight.result()
-            if (end := checked.account.expires_at) is not None:
-                checked.until = min(checked.until, self._clock() + (end - now_ms()) / 1000)
-            self._checked[key] = checked
+            return
+        if len(self._checked) >= _KEPT:
+            del self._checked[next(iter(self._checked))]
+        self._checked[key] = flight.task.result()
 
     async def _by_password(self, given: Password, matched: str | None) -> load.User:
         user: load.User | None = await self.read(load.by_name, given.username)
@@ -219,12 +222,12 @@ class Authenticator:
             raise Unauthenticated(_EVERYBODYS)
         return user
 
-    async def _by_name(self, name: str) -> Account:
-        user = await self.read(load.by_name, name)
+    async def _by_name(self, given: Vouched) -> Account:
+        user = await self.read(load.by_name, given.username)
         if user is None:
             raise Unauthenticated(
-                f"The proxy vouches for '{name}', who is no user here: an administrator creates "
-                "users."
+                f"{given.by} vouches for '{given.username}', who is no user here: an administrator "
+                "creates users."
             )
         return self._of(user)
 
@@ -270,6 +273,6 @@ def _key(given: Given) -> bytes:
         case bytes():
             return credentials.digest(b"header " + given)
         case Vouched():
-            return credentials.digest(b"vouched " + given.username.encode())
+            return credentials.digest(f"{given.by} vouched {given.username}".encode())
         case SessionCookie():
             return credentials.digest(b"session " + given.id.encode())

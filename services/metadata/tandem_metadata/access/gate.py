@@ -1,6 +1,6 @@
 """Admits requests: the one place that asks who sends one, and whether he may."""
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from starlette.types import Scope
@@ -11,9 +11,9 @@ from tandem_metadata.access.artifacts import ArtifactAccess
 from tandem_metadata.access.authentication import Authenticator, Given
 from tandem_metadata.access.cookies import Cookies
 from tandem_metadata.access.owners import Owners
-from tandem_metadata.access.proxies import Proxies
 from tandem_metadata.access.rules import Caller, MessageRule
 from tandem_metadata.access.view import EVERYTHING, View
+from tandem_metadata.access.vouched import Vouching
 from tandem_metadata.database.database import Database
 from tandem_metadata.rules import permissions
 from tandem_metadata.rules.permissions import Readable
@@ -23,8 +23,8 @@ from tandem_shared.auth.credentials import SessionCookie, Vouched
 from tandem_shared.auth.grants import Grant
 from tandem_shared.auth.rules import PRINCIPAL, Rule
 from tandem_shared.errors import NotFound, PermissionDenied, Unauthenticated
-from tandem_shared.http.exchange import request_header
 from tandem_shared.http.router import ROUTE
+from tandem_shared.security.own_page import REFUSAL, OwnPage
 
 
 class Gate:
@@ -36,23 +36,25 @@ class Gate:
         owners: Owners,
         artifacts: ArtifactAccess,
         *,
-        proxies: Proxies | None = None,
+        vouching: Vouching | None = None,
         cookies: Cookies | None = None,
         login_path: str = "",
+        own_page: OwnPage | None = None,
         apart: Database | None = None,
     ) -> None:
-        """With `proxies`, their users come without credentials; tokens are taken all the same.
+        """With `vouching`, users come without credentials; tokens are taken all the same.
 
         With `cookies`, browsers have sessions; those that ask for the web UI without one are led to
-        `login_path`. `apart` is the database of accounts, where it is not the one that requests
-        write to.
+        `login_path`. Changes by what a browser sends on its own need an `own_page`. `apart` is the
+        database of accounts, where it is not the one that requests write to.
         """
         self.cookies = cookies
         self._login_path = login_path
+        self._own_page = own_page or OwnPage()
         self.authenticator = authenticator
         self.owners = owners
         self.artifacts = artifacts
-        self._proxies = proxies
+        self._vouching = vouching
         self._apart = apart
 
     async def admit(self, scope: Scope, rule: Rule, changes: bool) -> None:
@@ -60,14 +62,7 @@ class Gate:
 
         It is the router's guard. What depends on the request's message, `check` decides.
         """
-        given: Given = b""
-        if self._proxies and (name := self._proxies.sender(scope)):
-            given = Vouched(name)
-        given = given or _authorization(scope)
-        if not given and self.cookies and (session_id := self.cookies.session(scope)):
-            given = SessionCookie(session_id)
-            if changes:
-                _check_page(scope)
+        given = self._given(scope)
         if not given:
             raise Unauthenticated(
                 "You are not authenticated: send a user name and password (Basic), or a token "
@@ -78,9 +73,12 @@ class Gate:
         try:
             sender = await self.authenticator.account(given)
         except Unauthenticated as error:
-            if isinstance(given, SessionCookie):
+            if isinstance(given, SessionCookie | Vouched):
                 error.location = self._way_to_login(scope)
             raise
+        _enter(scope, sender)  # so that the audit log knows who is refused
+        if changes:
+            self._check_page(scope, given)
         if sender.read_only and changes:
             raise PermissionDenied("Permission denied: this token is for reading only.")
         if rule.admin and not sender.admin:
@@ -90,8 +88,28 @@ class Gate:
                     f"Permission denied: this is for administrators, and user '{sender.name}' "
                     "is none."
                 )
-        _enter(scope, sender)
-        ownership.keep_in(self._apart)
+            _enter(scope, sender)
+        ownership.begin(self._apart, self.authenticator.changed)
+
+    def _given(self, scope: Scope) -> Given:
+        """What a request proves its sender by; empty without anything.
+
+        What a client has chosen for this request goes before what a connection has by itself, which
+        may be that of a proxy.
+        """
+        if self._vouching and (vouched := self._vouching.by_header(scope)):
+            return vouched
+        if header := _authorization(scope):
+            return header
+        if self.cookies and (session_id := self.cookies.session(scope)):
+            return SessionCookie(session_id)
+        if self._vouching:
+            try:
+                return self._vouching.by_connection(scope) or b""
+            except Unauthenticated as error:
+                error.location = self._way_to_login(scope)
+                raise
+        return b""
 
     async def check(self, scope: Scope, rule: Rule, message: Any) -> None:
         """Raise PermissionDenied for a message that the request's sender may not send.
@@ -124,24 +142,34 @@ class Gate:
         newest = await self.authenticator.again(sender)
         return await self.artifacts.grant(newest, path, action)
 
+    def _check_page(self, scope: Scope, given: Given) -> None:
+        """Raise PermissionDenied unless a page of this service sends what browsers prove alone.
+
+        Programs have certificates, and come through proxies; those that copy cookies have tokens.
+        """
+        if isinstance(given, Vouched | SessionCookie):
+            programs = isinstance(given, Vouched)
+            if not self._own_page.is_sender(scope, programs=programs):
+                raise PermissionDenied(REFUSAL)
+
     def _way_to_login(self, scope: Scope) -> str | None:
-        """Where a browser logs in that asks for the web UI; None for all else."""
-        if not self.cookies or scope.get(ROUTE) != "/" or scope["method"] != "GET":
+        """Where a browser logs in that asks for a page; None for all else."""
+        if not self.cookies or scope.get(ROUTE) not in _PAGES or scope["method"] != "GET":
             return None
         return f"{self._login_path}?{urlencode({'next': scope['path']})}"
 
     async def readable(self, type: str, *also: str) -> Readable | None:
         """Which resources of a type the listings of the request under way show; None for all.
 
-        Where one of the types `also` is denied, none are. What a user has just created is there:
-        listings of what is granted read the grants anew, and those of all that is not denied have
-        what is new without that.
+        Where one of the types `also` is denied, none are. What a user has just created here is
+        there: `Changes` ends what is remembered. Another service's workers do not hear of it, so
+        that grants count shorter where new resources need one to be listed.
         """
         sender = _limited()
         held = sender.readable(type, *also) if sender else None
         if sender is None or _has_new(held):
             return held
-        return (await self._newest(sender)).readable(type, *also)
+        return (await self._lately(sender)).readable(type, *also)
 
     async def readable_names(self, *, versions: bool) -> ReadableNames | None:
         """Which registered models and prompts, or versions of which, listings show; None for all.
@@ -154,19 +182,19 @@ class Gate:
         held = _names(sender, versions=versions)
         if _has_new(held.models) and _has_new(held.prompts):
             return held
-        return _names(await self._newest(sender), versions=versions)
+        return _names(await self._lately(sender), versions=versions)
 
     async def view(self) -> View:
         """All that the request under way may be shown by one answer of several listings."""
         sender = _limited()
         if sender is None:
             return EVERYTHING
-        newest = await self._newest(sender)
+        held = await self._lately(sender)
         return View(
-            experiments=newest.readable(permissions.EXPERIMENT),
-            runs=newest.readable(permissions.EXPERIMENT, permissions.RUN),
-            versions=_names(newest, versions=True),
-            withheld=newest.withheld,
+            experiments=held.readable(permissions.EXPERIMENT),
+            runs=held.readable(permissions.EXPERIMENT, permissions.RUN),
+            versions=_names(held, versions=True),
+            withheld=held.withheld,
         )
 
     async def shown(self, body: bytes) -> bytes:
@@ -179,26 +207,15 @@ class Gate:
     def _caller(self, sender: Account) -> Caller:
         return Caller(sender, self.owners, self.authenticator.read)
 
-    async def _newest(self, sender: Account) -> Account:
+    async def _lately(self, sender: Account) -> Account:
+        if self.authenticator.is_for_listings(sender):
+            return sender
         newest = await self.authenticator.again(sender)
         account.enter(newest)
         return newest
 
 
-def _check_page(scope: Scope) -> None:
-    """Raise PermissionDenied unless a page of this service sends a change by a cookie.
-
-    Origins of other pages are refused before. Browsers leave the header out of requests that
-    change nothing, and programs that copy cookies leave it out of all.
-    """
-    if (
-        not request_header(scope, b"origin")
-        and request_header(scope, b"sec-fetch-site") != "same-origin"
-    ):
-        raise PermissionDenied(
-            "Permission denied: a request that changes something by a session must have the Origin "
-            "header, as browsers send it. Programs send a token instead."
-        )
+_PAGES: Final = ("/", "/signup")
 
 
 def _limited() -> Account | None:

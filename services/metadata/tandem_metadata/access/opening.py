@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import URL
 
-from tandem_metadata.access import passwords
+from tandem_metadata.access import changes, passwords
 from tandem_metadata.access.artifact_owners import ArtifactPaths
 from tandem_metadata.access.artifacts import ArtifactAccess
 from tandem_metadata.access.authentication import Authenticator
@@ -16,9 +16,9 @@ from tandem_metadata.access.cookies import Cookies
 from tandem_metadata.access.gate import Gate
 from tandem_metadata.access.logins import Logins
 from tandem_metadata.access.owners import Owners
-from tandem_metadata.access.proxies import Proxies
 from tandem_metadata.access.reads import Reads
 from tandem_metadata.access.signing import Signer
+from tandem_metadata.access.vouched import Vouching
 from tandem_metadata.database import account_tables, sqlite_file
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.faults import as_settings_error
@@ -28,6 +28,7 @@ from tandem_metadata.rules.permissions import Level
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.accounts import users
 from tandem_shared.errors import AlreadyExists, InvalidParameter, Unavailable
+from tandem_shared.security.own_page import OwnPage
 from tandem_shared.settings import SettingsError
 
 FLAG: Final = "--auth-database-uri"
@@ -87,17 +88,15 @@ def open_gate(
     default = Level[settings.auth_default_permission]
     owners = Owners(tracking, paths)
     artifacts = ArtifactAccess(owners.artifacts, Signer(read, write))
-    proxies = None
-    if settings.auth == "proxy":
-        proxies = Proxies(settings.auth_proxy_header or "", settings.auth_trusted_proxies or ())
     logins = Logins(settings, read, write) if settings.auth == "oidc" else None
     return Gate(
-        Authenticator(read, write, default, logins),
+        Authenticator(read, write, default, changes.SHARED, logins),
         owners,
         artifacts,
-        proxies=proxies,
+        vouching=Vouching(settings),
         cookies=Cookies(secure=logins.secure) if logins else None,
         login_path=f"{settings.static_prefix}/login",
+        own_page=OwnPage(settings.cors_allowed_origins or ()),
         apart=apart,
     )
 

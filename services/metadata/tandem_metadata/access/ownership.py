@@ -16,7 +16,8 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from tandem_metadata.access import account
+from tandem_metadata.access import account, changes
+from tandem_metadata.access.changes import Changes
 from tandem_metadata.database.database import Database, on_commit, on_rollback
 from tandem_metadata.rules import permissions
 from tandem_metadata.rules.permissions import Level
@@ -30,21 +31,29 @@ _SHOWN: Final = 20
 
 _log = logging.getLogger("tandem.auth")
 _apart: ContextVar[Database | None] = ContextVar("accounts_apart", default=None)
+_changed: ContextVar[Changes] = ContextVar("accounts_changed", default=changes.SHARED)
 
 
-def keep_in(accounts: Database | None) -> None:
-    """Have the request under way change grants in this database; None: in the one it writes to."""
+def begin(accounts: Database | None, changed: Changes) -> None:
+    """Have the request under way change grants in this database; None: in the one it writes to.
+
+    `changed` is told whose grants have changed, before the request is answered.
+    """
     _apart.set(accounts)
+    _changed.set(changed)
 
 
 def give(conn: Connection, type: str, id: str) -> None:
     """Let the user of the request under way manage what he has created."""
     if creator := account.current():
         _check_id(id)
+        if type == permissions.EXPERIMENT and conn.dialect.name == "sqlite":
+            _drop_left(conn, id)
         _after(
             conn,
             partial(grants.grant, user_id=creator.id, type=type, pattern=id, level=Level.MANAGE),
             f"MANAGE on {type} '{id}' to '{creator.name}', who created it",
+            creator.name,
         )
 
 
@@ -73,19 +82,42 @@ def _take(conn: Connection, name: str) -> list[Own]:
     """Take away what users are granted on that name, before the transaction of `conn` ends."""
     accounts = _apart.get()
     if accounts is None:
-        return grants.take(conn, _FAMILIES, name)
+        if held := grants.take(conn, _FAMILIES, name):
+            on_commit(conn, _changed.get().note)
+        return held
     held = accounts.run_in_transaction(partial(grants.take, types=_FAMILIES, pattern=name))
     if held:
+        _changed.get().note()
         _log.info("taken away, since the name is given up: %s", _told(held))
         on_rollback(conn, partial(_store, accounts, partial(grants.put, grants=held), _told(held)))
     return held
 
 
-def _after(conn: Connection, change: Callable[[Connection], None], told: str) -> None:
-    """Change grants once what they are on is there: in the same transaction, or after it."""
+def _drop_left(conn: Connection, id: str) -> None:
+    """Take away what was granted on an experiment that `mlflow gc` has removed.
+
+    SQLite gives the number of the last one again; PostgreSQL gives each number once.
+    """
+    accounts = _apart.get()
+    drop = partial(grants.drop, type=permissions.EXPERIMENT, pattern=id)
+    if accounts is None:
+        if drop(conn):
+            on_commit(conn, _changed.get().note)
+    elif accounts.run_in_transaction(drop):
+        _changed.get().note()
+
+
+def _after(
+    conn: Connection, change: Callable[[Connection], None], told: str, of: str | None = None
+) -> None:
+    """Change grants once what they are on is there: in the same transaction, or after it.
+
+    `of` is the user whose grants change, if it is one.
+    """
     accounts = _apart.get()
     if accounts is None:
         change(conn)
+        on_commit(conn, partial(_changed.get().note, of))
     else:
         on_commit(conn, partial(_store, accounts, change, told))
 
@@ -97,6 +129,7 @@ def _store(accounts: Database, change: Callable[[Connection], None], told: str) 
     except Exception as error:
         reason = getattr(error, "reason", "") or str(error)
         _log.error("not granted, so an administrator has to: %s (%s)", told, reason)
+    _changed.get().note()
 
 
 def _told(held: Sequence[Own]) -> str:

@@ -14,7 +14,6 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from tandem_metadata.artifacts import tls
 from tandem_metadata.artifacts.fair_turns import FairTurns
 from tandem_metadata.artifacts.listing_parser import (
     CompressedEntries,
@@ -37,6 +36,8 @@ from tandem_shared.http.artifact_headers import RELAYED
 from tandem_shared.http.transfers import Transfer, Transfers
 from tandem_shared.observability.logs import RARELY, REQUEST_ID
 from tandem_shared.serving import memory
+from tandem_shared.tls import client_side
+from tandem_shared.tls.renewal import RenewedContext
 
 MAX_LISTING_BYTES = 16 * 1024 * 1024
 """The longest listing read, about 150,000 files."""
@@ -84,7 +85,7 @@ class ArtifactClient:
         """Raises SettingsError for settings about artifacts that cannot work."""
         self.roots = Roots(settings)
         self._timeout = settings.artifacts_timeout
-        self._tls = tls.context(settings)
+        self._tls = tls_context(settings)
         self._following: asyncio.Task[None] | None = None
         self._listings = _pool(MAX_LISTINGS, self._timeout, self._tls)
         places = _max_fetches(settings)
@@ -255,6 +256,16 @@ class ArtifactClient:
             self._following.cancel()
         await self._listings.aclose()
         await self._fetches.aclose()
+
+
+def tls_context(settings: Settings) -> RenewedContext | None:
+    """What is trusted and presented by HTTPS; raises SettingsError for files of no use."""
+    return client_side.context(
+        "artifacts",
+        authorities=settings.artifacts_ca,
+        certificate=settings.artifacts_cert,
+        key=settings.artifacts_key,
+    )
 
 
 def _max_fetches(settings: Settings) -> int:

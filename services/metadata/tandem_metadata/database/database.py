@@ -6,6 +6,7 @@ SQLite and PostgreSQL differ here and hardly anywhere else.
 import contextlib
 import logging
 import random
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeVar
@@ -279,7 +280,7 @@ class Database:
         """Turn errors that tell of the database's state into errors for the client."""
         try:
             yield
-        except (exc.DBAPIError, psycopg.Error) as error:
+        except (exc.DBAPIError, sqlite3.Error, psycopg.Error) as error:
             answer = faults.api_error(error, self.url)
             if answer is None:
                 raise

@@ -61,8 +61,8 @@ _HINTS: Final = {
 """Advice by phrases: PostgreSQL gives these errors no codes of their own."""
 
 
-DatabaseError = exc.DBAPIError | psycopg.Error
-"""An error of the database's driver, as SQLAlchemy wraps it or as psycopg raises it."""
+DatabaseError = exc.DBAPIError | sqlite3.Error | psycopg.Error
+"""An error of the database's driver, as SQLAlchemy wraps it or as the driver raises it."""
 
 
 def api_error(error: DatabaseError, url: URL) -> ApiError | None:
@@ -141,7 +141,7 @@ def is_busy(error: exc.DBAPIError) -> bool:
     return isinstance(source, sqlite3.Error) and _SQLITE.get(_sqlite_code(source)) == _LOCKED
 
 
-def is_interrupted(error: DatabaseError | sqlite3.Error) -> bool:
+def is_interrupted(error: DatabaseError) -> bool:
     """Whether the database stopped a statement because it was asked to."""
     source = _of_driver(error)
     if isinstance(source, sqlite3.OperationalError):
@@ -154,7 +154,7 @@ def sqlstate(error: DatabaseError) -> str | None:
     return getattr(_of_driver(error), "sqlstate", None)
 
 
-def _of_driver(error: DatabaseError | sqlite3.Error) -> BaseException | None:
+def _of_driver(error: DatabaseError) -> BaseException | None:
     return error.orig if isinstance(error, exc.DBAPIError) else error
 
 

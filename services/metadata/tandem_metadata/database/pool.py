@@ -24,26 +24,27 @@ Dialect = Literal["sqlite", "postgresql"]
 _CONNECT_TIMEOUT = 10  # seconds
 _IDLE_SECONDS = 1.0
 
-BINARY = "tandem_binary"
-"""Execution option of a statement whose rows PostgreSQL sends in binary format, not as text."""
-
 PLANNED = "tandem_planned"
 """Execution option of a statement that PostgreSQL plans for its values, each time.
 
 Of others it may keep a plan for all values.
 """
 
-_PREPARED_AFTER = 5
+PREPARES: Final = "tandem_prepares"
+"""Key of a connection's `info`: whether PostgreSQL may prepare its statements; else absent."""
+
+PREPARED_AFTER: Final = 5
 """Executions of a statement after which psycopg prepares it; psycopg's default."""
 
 ISOLATION_LEVELS: Final[Mapping[Dialect, tuple[str | None, str | None]]] = {
-    "sqlite": ("AUTOCOMMIT", None),
+    "sqlite": (None, None),
     "postgresql": (None, "READ COMMITTED"),
 }
 """Isolation levels for autocommitted statements and for transactions; None: the pool's default.
 
-Changing the level and back costs as much as a small statement does in the driver. PostgreSQL's
-default is AUTOCOMMIT, the commoner case.
+Changing the level and back costs as much as a small statement does in the driver. The default is
+AUTOCOMMIT, the commoner case. SQLite's transactions need no other: they begin by a statement, see
+`WriterLock.begin`.
 """
 
 BUCKETS: Final = (
@@ -120,11 +121,10 @@ def open_engine(
     `login` is None where the address has the password. With `point_lookup`, for statements that
     find all their rows by indexed keys.
     """
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
     if dialect == "sqlite":
         options["connect_args"] = {"timeout": settings.pool_timeout, "check_same_thread": False}
     else:
-        options["isolation_level"] = "AUTOCOMMIT"
         options["skip_autocommit_rollback"] = True
         options["connect_args"] = {
             name: value
@@ -151,11 +151,11 @@ def open_engine(
         if login:
             login.attach(engine)
         event.listen(engine, "checkout", _check_idle)
-        event.listen(engine, "before_cursor_execute", _choose_format)
         # Not without prepared statements: PgBouncer may lend the connection to others.
         if point_lookup and settings.db_prepared_statements:
             event.listen(engine, "connect", _prefer_indexes)
         if settings.db_prepared_statements:
+            event.listen(engine, "connect", _note_preparing)
             event.listen(engine, "before_cursor_execute", _choose_plan)
     event.listen(engine, "checkout", _count_checkout)
     event.listen(engine, "checkin", _count_checkin)
@@ -214,18 +214,15 @@ def _check_idle(
         raise exc.InvalidatePoolError from error
 
 
-def _choose_format(
-    _: Connection, cursor: psycopg.Cursor[Any], __: str, ___: object, context: Any, ____: bool
-) -> None:
-    if context is not None and context.execution_options.get(BINARY):
-        cursor.format = psycopg.pq.Format.BINARY
+def _note_preparing(_: object, record: Any) -> None:
+    record.info[PREPARES] = True
 
 
 def _choose_plan(
     _: Connection, cursor: psycopg.Cursor[Any], __: str, ___: object, context: Any, ____: bool
 ) -> None:
     planned = context is not None and context.execution_options.get(PLANNED)
-    cursor.connection.prepare_threshold = None if planned else _PREPARED_AFTER
+    cursor.connection.prepare_threshold = None if planned else PREPARED_AFTER
 
 
 def forget(conn: Connection) -> None:

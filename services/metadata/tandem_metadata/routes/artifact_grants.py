@@ -4,15 +4,15 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tandem_metadata.access.vouched import GRANTS
 from tandem_metadata.routes.endpoint import BODY_BYTES, Context, decode
 from tandem_shared import paths
 from tandem_shared.auth.grants import Action
-from tandem_shared.auth.rules import PUBLIC, Rule
-from tandem_shared.errors import invalid_value
+from tandem_shared.auth.rules import PRINCIPAL, PUBLIC, Principal, Rule
+from tandem_shared.errors import PermissionDenied, invalid_value
 from tandem_shared.http.router import Route, json_response
 from tandem_shared.wire import codec
 
-GRANTS = "/api/3.0/tandem/artifact-grants"
 KEYS = "/api/3.0/tandem/jwks"
 
 _GRANTED = Rule("any user; the answer holds what he may do")
@@ -34,6 +34,14 @@ class Granted(Struct):
     """A token of `tandem_shared.auth.grants`."""
 
 
+class Refused(Struct):
+    """Answer of `artifact-grants` to a user who may not: the error, and who he is."""
+
+    error_code: str
+    message: str
+    user: str
+
+
 def routes(context: Context) -> list[Route]:
     """Grants and their keys; none where nobody is authenticated."""
     gate = context.gate
@@ -48,7 +56,12 @@ def routes(context: Context) -> list[Route]:
             action = Action(asked.action)
         except ValueError:
             raise invalid_value("action", asked.action, f"use {', '.join(Action)}") from None
-        found = await gate.artifact_grant(paths.canonical_optional(asked.path), action)
+        try:
+            found = await gate.artifact_grant(paths.canonical_optional(asked.path), action)
+        except PermissionDenied as error:
+            user: Principal = request.scope[PRINCIPAL]
+            refused = Refused(error.code, error.message, user.name)
+            return json_response(codec.encode_json(refused), error.status)
         return json_response(codec.encode_json(Granted(await signer.sign(found))))
 
     async def keys(_: Request) -> Response:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, Self, TypeVar, TypeVarTuple
+from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Struct
@@ -272,8 +273,10 @@ async def decode(request: Request, of: type[R], limit: int) -> R:
     """
     CLIENT_RECEIVE.set(request.receive)
     if request.method in ("GET", "HEAD"):
-        parameters = [*request.path_params.items(), *request.query_params.multi_items()]
-        return codec.decode_query(parameters, of)
+        # As Starlette's `query_params`, which makes three collections of them.
+        query = request.scope["query_string"].decode("latin-1")
+        given = parse_qsl(query, keep_blank_values=True)
+        return codec.decode_query([*request.path_params.items(), *given], of)
     message = await read_message(request, of, limit)
     if request.method == "DELETE" and request.query_params:  # MLflow takes either
         for field in msgspec.structs.fields(of):

@@ -4,25 +4,18 @@ import html
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from tandem_metadata.access.authentication import Authenticator
 from tandem_metadata.access.cookies import Cookies
 from tandem_metadata.access.logins import CALLBACK
+from tandem_metadata.routes.plain_pages import NO_STORE, page
 from tandem_metadata.store.accounts.sessions import LOGIN_MS
 from tandem_shared.auth.rules import PUBLIC, SIGNED_IN
 from tandem_shared.errors import ApiError
 from tandem_shared.http.router import Route
 
-_NO_STORE: Final = {"Cache-Control": "no-store"}
 _LONGEST_NEXT: Final = 2000
-_PAGE: Final = (
-    "<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>"
-    "<body style='font-family:sans-serif;margin:4em auto;max-width:32em'><h1>{title}</h1>{body}"
-)
-_POLICY: Final = (
-    "default-src 'none'; style-src 'unsafe-inline'; form-action {actions}; frame-ancestors 'none'"
-)
 
 
 def routes(
@@ -38,7 +31,7 @@ def routes(
 
     async def login(request: Request) -> Response:
         url, login_id = await logins.begin(_safe(request.query_params.get("next", ""), prefix))
-        answer = RedirectResponse(url, 303, _NO_STORE)
+        answer = RedirectResponse(url, 303, NO_STORE)
         cookies.set_login(answer, login_id, LOGIN_MS // 1000)
         return answer
 
@@ -46,28 +39,28 @@ def routes(
         query = request.query_params
         if refusal := query.get("error"):
             said = query.get("error_description") or refusal
-            return _page("The login has failed", said[:300], prefix, 401)
+            return _failure("The login has failed", said[:300], prefix, 401)
         try:
             opened = await logins.end(
                 cookies.login(request.scope), query.get("state", ""), query.get("code", "")
             )
         except ApiError as error:
-            return _page("The login has failed", error.message, prefix, error.status)
-        answer = RedirectResponse(opened.next, 303, _NO_STORE)
+            return _failure("The login has failed", error.message, prefix, error.status)
+        answer = RedirectResponse(opened.next, 303, NO_STORE)
         cookies.set_session(answer, opened.session_id, session_seconds)
         return answer
 
     async def ask(_: Request) -> Response:
         form = f"<form method=post action='{prefix}/logout'><button>Log out</button></form>"
-        return _html("Log out", form, 200, "'self'")
+        return page("Log out", form, form=True)
 
     async def logout(request: Request) -> Response:
         session_id = cookies.session(request.scope)
         url = None
         if session_id:
             url = await logins.log_out(session_id)
-            authenticator.forget_session(session_id)
-        answer = RedirectResponse(url or f"{prefix}/login", 303, _NO_STORE)
+            authenticator.changed.note()
+        answer = RedirectResponse(url or f"{prefix}/login", 303, NO_STORE)
         cookies.forget(answer)
         return answer
 
@@ -93,11 +86,6 @@ def _safe(next: str, prefix: str) -> str:
     return next
 
 
-def _page(title: str, text: str, prefix: str, status: int) -> Response:
+def _failure(title: str, text: str, prefix: str, status: int) -> Response:
     body = f"<p>{html.escape(text)}</p><p><a href='{prefix}/login'>Log in again</a></p>"
-    return _html(title, body, status, "'none'")
-
-
-def _html(title: str, body: str, status: int, actions: str) -> Response:
-    headers = {**_NO_STORE, "Content-Security-Policy": _POLICY.format(actions=actions)}
-    return HTMLResponse(_PAGE.format(title=title, body=body), status, headers)
+    return page(title, body, status)

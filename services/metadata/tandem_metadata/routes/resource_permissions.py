@@ -111,7 +111,7 @@ async def _set(
         return user_id
 
     user_id = await context.retried_write(write)
-    context.authenticator.renew(request.username)
+    context.authenticator.changed.note(request.username)
     return user_id
 
 
@@ -128,7 +128,7 @@ async def _revoke(context: Context, request: messages.OneUser, resource: _Resour
         grants.revoke(conn, users.held(conn, request.username), *resource)
 
     await context.retried_write(write)
-    context.authenticator.renew(request.username)
+    context.authenticator.changed.note(request.username)
 
 
 _EXPERIMENTS = "2.0/mlflow/experiments/permissions"

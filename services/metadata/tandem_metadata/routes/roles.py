@@ -49,7 +49,7 @@ def update(conn: Connection, request: messages.UpdateRole) -> messages.RoleRespo
 async def delete(context: Context, request: messages.OneRole) -> None:
     """Delete a role; whoever has it loses what it grants."""
     await context.retried_write(roles.remove, request.role_id)
-    context.authenticator.renew()
+    context.authenticator.changed.note()
 
 
 async def add_permission(
@@ -61,14 +61,14 @@ async def add_permission(
     permissions.check_pattern(request.resource_pattern, kind)
     pattern = permissions.canonical(request.resource_pattern, kind)
     made = await context.retried_write(roles.add_permission, request.role_id, kind, pattern, level)
-    context.authenticator.renew()
+    context.authenticator.changed.note()
     return messages.RolePermissionResponse(made)
 
 
 async def remove_permission(context: Context, request: messages.OneRolePermission) -> None:
     """Take a grant from its role."""
     await context.retried_write(roles.remove_permission, request.role_permission_id)
-    context.authenticator.renew()
+    context.authenticator.changed.note()
 
 
 def list_permissions(
@@ -85,7 +85,7 @@ async def update_permission(
     changed = await context.retried_write(
         roles.change_permission, request.role_permission_id, request.permission
     )
-    context.authenticator.renew()
+    context.authenticator.changed.note()
     return messages.RolePermissionResponse(changed)
 
 
@@ -98,7 +98,7 @@ async def assign(context: Context, request: messages.UserAndRole) -> messages.As
         return messages.RoleAssignment(made, user_id, request.role_id)
 
     made = await context.retried_write(add)
-    context.authenticator.renew(request.username)
+    context.authenticator.changed.note(request.username)
     return messages.AssignmentResponse(made)
 
 
@@ -109,7 +109,7 @@ async def unassign(context: Context, request: messages.UserAndRole) -> None:
         roles.unassign(conn, users.get(conn, request.username).id, request.role_id)
 
     await context.retried_write(take)
-    context.authenticator.renew(request.username)
+    context.authenticator.changed.note(request.username)
 
 
 async def of_user(context: Context, request: messages.OneUser) -> messages.RolesResponse:

@@ -52,14 +52,16 @@ async def find(context: Context, request: messages.ListTokens) -> messages.ListT
 
 
 async def revoke(context: Context, request: messages.RevokeToken) -> None:
-    """Revoke a token: this worker refuses it from now on, others some seconds later."""
-    await context.write(_revoke, account.sender(), request.token_id)
-    context.authenticator.forget_token(request.token_id)
+    """Revoke a token: this service refuses it from now on, others some seconds later."""
+    username = await context.write(_revoke, account.sender(), request.token_id)
+    context.authenticator.changed.note(username)
 
 
-def _revoke(conn: Connection, sender: Account, token_id: str) -> None:
-    if not _sees(sender, tokens.revoke(conn, token_id)):
+def _revoke(conn: Connection, sender: Account, token_id: str) -> str:
+    revoked = tokens.revoke(conn, token_id)
+    if not _sees(sender, revoked):
         raise tokens.not_found(token_id)  # which rolls back
+    return revoked.username
 
 
 def _sees(sender: Account, token: Token) -> bool:

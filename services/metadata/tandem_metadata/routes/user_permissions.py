@@ -58,7 +58,7 @@ async def grant(context: Context, request: messages.GrantPermission) -> None:
         grants.add(conn, users.held(conn, request.username), kind, pattern, level)
 
     await context.retried_write(add)
-    context.authenticator.renew(request.username)
+    context.authenticator.changed.note(request.username)
 
 
 def _level(request: messages.GrantPermission) -> Level:
@@ -77,7 +77,7 @@ async def revoke(context: Context, request: messages.OneGrant) -> None:
         grants.revoke(conn, users.held(conn, request.username), kind, pattern)
 
     await context.retried_write(take)
-    context.authenticator.renew(request.username)
+    context.authenticator.changed.note(request.username)
 
 
 async def get(context: Context, request: messages.OneGrant) -> messages.PermissionResponse:

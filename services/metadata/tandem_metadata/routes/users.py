@@ -81,7 +81,7 @@ async def update_password(context: Context, request: messages.UpdatePassword) ->
             raise InvalidParameter("New password must differ from the current password.")
     hashed = await authenticator.hashed(request.password)
     await context.retried_write(users.set_password, request.username, hashed)
-    authenticator.forget(request.username)
+    authenticator.changed.note(request.username)
 
 
 async def update_admin(context: Context, request: messages.UpdateAdmin) -> None:
@@ -91,7 +91,7 @@ async def update_admin(context: Context, request: messages.UpdateAdmin) -> None:
         users.set_admin(conn, request.username, admin=request.is_admin)
 
     await context.retried_write(change)
-    context.authenticator.forget(request.username)
+    context.authenticator.changed.note(request.username)
 
 
 async def delete(context: Context, request: messages.OneUser) -> None:
@@ -101,7 +101,7 @@ async def delete(context: Context, request: messages.OneUser) -> None:
             "Users cannot delete their own account: ask another administrator to delete it."
         )
     await context.retried_write(users.remove, request.username)
-    context.authenticator.forget(request.username)
+    context.authenticator.changed.note(request.username)
 
 
 def in_old_words(level: str) -> str:

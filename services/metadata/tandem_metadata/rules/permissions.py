@@ -128,6 +128,10 @@ class Grants:
     """Whether MANAGE of the workspace makes each other grant needless, a DENY too."""
     withheld: frozenset[str] = field(init=False, compare=False)
     """Types in `TIERS` that are denied: other resources are shown without what tells of these."""
+    _readable: dict[str, Readable] = field(
+        init=False, compare=False, repr=False, default_factory=dict
+    )
+    """What `readable` has found, by type."""
 
     def __post_init__(self) -> None:
         denied = (each for each in TIERS if not self.permits(Action.NOT_DENIED, Key(each)))
@@ -172,7 +176,12 @@ class Grants:
         return self.administers or not any(self.of_one.get(each) for each in types)
 
     def readable(self, type: str) -> Readable:
-        """Which resources of a type listings show."""
+        """Which resources of a type listings show; found once, as there may be many grants."""
+        if (found := self._readable.get(type)) is None:
+            found = self._readable[type] = self._find_readable(type)
+        return found
+
+    def _find_readable(self, type: str) -> Readable:
         workspace = Key(WORKSPACE)
         others = self.permits(Action.READ, Key(type), workspace)
         ids = frozenset(

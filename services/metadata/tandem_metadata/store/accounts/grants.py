@@ -61,6 +61,17 @@ def take(conn: Connection, types: Collection[str], pattern: str) -> list[Own]:
     return [Own(*row) for row in taken]
 
 
+def drop(conn: Connection, type: str, pattern: str) -> bool:
+    """Take away what anybody is granted on a resource, by roles too; returns whether it was any."""
+    columns = role_permissions.c
+    dropped = conn.execute(
+        delete(role_permissions).where(
+            columns.resource_type == type, columns.resource_pattern == pattern
+        )
+    )
+    return dropped.rowcount > 0
+
+
 def put(conn: Connection, grants: Sequence[Own]) -> None:
     """Give what was taken, perhaps on another pattern, to those roles that are still there."""
     ids = {each.role_id for each in grants}

@@ -1,8 +1,9 @@
 """Reads a user with all grants, as each request needs them."""
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, select
 
 from tandem_metadata.database.tables.accounts import (
     role_permissions,
@@ -26,25 +27,24 @@ class User(NamedTuple):
 
 def by_name(conn: Connection, name: str) -> User | None:
     """The user of that name, or None."""
-    return _first(conn, users.c.username == name)
+    return _first(conn, _BY_NAME, {"name": name})
 
 
 def by_id(conn: Connection, id: int) -> User | None:
     """The user of that id, or None."""
-    return _first(conn, users.c.id == id)
+    return _first(conn, _BY_ID, {"id": id})
 
 
-def _first(conn: Connection, clause: ColumnElement[bool]) -> User | None:
-    rows = conn.execute(_statement(clause)).all()
+def _first(conn: Connection, statement: Select[Any], values: Mapping[str, Any]) -> User | None:
+    rows = conn.execute(statement, values).all()
     if not rows:
         return None
-    first = rows[0]
+    user_id, name, password_hash, admin, *_ = rows[0]
+    levels = Level.__members__
     grants = [
-        Grant(row.resource_type, row.resource_pattern, Level[row.permission])
-        for row in rows
-        if row.permission in Level.__members__
+        Grant(kind, pattern, levels[level]) for *_, kind, pattern, level in rows if level in levels
     ]
-    return User(first.id, first.username, first.password_hash, bool(first.is_admin), grants)
+    return User(user_id, name, password_hash, bool(admin), grants)
 
 
 def _statement(clause: ColumnElement[bool]) -> Select[Any]:
@@ -69,3 +69,7 @@ def _statement(clause: ColumnElement[bool]) -> Select[Any]:
         .select_from(held)
         .where(clause)
     )
+
+
+_BY_NAME: Final = _statement(users.c.username == bindparam("name"))
+_BY_ID: Final = _statement(users.c.id == bindparam("id"))

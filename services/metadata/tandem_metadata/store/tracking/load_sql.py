@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection
 
 from tandem_metadata.database.direct import fetch_tuples
-from tandem_metadata.database.pool import BINARY
 from tandem_metadata.store.dialect.logging_order import NEVER_UPDATED
 from tandem_metadata.store.dialect.pg_arrays import texts
 from tandem_metadata.store.dialect.pg_snapshot import SNAPSHOT
@@ -62,20 +62,19 @@ class Rows(NamedTuple):
 
 def read(conn: Connection, run_ids: Collection[str]) -> Iterator[Rows]:
     """The runs that exist, in parts: a run is in one part, with all that it logged."""
-    if conn.dialect.name != "postgresql":
-        yield _read_sqlite(conn, run_ids)
-    elif len(run_ids) < _MANY:
+    if conn.dialect.name == "postgresql" and len(run_ids) < _MANY:
         yield _read_few(conn, run_ids)
-    else:
-        ids = [*run_ids]
-        for start in range(0, len(ids), _PART):
-            yield _read_part(conn, ids[start : start + _PART])
+        return
+    read_part = _read_part if conn.dialect.name == "postgresql" else _read_sqlite
+    ids = [*run_ids]
+    for start in range(0, len(ids), _PART):
+        yield read_part(conn, ids[start : start + _PART])
 
 
 _MANY: Final = 16
 """Runs from which on one array a column for all of them is cheaper than one for each of them."""
 _PART: Final = 128
-"""Runs that share an array, which PostgreSQL limits to 1 GiB."""
+"""Runs that share an array, which both databases limit to 1 GiB or so."""
 
 _HAS_DATASETS: Final = (
     "EXISTS (SELECT 1 FROM inputs WHERE destination_id = r.run_uuid "
@@ -138,9 +137,7 @@ FROM tags WHERE {_AMONG}"""
 
 
 def _fetch(conn: Connection, statement: str, run_ids: Collection[str]) -> Sequence[Any]:
-    return conn.exec_driver_sql(
-        statement, {"ids": texts([*run_ids])}, execution_options={BINARY: True}
-    ).all()
+    return fetch_tuples(conn, statement, {"ids": texts([*run_ids])})
 
 
 def _run(row: Sequence[Any]) -> RunRow:
@@ -181,32 +178,36 @@ def _read_part(conn: Connection, run_ids: Collection[str]) -> Rows:
     return Rows(runs, metrics, logged[_PARAM][:3], logged[_TAG][:3], snapshot)
 
 
-def _read_sqlite(conn: Connection, run_ids: Collection[str]) -> Rows:
-    # No arrays: SQLite has them as JSON only, with 15 digits of a double.
-    given = json.dumps([*run_ids])
-    logged: list[list[tuple[Any, ...]]] = [[], [], []]
-    for kind, *row in fetch_tuples(conn, _SQLITE, {"ids": given}):
-        logged[kind].append(tuple(row))
-    ids, keys, values, timestamps, steps, nans = _columns(logged[_METRIC])
+def _read_sqlite(conn: Connection, run_ids: Sequence[str]) -> Rows:
+    runs: list[RunRow] = []
+    metrics: list[tuple[Any, ...]] = []
+    texts: dict[int, list[Column]] = {}
+    for row in fetch_tuples(conn, _SQLITE, {"ids": json.dumps(run_ids)}):
+        kind = row[0]
+        if kind == _METRIC:
+            metrics.append(row)
+        elif kind is None:
+            runs.append(_run(row[1:]))
+        else:
+            texts[kind] = [msgspec.json.decode(array) for array in row[1:4]]
+    columns = [*zip(*metrics, strict=True)] if metrics else [()] * 7
+    _, ids, keys, values, timestamps, steps, nans = columns[:7]
     if any(nans):
-        values = [math.nan if nan else value for nan, value in zip(nans, values, strict=True)]
-    return Rows(
-        [_run(row) for row in fetch_tuples(conn, _SQLITE_RUNS, {"ids": given})],
-        (ids, keys, values, timestamps, steps),
-        _columns(logged[_PARAM])[:3],
-        _columns(logged[_TAG])[:3],
-    )
+        values = tuple(math.nan if nan else each for nan, each in zip(nans, values, strict=True))
+    return Rows(runs, (ids, keys, values, timestamps, steps), texts[_PARAM], texts[_TAG])
 
 
-def _columns(rows: Sequence[tuple[Any, ...]]) -> Sequence[Column]:
-    return [*zip(*rows, strict=True)] if rows else [()] * 6
-
-
+# The driver gives the interpreter to other threads at each row, and gets it back when they wait. So
+# texts come as arrays. Numbers do not: SQLite writes a double in JSON with 15 digits.
 _GIVEN: Final = "run_uuid IN (SELECT value FROM json_each(:ids))"
 _SQLITE: Final = f"""
-SELECT {_METRIC}, run_uuid, key, value, timestamp, step, is_nan FROM latest_metrics WHERE {_GIVEN}
+SELECT NULL, {_RUN} FROM runs r WHERE r.{_GIVEN}
 UNION ALL
-SELECT {_PARAM}, run_uuid, key, value, NULL, NULL, NULL FROM params WHERE {_GIVEN}
+SELECT {_METRIC}, run_uuid, key, value, timestamp, step, is_nan{", NULL" * (_RUN_WIDTH - 6)}
+FROM latest_metrics WHERE {_GIVEN}
 UNION ALL
-SELECT {_TAG}, run_uuid, key, value, NULL, NULL, NULL FROM tags WHERE {_GIVEN}"""
-_SQLITE_RUNS: Final = f"SELECT {_RUN} FROM runs r WHERE r.{_GIVEN}"
+SELECT {_PARAM}, json_group_array(run_uuid), json_group_array(key), json_group_array(value)
+  {", NULL" * (_RUN_WIDTH - 3)} FROM params WHERE {_GIVEN}
+UNION ALL
+SELECT {_TAG}, json_group_array(run_uuid), json_group_array(key), json_group_array(value)
+  {", NULL" * (_RUN_WIDTH - 3)} FROM tags WHERE {_GIVEN}"""

@@ -12,7 +12,6 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
 
 from tandem_metadata.database.direct import fetch_tuples
-from tandem_metadata.database.pool import BINARY
 from tandem_metadata.database.tables.tracking import metrics
 from tandem_metadata.messages.metrics import Metric, MetricWithRunId
 from tandem_metadata.search.sql.page_token import fingerprint
@@ -79,10 +78,9 @@ def _columns(
     if max_results is not None:
         given["limit"] = max_results + 1
     statement = _statement(conn.dialect.name, after is not None, max_results is not None)
-    if conn.dialect.name == "postgresql":
-        (columns,) = conn.exec_driver_sql(statement, given, execution_options={BINARY: True})
-        return [column or () for column in columns]
     rows = fetch_tuples(conn, statement, given)
+    if conn.dialect.name == "postgresql":
+        return [column or () for column in rows[0]]
     if not rows:
         return (), (), ()
     timestamps, steps, values, nans = zip(*rows, strict=True)

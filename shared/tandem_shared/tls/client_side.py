@@ -1,0 +1,29 @@
+"""The client's side of connections: whom one service trusts by HTTPS, and what it presents."""
+
+import functools
+
+import certifi
+
+from tandem_shared.tls import contexts
+from tandem_shared.tls.files import Files, PemFile
+from tandem_shared.tls.renewal import RenewedContext
+
+
+def context(
+    other: str, *, authorities: str | None, certificate: str | None, key: str | None
+) -> RenewedContext | None:
+    """The context of these files, which are taken up when they are renewed.
+
+    `other` is the service that is called: the flags are `--<other>-ca`, `-cert` and `-key`. None
+    without files: the authorities that browsers know are trusted then. Raises SettingsError, naming
+    the flag, for files of no use.
+    """
+    files = Files(
+        certificate=PemFile(f"--{other}-cert", certificate) if certificate else None,
+        key=PemFile(f"--{other}-key", key) if key else None,
+        authorities=PemFile(f"--{other}-ca", authorities) if authorities else None,
+    )
+    if not files.all():
+        return None
+    make = functools.partial(contexts.of_client, files, certifi.where())
+    return RenewedContext(files, make, "client")

@@ -1,0 +1,33 @@
+"""The stock client inside the test, by the variables of MLflow's documentation."""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+
+
+@contextmanager
+def pointed_at(
+    url: str, monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str] | None = None
+) -> Iterator[MlflowClient]:
+    """A client of a server; the fluent API is pointed there too, and has no run when it is left."""
+    for name, value in (variables or {}).items():
+        monkeypatch.setenv(name, value)
+    # Nothing public takes back a set_experiment of an earlier test, on another server maybe.
+    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
+    mlflow.set_tracking_uri(url)
+    yield MlflowClient(url)
+    while mlflow.active_run():
+        mlflow.end_run()
+    mlflow.set_tracking_uri("")
+
+
+def log_file(client: MlflowClient, name: str, text: str) -> str:
+    """The path on the artifacts service of a new file, of a run in an experiment of its own."""
+    experiment = client.create_experiment(f"of a file {uuid.uuid4().hex}")
+    run = client.create_run(experiment).info.run_id
+    client.log_text(run, text, name)
+    return f"{experiment}/{run}/artifacts/{name}"
