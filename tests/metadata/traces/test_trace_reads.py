@@ -193,7 +193,8 @@ def test_several_infos(http: httpx.Client) -> None:
     assert found == {"trace_infos": [INFOS[LONG]]}
     assert ask(trace_ids=ids, experiment_ids=[]).json() == {}
     assert ask(trace_ids=[_NOBODY]).json() == {}
-    for bad in ({}, {"trace_ids": []}, {"trace_ids": "x"}, {"trace_ids": [5]}):
+    assert ask(trace_ids=[]).json() == {}
+    for bad in ({}, {"trace_ids": None}, {"trace_ids": "x"}, {"trace_ids": [5]}):
         assert _refusal(ask(**bad)) == INVALID
     many = ask(trace_ids=["x"] * (traces.MOST + 1))
     assert _refusal(many) == INVALID

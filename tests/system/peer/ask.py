@@ -86,7 +86,7 @@ class Conversation:
         url = self._urls["/mlflow-artifacts/" in ask.path] + self._fill(ask.path)
         if ask.query:
             url += "?" + urlencode([(key, self._fill(value)) for key, value in ask.query])
-        headers = dict(ask.headers)
+        headers = {name: self._fill(value) for name, value in ask.headers.items()}
         data = ask.body
         if data is not None and not isinstance(data, bytes):
             data = self._fill(json.dumps(data)).encode()

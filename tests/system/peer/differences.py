@@ -44,6 +44,16 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "promptlab: with a param without a key",
     ),
     "Tags of the prompt lab's runs are stored; MLflow fails on them.": ("promptlab: with a tag",),
+    "A trace whose spans are a file of its client is shown without them; MLflow fails.": (
+        "trace_reads: all that there is of a spanless trace",
+        "trace_reads: all that there is of a former trace",
+    ),
+    "A missing file is a missing resource, be it a run's or a trace's.": (
+        "trace_reads: the spans of a spanless trace",
+        "trace_reads: the spans of a former trace",
+    ),
+    "The tags of a trace are answered as they are stored; MLflow leaves out those that it has just "
+    "added to a trace whose spans were there first.": ("trace_reads: a trace of these spans",),
     "A multicast address is no receiver, a port beyond 65535 is nowhere, programs read a URL with "
     "a space in different ways, and a password in a URL would be shown to everyone who lists "
     "webhooks.": (
@@ -365,11 +375,15 @@ OTHER_PHRASES: Mapping[str, Sequence[str]] = {
         "model_versions: create with a bad tag",
         "model_versions: create with a tag without a key",
         "graphql: runs of null",
+        "trace_reads: infos of a number",
     ),
     "A missing field, and one of a wrong type, are told in the same words everywhere.": (
         "search_logged_models: an order without a field",
         "search_logged_models: an order by a number",
         "search_logged_models: an order by nothing",
+        "trace_reads: a trace, partial as a number",
+        "trace_reads: a trace, partial as a word",
+        "trace_reads: a trace, partial as nothing",
     ),
     "So is a page's size, and as a number also where a query string holds it.": (
         "registry_search: 1001 models",

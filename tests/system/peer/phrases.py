@@ -42,6 +42,9 @@ PHRASES: Final = tuple(
         r"No tag with name: \S+ in (?:run|experiment) with id \S+",
         rf"Logged model with ID {_QUOTED} not found",
         rf"No tag with key {_QUOTED} found for model with ID {_QUOTED}",
+        rf"Trace with ID {_QUOTED} not found",
+        r"Trace with ID \S+ is not found",
+        r"Trace with ID \S+ is not fully exported yet",
         r"Registered Model with name=.* not found",
         r"Model Version \(name=.*, version=.*\) not found",
         r"Registered model alias \S+ not found",
@@ -91,6 +94,7 @@ PHRASES: Final = tuple(
         r"Presigned (?:upload|download) is not supported for",
         r"must be between \d+ and \d+ seconds",
         r"can't include fragments or params",
+        r"Attachment path must be a valid UUID",
         # Webhooks
         rf"Webhook name {_QUOTED} is invalid",
         r"Webhook URL cannot be empty or just whitespace",

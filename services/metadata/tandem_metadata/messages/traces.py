@@ -95,7 +95,7 @@ class GetTrace(Struct):
 class BatchGetTraces(Struct):
     """Query of `traces/batchGet`."""
 
-    trace_ids: list[str] = []
+    trace_ids: list[str] | None = None
     experiment_ids: list[str] | None = None
     """Only traces of these; None is all experiments."""
 
@@ -103,7 +103,7 @@ class BatchGetTraces(Struct):
 class BatchGetTraceInfos(Struct):
     """Request of `traces/batchGetInfos`; fields as those of `BatchGetTraces`."""
 
-    trace_ids: list[str] = []
+    trace_ids: list[str] | None = None
     experiment_ids: list[str] | None = None
 
 

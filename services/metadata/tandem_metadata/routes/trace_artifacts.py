@@ -27,6 +27,7 @@ from tandem_metadata.routes.relaying import fetch
 from tandem_metadata.routes.trace_spans import Found, archived, documents, streamed
 from tandem_metadata.rules.permissions import Action
 from tandem_metadata.store.traces import load
+from tandem_shared import paths
 from tandem_shared.auth import grants
 from tandem_shared.errors import BadRequest, NotFound, invalid_value
 from tandem_shared.http.artifact_headers import SANDBOX, disposition
@@ -86,9 +87,9 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
 
 def _attachment(name: str) -> str:
     """The path of an attachment among a trace's artifacts; raises InvalidParameter."""
-    if not _ATTACHMENT.fullmatch(name):
+    if not _ATTACHMENT.fullmatch(paths.check(name)):
         raise invalid_value(
-            "path", name, "the name of an attachment is a UUID in lower case, with dashes"
+            "path", name, "Attachment path must be a valid UUID, in lower case and with dashes"
         )
     return f"{_ATTACHMENTS}/{name}"
 

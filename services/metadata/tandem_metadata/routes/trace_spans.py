@@ -102,7 +102,10 @@ def routes(context: Context) -> list[Route]:
 
 def find(conn: Connection, trace_id: str) -> Found:
     """A trace with what is stored of its spans; raises NotFound."""
-    found = Found(load.info(conn, trace_id), spans.outlines(conn, [trace_id]).get(trace_id, []))
+    infos = load.infos(conn, [trace_id])
+    if not infos:
+        raise NotFound(f"Trace with ID {trace_id} is not found.")
+    found = Found(infos[0], spans.outlines(conn, [trace_id]).get(trace_id, []))
     _read_short(conn, [found])
     return found
 

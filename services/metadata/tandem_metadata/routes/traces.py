@@ -50,7 +50,7 @@ async def batch_get_infos(context: Context, request: messages.BatchGetTraceInfos
 
 def readable_infos(
     conn: Connection,
-    trace_ids: Collection[str],
+    trace_ids: Collection[str] | None,
     experiment_ids: Collection[str] | None,
     readable: Readable | None,
 ) -> list[TraceInfo]:
@@ -58,7 +58,7 @@ def readable_infos(
 
     Raises InvalidParameter for no ids, for too many, and for experiments that are no numbers.
     """
-    if not trace_ids:
+    if trace_ids is None:
         raise missing_value("trace_ids", "give the ids of the traces to read")
     check_count("trace_ids", trace_ids, MOST)
     found = load.infos(conn, trace_ids)

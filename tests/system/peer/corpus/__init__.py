@@ -21,6 +21,7 @@ from tests.system.peer.corpus import (
     search_runs,
     security,
     syntax,
+    trace_reads,
     webhooks,
 )
 
@@ -28,7 +29,7 @@ _MODULES = (
     experiments, runs, logging, search_runs, syntax, search_experiments, history, datasets,
     artifacts, logged_models, search_logged_models, registry_search, registered_models,
     model_versions, model_artifacts, promptlab, webhooks, graphql, bad_input,
-    security,
+    security, trace_reads,
 )  # fmt: skip
 
 REQUESTS: dict[str, Ask] = {
