@@ -280,10 +280,10 @@ async def decode(request: Request, of: type[R], limit: int) -> R:
     message = await read_message(request, of, limit)
     if request.method == "DELETE" and request.query_params:  # MLflow takes either
         for field in msgspec.structs.fields(of):
-            given = request.query_params.get(field.name)
-            if given and getattr(message, field.name) == "":
-                codec.check_storable(field.name, given)
-                setattr(message, field.name, given)
+            named = request.query_params.get(field.name)
+            if named and getattr(message, field.name) == "":
+                codec.check_storable(field.name, named)
+                setattr(message, field.name, named)
     for name, value in request.path_params.items():
         codec.check_storable(name, value)
         setattr(message, name, value)
