@@ -32,9 +32,15 @@ _LIMIT: Final = 5_000
 _SPAN_CHARACTERS: Final = 2_000
 """A longer document counts as several spans."""
 
-WAITING = Gauge("tandem_span_bytes_held", "Bytes of spans that are decoded, written, or waiting.")
-SPANS = Counter("tandem_spans_total", "Spans that were stored.")
-REFUSED = Counter("tandem_spans_refused_total", "Spans that were refused, by reason.", ["reason"])
+IN_FLIGHT = Gauge(
+    "tandem_span_bytes_in_flight",
+    "Bytes of spans that are decoded, written, or wait for that.",
+    multiprocess_mode="livesum",
+)
+STORED = Counter("tandem_spans_stored_total", "Spans that were stored.")
+REJECTED = Counter(
+    "tandem_spans_rejected_total", "Spans that were rejected, while others may not be."
+)
 
 
 class TraceWriter:
@@ -62,24 +68,22 @@ class TraceWriter:
         Raises Unavailable when that makes too many.
         """
         if self._held + size > self._most:
-            REFUSED.labels("overload").inc()
             raise Unavailable(
                 "More spans arrive than can be stored; try again later.", retry_after=RETRY_SECONDS
             )
         self._held += size
-        WAITING.inc(size)
+        IN_FLIGHT.inc(size)
         try:
             yield
         finally:
             self._held -= size
-            WAITING.dec(size)
+            IN_FLIGHT.dec(size)
 
     async def log(self, spans: LogSpans) -> Logged:
         """Store spans; raises NotFound and InvalidParameter for their experiment."""
         logged = cast(Logged, await self._batcher.run(spans))
-        SPANS.inc(len(spans.spans) - logged.refused)
-        if logged.refused:
-            REFUSED.labels("trace").inc(logged.refused)
+        STORED.inc(len(spans.spans) - logged.refused)
+        REJECTED.inc(logged.refused)
         return logged
 
     async def start(self, trace: StartTrace) -> TraceInfo | OldTraceInfo:

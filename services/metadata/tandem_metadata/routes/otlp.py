@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tandem_metadata.access import rules, writable
+from tandem_metadata.batching.trace_writer import REJECTED
 from tandem_metadata.routes.endpoint import Context
 from tandem_metadata.rules import permissions
 from tandem_metadata.rules.permissions import Action
@@ -44,7 +45,7 @@ _RULE: Final = rules.new_in_experiment(permissions.TRACE)
 _MANY: Final = 1_000
 """The most characters of reasons that an answer holds."""
 
-_decoding = Threads("spans", 1)
+_decoding = Threads("otlp", 1)
 """One thread, so that only one long body at a time needs the memory of its decoding."""
 
 
@@ -90,6 +91,7 @@ def routes(context: Context) -> list[Route]:
                 except otlp.Malformed as malformed:
                     return _refused(f"Invalid OpenTelemetry format: {malformed}")
                 del body
+                REJECTED.inc(read.rejected)
                 if read.rejected and not read.spans:
                     detail = f"Cannot convert OpenTelemetry span to MLflow span: {read.reasons[0]}"
                     return json_response(codec.encode_json({"detail": detail}), 422)
