@@ -37,3 +37,15 @@ def traced(traced_uri: str) -> Iterator[Database]:
 def writes(settings: Settings, database: Database) -> Writes:
     """The routes that write traces, over a new database."""
     return Writes(settings, database)
+
+
+@pytest.fixture(scope="module", params=generations.NAMES)
+def written(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    """A database of each generation, for traces whose ids nobody else has."""
+    with generations.uri(request.param, request, tmp_path_factory) as uri:
+        database = Database(Settings(backend_store_uri=uri), point_lookups=1)
+        database.prepare(ARTIFACT_ROOT)
+        yield database
+        database.close()

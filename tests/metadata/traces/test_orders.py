@@ -1,32 +1,16 @@
 """A trace is the same in the end, in whatever order and in how many requests it comes."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tandem_metadata.database.database import Database
-from tandem_metadata.settings import Settings
 from tandem_metadata.store.traces.changes import Change, Told
-from tests.metadata.conftest import ARTIFACT_ROOT
-from tests.metadata.traces import generations, writing
+from tests.metadata.traces import writing
 from tests.metadata.traces.writing import logged, make, new_id, span, started, stored, usage
 
 SPANS = 6
-
-
-@pytest.fixture(scope="module", params=generations.NAMES)
-def written(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Database]:
-    """A database of each generation, for traces whose ids nobody else has."""
-    with generations.uri(request.param, request, tmp_path_factory) as uri:
-        database = Database(Settings(backend_store_uri=uri), point_lookups=1)
-        database.prepare(ARTIFACT_ROOT)
-        yield database
-        database.close()
 
 
 @st.composite

@@ -19,6 +19,16 @@ START_MS = 1_795_885_063_779
 MS = 1_000_000
 
 
+_ANALYTICS = {
+    "input_cost",
+    "output_cost",
+    "total_cost",
+    "model_name",
+    "model_provider",
+    "dimension_attributes",
+}
+
+
 def new_id() -> bytes:
     return os.urandom(16)  # Hypothesis repeats what `random` gives
 
@@ -85,15 +95,18 @@ def make(database: Database, *changes: Change) -> list[write.Outcome]:
     return database.run_in_transaction(lambda conn: write.write(conn, changes), point_lookup=True)
 
 
-def stored(database: Database, trace: bytes) -> Any:
-    """All that is stored of a trace, in the form of the generation that has columns for it."""
+def stored(database: Database, trace: bytes, *, with_analytics: bool = True) -> Any:
+    """All that is stored of a trace, in the form of the generation that has columns for it.
+
+    `with_analytics`: costs and models of spans must be where the generation has them.
+    """
     with database.read() as conn:
         [info] = load.infos(conn, [name_of(trace)])
         found = json.loads(codec.encode_json(info))
         for key in ("mlflow.trace.tokenUsage", "mlflow.trace.cost"):
             if key in found.get("trace_metadata", {}):
                 found["trace_metadata"][key] = json.loads(found["trace_metadata"][key])
-        found["spans"] = _spans(conn, name_of(trace))
+        found["spans"] = spans_of(conn, name_of(trace), with_analytics=with_analytics)
         found["runs"] = _column(
             conn,
             "SELECT destination_id FROM entity_associations WHERE source_id = :id"
@@ -106,7 +119,10 @@ def stored(database: Database, trace: bytes) -> Any:
     return found
 
 
-def _spans(conn: Connection, trace_id: str) -> list[dict[str, Any]]:
+def spans_of(
+    conn: Connection, trace_id: str, *, with_analytics: bool = True
+) -> list[dict[str, Any]]:
+    """The spans that are stored, each as its columns and attributes."""
     schema = trace_schema.of(conn)
     rows = conn.execute(
         schema.spans.select()
@@ -123,7 +139,10 @@ def _spans(conn: Connection, trace_id: str) -> list[dict[str, Any]]:
             if key != "mlflow.traceRequestId"
         }
         attributes = {key: json.loads(text) for key, text in kept["attributes"].items()}
-        _check_analytics(conn, schema, kept, attributes)
+        if with_analytics:
+            _check_analytics(conn, schema, kept, attributes)
+        for name in _ANALYTICS & kept.keys():
+            del kept[name]
         found.append(kept)
     return found
 
@@ -143,11 +162,11 @@ def _check_analytics(
     }
     if schema.has_columns:
         for key in ("input_cost", "output_cost", "total_cost"):
-            assert kept.pop(key) == cost.get(key)
-        assert kept.pop("model_name") == dimensions.get("mlflow.llm.model")
-        assert kept.pop("model_provider") == dimensions.get("mlflow.llm.provider")
+            assert kept[key] == cost.get(key)
+        assert kept["model_name"] == dimensions.get("mlflow.llm.model")
+        assert kept["model_provider"] == dimensions.get("mlflow.llm.provider")
     if schema.has_dimensions:
-        assert (kept.pop("dimension_attributes") or {}) == dimensions
+        assert (kept["dimension_attributes"] or {}) == dimensions
     if schema.span_metrics is not None:
         table = schema.span_metrics
         rows = conn.execute(
