@@ -54,6 +54,9 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
     ),
     "The tags of a trace are answered as they are stored; MLflow leaves out those that it has just "
     "added to a trace whose spans were there first.": ("trace_reads: a trace of these spans",),
+    "ILIKE folds the case of all letters on both databases; MLflow on SQLite that of ASCII's.": (
+        "syntax: runs where params.name ILIKE '%É%'",
+    ),
     "A multicast address is no receiver, a port beyond 65535 is nowhere, programs read a URL with "
     "a space in different ways, and a password in a URL would be shown to everyone who lists "
     "webhooks.": (
@@ -429,9 +432,6 @@ BETWEEN_DATABASES: Mapping[str, Sequence[str]] = {
     "IDs of experiments have 64 bits on SQLite, and the 32 of MLflow's column on PostgreSQL.": (
         "experiments: get an id with a sign",
         "experiments: get an id beyond int64",
-    ),
-    "SQLite folds the case of ASCII letters alone; MLflow answers alike.": (
-        "syntax: runs where params.name ILIKE '%É%'",
     ),
 }
 """The requests that Tandem answers otherwise on PostgreSQL than on SQLite."""
