@@ -23,7 +23,7 @@ from tandem_shared.concurrency.threads import Threads
 from tandem_shared.errors import ApiError, BadRequest, missing_value
 from tandem_shared.http.content_encoding import ENCODINGS, decompress
 from tandem_shared.http.exchange import request_header
-from tandem_shared.http.router import DECODED_AT_ONCE, Route, json_response, read_body
+from tandem_shared.http.router import Route, json_response, read_body
 from tandem_shared.wire import codec
 
 EXPERIMENT: Final = b"x-mlflow-experiment-id"
@@ -44,6 +44,9 @@ _MISSING: Final = {
 _RULE: Final = rules.new_in_experiment(permissions.TRACE)
 _MANY: Final = 1_000
 """The most characters of reasons that an answer holds."""
+
+_AT_ONCE: Final = 16 * 1024
+"""Bodies up to so many bytes are decoded in the event loop: five spans are 3 kB, and 0.5 ms."""
 
 _decoding = Threads("otlp", 1)
 """One thread, so that only one long body at a time needs the memory of its decoding."""
@@ -112,7 +115,7 @@ def routes(context: Context) -> list[Route]:
 
 
 async def _read(body: bytes, *, is_json: bool) -> otlp.Export:
-    if len(body) <= DECODED_AT_ONCE:
+    if len(body) <= _AT_ONCE:
         return otlp.read(body, is_json=is_json)
     return await _decoding.start(partial(otlp.read, body, is_json=is_json))
 
@@ -122,10 +125,12 @@ async def _run(context: Context, request: Request) -> str | None:
     run_id = request_header(request.scope, RUN).strip()
     if not run_id or len(run_id) > links.LENGTH or "\0" in run_id:
         return None
-    try:
-        await context.check(request, _LINKED, LinkedRun(run_id))
-    except ApiError:
-        return None
+    if context.gate:
+        try:
+            # Not the context's: the audit log names the experiment.
+            await context.gate.check(request.scope, _LINKED, LinkedRun(run_id))
+        except ApiError:
+            return None
     return run_id
 
 
