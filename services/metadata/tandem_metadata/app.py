@@ -11,7 +11,6 @@ from starlette.types import ASGIApp
 from tandem_metadata.access import opening
 from tandem_metadata.artifacts import unserved_hosts
 from tandem_metadata.artifacts.client import ArtifactClient
-from tandem_metadata.database import hidden_traces
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.faults import as_settings_error
 from tandem_metadata.database.wait import DatabaseWait
@@ -150,7 +149,6 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         await delivery.start()
         opened.push_async_callback(delivery.stop)
         await context.background.run(unserved_hosts.warn, database, client.roots)
-        await context.background.run(hidden_traces.warn, database)
 
     also = partial(opening.adopt, accounts, settings) if settings.auth != "none" else None
     wait = (

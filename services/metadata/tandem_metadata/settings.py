@@ -29,7 +29,7 @@ REFUSED_FLAGS = {
     "--uvicorn-opts": _SERVER,
     "--artifacts-presigned-only": "this is the metadata service and carries no artifacts; give "
     "tandem-artifacts --redirect-downloads.",
-    "--trace-archival-config": "Tandem keeps no traces.",
+    "--trace-archival-config": "spans stay in the database of --backend-store-uri.",
     "--secrets-cache-ttl": _GATEWAY,
     "--secrets-cache-max-size": _GATEWAY,
     "--workspace-store-uri": "Tandem has no workspaces.",

@@ -348,7 +348,6 @@ _NOTHING_KEPT = {
             ),
         )
     },
-    ("GET", "3.0/mlflow/traces/metrics"): Row(USER, ok=404),
     **{
         ("POST", f"3.0/mlflow/{each}"): Row(USER)
         for each in (

@@ -20,6 +20,7 @@ from tandem_metadata.search.sql import order
 from tandem_metadata.search.sql.compile import MAX_LOOKUPS
 from tandem_metadata.store.logged_models import search as logged_model_search
 from tandem_metadata.store.registry import model_version_search, registered_model_search
+from tandem_metadata.store.traces import search as trace_search
 from tandem_metadata.store.tracking import experiment_search, run_search
 from tandem_shared.errors import InvalidParameter
 from tests.metadata.search import data, logged_model_data, registry_data
@@ -179,7 +180,10 @@ def test_documented_errors_are_what_the_page_says(text: str, message: str) -> No
         ("clauses of `order_by`", (order.MAX_CLAUSES,)),
         ("experiments in a search", (run_search.MAX_EXPERIMENTS,)),
         ("experiments in a search", (logged_model_search.MAX_EXPERIMENTS,)),
-        ("runs, experiments or logged models on a page", (limits.MAX_RESULTS,)),
+        (
+            "runs, experiments or logged models on a page",
+            (limits.MAX_RESULTS, trace_search.MAX_RESULTS),
+        ),
         (
             "registered models on a page",
             (registered_model_search.MAX_RESULTS, model_version_search.MAX_RESULTS),

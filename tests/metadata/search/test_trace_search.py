@@ -2,11 +2,14 @@
 
 import base64
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tandem_metadata.database.database import Database
+from tandem_metadata.search.language.trace_fields import TRACES
 from tandem_metadata.store.traces import search
 from tandem_shared.errors import InvalidParameter
 
@@ -285,3 +288,28 @@ def test_only_named_experiments_are_searched(traced: Database) -> None:
 def test_many_experiments_are_searched_at_once(traced: Database) -> None:
     assert find(traced, experiment_ids=[str(each) for each in range(100)]) == "f" + LATEST
     assert find(traced, experiment_ids=["1", "2", "3"], order_by=["timestamp"]) == "eabdcf"
+
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "traces.md"
+DOCUMENTED = [
+    tuple(map(str.strip, line.rsplit("--", 1)))
+    for block in re.findall(r"```sql traces\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    for line in block.splitlines()
+]
+
+
+@pytest.mark.parametrize(("filter", "expected"), DOCUMENTED)
+def test_documented_filter_finds_what_the_page_says(
+    traced: Database, filter: str, expected: str
+) -> None:
+    found = ", ".join(find(traced, filter, experiment_ids=["1"])) or "none"
+    assert found == expected
+
+
+def test_all_fields_are_documented() -> None:
+    table = "".join(re.findall(r"^\| .* \|$", PAGE.read_text(), re.MULTILINE))
+    for name in TRACES.entities:
+        assert f"`{name}`" in table
+    for entity, keys in TRACES.keys.items():
+        for key in keys:
+            assert f"`{key}`" in table, (entity, key)

@@ -38,7 +38,7 @@ POST = {
     "3.0/mlflow/review-queues/get-or-create-user": {},
 }
 NOT_SUPPORTED = [
-    ("POST", "3.0/mlflow/traces/tr-1/assessments"),
+    ("POST", "3.0/mlflow/traces/calculate-filter-correlation"),
     ("POST", "3.0/mlflow/datasets/create"),
     ("GET", "3.0/mlflow/datasets/d-1/records"),
     ("POST", "3.0/mlflow/scorers/register"),
@@ -58,13 +58,6 @@ NOT_SUPPORTED = [
     ("POST", "3.0/mlflow/skills"),
     ("PUT", "3.0/mlflow/assistant/config"),
     ("POST", "2.0/mlflow/gateway-proxy"),
-]
-NO_TRACE = [
-    "2.0/mlflow/get-trace-artifact?request_id=tr-1",
-    "3.0/mlflow/get-trace-artifact?request_id=tr-1",
-    "3.0/mlflow/traces/tr-1",
-    "2.0/mlflow/traces/tr-1/info",
-    "3.0/mlflow/traces/get?trace_id=tr-1&allow_partial=true",
 ]
 NO_ENDPOINT = [
     ("GET", "2.0/mlflow/users/list"),
@@ -125,13 +118,6 @@ def test_unsupported_endpoints_are_refused(http: TestClient) -> None:
         for api in ("api", "ajax-api"):
             found = refusal(http, method, f"/{api}/{path}")
             assert (path, *found) == (path, 501, "NOT_IMPLEMENTED")
-
-
-def test_unsupported_traces_do_not_exist_when_read(http: TestClient) -> None:
-    for path in NO_TRACE:
-        for api in ("api", "ajax-api"):
-            found = refusal(http, "GET", f"/{api}/{path}")
-            assert (path, *found) == (path, 404, "RESOURCE_DOES_NOT_EXIST")
 
 
 def test_unknown_paths_are_no_endpoints(http: TestClient) -> None:

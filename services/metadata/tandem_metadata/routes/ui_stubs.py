@@ -116,7 +116,8 @@ def _refusals_of_other_methods(refuse: Handler) -> list[Route]:
         for path in paths
         if unsupported.names(path)
         for method in _METHODS
-        if (method, path.removeprefix("/ajax-api/")) not in _ANSWERS
+        if (method, name := path.removeprefix("/ajax-api/")) not in _ANSWERS
+        and (method != "GET" or name not in _BESIDE_TRACES)
     ]
 
 

@@ -10,13 +10,11 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tandem_shared.errors import NotFound, NotSupported
+from tandem_shared.errors import NotSupported
 from tandem_shared.http.router import Handler, no_such_endpoint
 
-NO_TRACES = "Tandem keeps no traces; mlflow.tracing.disable() lets a client stop sending them."
-
 ABSENT: Final = {
-    "mlflow/traces": NO_TRACES,
+    "mlflow/traces": "Tandem computes no metrics of traces, and no correlations of filters.",
     "mlflow/datasets": "Tandem keeps no evaluation datasets; datasets of runs are logged with the "
     "run.",
     "mlflow/scorers": "Tandem keeps no scorers.",
@@ -47,7 +45,6 @@ _FEATURE = re.compile(
     rf"/(?:ajax-)?api/\d\.\d/(?P<feature>{'|'.join(map(re.escape, ABSENT))})(?:/.*)?", re.DOTALL
 )
 _GATEWAY = re.compile(r"/gateway/.+", re.DOTALL)
-_ONE_TRACE = re.compile(r"/(?:ajax-)?api/\d\.\d/mlflow/(?:traces/.+|get-trace-artifact)", re.DOTALL)
 
 
 def names(path: str) -> bool:
@@ -58,15 +55,12 @@ def names(path: str) -> bool:
 def refuse(prefix: str) -> Handler:
     """The handler of paths that no route has; `prefix` is `--static-prefix`.
 
-    It raises NotSupported for features that Tandem does not have, NotFound for reading one trace,
-    and otherwise EndpointNotFound.
+    It raises NotSupported for features that Tandem does not have, and otherwise EndpointNotFound.
     """
 
     async def answer(request: Request) -> Response:
         path: str = request.scope["path"]
         below = path.removeprefix(prefix)
-        if request.method in ("GET", "HEAD") and _ONE_TRACE.fullmatch(below):
-            raise NotFound(f"Trace not found: {NO_TRACES}")
         if match := _FEATURE.fullmatch(below):
             raise NotSupported(ABSENT[match["feature"]])
         if _GATEWAY.fullmatch(below):
