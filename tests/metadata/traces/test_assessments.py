@@ -210,6 +210,9 @@ def test_an_issue_names_itself(api: Assessing) -> None:
     made = api.assess(assessment_name="iss-1", issue={"issue_name": "slow"})
     assert made["issue"] == {"issue_name": "slow"}
     assert api.row(made["assessment_id"])["value"] == '{"issue_name": "slow"}'
+    changed = api.change(made, "assessmentName,rationale", assessment_name="i", rationale="r")
+    assert (changed["assessment_name"], changed["rationale"]) == ("i", "r")
+    assert changed["issue"] == made["issue"]
 
 
 def test_feedback_may_be_an_error_whose_long_stack_is_cut_in_answers(api: Assessing) -> None:
@@ -313,6 +316,13 @@ def test_what_is_overridden_is_not_valid_until_the_other_is_deleted(api: Assessi
     assert api.of_info() == [first]
     assert api.sent("DELETE", path) == {}
     assert api.request("GET", path)[0] == 404
+
+
+def test_expectations_have_reasons_and_override_too(api: Assessing) -> None:
+    first = api.assess(expectation={"value": 1}, rationale="said so")
+    assert first["rationale"] == "said so"
+    api.assess(expectation={"value": 2}, overrides=first["assessment_id"])
+    assert api.get(first["assessment_id"])["valid"] is False
 
 
 def test_only_assessments_of_the_same_trace_are_overridden(api: Assessing) -> None:

@@ -148,4 +148,4 @@ class LinkPrompts(Struct):
     """Request of `traces/link-prompts`."""
 
     trace_id: Required
-    prompt_versions: list[PromptVersion] = []
+    prompt_versions: list[PromptVersion]
