@@ -242,6 +242,7 @@ def test_the_artifacts_service_passes_a_proxys_header_on(
         ({"auth_trusted_proxies": None}, "--auth proxy needs --auth-proxy-header"),
         ({"auth_proxy_header": "Authorization"}, "--auth-proxy-header must be the name"),
         ({"auth_proxy_header": CERTIFICATE_HEADER}, "--auth-proxy-header must be the name"),
+        ({"auth_proxy_header": "Content-Type"}, "--auth-proxy-header must be the name"),
         ({"auth_proxy_header": "X Y"}, "--auth-proxy-header must be the name"),
         ({"auth_trusted_proxies": ("10.0.0.5/8",)}, "has host bits set"),
         ({"auth_trusted_proxies": ("everyone",)}, "must hold addresses and networks"),
