@@ -148,7 +148,7 @@ def _middleware(spec: Object, secrets: Secrets, addresses: Mapping[str, str]) ->
         host = re.match(r"http://([^/]+)/", settings["address"])
         assert host is not None
         settings["address"] = settings["address"].replace(host[1], addresses[host[1]])
-    else:
+    elif kind != "passTLSClientCert":
         raise Unsupported(f"a middleware of kind {kind}")
     return {kind: settings}
 

@@ -152,6 +152,27 @@ class Guarded:
         return [run["info"]["run_id"] for run in found.get("runs", [])]
 
 
+def senders(service: Guarded, experiment: str, elsewhere: str) -> dict[str, dict[str, str]]:
+    """The headers of everybody whom the matrices of routes ask, by what he may do.
+
+    Readers, editors and managers are users of that level on an experiment, the other team manages
+    another one. Tokens that have expired, are revoked or for reading only are the manager's.
+    """
+    for name, level in (("reader", "READ"), ("editor", "EDIT"), ("manager", "MANAGE")):
+        service.user(name, ("experiment", experiment, level))
+    service.user("other-team", ("experiment", elsewhere, "MANAGE"))
+    revoked = service.token("manager")
+    service.revoke(revoked)
+    named = ("reader", "editor", "manager", "other-team", ADMIN)
+    return {
+        "nobody": {},
+        "expired": bearer(service.token("manager", expires_at=1)),  # millisecond since 1970
+        "revoked": bearer(revoked),
+        "read-only": bearer(service.token("manager", read_only=True)),
+        **{name: service.headers(name) for name in named},
+    }
+
+
 @contextmanager
 def running(settings: Settings) -> Iterator[Guarded]:
     """The service, whose database has the tables of accounts and an administrator already."""

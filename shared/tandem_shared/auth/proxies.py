@@ -32,7 +32,10 @@ class Proxies:
         return cls(settings.sender_header, settings.auth_trusted_proxies or ())
 
     def told(self, scope: Scope, *, trusted: bool = False) -> bytes | None:
-        """What a trusted proxy has put into the header; None without one.
+        """What a trusted proxy has put into the header; None without one, and for an empty one.
+
+        Some proxies send an empty one for clients that have not proven themselves: these may have
+        a token.
 
         `trusted`: whether the sender has proven otherwise that it is one. Raises Unauthenticated
         for the header of anybody else, who may claim to be anyone, and for several of them.
@@ -51,7 +54,7 @@ class Proxies:
                 f"The header {self.header} is given several times: the proxy must remove that of "
                 "its clients."
             )
-        return given[0]
+        return given[0].strip() or None
 
     def _look_up(self, address: str) -> bool:
         try:

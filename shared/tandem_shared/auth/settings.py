@@ -12,7 +12,8 @@ CERTIFICATE_HEADER: Final = "x-tandem-client-cert"
 """Header in which the artifacts service tells the metadata service the certificate of a client."""
 
 _HEADER: Final = re.compile(
-    rf"(?!(?:authorization|cookie|host|{CERTIFICATE_HEADER})$)[A-Za-z0-9-]+", re.IGNORECASE
+    r"(?!(?:authorization|cookie|host|content-.*|x-request-id|x-tandem-.*)$)[A-Za-z0-9-]+",
+    re.IGNORECASE,
 )
 
 

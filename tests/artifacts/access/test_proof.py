@@ -53,6 +53,7 @@ def test_a_trusted_proxys_header_goes_on_as_it_is(flag: str) -> None:
     assert found == Proof("X-User", "jürgen")
     assert found.by_itself
     assert proofs.of(_scope(authorization="Bearer x")) == Proof(AUTHORIZATION, "Bearer x")
+    assert proofs.of(_scope(x_user="")) is None
     with pytest.raises(Unauthenticated, match="does not come from one"):
         proofs.of(_scope("10.0.0.6", x_user="ann", authorization="Bearer x"))
 

@@ -4,10 +4,8 @@ import itertools
 import json
 from typing import Any
 
-from tests.metadata.guarded import ADMIN, Guarded, bearer
+from tests.metadata.guarded import ADMIN, Guarded, senders
 from tests.metadata.traces import rows
-
-_GONE = 1  # millisecond since 1970
 
 
 class World:
@@ -18,19 +16,8 @@ class World:
         self._numbers = itertools.count()
         self.values: dict[str, str] = {}
         self.values["experiment"] = service.experiment("guarded")
-        for name, level in (("reader", "READ"), ("editor", "EDIT"), ("manager", "MANAGE")):
-            service.user(name, ("experiment", self.values["experiment"], level))
         elsewhere = service.experiment("elsewhere")
-        service.user("other-team", ("experiment", elsewhere, "MANAGE"))
-        revoked = service.token("manager")
-        service.revoke(revoked)
-        self.headers = {
-            "nobody": {},
-            "expired": bearer(service.token("manager", expires_at=_GONE)),
-            "revoked": bearer(revoked),
-            **{name: service.headers(name) for name in ("reader", "editor", "manager", "admin")},
-            "other-team": service.headers("other-team"),
-        }
+        self.headers = senders(service, self.values["experiment"], elsewhere)
         self.new_run()
         self.new_logged_model()
         self.new_trace()

@@ -170,6 +170,25 @@ def test_what_a_user_is_granted_is_listed_at_once(service: Guarded) -> None:
     assert fetch(None) == ([], None)
 
 
+def test_what_another_service_grants_is_found_at_once_where_its_experiment_is_named(
+    service: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authentication, "LISTED_SECONDS", 3600.0)
+    monkeypatch.setattr(authentication, "REMEMBERED_SECONDS", 3600.0)
+    own = service.experiment("e")
+    run, model = service.run(own), service.logged_model(own)
+    service.user("ann")
+    assert service.runs_found("ann", [own]) == []
+    service.grant("ann", ("experiment", own, "READ"))
+    assert service.runs_found("ann", [f"0{own}"]) == [run]
+    service.sign_in_anew("ann")
+    service.take("ann", ("experiment", own))
+    assert service.runs_found("ann", [own]) == []
+    service.grant("ann", ("experiment", own, "READ"))
+    found = service.call("ann", "POST", "logged-models/search", experiment_ids=[own])
+    assert [each["info"]["model_id"] for each in found["models"]] == [model]
+
+
 def test_listings_of_what_is_granted_read_grants_as_seldom_as_other_requests(
     service: Guarded, monkeypatch: pytest.MonkeyPatch
 ) -> None:

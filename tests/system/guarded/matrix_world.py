@@ -5,11 +5,10 @@ import requests
 
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
-from tests.metadata.guarded import ADMIN, Guarded, bearer
+from tests.metadata.guarded import ADMIN, Guarded, senders
 from tests.system.services import Stack
 from tests.system.teams import ARTIFACTS
 
-_GONE = 1  # millisecond since 1970
 _MPU = "/api/2.0/mlflow-artifacts/mpu"
 
 
@@ -23,21 +22,7 @@ class World:
         database = Database(Settings(backend_store_uri=stack.database, pool_size=1))
         service = Guarded(metadata, database)
         experiment, elsewhere = (service.experiment(f"matrix {each}") for each in ("own", "other"))
-        for name, level in (("reader", "READ"), ("editor", "EDIT"), ("manager", "MANAGE")):
-            service.user(name, ("experiment", experiment, level))
-        service.user("other-team", ("experiment", elsewhere, "MANAGE"))
-        revoked = service.token("manager")
-        service.revoke(revoked)
-        self.headers = {
-            "nobody": {},
-            "expired": bearer(service.token("manager", expires_at=_GONE)),
-            "revoked": bearer(revoked),
-            "read-only": bearer(service.token("manager", read_only=True)),
-            **{
-                name: service.headers(name)
-                for name in ("reader", "editor", "manager", "other-team", ADMIN)
-            },
-        }
+        self.headers = senders(service, experiment, elsewhere)
         folder = f"{experiment}/{service.run(experiment)}/artifacts"
         self.values = {"folder": folder, "file": f"{folder}/file.txt", "upload": "u", "etag": "e"}
         self.new_file()

@@ -1,5 +1,6 @@
 """Admits requests: the one place that asks who sends one, and whether he may."""
 
+from collections.abc import Collection
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -11,7 +12,7 @@ from tandem_metadata.access.artifacts import ArtifactAccess
 from tandem_metadata.access.authentication import Authenticator, Given
 from tandem_metadata.access.cookies import Cookies
 from tandem_metadata.access.owners import Owners
-from tandem_metadata.access.rules import Caller, MessageRule
+from tandem_metadata.access.rules import Caller, MessageRule, experiment_key
 from tandem_metadata.access.view import EVERYTHING, View
 from tandem_metadata.access.vouched import Vouching
 from tandem_metadata.database.database import Database
@@ -171,6 +172,19 @@ class Gate:
             return held
         return (await self._lately(sender)).readable(type, *also)
 
+    async def readable_in(self, experiments: Collection[str], *also: str) -> Readable | None:
+        """As `readable`, for listings of what lies in these experiments.
+
+        Where one of them may not be read, the grants are read again first, as in `check`.
+        """
+        sender = _limited()
+        held = sender.readable(permissions.EXPERIMENT, *also) if sender else None
+        if sender is None or held is None:
+            return None
+        if all(experiment_key(each).id in held for each in experiments):
+            return held
+        return (await self._newest(sender)).readable(permissions.EXPERIMENT, *also)
+
     async def readable_names(self, *, versions: bool) -> ReadableNames | None:
         """Which registered models and prompts, or versions of which, listings show; None for all.
 
@@ -210,6 +224,9 @@ class Gate:
     async def _lately(self, sender: Account) -> Account:
         if self.authenticator.is_for_listings(sender):
             return sender
+        return await self._newest(sender)
+
+    async def _newest(self, sender: Account) -> Account:
         newest = await self.authenticator.again(sender)
         account.enter(newest)
         return newest

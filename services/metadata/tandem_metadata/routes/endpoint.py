@@ -4,7 +4,7 @@ import contextlib
 import copy
 import enum
 import inspect
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, Self, TypeVar, TypeVarTuple
@@ -152,6 +152,10 @@ class Context(Store):
     async def readable(self, type: str, *also: str) -> Readable | None:
         """Which resources of a type the request's listings show; see `Gate.readable`."""
         return await self.gate.readable(type, *also) if self.gate else None
+
+    async def readable_in(self, experiments: Collection[str], *also: str) -> Readable | None:
+        """Which of these experiments the request's listings show; see `Gate.readable_in`."""
+        return await self.gate.readable_in(experiments, *also) if self.gate else None
 
     def withhold(self, found: Iterable[TraceInfo | OldTraceInfo]) -> None:
         """Take out of traces what the request's sender may not read; see `shown_traces`."""

@@ -55,7 +55,7 @@ async def search(
     context: Context, request: messages.SearchLoggedModels
 ) -> messages.SearchLoggedModelsResponse:
     """Find logged models of some experiments."""
-    readable = await context.readable(permissions.EXPERIMENT, permissions.LOGGED_MODEL)
+    readable = await context.readable_in(request.experiment_ids, permissions.LOGGED_MODEL)
     return await context.read(_find, request, readable)
 
 

@@ -62,7 +62,7 @@ def restore(conn: Connection, request: messages.RestoreRun) -> None:
 
 async def search(context: Context, request: messages.SearchRuns) -> bytes:
     """Find runs of some experiments."""
-    readable = await context.readable(permissions.EXPERIMENT, permissions.RUN)
+    readable = await context.readable_in(request.experiment_ids, permissions.RUN)
     page = await context.read(_find, request, readable)
     return _page(await context.reader.page(page), page.token)
 
