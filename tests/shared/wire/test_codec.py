@@ -1,7 +1,7 @@
 import contextlib
 import json
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -220,6 +220,28 @@ def test_half_a_surrogate_pair_is_refused_and_a_whole_one_is_a_character() -> No
     assert "half a surrogate pair" in refusal(r'{"run_id": "\ud83d"}')
     assert "half a surrogate pair" in refusal(json.dumps(r'{"run_id": "\udc00"}'))
     assert decode(r'{"run_id": "\ud83d\ude00"}').run_id == "😀"
+
+
+class Kept(Struct):
+    REPLACES_UNSTORABLE: ClassVar[bool] = True
+    note: str = ""
+    labels: dict[str, str] = {}
+    points: list[Point] = []
+
+
+@pytest.mark.parametrize("value", [1, "NaN"])
+def test_what_cannot_be_stored_is_replaced_where_a_message_says_so(value: Any) -> None:
+    body = (
+        rb'{"note": "a\u0000\\u0000\ud83d", "labels": {"\u0000": "\u0000"}, '
+        rb'"points": [{"key": "\u0000k"'
+    )
+    message = codec.decode_json(body + f', "value": {value}}}]}}'.encode(), Kept)
+    assert message.note == "a\ufffd\\u0000\ufffd"
+    assert message.labels == {"\ufffd": "\ufffd"}
+    assert message.points[0].key == "\ufffdk"
+    without_half = body.replace(rb"\ud83d", b"")
+    message = codec.decode_json(without_half + b"}]}", Kept)
+    assert message.note == "a\ufffd\\u0000"
 
 
 def test_null_counts_as_not_given() -> None:

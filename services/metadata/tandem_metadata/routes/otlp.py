@@ -4,8 +4,9 @@ Clients give spans up that are answered 4xx, and send them again after 429, 502,
 what may pass is answered 503, and what can be stored in part is stored in part.
 """
 
+import contextlib
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 from starlette.requests import Request
@@ -31,17 +32,9 @@ RUN: Final = b"x-mlflow-run-id"
 
 _PROTOBUF: Final = "application/x-protobuf"
 _JSON: Final = "application/json"
-_MISSING: Final = {
-    "detail": [
-        {
-            "type": "missing",
-            "loc": ["header", EXPERIMENT.decode()],
-            "msg": "Field required",
-            "input": None,
-        }
-    ]
-}
 _RULE: Final = rules.new_in_experiment(permissions.TRACE)
+_LINKED: Final = rules.run(Action.UPDATE)
+_SHOWN: Final = 100
 _MANY: Final = 1_000
 """The most characters of reasons that an answer holds."""
 
@@ -58,66 +51,110 @@ class ExportSpans(Struct):
     experiment_id: str
 
 
+class LinkedRun(Struct):
+    """The run that a request's traces are linked to."""
+
+    run_id: str
+
+
+class _Refused(Exception):
+    """A request that is refused in the words of MLflow's endpoint, which are not those of others.
+
+    `detail` is what its answer holds.
+    """
+
+    def __init__(self, detail: Any, status: int = 400) -> None:
+        self.detail = detail
+        self.status = status
+
+
 def routes(context: Context) -> list[Route]:
     """`/v1/traces`, which has no `/api` before it."""
-    limit = context.settings.max_body_bytes
 
     async def export(request: Request) -> Response:
-        head = ExportSpans(request_header(request.scope, EXPERIMENT).strip())
-        if not head.experiment_id:
-            if any(name == EXPERIMENT for name, _ in request.scope["headers"]):
-                raise missing_value("x-mlflow-experiment-id", "give the id of an experiment")
-            return json_response(codec.encode_json(_MISSING), 422)
-        await context.check(request, _RULE, head)
-        content_type = request_header(request.scope, b"content-type")
-        is_json = (kind := content_type.partition(";")[0].strip().lower()) == _JSON
-        if kind not in (_PROTOBUF, _JSON):
-            return _refused(f"Invalid Content-Type: {content_type[:100]}. Send {_PROTOBUF}.")
-        encoding = request_header(request.scope, b"content-encoding").strip().lower()
-        if encoding not in ("", "identity", *ENCODINGS):
-            return _refused(f"Unsupported Content-Encoding: {encoding[:100]}. Send gzip.")
-        body = await read_body(request, limit)
-        writer = context.trace_writer
-        with writer.holding(len(body)):
-            plain = 0
-            if encoding in ENCODINGS:
-                try:
-                    body = await _decoding.start(partial(decompress, body, encoding, limit))
-                except BadRequest as error:
-                    if error.status != 400:
-                        raise
-                    return _refused(error.message)
-                plain = len(body)
-            with writer.holding(plain):
-                try:
-                    read = await _read(body, is_json=is_json)
-                except otlp.Malformed as malformed:
-                    return _refused(f"Invalid OpenTelemetry format: {malformed}")
-                del body
-                REJECTED.inc(read.rejected)
-                if read.rejected and not read.spans:
-                    detail = f"Cannot convert OpenTelemetry span to MLflow span: {read.reasons[0]}"
-                    return json_response(codec.encode_json({"detail": detail}), 422)
-                logged = Logged(read.rejected, [*read.reasons])
-                change = LogSpans(
-                    head.experiment_id,
-                    read.spans,
-                    run_id=await _run(context, request),
-                    may_write=writable.experiments(permissions.TRACE),
-                )
-                stored = await writer.log(change)
-        for reason in stored.reasons:
-            logged.refuse(0, reason)
-        logged.refused += stored.refused
-        return _answer(logged)
+        try:
+            logged = await _export(context, request)
+        except _Refused as refused:
+            return json_response(codec.encode_json({"detail": refused.detail}), refused.status)
+        body = b""
+        if logged.refused:
+            body = otlp.partial_success(logged.refused, " ".join(logged.reasons)[:_MANY])
+        return Response(body, media_type=_PROTOBUF)
 
     return [Route("POST", "/v1/traces", export, _RULE)]
 
 
+async def _export(context: Context, request: Request) -> Logged:
+    """Store the spans of a request."""
+    head = _head(request)
+    await context.check(request, _RULE, head)
+    is_json, encoding = _form(request)
+    limit = context.settings.max_body_bytes
+    body = await read_body(request, limit)
+    with contextlib.ExitStack() as held:
+        held.enter_context(context.trace_writer.holding(len(body)))
+        if encoding in ENCODINGS:
+            body = await _decompress(body, encoding, limit)
+            held.enter_context(context.trace_writer.holding(len(body)))
+        read = await _read(body, is_json=is_json)
+        del body
+        change = LogSpans(
+            head.experiment_id,
+            read.spans,
+            run_id=await _run(context, request),
+            may_write=writable.experiments(permissions.TRACE),
+        )
+        logged = await context.trace_writer.log(change)
+    logged.refused += read.rejected
+    logged.reasons += read.reasons
+    return logged
+
+
+def _head(request: Request) -> ExportSpans:
+    """The experiment; raises _Refused without its header, InvalidParameter for an empty one."""
+    if experiment_id := request_header(request.scope, EXPERIMENT).strip():
+        return ExportSpans(experiment_id)
+    if any(name == EXPERIMENT for name, _ in request.scope["headers"]):
+        raise missing_value(EXPERIMENT.decode(), "give the id of an experiment")
+    place = ["header", EXPERIMENT.decode()]
+    missing = {"type": "missing", "loc": place, "msg": "Field required", "input": None}
+    raise _Refused([missing], 422)
+
+
+def _form(request: Request) -> tuple[bool, str]:
+    """Whether the body is JSON, and its content encoding; raises _Refused for other forms."""
+    content_type = request_header(request.scope, b"content-type")
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind not in (_PROTOBUF, _JSON):
+        raise _Refused(f"Invalid Content-Type: {content_type[:_SHOWN]}. Send {_PROTOBUF}.")
+    encoding = request_header(request.scope, b"content-encoding").strip().lower()
+    if encoding not in ("", "identity", *ENCODINGS):
+        raise _Refused(f"Unsupported Content-Encoding: {encoding[:_SHOWN]}. Send gzip.")
+    return kind == _JSON, encoding
+
+
+async def _decompress(body: bytes, encoding: str, limit: int) -> bytes:
+    try:
+        return await _decoding.start(partial(decompress, body, encoding, limit))
+    except BadRequest as error:
+        if error.status != 400:
+            raise
+        raise _Refused(error.message) from None
+
+
 async def _read(body: bytes, *, is_json: bool) -> otlp.Export:
-    if len(body) <= _AT_ONCE:
-        return otlp.read(body, is_json=is_json)
-    return await _decoding.start(partial(otlp.read, body, is_json=is_json))
+    """The spans of a body; raises _Refused if it is no export, or has no span that can be kept."""
+    try:
+        if len(body) <= _AT_ONCE:
+            read = otlp.read(body, is_json=is_json)
+        else:
+            read = await _decoding.start(partial(otlp.read, body, is_json=is_json))
+    except otlp.Malformed as malformed:
+        raise _Refused(f"Invalid OpenTelemetry format: {malformed}") from None
+    REJECTED.inc(read.rejected)
+    if read.rejected and not read.spans:
+        raise _Refused(f"Cannot convert OpenTelemetry span to MLflow span: {read.reasons[0]}", 422)
+    return read
 
 
 async def _run(context: Context, request: Request) -> str | None:
@@ -132,23 +169,3 @@ async def _run(context: Context, request: Request) -> str | None:
         except ApiError:
             return None
     return run_id
-
-
-class LinkedRun(Struct):
-    """The run that a request's traces are linked to."""
-
-    run_id: str
-
-
-_LINKED: Final = rules.run(Action.UPDATE)
-
-
-def _answer(logged: Logged) -> Response:
-    body = b""
-    if logged.refused:
-        body = otlp.partial_success(logged.refused, " ".join(logged.reasons)[:_MANY])
-    return Response(body, media_type=_PROTOBUF)
-
-
-def _refused(detail: str) -> Response:
-    return json_response(codec.encode_json({"detail": detail}), 400)
