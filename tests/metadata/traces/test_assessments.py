@@ -3,22 +3,26 @@
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from msgspec import structs
 from sqlalchemy import select, update
 
 from tandem_metadata.database import trace_schema
 from tandem_metadata.database.database import Database
+from tandem_metadata.messages.assessments import GivenAssessment, GivenFeedback
 from tandem_metadata.routes import trace_writes
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.traces import load
+from tandem_metadata.store.traces.assessments import create
 from tandem_shared.wire import codec
 from tests.metadata.api import EXISTS, INVALID, MISSING, Api
 from tests.metadata.conftest import ARTIFACT_ROOT
 from tests.metadata.traces import generations, rows
 from tests.metadata.traces.writes_api import info
-from tests.metadata.traces.writing import name_of, new_id
+from tests.metadata.traces.writing import make, name_of, new_id, started
 
 HUMAN = {"source_type": "HUMAN", "source_id": "bob"}
 TIME_MS = 1_795_885_063_697
@@ -96,7 +100,7 @@ def generation(
 @pytest.fixture
 def api(generation: Settings) -> Iterator[Assessing]:
     """A trace in a database of each generation."""
-    database = Database(generation)
+    database = Database(generation, point_lookups=1)
     yield Assessing(generation, database)
     database.close()
 
@@ -516,3 +520,35 @@ def test_a_trace_with_what_is_no_assessment_is_refused(api: Assessing) -> None:
         assert (status, answer["error_code"]) == INVALID
         assert "assessments[1]" in answer["message"]
     assert api.request("GET", "/a-1")[1]["message"].startswith("Trace")
+
+
+def test_those_that_assess_at_once_while_the_trace_moves_lose_nothing(api: Assessing) -> None:
+    trace = bytes.fromhex(api.trace_id.removeprefix("tr-"))
+    elsewhere = api.experiment(api.trace_id)
+    given = GivenAssessment(feedback=GivenFeedback(1))
+
+    def assess(_: int) -> str:
+        made = api.database.run_in_transaction(lambda conn: create(conn, api.trace_id, given))
+        other = api.database.run_in_transaction(
+            lambda conn: create(
+                conn, api.trace_id, structs.replace(given, overrides=made.assessment_id)
+            )
+        )
+        return other.assessment_id
+
+    def move(number: int) -> None:
+        experiment = elsewhere if number % 2 else "0"
+        make(api.database, started(trace, experiment_id=experiment, timestamp_ms=number))
+
+    with ThreadPoolExecutor(4) as threads:
+        moved = threads.map(move, range(20))
+        made = {*threads.map(assess, range(20))}
+        assert [*moved] == [None] * 20
+    move(21)
+    found = api.of_info()
+    assert {each["assessment_id"] for each in found if each["valid"]} == made
+    assert len(found) == 2 * len(made) == 40
+    for each in found:
+        row = api.row(each["assessment_id"])
+        if "aggregate_value" in row:
+            assert (row["experiment_id"], row["trace_timestamp_ms"]) == (int(elsewhere), 21)

@@ -432,6 +432,7 @@ def test_links_that_cannot_be_made(writes: Writes) -> None:
         ("/link-to-run", {"trace_ids": ["x"] * 101, "run_id": "r"}, INVALID),
         ("/link-to-run", {"trace_ids": ["x" * 37], "run_id": "r"}, INVALID),
         ("/link-to-run", {"trace_ids": ["x"]}, INVALID),
+        ("/link-prompts", {"trace_id": TRACE_ID}, INVALID),
         ("/link-prompts", _prompt("p", "one"), INVALID),
         ("/link-prompts", _prompt("p" * 35, "1"), INVALID),
         ("/link-prompts", _prompt("p", "1") | {"trace_id": "tr-nobody"}, MISSING),
