@@ -41,6 +41,7 @@ from tandem_metadata.routes import (
     tags,
     tokens,
     trace_artifacts,
+    trace_metrics,
     trace_search,
     trace_spans,
     trace_writes,
@@ -87,6 +88,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
     *assessments.ENDPOINTS,
     *trace_writes.ENDPOINTS,
     *trace_search.ENDPOINTS,
+    *trace_metrics.ENDPOINTS,
 ]
 
 ACCOUNT_ENDPOINTS: list[Endpoint[Any]] = [

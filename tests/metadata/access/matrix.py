@@ -173,6 +173,15 @@ _TRACES = {
         READ, {"locations": [{"mlflow_experiment": {"experiment_id": "{experiment}"}}]}
     ),
     ("GET", "2.0/mlflow/traces"): Row(READ, {"experiment_ids": "{experiment}"}),
+    ("POST", "3.0/mlflow/traces/metrics"): Row(
+        READ,
+        {
+            "experiment_ids": ["{experiment}"],
+            "view_type": "TRACES",
+            "metric_name": "trace_count",
+            "aggregations": [{"aggregation_type": "COUNT"}],
+        },
+    ),
     ("POST", "3.0/mlflow/traces/calculate-filter-correlation"): Row(USER, ok=501),
     **{
         ("GET", f"{version}/mlflow/get-trace-artifact"): Row(READ, {"request_id": "{trace}"})
@@ -351,7 +360,7 @@ _NOTHING_KEPT = {
     **{
         ("POST", f"3.0/mlflow/{each}"): Row(USER)
         for each in (
-            "ui-telemetry", "traces/metrics", "datasets/search", "issues/search",
+            "ui-telemetry", "datasets/search", "issues/search",
             "review-queues/get-or-create-user",
         )
     },
@@ -390,8 +399,5 @@ ROWS: Final[Mapping[tuple[str, str], Row]] = {
     **_NOTHING_KEPT,
 }
 """By method and path, without `/api` and `/ajax-api`, under which a row's route may be."""
-
-REFUSED_TO_CLIENTS: Final = frozenset({"/api/3.0/mlflow/traces/metrics"})
-"""Paths that have a row for the web UI, and are refused below `/api`."""
 
 NOT_KEPT: Final = frozenset(path for _, path in _NOTHING_KEPT)

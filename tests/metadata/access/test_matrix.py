@@ -17,7 +17,6 @@ from tests.metadata.access.matrix import (
     NOT_KEPT,
     OK,
     REFUSED,
-    REFUSED_TO_CLIENTS,
     ROWS,
     SENDERS,
     Row,
@@ -61,8 +60,6 @@ def world(ui_settings: Settings) -> Iterator[World]:
 
 
 def _row(route: Route) -> Row | None:
-    if route.path in REFUSED_TO_CLIENTS:
-        return REFUSED
     path = app_routes.bare(route.path)
     row = ROWS.get((route.method, path))
     return REFUSED if row is None and path in NOT_KEPT else row

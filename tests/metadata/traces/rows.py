@@ -4,7 +4,7 @@ import base64
 import json
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from tandem_metadata.database import trace_schema
 from tandem_metadata.database.tables.traces import COSTS, TOKENS
@@ -79,6 +79,14 @@ def assessment(conn: Connection, trace_id: str, name: str, value: Any, **more: A
         "valid": True,
         **more,
     }
+    if schema.has_columns:
+        info = schema.trace_info.c
+        for name, column in (
+            ("experiment_id", info.experiment_id),
+            ("trace_timestamp_ms", info.timestamp_ms),
+        ):
+            of_trace = select(column).where(info.request_id == trace_id)
+            row.setdefault(name, of_trace.scalar_subquery())
     conn.execute(insert(schema.assessments).values(row))
 
 

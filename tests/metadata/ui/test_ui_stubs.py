@@ -32,7 +32,6 @@ GET = {
 }
 POST = {
     "3.0/mlflow/ui-telemetry": {"status": "disabled"},
-    "3.0/mlflow/traces/metrics": {"data_points": []},
     "3.0/mlflow/datasets/search": {},
     "3.0/mlflow/issues/search": {},
     "3.0/mlflow/review-queues/get-or-create-user": {},

@@ -32,7 +32,6 @@ _ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
     ("GET", "2.0/mlflow/gateway-proxy"): {"endpoints": []},
     ("GET", "3.0/mlflow/gateway/secrets/config"): {"secrets_available": False},
     ("GET", "3.0/mlflow/gateway/supported-models"): {"models": []},
-    ("POST", "3.0/mlflow/traces/metrics"): {"data_points": []},
     **dict.fromkeys(
         [
             ("GET", "3.0/mlflow/gateway/budgets/list"),
@@ -60,10 +59,7 @@ _ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
 }
 
 
-_BESIDE_TRACES = (
-    "3.0/mlflow/traces/calculate-filter-correlation",
-    "3.0/mlflow/traces/metrics",
-)
+_BESIDE_TRACES = ("3.0/mlflow/traces/calculate-filter-correlation",)
 """What could be the path of a trace, which clients read and do not post to."""
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -103,7 +99,6 @@ def refusals(refuse: Handler) -> list[Route]:
             Route("POST", f"{prefix}/{path}", refuse, SIGNED_IN)
             for path in _BESIDE_TRACES
             for prefix in API_PREFIXES
-            if prefix == "/api" or ("POST", path) not in _ANSWERS
         ),
         *_refusals_of_other_methods(refuse),
     ]
@@ -116,8 +111,7 @@ def _refusals_of_other_methods(refuse: Handler) -> list[Route]:
         for path in paths
         if unsupported.names(path)
         for method in _METHODS
-        if (method, name := path.removeprefix("/ajax-api/")) not in _ANSWERS
-        and (method != "GET" or name not in _BESIDE_TRACES)
+        if (method, path.removeprefix("/ajax-api/")) not in _ANSWERS
     ]
 
 

@@ -14,7 +14,7 @@ from tandem_shared.errors import NotSupported
 from tandem_shared.http.router import Handler, no_such_endpoint
 
 ABSENT: Final = {
-    "mlflow/traces": "Tandem computes no metrics of traces, and no correlations of filters.",
+    "mlflow/traces": "Tandem computes no correlations of filters of traces.",
     "mlflow/datasets": "Tandem keeps no evaluation datasets; datasets of runs are logged with the "
     "run.",
     "mlflow/scorers": "Tandem keeps no scorers.",

@@ -59,6 +59,7 @@ class Entity(Enum):
     FEEDBACK = "feedback"
     EXPECTATION = "expectation"
     ISSUE = "issue"
+    ASSESSMENT = "assessment"
 
 
 class Type(Enum):
@@ -137,8 +138,8 @@ class Resource:
     """Entities that results can be sorted by."""
     order_aliases: frozenset[str]
     """The aliases that are accepted for sorting too."""
-    within: Mapping[Entity, tuple[str, Entity]] = field(default_factory=dict)
-    """The entity of an entity's keys that begin with some text, whose own keys follow that."""
+    within: Mapping[Entity, Mapping[str, Entity]] = field(default_factory=dict)
+    """The entities of an entity's keys that begin with some text, whose own keys follow that."""
     same: Mapping[tuple[Entity, str], tuple[Entity, str]] = field(default_factory=dict)
     """The field that is meant by another's name."""
     unsorted: frozenset[tuple[Entity, str]] = frozenset()
@@ -233,10 +234,10 @@ class Resource:
 
     def _field(self, identifier: Identifier, source: str, aliases: Mapping[str, str]) -> Field:
         entity, key = self._entity(identifier, source), identifier.key
-        if entity in self.within:
-            prefix, inner = self.within[entity]
+        for prefix, inner in self.within.get(entity, {}).items():
             if key.startswith(prefix):
                 entity, key = inner, key.removeprefix(prefix)
+                break
         if entity is Entity.ATTRIBUTE:
             key = aliases.get(key, key)
         entity, key = self.same.get((entity, key), (entity, key))

@@ -82,7 +82,7 @@ TRACES: Final = Resource(
     },
     order_entities=frozenset({Entity.ATTRIBUTE, Entity.TAG, Entity.METADATA}),
     order_aliases=frozenset({"timestamp", "execution_time", "end_time"}),
-    within={Entity.SPAN: ("attributes.", Entity.SPAN_ATTRIBUTE)},
+    within={Entity.SPAN: {"attributes.": Entity.SPAN_ATTRIBUTE}},
     same={
         (Entity.TAG, NAME): (Entity.ATTRIBUTE, "name"),
         (Entity.METADATA, RUN): (Entity.ATTRIBUTE, "run_id"),

@@ -1,0 +1,142 @@
+"""Answers questions about metrics, by one statement each."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Float,
+    Row,
+    Select,
+    case,
+    cast,
+    distinct,
+    func,
+    select,
+)
+
+from tandem_metadata.database import trace_schema
+from tandem_metadata.database.pool import PLANNED
+from tandem_metadata.messages.trace_metrics import MetricDataPoint, QueryTraceMetrics
+from tandem_metadata.search.sql.index_scans import literal_limit
+from tandem_metadata.search.sql.json_text import Json
+from tandem_metadata.search.sql.trace_compile import TraceClauses
+from tandem_metadata.store.dialect.in_list import any_of
+from tandem_metadata.store.traces.metrics.question import TIME_BUCKET, Question, checked
+from tandem_metadata.store.traces.metrics.sources import VALUE, Source, labels
+from tandem_metadata.store.tracking import experiments
+from tandem_shared.errors import InvalidParameter
+from tandem_shared.wire.codec import json_double
+
+MAX_EXPERIMENTS: Final = 10_000
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_CHECKS_JSON: Final = 16
+"""The PostgreSQL that can tell what is JSON."""
+
+_OPTIONS: Final = {PLANNED: True}
+"""Plans for any values do not know how much of an experiment a time has."""
+
+_PLACE, _NUMBER = "place", "number"
+
+
+def query(conn: Connection, request: QueryTraceMetrics) -> list[MetricDataPoint]:
+    """The points of the answer, sorted by bucket and dimensions.
+
+    Raises InvalidParameter for what is no question.
+    """
+    question = checked(request)
+    if len(request.experiment_ids) > MAX_EXPERIMENTS:
+        raise InvalidParameter(
+            f"Invalid experiment_ids: {len(request.experiment_ids)} are given, at most "
+            f"{MAX_EXPERIMENTS} are accepted."
+        )
+    ids = experiments.possible_ids(conn, request.experiment_ids)
+    rows = conn.execute(_statement(conn, question, ids), execution_options=_OPTIONS)
+    points = (_point(question, row) for row in rows)
+    return [point for point in points if point.values]
+
+
+def _statement(conn: Connection, question: Question, ids: Sequence[int]) -> Select[Any]:
+    dialect = conn.dialect.name
+    version = getattr(conn.dialect, "server_version_info", None) or (0,)
+    json = Json(dialect, can_check=dialect != "postgresql" or version[0] >= _CHECKS_JSON)
+    clauses = TraceClauses(trace_schema.of(conn), json, partial(any_of, conn), {})
+    rows = Source(question, clauses, lambda column: any_of(conn, column, ids)).rows()
+    names = labels(question)
+    if dialect == "sqlite" and any(kind == "PERCENTILE" for kind, _ in _asked(question)):
+        rows = _ranked(rows, names)
+    source = rows.subquery()
+    groups = [source.c[name] for name in names]
+    values = [
+        _aggregated(question, dialect, source.c, kind, percentile).label(f"value_{number}")
+        for number, (kind, percentile) in enumerate(_asked(question))
+    ]
+    return (
+        select(*groups, *values)
+        .group_by(*groups)
+        .order_by(*groups)
+        .limit(literal_limit(question.max_results))
+    )
+
+
+def _asked(question: Question) -> Sequence[tuple[str, float]]:
+    return list(question.aggregations.values())
+
+
+def _aggregated(
+    question: Question, dialect: str, columns: Any, kind: str, percentile: float
+) -> ColumnElement[Any]:
+    value = columns[VALUE]
+    match kind:
+        case "COUNT":
+            return func.count(distinct(value) if question.metric == "session_count" else value)
+        case "SUM":
+            return func.sum(value)
+        case "AVG":
+            return func.avg(value)
+        case "MIN":
+            return func.min(value)
+        case "MAX":
+            return func.max(value)
+    if dialect == "postgresql":
+        return func.percentile_cont(percentile / 100).within_group(value)
+    return _percentile(columns, percentile / 100)
+
+
+def _ranked(rows: Select[Any], names: Sequence[str]) -> Select[Any]:
+    """The rows with the place of each value in its group, and how many the group has."""
+    source = rows.subquery()
+    group = [source.c[name] for name in names]
+    value = source.c[VALUE]
+    place = func.row_number().over(partition_by=group, order_by=value) - 1
+    number = func.count().over(partition_by=group)
+    return select(*group, value, place.label(_PLACE), number.label(_NUMBER))
+
+
+def _percentile(columns: Any, part: float) -> ColumnElement[Any]:
+    """The value at a part of the way through the sorted ones; between two, of both."""
+    value, place = columns[VALUE], columns[_PLACE]
+    position = cast(part, Float(53)) * (columns[_NUMBER] - 1)
+    before = cast(position, BigInteger)
+    low = func.max(case((place == before, value)))
+    high = func.coalesce(func.max(case((place == before + 1, value))), low)
+    return low + (high - low) * func.max(position - before)
+
+
+def _point(question: Question, row: Row[Any]) -> MetricDataPoint:
+    names = labels(question)
+    dimensions = dict(zip(names, row, strict=False))
+    if TIME_BUCKET in dimensions:
+        begins = _EPOCH + timedelta(milliseconds=int(dimensions[TIME_BUCKET]))
+        dimensions[TIME_BUCKET] = begins.isoformat()
+    values = zip(question.aggregations, row[len(names) :], strict=True)
+    return MetricDataPoint(
+        metric_name=question.metric,
+        dimensions=dimensions,
+        values={name: json_double(float(value)) for name, value in values if value is not None},
+    )

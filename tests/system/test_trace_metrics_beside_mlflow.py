@@ -1,0 +1,95 @@
+"""Metrics of traces in one database, from MLflow's own server and from Tandem."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+import pytest
+import requests
+
+from tests.metadata.traces import metric_questions as questions
+from tests.postgresql import PostgreSQL
+from tests.system import services
+
+_METRICS = "/ajax-api/3.0/mlflow/traces/metrics"
+
+
+class _Both(NamedTuple):
+    mlflow: str
+    tandem: str
+    experiments: tuple[str, str]
+
+    def ask(self, question: dict[str, Any]) -> list[requests.Response]:
+        """The answers of MLflow's server and of Tandem."""
+        body = {"experiment_ids": [*self.experiments], **question}
+        return [
+            requests.post(url + _METRICS, json=body, timeout=60)
+            for url in (self.mlflow, self.tandem)
+        ]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def both(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[_Both]:
+    directory = tmp_path_factory.mktemp("both")
+    with ExitStack() as stack:
+        address = f"sqlite:///{directory / 'mlflow.db'}"
+        if request.param == "postgresql":
+            server: PostgreSQL = request.getfixturevalue("postgresql")
+            name = server.create()
+            stack.callback(server.drop, name)
+            address = server.uri(name).replace("postgresql://", "postgresql+psycopg://")
+        files = str(directory / "artifacts")
+        mlflow = stack.enter_context(services.mlflow_server(directory, files, database=address))
+        experiments = (_experiment(mlflow.url, "one"), _experiment(mlflow.url, "two"))
+        questions.fill(
+            lambda path, body, headers: requests.post(
+                mlflow.url + path, data=body, headers=headers, timeout=60
+            ).raise_for_status(),
+            experiments,
+        )
+        tandem = stack.enter_context(services.stack(directory, address, files))
+        yield _Both(mlflow.url, tandem.metadata.url, experiments)
+
+
+def _experiment(url: str, name: str) -> str:
+    path = f"{url}/api/2.0/mlflow/experiments/create"
+    answer = requests.post(path, json={"name": name}, timeout=60)
+    answer.raise_for_status()
+    return str(answer.json()["experiment_id"])
+
+
+def _points(answer: requests.Response) -> Any:
+    """What is said, with sums of doubles to twelve digits: databases add in any order."""
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    for point in found.get("data_points", []):
+        point["values"] = {k: float(f"{v:.12g}") for k, v in point["values"].items()}
+    return found
+
+
+@pytest.mark.parametrize("question", [*questions.OF_THE_UI, *questions.OTHERS], ids=str)
+def test_answers_agree(both: _Both, question: dict[str, Any]) -> None:
+    theirs, ours = both.ask(question)
+    assert _points(ours) == _points(theirs)
+
+
+@pytest.mark.parametrize("question", questions.OF_THE_UI, ids=str)
+def test_questions_of_the_ui_have_answers(both: _Both, question: dict[str, Any]) -> None:
+    for answer in both.ask(question):
+        if question["metric_name"] != "cache_creation_input_tokens":
+            assert _points(answer)["data_points"]
+
+
+@pytest.mark.parametrize("question", questions.REFUSED, ids=str)
+def test_refusals_agree(both: _Both, question: dict[str, Any]) -> None:
+    theirs, ours = both.ask(question)
+    assert theirs.status_code == ours.status_code == 400, (theirs.text, ours.text)
+    assert ours.json()["error_code"] == theirs.json()["error_code"]
+
+
+def test_no_aggregations_are_refused_alike(both: _Both) -> None:
+    question = {"view_type": "TRACES", "metric_name": "trace_count", "aggregations": []}
+    theirs, ours = both.ask(question)
+    assert (ours.status_code, ours.json()["error_code"]) == (400, theirs.json()["error_code"])
