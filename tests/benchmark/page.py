@@ -54,6 +54,7 @@ def render(results: Results) -> str:
             client_seconds=clients.SECONDS,
             waiting=clients.WAITING,
             buffered=f"{clients.BUFFERED:,}",
+            granted=f"{accounts.GRANTED:,}",
         )
     )
     parts.append(_about("Servers", results.settings))

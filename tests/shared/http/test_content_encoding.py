@@ -25,6 +25,7 @@ def _raw(content: bytes) -> bytes:
         ("deflate", zlib.compress(CONTENT)),
         ("deflate", _raw(CONTENT)),
     ],
+    ids=["gzip", "gzip-in-parts", "zlib", "raw-deflate"],
 )
 def test_content_up_to_the_limit_is_read(encoding: str, body: bytes) -> None:
     assert decompress(body, encoding, len(CONTENT)) == CONTENT
@@ -51,7 +52,9 @@ def test_no_more_than_the_limit_is_ever_in_memory() -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 @pytest.mark.parametrize(
-    "body", [b"nonsense", gzip.compress(CONTENT)[:-1], gzip.compress(CONTENT) + b"more"]
+    "body",
+    [b"nonsense", gzip.compress(CONTENT)[:-1], gzip.compress(CONTENT) + b"more"],
+    ids=["nonsense", "cut", "more"],
 )
 def test_a_broken_stream_is_refused(encoding: str, body: bytes) -> None:
     with pytest.raises(BadRequest, match=f"not valid {encoding}") as refused:
