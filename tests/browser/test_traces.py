@@ -1,4 +1,4 @@
-"""The pages of traces: the list, the tree of spans, searches and sessions."""
+"""The pages of traces: the list, the tree of spans, searches, sessions, comparison and deletion."""
 
 import re
 from collections.abc import Iterator
@@ -139,3 +139,33 @@ def test_traces_are_grouped_by_session_and_a_session_opens(tab: Tab, traced: str
         expect(main.get_by_text(f"answer to question {number}").first).to_be_visible()
     tab.rest()
     tab.shot("session")
+
+
+def test_traces_are_compared(tab: Tab, traced: str) -> None:
+    main = _list(tab, traced)
+    for number in (20, 21):
+        _row(main, number).get_by_role("checkbox").check()
+    tab.page.get_by_role("button", name="Actions for selected traces").click()
+    tab.page.get_by_role("menuitem", name="Compare").click()
+    for number in (20, 21):
+        expect(tab.page.get_by_text(f"answer to question {number}").last).to_be_visible()
+    tab.rest()
+    tab.shot("traces-compared")
+
+
+def test_people_delete_traces(tab: Tab, client: MlflowClient, one_host: Site) -> None:
+    experiment_id = client.create_experiment("to delete")
+    mlflow.set_experiment(experiment_id=experiment_id)
+    for number in (27, 28):
+        _agent(f"question {number}", "s")
+    mlflow.flush_trace_async_logging()
+    main = tab.open(f"/experiments/{experiment_id}/traces").get_by_role("main")
+    _row(main, 28).get_by_role("checkbox").check()
+    tab.page.get_by_role("button", name="Actions for selected traces").click()
+    tab.page.get_by_role("menuitem", name="Delete").click()
+    dialog = tab.page.get_by_role("dialog")
+    dialog.get_by_role("button", name=re.compile("Delete")).click()
+    expect(_rows(main)).to_have_count(1)
+    expect(_row(main, 27)).to_be_visible()
+    tab.rest()
+    assert len(client.search_traces(locations=[experiment_id])) == 1
