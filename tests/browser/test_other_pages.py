@@ -91,20 +91,6 @@ def test_what_does_nothing_is_not_offered(tab: Tab, filled: Content) -> None:
     assert all(offers(tab, filled).values()), "there is nothing to hide"
 
 
-def test_a_button_that_is_refused_says_why(tab: Tab, filled: Content) -> None:
-    """The UI itself says nothing, and its dialog stays open."""
-    tab.expect(501, "/datasets/create$", "there are no evaluation datasets")
-    page = tab.open(f"/experiments/{filled.experiment_id}/datasets?workflowType=genai")
-    page.get_by_role("button", name="Create dataset").first.click()
-    page.get_by_placeholder("Enter dataset name").fill("questions")
-    page.get_by_role("button", name="Create", exact=True).click()
-    notice = page.get_by_role("alert").filter(has_text="Tandem keeps no evaluation datasets")
-    expect(notice).to_be_visible()
-    tab.shot("refused-dataset")
-    notice.get_by_role("button", name="Close").click()
-    expect(notice).to_be_hidden()
-
-
 def test_a_key_for_language_models_is_refused_with_a_reason(tab: Tab) -> None:
     tab.expect(501, "/gateway/supported-providers$", "there is no gateway")
     page = tab.open("/settings/llm-connections")

@@ -11,9 +11,6 @@ def test_clients_are_told_what_is_not_there(sqlite_stack: Stack) -> None:
     mlflow.set_tracking_uri(sqlite_stack.metadata.url)
     try:
         asked = {
-            "evaluation datasets": lambda: mlflow.genai.datasets.create_dataset(
-                name="d", experiment_id="0"
-            ),
             "scorers": lambda: mlflow.genai.scorers.list_scorers(experiment_id="0"),
         }
         for feature, ask in asked.items():

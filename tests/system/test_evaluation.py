@@ -9,6 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import AssessmentError, AssessmentSource, Feedback, Trace
 from mlflow.exceptions import MlflowException
+from mlflow.genai import datasets
 from mlflow.genai.scorers import scorer
 
 BOB = AssessmentSource("HUMAN", "bob")
@@ -189,3 +190,64 @@ def test_prompts_are_linked_to_the_traces_that_use_them(
         locations=[experiment], filter_string=f"prompt = '{name}/1'", return_type="list"
     )
     assert found.info.trace_id == trace_id
+
+
+def test_datasets_hold_what_is_evaluated(client: MlflowClient, experiment: str) -> None:
+    name = f"d{uuid.uuid4().hex[:12]}"
+    made = datasets.create_dataset(name=name, experiment_id=experiment, tags={"team": "x"})
+    assert made.experiment_ids == [experiment]
+    made.merge_records(ROWS)
+    made.merge_records([{"inputs": {"question": "a"}, "expectations": {"more": 1}}])
+    trace_id = _traced("ccc")
+    mlflow.log_expectation(trace_id=trace_id, name="expected_response", value="CCC", source=BOB)
+    made.merge_records(mlflow.search_traces(locations=[experiment]))
+
+    found = datasets.get_dataset(dataset_id=made.dataset_id)
+    assert (found.name, found.tags["team"]) == (name, "x")
+    assert found.profile is not None
+    table = found.to_df()
+    told = {row.inputs["question"]: row.expectations for row in table.itertuples()}
+    assert told == {
+        "a": {"expected_response": "A", "more": 1},
+        "bb": {"expected_response": "b"},
+        "ccc": {"expected_response": "CCC"},
+    }
+    [traced] = [row for row in table.itertuples() if row.inputs["question"] == "ccc"]
+    assert (traced.source_type, traced.source_id) == ("TRACE", trace_id)
+
+    result = mlflow.genai.evaluate(data=found, predict_fn=answer, scorers=[exact, length])
+    assert result.metrics == {"exact/mean": pytest.approx(2 / 3), "length/mean": 2.0}
+    logged = client.get_run(result.run_id).inputs.dataset_inputs
+    assert name in {each.dataset.name for each in logged}
+
+
+def test_datasets_are_found_changed_and_deleted(client: MlflowClient, experiment: str) -> None:
+    other = client.create_experiment(f"other-{uuid.uuid4().hex}")
+    made = [
+        datasets.create_dataset(name=f"d{number}", experiment_id=experiment, tags={"n": number})
+        for number in ("1", "2", "3")
+    ]
+    ids = [each.dataset_id for each in made]
+    found = datasets.search_datasets(experiment_ids=[experiment], order_by=["name DESC"])
+    assert [each.dataset_id for each in found] == ids[::-1]
+    [second] = datasets.search_datasets(experiment_ids=[experiment], filter_string="tags.n = '2'")
+    assert second.dataset_id == ids[1]
+    datasets.set_dataset_tags(dataset_id=ids[1], tags={"n": "5", "m": "6"})
+    datasets.delete_dataset_tag(dataset_id=ids[1], key="m")
+    tags = datasets.get_dataset(dataset_id=ids[1]).tags
+    assert (tags["n"], "m" in tags) == ("5", False)
+    datasets.add_dataset_to_experiments(dataset_id=ids[1], experiment_ids=[other])
+    [moved] = datasets.search_datasets(experiment_ids=[other])
+    assert moved.dataset_id == ids[1]
+    assert moved.experiment_ids == [experiment, other]
+    datasets.remove_dataset_from_experiments(dataset_id=ids[1], experiment_ids=[experiment])
+    assert datasets.get_dataset(dataset_id=ids[1]).experiment_ids == [other]
+
+    made[0].merge_records(ROWS)
+    kept, gone = made[0].to_df()["dataset_record_id"]
+    assert made[0].delete_records([gone]) == 1
+    [left] = datasets.get_dataset(dataset_id=ids[0]).to_df()["dataset_record_id"]
+    assert left == kept
+    datasets.delete_dataset(dataset_id=ids[0])
+    with pytest.raises(MlflowException, match="not found"):
+        datasets.get_dataset(dataset_id=ids[0])

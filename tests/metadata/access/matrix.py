@@ -228,6 +228,26 @@ _TRACE_WRITES = {
         EDIT, {**_TRACE, "prompt_versions": [{"name": "p", "version": "1"}]}
     ),
 }
+_IN_EXPERIMENT = {"experiment_ids": ["{experiment}"]}
+_DATASETS = {
+    ("POST", "create"): Row(EDIT, {"name": "n", **_IN_EXPERIMENT}),
+    **{(method, "search"): Row(READ, _IN_EXPERIMENT) for method in ("GET", "POST")},
+    **{
+        (method, "{dataset_id}" + path): Row(who, given, before=World.new_dataset)
+        for method, path, who, given in (
+            ("GET", "", READ, {}),
+            ("DELETE", "", MANAGE, {}),
+            ("PATCH", "/tags", EDIT, {"tags": "{{}}"}),
+            ("DELETE", "/tags/{key}", EDIT, {}),
+            ("GET", "/records", READ, {}),
+            ("POST", "/records", EDIT, {"records": "[]"}),
+            ("DELETE", "/records", EDIT, {"dataset_record_ids": ["x"]}),
+            ("GET", "/experiment-ids", READ, {}),
+            ("POST", "/add-experiments", EDIT, _IN_EXPERIMENT),
+            ("POST", "/remove-experiments", EDIT, {}),
+        )
+    },
+}
 _BULK = {"metric_key": "k", "max_results": 9}
 _METRICS = {
     ("GET", "2.0/mlflow/metrics/get-history"): Row(READ, {**_RUN, "metric_key": "k"}),
@@ -360,8 +380,7 @@ _NOTHING_KEPT = {
     **{
         ("POST", f"3.0/mlflow/{each}"): Row(USER)
         for each in (
-            "ui-telemetry", "datasets/search", "issues/search",
-            "review-queues/get-or-create-user",
+            "ui-telemetry", "issues/search", "review-queues/get-or-create-user",
         )
     },
 }  # fmt: skip
@@ -387,6 +406,7 @@ ROWS: Final[Mapping[tuple[str, str], Row]] = {
     **_ARTIFACTS,
     **_TRACES,
     **_TRACE_WRITES,
+    **{(method, f"3.0/mlflow/datasets/{name}"): row for (method, name), row in _DATASETS.items()},
     **_METRICS,
     **{(method, f"2.0/mlflow/webhooks{name}"): row for (method, name), row in _WEBHOOKS.items()},
     **_USERS,

@@ -80,6 +80,14 @@ class World:
         with self.service.database.write() as conn:
             rows.assessment(conn, self.values["trace"], name, "yes")
 
+    def new_dataset(self) -> None:
+        """An evaluation dataset in the experiment."""
+        self.restore_experiment()
+        given = {"name": "d", "experiment_ids": [self.values["experiment"]]}
+        path = "/api/3.0/mlflow/datasets/create"
+        made = self.service.call(ADMIN, "POST", path, **given)
+        self.values["dataset"] = made["dataset"]["dataset_id"]
+
     def tag_trace(self) -> None:
         self._ask("PATCH", f"traces/{self.values['trace']}/tags", key="k", value="v")
 

@@ -29,6 +29,7 @@ pytestmark = only_sqlite
 _PATHS = {
     "{tag_key:path}": "k",
     "{webhook_id}": "w",
+    "{key}": "k",
     "{name:path}": "favicon.ico",
 }
 
@@ -97,6 +98,7 @@ def _status(world: World, route: Route, row: Row, sender: str) -> int:
     for name, value in _PATHS.items():
         path = path.replace(name, value)
     path = path.replace("{model_id}", world.values["model"])
+    path = path.replace("{dataset_id}", world.values.get("dataset", ""))
     path = path.replace("{assessment_id}", world.values.get("assessment", ""))
     for name in ("{trace_id}", "{request_id}"):
         path = path.replace(name, world.values["trace"])

@@ -32,14 +32,11 @@ GET = {
 }
 POST = {
     "3.0/mlflow/ui-telemetry": {"status": "disabled"},
-    "3.0/mlflow/datasets/search": {},
     "3.0/mlflow/issues/search": {},
     "3.0/mlflow/review-queues/get-or-create-user": {},
 }
 NOT_SUPPORTED = [
     ("POST", "3.0/mlflow/traces/calculate-filter-correlation"),
-    ("POST", "3.0/mlflow/datasets/create"),
-    ("GET", "3.0/mlflow/datasets/d-1/records"),
     ("POST", "3.0/mlflow/scorers/register"),
     ("POST", "3.0/mlflow/scorer/invoke"),
     ("POST", "3.0/mlflow/genai/evaluate/invoke"),

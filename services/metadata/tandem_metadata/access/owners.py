@@ -6,6 +6,7 @@ from typing import Final
 from tandem_metadata.access.artifact_owners import ArtifactOwners, ArtifactPaths
 from tandem_metadata.access.reads import Reads
 from tandem_metadata.rules import permissions
+from tandem_metadata.store.evaluation import associations
 from tandem_metadata.store.logged_models import logged_models
 from tandem_metadata.store.registry import prompts
 from tandem_metadata.store.traces import load as traces
@@ -61,6 +62,14 @@ class Owners:
         """
         found = await self._read(traces.experiments_of, ids)
         return {each: found.get(each) for each in ids}
+
+    async def of_dataset(self, dataset_id: str) -> list[str]:
+        """The experiments of an evaluation dataset; none if it does not exist.
+
+        This is read each time: datasets are added to experiments, and removed.
+        """
+        found: list[str] = await self._read(associations.experiments_of, dataset_id)
+        return found
 
     async def family(self, name: str) -> str | None:
         """Whether a name is a registered model's or a prompt's; None if it is nobody's.

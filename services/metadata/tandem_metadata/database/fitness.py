@@ -39,7 +39,9 @@ _SQL_NAMES: Final = {
 }
 _RENAMED: Final = frozenset({"registered_models", "model_versions"})
 """Tables whose rows are renamed and deleted."""
-_DELETED: Final = frozenset({*_RENAMED, "trace_info", "spans", "assessments"})
+_DELETED: Final = frozenset(
+    {*_RENAMED, "trace_info", "spans", "assessments", "evaluation_datasets"}
+)
 """Tables whose rows are deleted, not only marked as deleted."""
 
 

@@ -49,7 +49,6 @@ _ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
             ("GET", "3.0/mlflow/scorers/online-configs"),
             ("GET", "3.0/mlflow/skills"),
             ("GET", "3.0/mlflow/workspaces"),
-            ("POST", "3.0/mlflow/datasets/search"),
             ("POST", "3.0/mlflow/issues/search"),
             # The review page requests its visitor's queue and ignores the answer.
             ("POST", "3.0/mlflow/review-queues/get-or-create-user"),

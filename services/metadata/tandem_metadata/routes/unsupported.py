@@ -15,8 +15,6 @@ from tandem_shared.http.router import Handler, no_such_endpoint
 
 ABSENT: Final = {
     "mlflow/traces": "Tandem computes no correlations of filters of traces.",
-    "mlflow/datasets": "Tandem keeps no evaluation datasets; datasets of runs are logged with the "
-    "run.",
     "mlflow/scorers": "Tandem keeps no scorers.",
     "mlflow/scorer": "Tandem runs no scorers.",
     "mlflow/genai": "Tandem runs no evaluations; run them where your code is.",

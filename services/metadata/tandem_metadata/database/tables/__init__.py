@@ -4,6 +4,7 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tandem_metadata.database.tables import (
+    evaluation,
     logged_models,
     registry,
     traces,
@@ -14,6 +15,7 @@ from tandem_metadata.database.tables.base import METADATA
 
 __all__ = [
     "METADATA",
+    "evaluation",
     "insert",
     "logged_models",
     "registry",
