@@ -93,3 +93,69 @@ def test_no_aggregations_are_refused_alike(both: _Both) -> None:
     question = {"view_type": "TRACES", "metric_name": "trace_count", "aggregations": []}
     theirs, ours = both.ask(question)
     assert (ours.status_code, ours.json()["error_code"]) == (400, theirs.json()["error_code"])
+
+
+_TOGETHER = [
+    ("status = 'OK'", "span.type = 'TOOL'", None),
+    ("status = 'OK'", "status = 'ERROR'", None),
+    ("status = 'OK'", "status = 'OK'", None),
+    ("status = 'OK'", "name = 'nobody'", None),
+    ("span.type = 'LLM'", "execution_time_ms > 30", "timestamp_ms > 0"),
+    ("span.type = 'TOOL'", "span.type = 'LLM'", "status = 'OK'"),
+    ("span.name = 'root'", "status = 'OK'", "span.type = 'AGENT'"),
+    ("span.name = 'root'", "status = 'OK'", "span.type = 'TOOL'"),
+    ("status = 'OK'", "span.type = 'TOOL'", "name = 'nobody'"),
+    ("timestamp_ms > 0", "status != 'x'", None),
+    ("feedback.correct = 'true'", "status = 'OK'", None),
+    ("status = 'OK' AND execution_time_ms < 60", "metadata.`mlflow.trace.user` != 'bob'", None),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "base"), _TOGETHER, ids=str)
+def test_correlations_agree(both: _Both, first: str, second: str, base: str | None) -> None:
+    for experiments in (both.experiments, both.experiments[1:], ("999999",)):
+        theirs, ours = (
+            _correlation(url, experiments, first, second, base)
+            for url in (both.mlflow, both.tandem)
+        )
+        assert ours == pytest.approx(theirs, abs=1e-9)
+
+
+def _correlation(
+    url: str, experiments: tuple[str, ...], first: str, second: str, base: str | None
+) -> Any:
+    body: dict[str, Any] = {"filter_string1": first, "filter_string2": second}
+    if base:
+        body["base_filter"] = base
+    answer = requests.post(
+        f"{url}/api/3.0/mlflow/traces/calculate-filter-correlation",
+        json={"experiment_ids": experiments, **body},
+        timeout=60,
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"experiment_ids": ["x"], "filter_string1": "status = 'OK'"},
+        {
+            "experiment_ids": ["x"],
+            "filter_string1": "status = 'OK'",
+            "filter_string2": "name = 'a'",
+        },
+        {"experiment_ids": ["1"], "filter_string1": "nonsense", "filter_string2": "name = 'a'"},
+    ],
+    ids=str,
+)
+def test_refusals_of_correlations_agree(both: _Both, asked: dict[str, Any]) -> None:
+    path = "/api/3.0/mlflow/traces/calculate-filter-correlation"
+    theirs, ours = (
+        requests.post(url + path, json=asked, timeout=60) for url in (both.mlflow, both.tandem)
+    )
+    assert (ours.status_code, ours.json()["error_code"]) == (
+        theirs.status_code,
+        theirs.json()["error_code"],
+    )

@@ -37,6 +37,7 @@ from tandem_metadata.routes import (
     resource_permissions,
     roles,
     runs,
+    scorers,
     service,
     signup,
     tags,
@@ -91,6 +92,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
     *trace_writes.ENDPOINTS,
     *trace_search.ENDPOINTS,
     *trace_metrics.ENDPOINTS,
+    *scorers.ENDPOINTS,
 ]
 
 ACCOUNT_ENDPOINTS: list[Endpoint[Any]] = [

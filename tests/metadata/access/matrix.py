@@ -182,7 +182,14 @@ _TRACES = {
             "aggregations": [{"aggregation_type": "COUNT"}],
         },
     ),
-    ("POST", "3.0/mlflow/traces/calculate-filter-correlation"): Row(USER, ok=501),
+    ("POST", "3.0/mlflow/traces/calculate-filter-correlation"): Row(
+        READ,
+        {
+            "experiment_ids": ["{experiment}"],
+            "filter_string1": "status = 'OK'",
+            "filter_string2": "name = 'a'",
+        },
+    ),
     **{
         ("GET", f"{version}/mlflow/get-trace-artifact"): Row(READ, {"request_id": "{trace}"})
         for version in ("2.0", "3.0")
@@ -247,6 +254,17 @@ _DATASETS = {
             ("POST", "/remove-experiments", EDIT, {}),
         )
     },
+}
+_SCORER = {**_EXPERIMENT, "name": "s"}
+_SCORERS = {
+    ("POST", "register"): Row(
+        EDIT, {**_SCORER, "serialized_scorer": "{{}}"}, before=World.restore_experiment
+    ),
+    ("GET", "list"): Row(READ, _EXPERIMENT, before=World.new_scorer),
+    ("GET", "versions"): Row(READ, _SCORER, before=World.new_scorer),
+    ("GET", "get"): Row(READ, _SCORER, before=World.new_scorer),
+    ("DELETE", "delete"): Row(MANAGE, _SCORER, before=World.new_scorer),
+    ("GET", "online-configs"): Row(USER, {"scorer_ids": "s"}),
 }
 _BULK = {"metric_key": "k", "max_results": 9}
 _METRICS = {
@@ -372,7 +390,7 @@ _NOTHING_KEPT = {
                     "gateway/endpoints/list", "gateway/guardrails/list",
                     "gateway/model-definitions/list", "gateway/secrets/list", "label-schemas/list",
                     "mcp-servers", "review-queues/items/list", "review-queues/list",
-                    "scorers/list", "scorers/online-configs", "skills",
+                    "skills",
                 )
             ),
         )
@@ -407,6 +425,7 @@ ROWS: Final[Mapping[tuple[str, str], Row]] = {
     **_TRACES,
     **_TRACE_WRITES,
     **{(method, f"3.0/mlflow/datasets/{name}"): row for (method, name), row in _DATASETS.items()},
+    **{(method, f"3.0/mlflow/scorers/{name}"): row for (method, name), row in _SCORERS.items()},
     **_METRICS,
     **{(method, f"2.0/mlflow/webhooks{name}"): row for (method, name), row in _WEBHOOKS.items()},
     **_USERS,

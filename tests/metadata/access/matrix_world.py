@@ -74,6 +74,16 @@ class World:
             rows.trace(conn, trace_id, experiment_id=experiment, tags=rows.IN_DATABASE)
             rows.spans(conn, trace_id, 1, experiment_id=experiment)
 
+    def new_scorer(self) -> None:
+        """A scorer, on which the users have their levels."""
+        self.restore_experiment()
+        experiment = self.values["experiment"]
+        path = "/api/3.0/mlflow/scorers/register"
+        given = {"experiment_id": experiment, "name": "s", "serialized_scorer": "{}"}
+        self.service.call(ADMIN, "POST", path, **given)
+        for user, level in (("reader", "READ"), ("editor", "EDIT"), ("manager", "MANAGE")):
+            self.service.grant(user, ("scorer", f"{experiment}/s", level))
+
     def new_assessment(self) -> None:
         name = f"{next(self._numbers)}"
         self.values["assessment"] = f"a-{name}"

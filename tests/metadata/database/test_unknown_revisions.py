@@ -98,7 +98,7 @@ HARMLESS = (
         ["ALTER TABLE runs ADD CHECK (kind > 0)"],
         ("\tCONSTRAINT", "\tCHECK (kind > 0), CONSTRAINT"),
     ),
-    Change("scorers", ["ALTER TABLE scorers RENAME TO judges"], []),
+    Change("guardrails", ["ALTER TABLE guardrails RENAME TO guards"], []),
     Change(
         "cards",
         [

@@ -20,7 +20,6 @@ GET = {
         "ui_rollout_percentage": 0,
     },
     "2.0/mlflow/gateway-proxy?gateway_path=api/2.0/endpoints/": {"endpoints": []},
-    "3.0/mlflow/scorers/list?experiment_id=1": {},
     "3.0/mlflow/skills": {},
     "3.0/mlflow/review-queues/list?experiment_id=1": {},
     "3.0/mlflow/review-queues/items/list": {},
@@ -36,8 +35,7 @@ POST = {
     "3.0/mlflow/review-queues/get-or-create-user": {},
 }
 NOT_SUPPORTED = [
-    ("POST", "3.0/mlflow/traces/calculate-filter-correlation"),
-    ("POST", "3.0/mlflow/scorers/register"),
+    ("PUT", "3.0/mlflow/scorers/online-config"),
     ("POST", "3.0/mlflow/scorer/invoke"),
     ("POST", "3.0/mlflow/genai/evaluate/invoke"),
     ("POST", "3.0/mlflow/issues/invoke"),
@@ -58,6 +56,9 @@ NOT_SUPPORTED = [
 NO_ENDPOINT = [
     ("GET", "2.0/mlflow/users/list"),
     ("GET", "3.0/mlflow/tracesx"),
+    ("POST", "2.0/mlflow/traces/tr-1/assessments"),
+    ("POST", "3.0/mlflow/traces/tr-1/no-such"),
+    ("GET", "3.0/mlflow/scorers/no-such"),
 ]
 
 

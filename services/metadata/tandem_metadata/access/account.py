@@ -79,7 +79,12 @@ class Account(Principal):
         }
         for kind in _TOP_LEVEL:
             of_all[kind] = Level.DENY
-        grants = Grants(Level.NO_PERMISSIONS, of_all, {permissions.EXPERIMENT: held})
+        # Grants on scorers decide without those on the experiment, so they are taken along.
+        scorer = permissions.SCORER
+        of_all[scorer] = Level.MANAGE if unlimited else self.grants.level(Key(scorer))
+        one = {} if unlimited else dict(self.grants.of_one.get(scorer, {}))
+        of_one = {permissions.EXPERIMENT: held, scorer: one}
+        grants = Grants(Level.NO_PERMISSIONS, of_all, of_one)
         return replace(self, admin=False, grants=grants, experiments=tuple(experiments))
 
 

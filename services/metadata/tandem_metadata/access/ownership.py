@@ -63,14 +63,20 @@ def drop_name(conn: Connection, name: str) -> None:
     Another one of that name would have it otherwise.
     """
     if account.current() and name != permissions.ANY:
-        _take(conn, name)
+        _take(conn, _FAMILIES, name)
+
+
+def drop(conn: Connection, type: str, id: str) -> None:
+    """As `drop_name`, for one resource of another type."""
+    if account.current():
+        _take(conn, (type,), id)
 
 
 def move_name(conn: Connection, name: str, new_name: str) -> None:
     """Keep what users are granted on a registered model or prompt that gets another name."""
     if account.current():
         _check_id(new_name)
-    if account.current() and name != permissions.ANY and (held := _take(conn, name)):
+    if account.current() and name != permissions.ANY and (held := _take(conn, _FAMILIES, name)):
         _after(
             conn,
             partial(grants.put, grants=[each._replace(pattern=new_name) for each in held]),
@@ -78,14 +84,14 @@ def move_name(conn: Connection, name: str, new_name: str) -> None:
         )
 
 
-def _take(conn: Connection, name: str) -> list[Own]:
+def _take(conn: Connection, types: Sequence[str], name: str) -> list[Own]:
     """Take away what users are granted on that name, before the transaction of `conn` ends."""
     accounts = _apart.get()
     if accounts is None:
-        if held := grants.take(conn, _FAMILIES, name):
+        if held := grants.take(conn, types, name):
             on_commit(conn, _changed.get().note)
         return held
-    held = accounts.run_in_transaction(partial(grants.take, types=_FAMILIES, pattern=name))
+    held = accounts.run_in_transaction(partial(grants.take, types=types, pattern=name))
     if held:
         _changed.get().note()
         _log.info("taken away, since the name is given up: %s", _told(held))

@@ -24,6 +24,12 @@ async def _search(caller: Caller, message: Any) -> None:
     _need(caller, message.experiment_ids, _told(message), "a search of traces by")
 
 
+async def _correlate(caller: Caller, message: Any) -> None:
+    filters = (message.filter_string1, message.filter_string2, message.base_filter)
+    told = {kind for each in filters for kind in _told_by(each)}
+    _need(caller, message.experiment_ids, told, "a correlation of traces by")
+
+
 async def _count(caller: Caller, message: Any) -> None:
     fields = [each.field for each in trace_metric_fields.conditions(message.filters)]
     told = {kind for kind in map(_kind, fields) if kind}
@@ -44,10 +50,13 @@ def _need(caller: Caller, experiment_ids: Sequence[str], told: Iterable[str], do
 
 def _told(message: Any) -> set[str]:
     """The types of what the filter and the order tell of."""
-    conditions = leaves(TRACES.criteria(parse_filter(message.filter)))
-    fields = [each.field for each in conditions]
-    fields += [each.field for each in parsed(message.order_by, TRACES)]
-    return {kind for kind in map(_kind, fields) if kind}
+    fields = [each.field for each in parsed(message.order_by, TRACES)]
+    return {*_told_by(message.filter), *filter(None, map(_kind, fields))}
+
+
+def _told_by(filter_string: str | None) -> set[str]:
+    conditions = leaves(TRACES.criteria(parse_filter(filter_string)))
+    return {kind for each in conditions if (kind := _kind(each.field))}
 
 
 def _kind(field: Field) -> str | None:
@@ -59,6 +68,9 @@ def _kind(field: Field) -> str | None:
 TRACES_FOUND: Final = MessageRule(
     "READ on the traces of each experiment, and on what the filter and the order tell of",
     check=_search,
+)
+TRACES_CORRELATED: Final = MessageRule(
+    "READ on the traces of each experiment, and on what the filters tell of", check=_correlate
 )
 TRACES_COUNTED: Final = MessageRule(
     "READ on the traces of each experiment, on assessments where these are counted, and on what "

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from tandem_metadata.messages.experiments import EnumValue
 from tandem_shared.wire.codec import Int32, Int64, Required
@@ -44,3 +44,25 @@ class QueryTraceMetricsResponse(Struct, omit_defaults=True):
     """Answer of `traces/metrics`."""
 
     data_points: list[MetricDataPoint] = []
+
+
+class CorrelateFilters(Struct):
+    """Request of `traces/calculate-filter-correlation`."""
+
+    experiment_ids: list[str]
+    filter_string1: Required
+    filter_string2: Required
+    base_filter: str | None = None
+
+
+class CorrelateFiltersResponse(Struct):
+    """Answer of `traces/calculate-filter-correlation`; counts of traces."""
+
+    filter1_count: int
+    filter2_count: int
+    joint_count: int
+    total_count: int
+    npmi: float | UnsetType = UNSET
+    """Normalized pointwise mutual information, from -1 to 1; unset where nothing tells."""
+    npmi_smoothed: float | UnsetType = UNSET
+    """The same with half a trace more of each kind, for few traces."""

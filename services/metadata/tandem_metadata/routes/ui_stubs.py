@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from tandem_metadata.routes import unsupported
 from tandem_shared.auth.rules import SIGNED_IN
-from tandem_shared.http.router import API_PREFIXES, Handler, Route, json_response, read_json_body
+from tandem_shared.http.router import Handler, Route, json_response, read_json_body
 from tandem_shared.wire import codec
 
 _BODY_BYTES = 1024 * 1024
@@ -45,8 +45,6 @@ _ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
             ("GET", "3.0/mlflow/mcp-servers"),
             ("GET", "3.0/mlflow/review-queues/items/list"),
             ("GET", "3.0/mlflow/review-queues/list"),
-            ("GET", "3.0/mlflow/scorers/list"),
-            ("GET", "3.0/mlflow/scorers/online-configs"),
             ("GET", "3.0/mlflow/skills"),
             ("GET", "3.0/mlflow/workspaces"),
             ("POST", "3.0/mlflow/issues/search"),
@@ -56,10 +54,6 @@ _ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
         _NOTHING,
     ),
 }
-
-
-_BESIDE_TRACES = ("3.0/mlflow/traces/calculate-filter-correlation",)
-"""What could be the path of a trace, which clients read and do not post to."""
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -93,17 +87,6 @@ def refusals(refuse: Handler) -> list[Route]:
     `refuse` is the handler of `unsupported`. Without them a client would be told that the method is
     wrong, not that the feature is absent.
     """
-    return [
-        *(
-            Route("POST", f"{prefix}/{path}", refuse, SIGNED_IN)
-            for path in _BESIDE_TRACES
-            for prefix in API_PREFIXES
-        ),
-        *_refusals_of_other_methods(refuse),
-    ]
-
-
-def _refusals_of_other_methods(refuse: Handler) -> list[Route]:
     paths = dict.fromkeys(f"/ajax-api/{path}" for _, path in _ANSWERS)
     return [
         Route(method, path, refuse, SIGNED_IN)

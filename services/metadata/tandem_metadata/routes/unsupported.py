@@ -14,8 +14,8 @@ from tandem_shared.errors import NotSupported
 from tandem_shared.http.router import Handler, no_such_endpoint
 
 ABSENT: Final = {
-    "mlflow/traces": "Tandem computes no correlations of filters of traces.",
-    "mlflow/scorers": "Tandem keeps no scorers.",
+    "mlflow/scorers/online-config": "Tandem runs no scorers by itself; run them where your code "
+    "is, over the traces that a search finds.",
     "mlflow/scorer": "Tandem runs no scorers.",
     "mlflow/genai": "Tandem runs no evaluations; run them where your code is.",
     "mlflow/issues": "Tandem finds and keeps no issues of traces.",

@@ -91,7 +91,7 @@ def find(
     end = None if skipped else tokens.position(page_token, this_search)
     if not ids:
         return Page([], None)
-    clauses = _clauses(conn, schema, criteria, ids)
+    clauses = clauses_of(conn, schema, criteria, ids)
     search = _Search(
         conn, clauses, ids, criteria, ordering, tokens.after(end, ordering), skipped, limit
     )
@@ -100,13 +100,16 @@ def find(
     return Page([row.request_id for row in rows], token)
 
 
-def _clauses(
+def clauses_of(
     conn: Connection,
     schema: trace_schema.TraceSchema,
     criteria: Sequence[Criterion],
     experiment_ids: Sequence[int],
 ) -> TraceClauses:
-    """What makes the clauses, which knows the sessions that the criteria speak of."""
+    """What makes the clauses, which knows the sessions that the criteria speak of.
+
+    `experiment_ids` are those whose traces are looked at.
+    """
     dialect = conn.dialect.name
     version = getattr(conn.dialect, "server_version_info", None) or (0,)
     json = Json(dialect, can_check=dialect != "postgresql" or version[0] >= _CHECKS_JSON)
@@ -116,7 +119,7 @@ def _clauses(
         return clauses
     scope = any_of(conn, trace_compile.attribute(schema, "experiment_id"), experiment_ids)
     found: Mapping[Condition, Sequence[str]] = {
-        each: conn.execute(clauses.session_statement(each, scope), execution_options=_OPTIONS)
+        each: conn.execute(clauses.session_statement(each, scope), execution_options=OPTIONS)
         .scalars()
         .all()
         for each in needed
@@ -124,7 +127,7 @@ def _clauses(
     return TraceClauses(schema, json, clauses.among, found)
 
 
-_OPTIONS: Final = {PLANNED: True}
+OPTIONS: Final = {PLANNED: True}
 """Plans for any values expect that few traces match a filter, and read all of an experiment."""
 
 
@@ -136,7 +139,7 @@ def _rows(search: _Search) -> Sequence[Any]:
             .order_by(*search.ordering.clauses())
             .limit(literal_limit(search.limit))
             .offset(literal_limit(search.skipped)),
-            execution_options=_OPTIONS,
+            execution_options=OPTIONS,
         )
         return rows.all()
     return _by_time(search, ascending=search.ordering.by_time)
@@ -160,7 +163,7 @@ def _by_time(search: _Search, *, ascending: bool) -> Sequence[Any]:
         found = union_all(*(select(each.subquery()) for each in parts)).subquery()
         first = found.c.timestamp_ms
         statement = select(found).order_by(first.asc() if ascending else first.desc()).limit(limit)
-    rows = search.conn.execute(statement, execution_options=_OPTIONS).all()
+    rows = search.conn.execute(statement, execution_options=OPTIONS).all()
     if len(rows) < search.limit:
         return _sorted(rows, ascending=ascending)
     last = rows[-1].timestamp_ms
@@ -173,7 +176,7 @@ def _by_time(search: _Search, *, ascending: bool) -> Sequence[Any]:
     )
     return [
         *_sorted(before, ascending=ascending),
-        *search.conn.execute(ties, execution_options=_OPTIONS),
+        *search.conn.execute(ties, execution_options=OPTIONS),
     ]
 
 
