@@ -24,6 +24,17 @@ NEWER = {"mlflow/skills"}
 """Named as absent although the followed release does not have them: newer clients ask."""
 
 UNREAD_FIELDS = {
+    **{
+        f"mlflow.{name}": "what MLflow's server ignores too"
+        for name in (
+            *(
+                f"CreateDataset.{each}"
+                for each in ("source_type", "source", "schema", "profile", "created_by")
+            ),
+            "GetDataset.page_token",
+            "UpsertDatasetRecords.updated_by",
+        )
+    },
     "mlflow.CreateRegisteredModel.deployment_job_id": "jobs of Databricks",
     "mlflow.UpdateRegisteredModel.deployment_job_id": "jobs of Databricks",
 }
