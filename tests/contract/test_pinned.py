@@ -33,6 +33,7 @@ UNREAD_FIELDS = {
             ),
             "GetDataset.page_token",
             "UpsertDatasetRecords.updated_by",
+            "QueryTraceMetrics.page_token",
         )
     },
     "mlflow.CreateRegisteredModel.deployment_job_id": "jobs of Databricks",
