@@ -71,6 +71,10 @@ def decode_json(body: bytes | bytearray, of: type[T]) -> T:
     - a field has the wrong type, or a required field is missing,
     - a string holds what no database stores: a NUL character or half a surrogate pair. A Struct
       with a class variable `REPLACES_UNSTORABLE` has replacement characters in their place.
+
+    A Struct with a class variable `EXACT` is for requests whose fields limit what is granted, and
+    where a misspelt one would grant more: an unknown field is refused, and a number or a boolean in
+    a string too.
     """
     if len(body) > MAX_VALUES and json_values.more_than(body, MAX_VALUES):
         raise InvalidParameter(
@@ -143,7 +147,7 @@ def _decode(body: bytes | bytearray, of: type[T]) -> T:
 def _decode_long(body: bytes | bytearray, of: type[T]) -> T:
     """Decode a body too long for lenience; fields of unknown names are skipped."""
     try:
-        message: T = _decoder(of).decode(body)
+        message: T = (_closed_decoder if _exact(of) else _decoder)(of).decode(body)
     except msgspec.ValidationError as error:
         raise _of_field(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -156,7 +160,7 @@ def _decode_long(body: bytes | bytearray, of: type[T]) -> T:
 
 @cache
 def _closed_decoder(of: type[T]) -> msgspec.json.Decoder[T]:
-    return msgspec.json.Decoder(message_fields.closed(of), strict=False)
+    return msgspec.json.Decoder(message_fields.closed(of), strict=_exact(of))
 
 
 @cache
@@ -188,12 +192,12 @@ def _decode_leniently(body: bytes | bytearray, of: type[T]) -> T:
     value = _parse(body)
     if isinstance(value, str):
         value = _parse_within(value)
-    fields = message_fields.known(value, of)
+    fields = message_fields.known(value, of, exact=_exact(of))
     if _replaces(of):
         fields = _without_unstorable(fields)
     _refuse_unstorable(fields, "")
     try:
-        return msgspec.convert(fields, of, strict=False)
+        return msgspec.convert(fields, of, strict=_exact(of))
     except msgspec.ValidationError as error:
         raise _of_field(error, fields) from None
 
@@ -228,6 +232,10 @@ def _finite(text: str) -> float:
 
 def _replaces(of: type[Struct]) -> bool:
     return getattr(of, "REPLACES_UNSTORABLE", False)
+
+
+def _exact(of: type[Struct]) -> bool:
+    return getattr(of, "EXACT", False)
 
 
 def _without_unstorable(value: Any) -> Any:

@@ -18,6 +18,7 @@ from msgspec import Struct, inspect
 from tandem_shared.errors import InvalidParameter
 
 _UNDERSCORE = re.compile("_+(.?)")
+_SHOWN = 100
 
 
 @cache
@@ -43,12 +44,22 @@ def closed(of: Any) -> Any:
     )
 
 
-def known(value: Any, of: type[Struct]) -> Any:
+def known(value: Any, of: type[Struct], *, exact: bool = False) -> Any:
     """The part of a JSON value that a Struct has fields for, by the Struct's names.
 
-    Null counts as not given. Raises InvalidParameter when both names of a field are given.
+    Null counts as not given. Raises InvalidParameter when both names of a field are given, and,
+    where it must be `exact`, for a field that the Struct does not have.
     """
-    return _known(value, _shape(of))
+    shape = _shape(of)
+    if exact and shape and shape.fields and isinstance(value, dict):
+        for name in value:
+            if name not in shape.fields:
+                wanted = ", ".join(field.encode_name for field in msgspec.structs.fields(of))
+                raise InvalidParameter(
+                    f"Unknown parameter '{name[:_SHOWN]}': correct or remove it; this request "
+                    f"takes {wanted}."
+                )
+    return _known(value, shape)
 
 
 @dataclass(frozen=True, slots=True)

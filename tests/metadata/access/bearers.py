@@ -1,6 +1,6 @@
-"""The service with authentication, asked inside the test by users who have tokens alone.
+"""The service with authentication, asked inside the test by users who mostly send tokens.
 
-No password is hashed for them, which would take most of a test's time.
+To hash and compare passwords would take most of a test's time.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.accounts import tokens, users
 from tandem_shared.settings import replace
-from tests.metadata import answers, in_process
+from tests.metadata import answers, guarded, in_process
 
 DENIED = (403, "PERMISSION_DENIED")
 UNKNOWN = (401, "UNAUTHENTICATED")
@@ -24,8 +24,13 @@ TOKENS = "/api/3.0/tandem/tokens"
 _GETS = ("get", "get-by-name", "list")
 
 
+def by_password(name: str) -> str:
+    """What a user sends in place of a token to sign in by his password."""
+    return guarded.basic(name)["Authorization"]
+
+
 class Bearers:
-    """Requests to a service, each with a token."""
+    """Requests to a service, each with a token or what `by_password` gives."""
 
     def __init__(self, settings: Settings, **changes: Any) -> None:
         wanted = {"auth": "basic", **changes}
@@ -40,9 +45,9 @@ class Bearers:
         )
 
     def user(self, name: str, *, admin: bool = False) -> str:
-        """The token of a new user, who has no password; it has no restriction."""
+        """The token of a new user; it has no restriction. His password is that of `by_password`."""
         with _accounts(self.settings) as database, database.write() as conn:
-            users.create(conn, name, None, admin=admin)
+            users.create(conn, name, guarded.hashed(), admin=admin)
         return self.token(name)
 
     def token(self, name: str, **options: Any) -> str:
@@ -56,7 +61,9 @@ class Bearers:
         """The whole answer; fields are the query of a GET, and else the JSON body."""
         method = method or ("GET" if path.rpartition("/")[2] in _GETS else "POST")
         full = path if path.startswith("/") else f"/api/2.0/mlflow/{path}"
-        headers = {"Authorization": f"Bearer {by}"} if by else {}
+        headers = {}
+        if by:
+            headers["Authorization"] = by if by.startswith("Basic ") else f"Bearer {by}"
         return answers.send(self.http, method, full, fields, headers=headers)
 
     def ask(self, path: str, by: str | None, /, **options: Any) -> tuple[int, Any]:

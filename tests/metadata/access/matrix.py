@@ -41,6 +41,8 @@ class Row:
     body: bytes | None = None
     """Instead of JSON; `given` is the query then."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    by_password: bool = False
+    """Whether users sign in by their passwords; else by tokens."""
 
 
 _LIST = {"max_results": 5}
@@ -330,7 +332,7 @@ _GRANTS = {
     ("GET", "3.0/tandem/jwks"): Row(ANYONE),
 }
 _TOKENS = {
-    ("POST", "create"): Row(READER_HIMSELF, {**_ABOUT_READER, "name": "n"}),
+    ("POST", "create"): Row(READER_HIMSELF, {**_ABOUT_READER, "name": "n"}, by_password=True),
     ("GET", "list"): Row(READER_HIMSELF, _ABOUT_READER),
     # Whether others have such a token is a secret.
     ("POST", "revoke"): Row(

@@ -33,6 +33,7 @@ _PATHS = {
     "{name:path}": "favicon.ico",
 }
 
+_USERS = ("reader", "editor", "manager", "other-team", "admin")
 _OF_TWINS = ("nobody", "other-team", "admin")
 """Who asks below `/ajax-api`, where all but a few routes are those below `/api` again."""
 
@@ -104,7 +105,10 @@ def _status(world: World, route: Route, row: Row, sender: str) -> int:
         path = path.replace(name, world.values["trace"])
     path = path.replace("{artifact_path:path}", f"{world.values['folder']}/f")
     given = filled(row.given, world.values)
-    headers: dict[str, str] = world.headers[sender] | filled(row.headers, world.values)
+    signed_in = world.headers[sender]
+    if row.by_password and sender in _USERS:
+        signed_in = guarded.basic(sender)
+    headers: dict[str, str] = signed_in | filled(row.headers, world.values)
     query = given if route.method in ("GET", "HEAD") or row.body is not None else None
     body = row.body
     if query is None:

@@ -253,6 +253,37 @@ def test_unknown_fields_are_ignored() -> None:
     assert decode('{"run_id": "r", "unknown": {"deep": [1, null]}}').run_id == "r"
 
 
+class Limits(Struct):
+    EXACT: ClassVar[bool] = True
+    read_only: bool = False
+    most: int | None = None
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ('{"readonly": true}', "Unknown parameter 'readonly': correct or remove it; this request"),
+        ('{"readonly": null}', "takes read_only, most."),
+        ('{"read_only": "false"}', "'read_only'"),
+        ('{"read_only": 1}', "'read_only'"),
+        ('{"most": "1"}', "'most'"),
+        (json.dumps('{"readonly": true}'), "'readonly'"),
+        (f'{{"readonly": "{"x" * codec.LENIENT_BYTES}"}}', "readonly"),
+    ],
+    ids=["unknown", "null", "text", "number", "number in text", "within text", "long"],
+)
+def test_an_exact_message_has_no_unknown_field_and_no_other_type(body: str, told: str) -> None:
+    with pytest.raises(InvalidParameter) as refused:
+        codec.decode_json(body.encode(), Limits)
+    assert told in refused.value.message
+
+
+def test_an_exact_message_may_have_null_and_second_names() -> None:
+    body = b'{"readOnly": true, "most": null}'
+    assert codec.decode_json(body, Limits) == Limits(read_only=True)
+    assert codec.decode_json(b'{"read_only": null, "most": 1}', Limits) == Limits(most=1)
+
+
 def test_a_field_may_have_the_name_that_protobuf_derives() -> None:
     message = decode('{"runId": "r", "count": "3", "points": [{"key": "k", "step": 1}]}')
     assert (message.run_id, message.count, message.points) == ("r", 3, [Point("k", step=1)])

@@ -24,5 +24,6 @@ async def _new(caller: Caller, message: Any) -> None:
 
 OWN: Final = MessageRule("the user himself; administrators", check=_own)
 NEW: Final = MessageRule(
-    "the user himself, with READ on each experiment that is named; administrators", check=_new
+    "the user himself, with READ on each experiment that is named; administrators; none by a token",
+    check=_new,
 )

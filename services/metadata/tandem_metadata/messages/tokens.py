@@ -1,5 +1,7 @@
 """Messages of tokens. Only the answer that creates a token holds its text."""
 
+from typing import ClassVar
+
 from msgspec import Struct
 
 from tandem_shared.wire.codec import Int64, Required
@@ -22,10 +24,9 @@ class Token(Struct, omit_defaults=True):
 
 
 class CreateToken(Struct):
-    """Request of `tokens/create`.
+    """Request of `tokens/create`: exact, because a misspelt restriction would be none."""
 
-    What it leaves open about expiry and experiments is that of the token by which it is sent.
-    """
+    EXACT: ClassVar[bool] = True
 
     name: Required
     username: str | None = None

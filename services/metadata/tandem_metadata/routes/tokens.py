@@ -1,7 +1,7 @@
 """Endpoints of tokens: Tandem's own, below `3.0/tandem`.
 
-A token makes no token that permits more than it does itself. One that is restricted to experiments
-sees and revokes only those that are restricted likewise.
+A token makes no tokens: these would outlive it when it is revoked. One that is restricted to
+experiments sees and revokes only those that are restricted likewise.
 """
 
 from typing import Any, Final
@@ -16,7 +16,7 @@ from tandem_metadata.store.accounts import tokens
 from tandem_metadata.store.accounts.tokens import Token
 from tandem_shared.auth.rules import SIGNED_IN
 from tandem_shared.clock import now_ms
-from tandem_shared.errors import invalid_value
+from tandem_shared.errors import PermissionDenied, invalid_value
 
 _BODY_BYTES: Final = 64 * 1024
 
@@ -24,13 +24,17 @@ _BODY_BYTES: Final = 64 * 1024
 async def create(context: Context, request: messages.CreateToken) -> messages.CreateTokenResponse:
     """Create a token, and show its text this once."""
     sender = account.sender()
+    if sender.token_id is not None:
+        raise PermissionDenied(
+            "Permission denied: a token makes no other one, which would stay when it is revoked; "
+            "sign in with a password or a session, or use `tandem-metadata token create`."
+        )
     rules.check_name(request.name)
-    expires_at, experiments = sender.expires_at, sender.experiments
+    expires_at = experiments = None
     if request.expires_in is not None:
         expires_at = now_ms() + _seconds(request.expires_in) * 1000
     if request.experiments is not None:
-        experiments = tuple(rules.experiments_of(request.experiments))
-    rules.check_passed_on(sender, expires_at=expires_at, experiments=experiments)
+        experiments = rules.experiments_of(request.experiments)
     made, text = await context.write(
         lambda conn: tokens.create(
             conn,

@@ -1,11 +1,11 @@
-"""What a token may be, and which rights one may pass on."""
+"""What a token may be."""
 
 import re
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from tandem_metadata.rules import integers, limits
-from tandem_shared.errors import InvalidParameter, PermissionDenied, invalid_value
+from tandem_shared.errors import InvalidParameter, invalid_value
 
 MOST: Final = 500
 """Tokens that a user may have."""
@@ -18,18 +18,8 @@ LONGEST_SECONDS: Final = 100 * 365 * 24 * 3600
 
 _NAME: Final = 255
 _LIFE: Final = re.compile(r"(?P<number>[1-9][0-9]{0,9})(?P<unit>[smhdw]?)")
+_ZERO: Final = re.compile(r"0+[smhdw]?")
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
-
-
-class Rights(Protocol):
-    """What credentials permit less than their user may."""
-
-    @property
-    def read_only(self) -> bool: ...
-    @property
-    def experiments(self) -> Sequence[str] | None: ...
-    @property
-    def expires_at(self) -> int | None: ...
 
 
 def check_name(name: str) -> None:
@@ -39,6 +29,8 @@ def check_name(name: str) -> None:
 
 def seconds_of(text: str) -> int:
     """A life in seconds, as `30d`, `12h`, `90m` or `3600`; raises InvalidParameter."""
+    if _ZERO.fullmatch(text):
+        raise invalid_value("expires", text, "it must be more than zero")
     life = _LIFE.fullmatch(text)
     seconds = int(life["number"]) * _UNITS[life["unit"]] if life else 0
     if not 0 < seconds <= LONGEST_SECONDS:
@@ -65,24 +57,3 @@ def experiments_of(ids: Sequence[str]) -> list[str]:
             raise invalid_value("experiments", each, "it must be the id of an experiment, a number")
         found[str(number)] = None
     return [*found]
-
-
-def check_passed_on(
-    by: Rights, *, expires_at: int | None, experiments: Sequence[str] | None
-) -> None:
-    """Raise PermissionDenied if a token by another one would permit more than that, or for longer.
-
-    A token for reading only makes none: it changes nothing.
-    """
-    if by.experiments is not None and not (
-        experiments is not None and set(experiments) <= set(by.experiments)
-    ):
-        raise PermissionDenied(
-            "Permission denied: a token that is restricted to experiments makes tokens for these "
-            f"only: {', '.join(by.experiments)}."
-        )
-    if by.expires_at is not None and (expires_at is None or expires_at > by.expires_at):
-        raise PermissionDenied(
-            "Permission denied: a token that expires makes none that expires later; sign in by "
-            "password for that."
-        )
