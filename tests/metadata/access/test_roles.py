@@ -192,6 +192,41 @@ def test_role_of_a_single_user_stays_his(accounts: Accounts) -> None:
     assert accounts.refused("roles/update", role_id=own["id"], name="x") == INVALID
 
 
+def test_role_of_a_single_user_is_shown_to_him_and_those_who_administer(
+    accounts: Accounts,
+) -> None:
+    for name in ("ann", "bob", "eve"):
+        accounts.user(name)
+    accounts.experiment("of ann", "ann")
+    accounts.experiment("of bob", "bob")
+    team = accounts.role("team", READS, to="bob")
+    boss = accounts.role("boss", ("workspace", "*", "MANAGE"), to="eve")
+    (of_ann,) = accounts.call("users/roles/list", username="ann")["roles"]
+    of_bob = accounts.call("users/roles/list", "bob", username="bob")["roles"]
+    (own,) = [each["id"] for each in of_bob if each["id"] != team]
+
+    def listed(by: str) -> list[int]:
+        found = accounts.call("roles/list", by, workspace=["default"])["roles"]
+        return [each["id"] for each in found]
+
+    assert listed("bob") == [own, team, boss]
+    assert listed("eve") == listed(ADMIN) == [of_ann["id"], own, team, boss]
+    for path in ("roles/get", "roles/permissions/list"):
+        assert accounts.refused(path, "bob", role_id=of_ann["id"]) == DENIED
+        for each in (own, team, boss):
+            assert accounts.call(path, "bob", role_id=each)
+        for by in ("eve", ADMIN, "ann"):
+            assert accounts.call(path, by, role_id=of_ann["id"])
+
+
+def test_roles_of_all_workspaces_are_for_administrators(accounts: Accounts) -> None:
+    accounts.user("ann")
+    accounts.role("team", READS, to="ann")
+    status, body = accounts.ask("roles/list", "ann")
+    assert (status, body["error_code"]) == DENIED
+    assert "name one by parameter 'workspace'" in body["message"]
+
+
 def test_roles_are_managed_by_administrators_also_of_the_workspace(accounts: Accounts) -> None:
     for name in ("ann", "bob"):
         accounts.user(name)

@@ -74,13 +74,21 @@ async def _readable_role(caller: Caller, message: Any) -> None:
     found = await caller.read(membership.workspace_of_role, message.role_id)
     if found not in await caller.read(membership.present, caller.account.id):
         raise _refuse(caller, "a member of the role's workspace")
+    if await caller.read(membership.is_of_another, caller.account.id, message.role_id):
+        # It tells what somebody may do, as `users/permissions/list` does.
+        await _administers(caller, found)
 
 
 async def _readable_roles(caller: Caller, message: Any) -> None:
     _unrestricted(caller)
     asked = {each.strip() for each in message.workspace if each.strip()}
-    if not asked or not asked <= await caller.read(membership.present, caller.account.id):
-        raise _refuse(caller, "a member of each workspace, which the request names")
+    if not asked:
+        raise PermissionDenied(
+            "Permission denied: roles of all workspaces are listed for administrators; name one by "
+            "parameter 'workspace', as 'default'."
+        )
+    if not asked <= await caller.read(membership.present, caller.account.id):
+        raise _refuse(caller, "a user with a role in each workspace that the request names")
 
 
 async def _roles_of_user(caller: Caller, message: Any) -> None:
@@ -146,7 +154,9 @@ ROLE_PERMISSION: Final = MessageRule(
     "administrators, also of the role's workspace", check=_role_permission
 )
 READABLE_ROLE: Final = MessageRule(
-    "users with a role in the role's workspace; administrators", check=_readable_role
+    "users with a role in the role's workspace; of a role of another single user, "
+    "administrators, also of the workspace",
+    check=_readable_role,
 )
 READABLE_ROLES: Final = MessageRule(
     "users with a role in each of the named workspaces; administrators", check=_readable_roles

@@ -26,11 +26,15 @@ def get(conn: Connection, request: messages.OneRole) -> messages.RoleResponse:
     return messages.RoleResponse(roles.get(conn, request.role_id))
 
 
-def find(conn: Connection, request: messages.ListRoles) -> messages.RolesResponse:
-    """List roles."""
+async def find(context: Context, request: messages.ListRoles) -> messages.RolesResponse:
+    """List those roles that the sender may see."""
     if not all(each.strip() for each in request.workspace):
         raise InvalidParameter("Parameter 'workspace' must not be empty where it is given.")
-    return messages.RolesResponse(roles.find(conn, request.workspace))
+    sender = account.sender()
+    if sender.admin:
+        return messages.RolesResponse(await context.read(roles.find, request.workspace))
+    found = await context.read(membership.in_workspaces, sender.id, request.workspace)
+    return messages.RolesResponse(found)
 
 
 def update(conn: Connection, request: messages.UpdateRole) -> messages.RoleResponse:

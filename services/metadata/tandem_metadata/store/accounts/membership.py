@@ -14,6 +14,7 @@ from tandem_metadata.database.tables.accounts import (
 from tandem_metadata.messages.accounts import Role, RoleAssignment, UserWithRoles
 from tandem_metadata.rules.permissions import ANY, WORKSPACE, Level
 from tandem_metadata.store.accounts import roles as store
+from tandem_metadata.store.accounts.grants import own_role
 from tandem_metadata.store.dialect.in_list import any_of
 
 
@@ -75,6 +76,31 @@ def of_all(
         )
         for row in found
     ]
+
+
+def in_workspaces(conn: Connection, viewer: int, workspaces: Collection[str]) -> list[Role]:
+    """All roles of these workspaces that a user who is no administrator may see.
+
+    Roles of other single users are shown where he administers.
+    """
+    shown = or_(
+        ~store.is_private(),
+        roles.c.name == own_role(viewer),
+        any_of(conn, roles.c.workspace, [*administered(conn, viewer)]),
+    )
+    return store.find(conn, workspaces, [shown])
+
+
+def is_of_another(conn: Connection, viewer: int, role_id: int) -> bool:
+    """Whether a role holds the grants of a single user, who is not this one."""
+    found = conn.execute(
+        select(roles.c.id).where(
+            roles.c.id == store.id_of(role_id),
+            store.is_private(),
+            roles.c.name != own_role(viewer),
+        )
+    )
+    return found.first() is not None
 
 
 def present(conn: Connection, user_id: int) -> set[str]:

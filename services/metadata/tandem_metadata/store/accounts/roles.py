@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tandem_metadata.database import tables
@@ -40,9 +40,20 @@ def get(conn: Connection, role_id: int) -> Role:
     return found[0]
 
 
-def find(conn: Connection, workspaces: Collection[str]) -> list[Role]:
-    """All roles of these workspaces, or of each one, with what they grant; the oldest first."""
-    return read(conn, [any_of(conn, roles.c.workspace, [*workspaces])] if workspaces else [])
+def find(
+    conn: Connection, workspaces: Collection[str], but: Iterable[ColumnElement[bool]] = ()
+) -> list[Role]:
+    """All roles of these workspaces, or of each one, with what they grant; the oldest first.
+
+    `but` are clauses that hold for those that are shown.
+    """
+    inside = [any_of(conn, roles.c.workspace, [*workspaces])] if workspaces else []
+    return read(conn, [*inside, *but])
+
+
+def is_private() -> ColumnElement[bool]:
+    """That a role holds the grants of a single user. `LIKE` of SQLite would ignore case."""
+    return func.substr(roles.c.name, 1, len(OWN_PREFIX)) == OWN_PREFIX
 
 
 def read(conn: Connection, clauses: Iterable[ColumnElement[bool]]) -> list[Role]:
