@@ -11,6 +11,7 @@ from pathlib import Path
 from tandem_artifacts.settings import Settings as ArtifactsSettings
 from tandem_metadata.database.database import Database
 from tandem_metadata.graphql.resolvers import OPERATIONS
+from tandem_metadata.graphql.schema import build
 from tandem_metadata.settings import Settings as MetadataSettings
 from tandem_shared.http.router import API_PREFIXES, Route
 from tests import app_routes
@@ -28,11 +29,24 @@ def tables() -> dict[str, str]:
             ArtifactsSettings(artifacts_destination=f"{folder}/artifacts")
         )
     fields = [(name, each.permission) for name, each in sorted(OPERATIONS.items())]
+    kinds = _kinds_of_fields()
     return {
         "metadata": _of_routes(of_metadata),
-        "graphql": _table("field", ((f"`{name}`", rule.text) for name, rule in fields)),
+        "graphql": _table(
+            "field", ((f"{kinds[name]} `{name}`", rule.text) for name, rule in fields)
+        ),
         "artifacts": _of_routes(of_artifacts),
     }
+
+
+def _kinds_of_fields() -> dict[str, str]:
+    """Whether each field of GraphQL's schema is a query, a mutation or both."""
+    schema = build()
+    kinds: dict[str, str] = {}
+    for word, root in (("query", schema.query_type), ("mutation", schema.mutation_type)):
+        for name in root.fields if root else ():
+            kinds[name] = f"{kinds[name]}, {word}" if name in kinds else word
+    return kinds
 
 
 def written(page: str, tables: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ from tandem_metadata.rules.permissions import Action as Needed
 from tandem_metadata.rules.permissions import Key, Level
 from tandem_metadata.store.logged_models import artifact_roots
 from tandem_metadata.store.logged_models.artifact_roots import Found, Root
+from tandem_shared import paths
 from tandem_shared.auth.grants import Action
 
 _RUN_ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -53,6 +54,13 @@ class Part:
             return account.permits(needed, experiment)
         return account.permits(Needed.READ, experiment) and all(
             account.permits(needed, Key(each), experiment) for each in tiers
+        )
+
+    def is_denied(self, account: Account) -> bool:
+        """Whether a DENY forbids a user to read it, whatever else lets him."""
+        experiment = Key(permissions.EXPERIMENT, self.experiment)
+        return not account.permits(Needed.NOT_DENIED, experiment) or not all(
+            account.permits(Needed.NOT_DENIED, Key(each), experiment) for each in self.tiers
         )
 
     @property
@@ -106,13 +114,13 @@ class ArtifactPaths(Protocol):
 class ArtifactOwners:
     """Of one process; the event loop calls all methods."""
 
-    def __init__(self, read: Reads, paths: ArtifactPaths) -> None:
+    def __init__(self, read: Reads, known: ArtifactPaths) -> None:
         """`read` runs functions of the store."""
         self._read = read
-        self._path_of = paths.path_of
-        self._claimed = paths.claimed
-        self._root = paths.claimed(paths.default_root)
-        self._locations = Locations(paths.path_of)
+        self._path_of = known.path_of
+        self._claimed = known.claimed
+        self._root = known.claimed(known.default_root)
+        self._locations = Locations(known.path_of)
 
     async def owner(self, path: str) -> Owner | None:
         """What a canonical path belongs to; None for nothing, as above all experiments.
@@ -137,6 +145,18 @@ class ArtifactOwners:
             below = (Part(each, (), _TIERS) for each in self._locations.below(path))
             return Owner((*parts, *below), path, exact=True)
         return Owner(parts, narrowest.prefix, exact=False)
+
+    async def is_denied(self, account: Account, location: str, path: str = "") -> bool:
+        """Whether a DENY forbids a user to read a path below an artifact location.
+
+        It takes one read. What is on no artifacts service is never read through this one.
+        """
+        root = self._path_of(location)
+        if root is None:
+            return False
+        below = "/".join(part for part in (root, path) if part)
+        owner = await self.owner(paths.canonical_optional(below))
+        return owner is not None and any(part.is_denied(account) for part in owner.parts)
 
     def _look_up(self, conn: Connection, above: int, names: list[str]) -> tuple[Found, Changes]:
         found = artifact_roots.look_up(

@@ -8,7 +8,7 @@ from tandem_metadata.access.reads import Reads
 from tandem_metadata.rules import permissions
 from tandem_metadata.store.evaluation import associations
 from tandem_metadata.store.logged_models import logged_models
-from tandem_metadata.store.registry import prompts
+from tandem_metadata.store.registry import prompts, version_artifacts
 from tandem_metadata.store.traces import load as traces
 from tandem_metadata.store.tracking import experiments, runs
 
@@ -69,6 +69,16 @@ class Owners:
         This is read each time: datasets are added to experiments, and removed.
         """
         found: list[str] = await self._read(associations.experiments_of, dataset_id)
+        return found
+
+    async def version_roots(self, name: str, version: str) -> list[str]:
+        """Where a version's files are; raises as `version_artifacts.roots` does."""
+        found: list[str] = await self._read(version_artifacts.roots, name, version)
+        return found
+
+    async def copied_roots(self, source: str) -> list[str]:
+        """Where the files are of the version that a source names; raises as its creation does."""
+        found: list[str] = await self._read(version_artifacts.roots_of_source, source)
         return found
 
     async def family(self, name: str) -> str | None:

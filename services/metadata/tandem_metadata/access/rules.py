@@ -23,6 +23,7 @@ from tandem_metadata.search.language.logged_model_fields import LOGGED_MODELS
 from tandem_metadata.search.language.model_version_fields import MODEL_VERSIONS
 from tandem_metadata.search.language.parser import parse_filter
 from tandem_metadata.store.registry.prompts import marked
+from tandem_metadata.store.registry.sources import names_in
 from tandem_shared.auth.rules import Rule
 
 _CASCADE: Final = (
@@ -100,6 +101,16 @@ class Caller:
                 self._refuse_in(action, permissions.TRACE, experiment, what)
         return {each for each in found.values() if each is not None}
 
+    async def need_not_denied(self, roots: Collection[str], path: str = "") -> None:
+        """Raise PermissionDenied if a DENY is on what a path below these locations belongs to.
+
+        READ on a model's versions lets a user read files that he may not read otherwise, but none
+        that are denied to him.
+        """
+        for each in roots:
+            if await self.owners.artifacts.is_denied(self.account, each, path):
+                raise self.account.denied(Action.NOT_DENIED, "what the version's files belong to")
+
     def _may_in(self, action: Action, type: str, experiment: str | None) -> bool:
         """Whether he may do this to what lies in an experiment; None is what does not exist."""
         if experiment is None:
@@ -156,6 +167,10 @@ def experiment_key(id: str) -> Key:
 
 def _plural(type: str) -> str:
     return type.replace("_", " ") + "s"
+
+
+def _level(action: Action) -> str:
+    return permissions.Level(action.value).name if action is not Action.NOT_DENIED else "no DENY"
 
 
 def experiment(action: Action) -> MessageRule:
@@ -388,6 +403,21 @@ def version(action: Action) -> MessageRule:
     return MessageRule(f"{_level(action)} on the version", check=check)
 
 
+async def _version_file(caller: Caller, message: Any) -> None:
+    if READ_VERSION.check:
+        await READ_VERSION.check(caller, message)
+    if caller.account.grants.denies_files:
+        roots = await caller.owners.version_roots(message.name, message.version)
+        await caller.need_not_denied(roots, message.path)
+
+
+READ_VERSION: Final = version(Action.READ)
+VERSION_FILE: Final = MessageRule(
+    f"{READ_VERSION.text}; no DENY on what its files belong to", check=_version_file
+)
+"""For messages with `name`, `version` and the `path` of a file, which is checked already."""
+
+
 def is_prompt(message: Any) -> bool:
     """Whether the tags of a message, which are those that will be stored, make a prompt."""
     return marked({tag.key: tag.value for tag in message.tags})
@@ -414,21 +444,27 @@ async def _new_version(caller: Caller, message: Any) -> None:
 
 async def _source(caller: Caller, message: Any) -> None:
     """A version shows what it was made of, so that must be readable as well."""
-    scheme, _, rest = message.source.partition(":/")
-    rest = rest.lstrip("/")
-    if scheme == "models" and "/" in rest:  # models:/name/version
-        name = rest.split("/", 1)[0]
-        family = await caller.owners.family(name)
-        if family is None:
-            raise caller.account.denied(Action.READ, f"registered model {name[:_SHOWN]!r}")
-        caller.account.need(Action.READ, f"registered model {name[:_SHOWN]!r}", Key(family, name))
+    names = names_in(message.source)
+    if len(names) > 1:  # models:/name/version
+        await _copied_version(caller, names[0], message.source)
         return
     if message.run_id is not None:
         await _existing(caller.need_runs, message.run_id, caller, "run")
     if message.model_id is not None:
         await _existing(caller.need_logged_models, message.model_id, caller, "logged model")
-    if scheme == "models" and rest:  # models:/m-…
-        await caller.need_logged_models(Action.READ, (rest,))
+    if names and names[0]:  # models:/m-…, and models:/name@alias
+        await caller.need_logged_models(Action.READ, names)
+        if "@" in names[0]:
+            await _copied_version(caller, names[0].rpartition("@")[0], message.source)
+
+
+async def _copied_version(caller: Caller, name: str, source: str) -> None:
+    family = await caller.owners.family(name)
+    if family is None:
+        raise caller.account.denied(Action.READ, f"registered model {name[:_SHOWN]!r}")
+    caller.account.need(Action.READ, f"registered model {name[:_SHOWN]!r}", Key(family, name))
+    if caller.account.grants.denies_files:
+        await caller.need_not_denied(await caller.owners.copied_roots(source))
 
 
 async def _existing(
@@ -449,7 +485,3 @@ NEW_VERSION: Final = MessageRule(
 
 def _family(container: Key) -> str:
     return container.type.replace("_", " ")
-
-
-def _level(action: Action) -> str:
-    return permissions.Level(action.value).name if action is not Action.NOT_DENIED else "no DENY"

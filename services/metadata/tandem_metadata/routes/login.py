@@ -11,11 +11,13 @@ from tandem_metadata.access.cookies import Cookies
 from tandem_metadata.access.logins import CALLBACK
 from tandem_metadata.routes.plain_pages import NO_STORE, page
 from tandem_metadata.store.accounts.sessions import LOGIN_MS
-from tandem_shared.auth.rules import PUBLIC, SIGNED_IN
+from tandem_shared.auth.rules import Rule
 from tandem_shared.errors import ApiError
 from tandem_shared.http.router import Route
 
 _LONGEST_NEXT: Final = 2000
+_ANYONE: Final = Rule("anyone; there with `--auth oidc` alone", public=True)
+_SIGNED_IN: Final = Rule("any user; there with `--auth oidc` alone")
 
 
 def routes(
@@ -65,10 +67,10 @@ def routes(
         return answer
 
     return [
-        Route("GET", "/login", login, PUBLIC),
-        Route("GET", CALLBACK, callback, PUBLIC),
-        Route("GET", "/logout", ask, PUBLIC),
-        Route("POST", "/logout", logout, SIGNED_IN),
+        Route("GET", "/login", login, _ANYONE),
+        Route("GET", CALLBACK, callback, _ANYONE),
+        Route("GET", "/logout", ask, _ANYONE),
+        Route("POST", "/logout", logout, _SIGNED_IN),
     ]
 
 

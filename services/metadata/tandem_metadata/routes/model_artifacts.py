@@ -18,7 +18,7 @@ from tandem_shared.wire import codec
 
 _LOGGED_MODEL = "2.0/mlflow/logged-models/{model_id}/artifacts"
 _READ = rules.logged_model(Action.READ)
-_READ_VERSION = rules.version(Action.READ)
+_READ_VERSION = rules.VERSION_FILE
 
 
 class ListLoggedModelArtifacts(Struct):

@@ -128,6 +128,8 @@ class Grants:
     """Whether MANAGE of the workspace makes each other grant needless, a DENY too."""
     withheld: frozenset[str] = field(init=False, compare=False)
     """Types in `TIERS` that are denied: other resources are shown without what tells of these."""
+    denies_files: bool = field(init=False, compare=False)
+    """Whether anything is denied that has artifacts: experiments, or what lies in them."""
     _readable: dict[str, Readable] = field(
         init=False, compare=False, repr=False, default_factory=dict
     )
@@ -136,6 +138,11 @@ class Grants:
     def __post_init__(self) -> None:
         denied = (each for each in TIERS if not self.permits(Action.NOT_DENIED, Key(each)))
         object.__setattr__(self, "withheld", frozenset(denied))
+        levels = (
+            *(self.level(Key(each)) for each in (EXPERIMENT, RUN, LOGGED_MODEL, TRACE)),
+            *(self.level(Key(EXPERIMENT, each)) for each in self.of_one.get(EXPERIMENT, ())),
+        )
+        object.__setattr__(self, "denies_files", Level.DENY in levels)
 
     @classmethod
     def of(cls, grants: Iterable[Grant], default: Level) -> "Grants":

@@ -120,6 +120,33 @@ def _of_models_uri(conn: Connection, given: Given, parts: SplitResult) -> Source
     )
 
 
+def names_in(source: str) -> tuple[str, ...]:
+    """The names in a `models:/` URI: one of a logged model or with an alias, or a model's and more.
+
+    Empty for any other source, and for what is no URI. Schemes are read as a creation reads them.
+    """
+    try:
+        # No fragments, as in MLflow's parser of these URIs: a name may hold '#'.
+        parts = urlsplit(source, allow_fragments=False)
+    except ValueError:
+        return ()
+    return tuple(parts.path.lstrip("/").split("/")) if parts.scheme == "models" else ()
+
+
+def named_version(conn: Connection, source: str) -> Row[Any] | None:
+    """The row of the version that a `models:/` URI means; None for another source.
+
+    Raises NotFound for an unknown version, and InvalidParameter for an invalid one.
+    """
+    names = names_in(source)
+    if len(names) == 2:
+        return _of_suffix(conn, names[0], names[1])
+    if len(names) == 1 and "@" in names[0]:
+        name, _, alias = names[0].rpartition("@")
+        return aliases.row(conn, name, alias)
+    return None
+
+
 def _copied(conn: Connection, given: Given, name: str, find: Callable[[], Row[Any]]) -> Source:
     """A source with the artifacts and the run of another version."""
     rows.model(conn, name)

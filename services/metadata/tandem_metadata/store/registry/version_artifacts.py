@@ -6,7 +6,7 @@ from tandem_metadata.database.tables.logged_models import logged_models
 from tandem_metadata.database.tables.tracking import inputs
 from tandem_metadata.rules import artifact_locations
 from tandem_metadata.store.logged_models import logged_models as models
-from tandem_metadata.store.registry import model_versions
+from tandem_metadata.store.registry import model_versions, sources
 from tandem_metadata.store.tracking import runs
 
 
@@ -17,7 +17,16 @@ def roots(conn: Connection, name: str, version: str) -> list[str]:
     the logged model of that name among the run's outputs, of several the latest step's. Raises
     InvalidParameter for an invalid version, and NotFound for an unknown version, run or model.
     """
-    uri = model_versions.download_uri(conn, name, version)
+    return _of_location(conn, model_versions.download_uri(conn, name, version))
+
+
+def roots_of_source(conn: Connection, source: str) -> list[str]:
+    """As `roots`, for the version that a `models:/` source names; none for any other source."""
+    row = sources.named_version(conn, source)
+    return [] if row is None else _of_location(conn, model_versions.location(row))
+
+
+def _of_location(conn: Connection, uri: str) -> list[str]:
     scheme, _, path = uri.partition(":")
     names = [part for part in path.split("/") if part]
     if scheme == "models" and len(names) == 1:
