@@ -209,6 +209,9 @@ def _key_misfits(table: Table, found: _Found) -> Iterator[str]:
         for each in table.constraints
         if isinstance(each, UniqueConstraint)
     ]
+    needed += [
+        frozenset(column.name for column in each.columns) for each in table.indexes if each.unique
+    ]
     for key in needed:
         exact = "upserted" in table.info and key is needed[0]
         if not any(_is_key(key, given, table, exact) for given in found.unique):
