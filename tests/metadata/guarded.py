@@ -66,7 +66,7 @@ class Guarded:
                 grants.grant(conn, user_id, kind, pattern, Level[level])
 
     def take(self, name: str, *taken: tuple[str, str]) -> None:
-        """Take grants on a type and a pattern away from everybody who has them of his own."""
+        """Take grants on a type and a pattern away from everybody, and from roles."""
         with self.database.write() as conn:
             for kind, pattern in taken:
                 grants.take(conn, [kind], pattern)

@@ -21,7 +21,7 @@ from tandem_metadata.database.account_tables import REVISION
 from tandem_metadata.database.database import Database
 from tandem_metadata.rules.permissions import REGISTERED_MODEL, Level
 from tandem_metadata.settings import Settings
-from tandem_metadata.store.accounts import grants, load, users
+from tandem_metadata.store.accounts import grants, load, roles, users
 from tandem_shared.errors import Unavailable
 from tandem_shared.settings import SettingsError, replace
 from tests.harness.processes import eventually
@@ -105,6 +105,25 @@ def test_grants_follow_a_new_name_and_end_with_the_name(bearers: Bearers) -> Non
     bearers.call("registered-models/delete", ann, name="new", method="DELETE")
     bearers.call("registered-models/create", bob, name="new")
     assert bearers.refused("registered-models/get", ann, name="new") == DENIED
+
+
+def test_grants_of_roles_follow_a_new_name_and_end_with_the_name(bearers: Bearers) -> None:
+    ann, bob, eve = (bearers.user(each) for each in ("ann", "bob", "eve"))
+    bearers.call("registered-models/create", ann, name="old")
+    root = bearers.user("root", admin=True)
+    api = "/api/3.0/mlflow/roles"
+    role = bearers.call(f"{api}/create", root, name="r", workspace="default")["role"]["id"]
+    granted = {"resource_type": "registered_model", "permission": "MANAGE"}
+    bearers.call(f"{api}/permissions/add", root, role_id=role, resource_pattern="old", **granted)
+    bearers.call(f"{api}/assign", root, role_id=role, username="eve")
+    bearers.call("registered-models/rename", ann, name="old", new_name="new")
+    assert bearers.call("registered-models/get", eve, name="new")
+    bearers.call("registered-models/create", bob, name="old")
+    assert bearers.refused("registered-models/get", eve, name="old") == DENIED
+    bearers.call("registered-models/delete", ann, name="new", method="DELETE")
+    bearers.call("registered-models/create", bob, name="new")
+    assert bearers.refused("registered-models/get", eve, name="new") == DENIED
+    assert bearers.call(f"{api}/get", root, role_id=role)["role"]["permissions"] == []
 
 
 @only_sqlite
@@ -196,6 +215,44 @@ def test_grants_are_given_back_when_the_name_is_kept(model: Model, new_name: str
     assert _held(model) == [("m", "MANAGE")]
 
 
+def _deny(model: Model) -> None:
+    """Give the user a DENY beside what he manages, by a role."""
+    _, accounts, user = model
+    with accounts.write() as conn:
+        made = roles.create(conn, "default", "kept-out", None)
+        roles.add_permission(conn, made.id, REGISTERED_MODEL, "m", Level.DENY)
+        roles.assign(conn, user.id, made.id)
+
+
+@pytest.mark.parametrize(
+    ("new_name", "held"),
+    [("", [("m", "DENY")]), ("n", [("m", "DENY"), ("n", "DENY")])],
+    ids=["deleted", "renamed"],
+)
+def test_what_limits_grants_is_never_missing_while_the_name_changes(
+    model: Model, new_name: str, held: list[tuple[str, str]]
+) -> None:
+    _deny(model)
+
+    def change(conn: Connection) -> None:
+        if new_name:
+            ownership.move_name(conn, "m", new_name)
+        else:
+            ownership.drop_name(conn, "m")
+        assert sorted(_held(model)) == held
+
+    def fail(conn: Connection) -> None:
+        change(conn)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        _write(model, fail)
+    assert sorted(_held(model)) == [("m", "DENY"), ("m", "MANAGE")]
+    _write(model, change)
+    expected = [("n", "DENY"), ("n", "MANAGE")] if new_name else []
+    assert sorted(_held(model)) == expected
+
+
 class _Crash(BaseException):
     """What ends a process: nothing handles it."""
 
@@ -207,7 +264,7 @@ def test_a_crash_beside_the_commit_leaves_a_grant_too_few(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def crash(*_: object) -> None:
+    def crash(*_: object, **__: object) -> None:
         raise _Crash
 
     def change(conn: Connection) -> None:

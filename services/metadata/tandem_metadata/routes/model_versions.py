@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Any
 
-from tandem_metadata.access import rules
+from tandem_metadata.access import account, rules
 from tandem_metadata.database import Connection
 from tandem_metadata.messages import model_versions as messages
 from tandem_metadata.routes.endpoint import MANY_BYTES, READ, WRITE, Context, Endpoint
@@ -63,12 +63,25 @@ def transition_stage(
 
 def set_tag(conn: Connection, request: messages.SetModelVersionTag) -> None:
     """Set a tag of a version."""
-    tags.set_on_version(conn, request.name, request.version, request.key, request.value)
+    tags.set_on_version(
+        conn,
+        request.name,
+        request.version,
+        request.key,
+        request.value,
+        keep_kind=account.current() is not None,
+    )
 
 
 def delete_tag(conn: Connection, request: messages.DeleteModelVersionTag) -> None:
     """Delete a tag of a version."""
-    tags.delete_from_version(conn, request.name, request.version, request.key)
+    tags.delete_from_version(
+        conn,
+        request.name,
+        request.version,
+        request.key,
+        keep_kind=account.current() is not None,
+    )
 
 
 @lru_cache(maxsize=8)

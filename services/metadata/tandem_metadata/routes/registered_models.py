@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tandem_metadata.access import ownership, rules
+from tandem_metadata.access import account, ownership, rules
 from tandem_metadata.database import Connection
 from tandem_metadata.messages import registered_models as messages
 from tandem_metadata.messages.model_versions import ModelVersionResponse
@@ -61,12 +61,14 @@ def latest_versions(
 
 def set_tag(conn: Connection, request: messages.SetRegisteredModelTag) -> None:
     """Set a tag of a registered model."""
-    tags.set_on_model(conn, request.name, request.key, request.value)
+    tags.set_on_model(
+        conn, request.name, request.key, request.value, keep_kind=account.current() is not None
+    )
 
 
 def delete_tag(conn: Connection, request: messages.DeleteRegisteredModelTag) -> None:
     """Delete a tag of a registered model."""
-    tags.delete_from_model(conn, request.name, request.key)
+    tags.delete_from_model(conn, request.name, request.key, keep_kind=account.current() is not None)
 
 
 def set_alias(conn: Connection, request: messages.SetAlias) -> None:

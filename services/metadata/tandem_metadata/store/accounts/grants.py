@@ -1,6 +1,6 @@
-"""Grants of single users. Each user has a role of his own for them, as in MLflow.
+"""Grants of single users, and all grants on a resource that goes or gets another name.
 
-Grants that administrators gave to roles stay as they are when a resource goes or is renamed.
+Each user has a role of his own for his grants, as in MLflow.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -22,15 +22,22 @@ from tandem_shared.errors import AlreadyExists, InvalidParameter, NotFound, Unau
 _KEY: Final = [
     role_permissions.c[name] for name in ("role_id", "resource_type", "resource_pattern")
 ]
+_HELD: Final = [*_KEY, role_permissions.c.permission, role_permissions.c.id]
 
 
-class Own(NamedTuple):
-    """A grant of a single user, as stored."""
+LIMITS: Final = (Level.DENY.name, Level.NO_PERMISSIONS.name)
+"""Levels that take away what other grants or the default permission permit."""
+
+
+class Held(NamedTuple):
+    """A grant of a role, as stored; also of the role of a single user."""
 
     role_id: int
     type: str
     pattern: str
     permission: str
+    id: int | None = None
+    """None for one to be stored under a new id."""
 
 
 def own_role(user_id: int) -> str:
@@ -40,45 +47,52 @@ def own_role(user_id: int) -> str:
 
 def grant(conn: Connection, user_id: int, type: str, pattern: str, level: Level) -> None:
     """Give a user this level, instead of the one that he has of his own on the same resource."""
-    _put(conn, Own(_own_role_id(conn, user_id), type, pattern, level.name))
+    own = Held(_own_role_id(conn, user_id), type, pattern, level.name)
+    row = tables.insert(conn, role_permissions).values(_columns(own))
+    conn.execute(row.on_conflict_do_update(index_elements=_KEY, set_={"permission": level.name}))
 
 
-def take(conn: Connection, types: Collection[str], pattern: str) -> list[Own]:
-    """Take away what single users are granted on a resource; returns what it was."""
-    own = select(roles.c.id).where(roles.c.name.startswith(OWN_PREFIX, autoescape=True))
-    columns = role_permissions.c
-    taken = conn.execute(
-        delete(role_permissions)
-        .where(
-            columns.resource_type.in_(types),
-            columns.resource_pattern == pattern,
-            columns.role_id.in_(own),
-        )
-        .returning(
-            columns.role_id, columns.resource_type, columns.resource_pattern, columns.permission
-        )
-    )
-    return [Own(*row) for row in taken]
+def take(
+    conn: Connection, types: Collection[str], pattern: str, *, but_limits: bool = False
+) -> list[Held]:
+    """Take away what anybody is granted on a resource, by roles too; returns what it was.
+
+    With `but_limits`, that which takes away from other grants stays.
+    """
+    clauses = [*_on(types, pattern)]
+    if but_limits:
+        clauses.append(role_permissions.c.permission.not_in(LIMITS))
+    taken = conn.execute(delete(role_permissions).where(*clauses).returning(*_HELD))
+    return [Held(*row) for row in taken]
 
 
-def drop(conn: Connection, type: str, pattern: str) -> bool:
-    """Take away what anybody is granted on a resource, by roles too; returns whether it was any."""
-    columns = role_permissions.c
-    dropped = conn.execute(
-        delete(role_permissions).where(
-            columns.resource_type == type, columns.resource_pattern == pattern
-        )
-    )
-    return dropped.rowcount > 0
+def find(conn: Connection, types: Collection[str], pattern: str) -> list[Held]:
+    """What anybody is granted on a resource."""
+    return [Held(*row) for row in conn.execute(select(*_HELD).where(*_on(types, pattern)))]
 
 
-def put(conn: Connection, grants: Sequence[Own]) -> None:
-    """Give what was taken, perhaps on another pattern, to those roles that are still there."""
+def drop(conn: Connection, types: Collection[str], pattern: str) -> bool:
+    """Take away what anybody is granted on a resource; returns whether it was any."""
+    return conn.execute(delete(role_permissions).where(*_on(types, pattern))).rowcount > 0
+
+
+def put(conn: Connection, grants: Sequence[Held]) -> None:
+    """Give what was taken, perhaps on another pattern, to those roles that are still there.
+
+    It replaces what a role grants there already, except for a DENY.
+    """
     ids = {each.role_id for each in grants}
     there = set(conn.execute(select(roles.c.id).where(roles.c.id.in_(ids))).scalars())
-    for each in grants:
-        if each.role_id in there:
-            _put(conn, each)
+    if rows := [_columns(each) for each in grants if each.role_id in there]:
+        new = tables.insert(conn, role_permissions)
+        conn.execute(
+            new.on_conflict_do_update(
+                index_elements=_KEY,
+                set_={"permission": new.excluded.permission},
+                where=role_permissions.c.permission != Level.DENY.name,
+            ),
+            rows,
+        )
 
 
 def add(conn: Connection, user_id: int, type: str, pattern: str, level: Level) -> None:
@@ -137,18 +151,19 @@ def own_level(conn: Connection, user_id: int, type: str, pattern: str) -> str:
     return found
 
 
-def _put(conn: Connection, own: Own) -> None:
+def _columns(held: Held) -> dict[str, Any]:
     values = {
-        "role_id": own.role_id,
-        "resource_type": own.type,
-        "resource_pattern": own.pattern,
-        "permission": own.permission,
+        "role_id": held.role_id,
+        "resource_type": held.type,
+        "resource_pattern": held.pattern,
+        "permission": held.permission,
     }
-    conn.execute(
-        tables.insert(conn, role_permissions)
-        .values(values)
-        .on_conflict_do_update(index_elements=_KEY, set_={"permission": own.permission})
-    )
+    return values if held.id is None else {"id": held.id, **values}
+
+
+def _on(types: Collection[str], pattern: str) -> Iterator[ColumnElement[bool]]:
+    yield role_permissions.c.resource_type.in_(types)
+    yield role_permissions.c.resource_pattern == pattern
 
 
 def _not_found(type: str, pattern: str) -> NotFound:

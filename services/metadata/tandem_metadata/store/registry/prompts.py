@@ -81,6 +81,22 @@ def check_kind(conn: Connection, model: Row[Any], *, as_prompt: bool) -> None:
     )
 
 
+def check_kept(what: str, old: str | None, new: str | None) -> None:
+    """Raise InvalidParameter if another value of `TAG` makes a prompt of a model, or the reverse.
+
+    None stands for no such tag. Grants are on models or on prompts, so all on the name would cease
+    to hold, and those on all of the other kind would begin to.
+    """
+    was, becomes = (marked({} if value is None else {TAG: value}) for value in (old, new))
+    if was == becomes:
+        return
+    raise InvalidParameter(
+        f"Tag '{TAG}' of {what} cannot be {'changed' if new is not None else 'deleted'}: with "
+        "accounts, grants are on models or on prompts, and it says which this is. Leave the tag "
+        "as it is, or create another one, with the tag, if it is a prompt."
+    )
+
+
 def name_taken(conn: Connection, name: str, *, as_prompt: bool) -> AlreadyExists:
     """The error for a new registered model or prompt whose name is taken."""
     found = "prompt" if is_prompt(conn, name) else "registered model"
