@@ -448,14 +448,15 @@ async def _source(caller: Caller, message: Any) -> None:
     if len(names) > 1:  # models:/name/version
         await _copied_version(caller, names[0], message.source)
         return
+    if names and "@" in names[0]:  # models:/name@alias
+        await _copied_version(caller, names[0].rpartition("@")[0], message.source)
+        return
     if message.run_id is not None:
         await _existing(caller.need_runs, message.run_id, caller, "run")
     if message.model_id is not None:
         await _existing(caller.need_logged_models, message.model_id, caller, "logged model")
-    if names and names[0]:  # models:/m-…, and models:/name@alias
+    if names and names[0]:  # models:/m-…
         await caller.need_logged_models(Action.READ, names)
-        if "@" in names[0]:
-            await _copied_version(caller, names[0].rpartition("@")[0], message.source)
 
 
 async def _copied_version(caller: Caller, name: str, source: str) -> None:
