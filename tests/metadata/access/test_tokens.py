@@ -261,6 +261,15 @@ def test_token_for_an_experiment_does_there_what_its_user_may_and_nothing_elsewh
         assert bearers.call(path, token, method="GET") == {}
 
 
+def test_refusal_of_a_restricted_token_tells_that_it_is_the_token(bearers: Bearers) -> None:
+    token, inside, outside = _of_one_experiment(bearers, bearers.user("ann"))
+    _, body = bearers.ask("runs/get", token, run_id=outside["run"])
+    assert "which this token of user 'ann' does not permit" in body["message"]
+    assert f"in experiments {inside['experiment']}." in body["message"]
+    _, body = bearers.ask("experiments/create", token, name="new")
+    assert "this token is restricted to experiments" in body["message"]
+
+
 def test_token_for_an_experiment_permits_no_more_than_its_user_may(bearers: Bearers) -> None:
     ann = bearers.user("ann")
     experiment = bearers.experiment("e", ann)

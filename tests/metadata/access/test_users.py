@@ -13,7 +13,7 @@ from tandem_metadata.settings import Settings
 from tandem_metadata.store.accounts import grants, users
 from tests.metadata.accounts_api import Accounts
 from tests.metadata.api import EXISTS, INVALID, MISSING
-from tests.metadata.guarded import ADMIN, DENIED, PASSWORD
+from tests.metadata.guarded import ADMIN, DENIED, PASSWORD, hashed
 
 OTHER = "another long password"
 BAD_REQUEST = (400, "BAD_REQUEST")
@@ -61,6 +61,13 @@ def test_user_created_twice_at_once_is_made_once(accounts: Accounts) -> None:
         ({"username": "ann", "password": "password1234"}, "everybody knows"),
         ({"username": "a:b", "password": PASSWORD}, "colon"),
         ({"username": "a" * 256, "password": PASSWORD}, "255"),
+        ({"username": " ann", "password": PASSWORD}, "begins or ends with a blank"),
+        ({"username": "ann\n", "password": PASSWORD}, "begins or ends with a blank"),
+        ({"username": "   ", "password": PASSWORD}, "only blanks"),
+        ({"username": "an\tn", "password": PASSWORD}, "control character"),
+        ({"username": "an\u200bn", "password": PASSWORD}, "control character"),
+        ({"username": "__user_1__", "password": PASSWORD}, "reserved '__user_' prefix"),
+        ({"username": "ann", "password": " " * 12}, "only blanks"),
         ({"username": ["ann"], "password": PASSWORD}, "username"),
     ],
 )
@@ -70,6 +77,18 @@ def test_user_with_bad_fields_is_refused(
     assert accounts.refused("users/create", **fields) == INVALID
     assert told in accounts.message("users/create", **fields)
     assert [each["username"] for each in accounts.call("users/list")["users"]] == [ADMIN]
+
+
+@pytest.mark.parametrize("name", [" ann ", "an\tn", "__user_1__"])
+def test_user_of_a_name_that_none_gets_any_more_stays(accounts: Accounts, name: str) -> None:
+    database = Database(accounts.settings)
+    with database.write() as conn:
+        users.create(conn, name, hashed())
+    database.close()
+    assert accounts.call("users/current", name)["user"]["username"] == name
+    changed = {"username": name, "password": OTHER, "current_password": PASSWORD}
+    assert accounts.call("users/update-password", name, **changed) == {}
+    assert accounts.call("users/delete", username=name) == {}
 
 
 def test_user_is_read_by_himself_and_by_administrators(accounts: Accounts) -> None:

@@ -7,8 +7,9 @@ import pytest
 
 from tandem_metadata.access import opening
 from tandem_metadata.database.database import Database
+from tandem_metadata.rules.permissions import Level
 from tandem_metadata.settings import Settings
-from tandem_metadata.store.accounts import tokens, users
+from tandem_metadata.store.accounts import grants, tokens, users
 from tandem_shared.clock import now_ms
 from tandem_shared.settings import replace
 from tests.metadata.cli.commands import Command, MakeCommand, assert_error, look_up
@@ -71,6 +72,21 @@ def test_token_without_restrictions_does_not_end(command: Command, with_accounts
     assert (found.expires_at, found.read_only, found.experiments) == (None, False, None)
 
 
+def test_token_for_what_its_user_may_not_read_is_told(
+    command: Command, with_accounts: Settings
+) -> None:
+    asked = ("create", "--user", "ann", "--name", "ci", "--experiment", "0")
+    assert "Warning" not in command(*asked)[2]
+    database = Database(with_accounts)
+    with database.write() as conn:
+        grants.grant(conn, users.get(conn, "ann").id, "experiment", "0", Level.DENY)
+    database.close()
+    status, out, err = command(*asked)
+    assert status == 0
+    assert re.fullmatch(r"tandem_[\w-]{43}\n", out)
+    assert "Warning: user 'ann' may not read 0 of these experiments" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -78,7 +94,7 @@ def test_token_without_restrictions_does_not_end(command: Command, with_accounts
         ("create --user ann --name n --experiment 77", "77"),
         ("create --user ann --name n --experiment e", "experiment"),
         ("create --user ann --name n --expires soon", "as 30d"),
-        ("create --user ann --name n --expires 0d", "as 30d"),
+        ("create --user ann --name n --expires 0d", "more than zero"),
         ("create --user ann --name n --expires 99999w", "as 30d"),
         ("create --user ann", "--name"),
         ("create --name n", "--user"),

@@ -40,11 +40,21 @@ class Account(Principal):
     def denied(self, action: Action, what: str) -> PermissionDenied:
         """The refusal of an action on what the sentence names."""
         if action is Action.NOT_DENIED:
-            return PermissionDenied(f"Permission denied: user '{self.name}' is denied {what}.")
-        level = Level(action.value).name
-        return PermissionDenied(
-            f"Permission denied: this needs {level} on {what}, which user '{self.name}' lacks."
-        )
+            who = f"user '{self.name}' is denied" if self.experiments is None else TOKEN_DENIED
+            return PermissionDenied(f"Permission denied: {who} {what}.")
+        return PermissionDenied(self.lacks(Level(action.value).name, what))
+
+    def lacks(self, level: str, what: str) -> str:
+        """The sentence that he, or the token by which he has signed in, lacks a level."""
+        whose = f"which user '{self.name}' lacks."
+        if self.experiments is not None:
+            shown = ", ".join(self.experiments[:_SHOWN])
+            more = ", …" if len(self.experiments) > _SHOWN else ""
+            whose = (
+                f"which this token of user '{self.name}' does not permit: it is restricted to "
+                f"what he may do in experiments {shown}{more}."
+            )
+        return f"Permission denied: this needs {level} on {what}, {whose}"
 
     @property
     def withheld(self) -> frozenset[str]:
@@ -88,6 +98,9 @@ class Account(Principal):
         return replace(self, admin=False, grants=grants, experiments=tuple(experiments))
 
 
+TOKEN_DENIED: Final = "this token is restricted to experiments, and does not permit"
+
+_SHOWN: Final = 10
 _NONE: Final[frozenset[str]] = frozenset()
 _EVERYTHING: Final = Readable(True, frozenset())
 _NOTHING: Final = Readable(False, frozenset())

@@ -50,7 +50,4 @@ def _denied(account: Account, path: str, action: Action, owner: Owner | None) ->
     shown = path if len(path) <= _SHOWN else f"{path[:_SHOWN]}…"
     what = owner.name if owner else f"what '{shown}' belongs to"
     also = "" if owner else " What belongs to no experiment is for administrators."
-    return PermissionDenied(
-        f"Permission denied: this needs {Owner.level(action)} on {what}, which user "
-        f"'{account.name}' lacks.{also}"
-    )
+    return PermissionDenied(f"{account.lacks(Owner.level(action), what)}{also}")

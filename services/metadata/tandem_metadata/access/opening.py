@@ -160,15 +160,22 @@ def _ensure_admin(database: Database, settings: Settings) -> None:
         return
     if settings.auth == "oidc" and settings.oidc_admin_groups and not password:
         return  # the provider's groups make administrators
+    if not password:
+        raise SettingsError(
+            f"There is no administrator '{name}' yet, and no password for him is given: set the "
+            f"variable MLFLOW_AUTH_ADMIN_PASSWORD to one of at least {accounts.LEAST_PASSWORD} "
+            "characters for this start; later starts need none. MLFLOW_AUTH_ADMIN_USERNAME "
+            "changes the name."
+        )
     try:
         accounts.check_username(name)
-        accounts.check_password(password or "")
+        accounts.check_password(password)
     except InvalidParameter as error:
         raise SettingsError(
             f"There is no administrator '{name}' yet: {error.message} The variables are "
             "MLFLOW_AUTH_ADMIN_USERNAME and MLFLOW_AUTH_ADMIN_PASSWORD; later starts need none."
         ) from None
-    hashed = passwords.hashed(password or "")
+    hashed = passwords.hashed(password)
     with contextlib.suppress(AlreadyExists), database.write() as conn:  # others may be quicker
         users.create(conn, name, hashed, admin=True)
         _log.info("created the administrator '%s'", name)

@@ -5,10 +5,13 @@ import datetime
 import sys
 from collections.abc import Iterable
 
+from sqlalchemy import Connection
+
 from tandem_metadata.cli import accounts
 from tandem_metadata.database.database import Database
 from tandem_metadata.rules import tokens as rules
-from tandem_metadata.store.accounts import tokens
+from tandem_metadata.rules.permissions import EXPERIMENT, Action, Grants, Key, Level
+from tandem_metadata.store.accounts import load, tokens
 from tandem_metadata.store.accounts.tokens import Token
 from tandem_metadata.store.tracking import experiments
 from tandem_shared.clock import now_ms
@@ -20,7 +23,8 @@ def create(parsed: argparse.Namespace) -> int:
     What else there is to say goes to standard error. Raises SettingsError for an unknown user or
     experiment, and as `accounts.opened` does.
     """
-    with accounts.opened(accounts.settings(parsed)) as (database, tracking):
+    settings = accounts.settings(parsed)
+    with accounts.opened(settings) as (database, tracking):
         rules.check_name(parsed.name)
         expires_at = None
         if parsed.expires is not None:
@@ -36,6 +40,14 @@ def create(parsed: argparse.Namespace) -> int:
                 read_only=parsed.read_only,
                 experiments=restricted,
             )
+            default = Level[settings.auth_default_permission]
+            unread = _unreadable(conn, parsed.user, restricted or (), default)
+    if unread:
+        print(
+            f"Warning: user '{parsed.user}' may not read {', '.join(unread)} of these experiments: "
+            "the token permits nothing there until he is granted something.",
+            file=sys.stderr,
+        )
     print(f"Made token {_described(made)}. It is shown this once:", file=sys.stderr, flush=True)
     print(text)
     return 0
@@ -65,6 +77,17 @@ def _check_experiments(tracking: Database, ids: Iterable[str]) -> None:
     for each in ids:
         with tracking.read() as conn:
             experiments.get(conn, each)
+
+
+def _unreadable(
+    conn: Connection, username: str, experiments: Iterable[str], default: Level
+) -> list[str]:
+    """Those of the experiments that a user may not read."""
+    user = load.by_name(conn, username)
+    if user is None or user.admin:
+        return []
+    grants = Grants.of(user.grants, default)
+    return [each for each in experiments if not grants.permits(Action.READ, Key(EXPERIMENT, each))]
 
 
 def _described(token: Token) -> str:

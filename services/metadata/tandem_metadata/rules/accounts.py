@@ -1,5 +1,6 @@
 """What names, passwords and roles of accounts may be."""
 
+import unicodedata
 from typing import Final
 
 from tandem_metadata.rules import limits
@@ -18,6 +19,8 @@ WORKSPACE: Final = "default"
 """The one workspace that there is, in which MLflow keeps all grants as well."""
 
 _NAME: Final = 255
+_INVISIBLE: Final = ("Cc", "Cf", "Zl", "Zp")
+"""Unicode's categories of control and format characters, and of ends of lines."""
 _DESCRIPTION: Final = 1024
 
 
@@ -29,6 +32,23 @@ def check_username(name: str) -> None:
             "Parameter 'username' holds a colon: by HTTP Basic, which ends the name at the first "
             "one, such a user could not sign in."
         )
+    if not name.strip():
+        raise InvalidParameter("Parameter 'username' holds only blanks; give a name.")
+    if name != name.strip():
+        raise InvalidParameter(
+            f"Parameter 'username' {limits.quoted(name)} begins or ends with a blank, by which it "
+            "looks like another name; remove it."
+        )
+    if any(unicodedata.category(each) in _INVISIBLE for each in name):
+        raise InvalidParameter(
+            f"Parameter 'username' {limits.quoted(name)} holds a control character, by which it "
+            "may look like another name; remove it."
+        )
+    if name.startswith(OWN_PREFIX):
+        raise InvalidParameter(
+            f"Parameter 'username' {limits.quoted(name)} uses the reserved '{OWN_PREFIX}' prefix, "
+            "which roles of single users have; choose a different name."
+        )
 
 
 def check_password(password: str) -> None:
@@ -37,6 +57,8 @@ def check_password(password: str) -> None:
         raise InvalidParameter(
             f"Password must be at least {LEAST_PASSWORD} characters; choose a longer one."
         )
+    if not password.strip():
+        raise InvalidParameter("Parameter 'password' holds only blanks; choose another one.")
     if password == OLD_DEFAULT:
         raise InvalidParameter(
             "Parameter 'password' is the default of old releases of MLflow, which everybody knows; "
