@@ -219,3 +219,24 @@ def test_answer_that_is_long_is_changed_beside_the_event_loop(
     world.service.user("bob", *READS, ("logged_model", "*", "DENY"))
     for run in world.runs("bob"):
         assert world.model not in str(run)
+
+
+def test_runs_of_one_experiment_that_is_denied_are_named_nowhere(world: World) -> None:
+    other = world.service.run(world.service.experiment("other"))
+    world.service.user("bob", *READS, ("experiment", world.experiment, "DENY"))
+    for name, version in world.versions("bob").items():
+        assert (name, {"run_id", "run_link"} & version.keys()) == (name, set())
+        assert (name, version["name"]) == (name, world.registered)
+    call = world.service.call
+    query = "{mlflowSearchModelVersions(input: {}) {modelVersions {name runId}}}"
+    found = call("bob", "POST", "/graphql", query=query)["data"]["mlflowSearchModelVersions"]
+    assert {each["runId"] for each in found["modelVersions"]} == {""}
+    for given in (f"run_id = '{world.run}'", f"run_id IN ('{world.run}')", "run_id != 'x'"):
+        assert "run_id" in world.service.refusal(
+            "bob", "GET", "model-versions/search", filter=given
+        )
+    world.service.version(world.registered, run_id=other)
+    [shown] = call("bob", "GET", "model-versions/search", filter=f"run_id = '{other}'")[
+        "model_versions"
+    ]
+    assert shown["run_id"] == other

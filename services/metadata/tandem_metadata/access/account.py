@@ -1,7 +1,7 @@
 """A user with all that he is granted, as a request carries him."""
 
 import contextvars
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -60,6 +60,17 @@ class Account(Principal):
     def withheld(self) -> frozenset[str]:
         """See `Grants.withheld`; nothing is withheld from administrators."""
         return _NONE if self.admin else self.grants.withheld
+
+    @property
+    def denies_experiments(self) -> bool:
+        """See `Grants.denies_experiments`; nothing is denied to administrators."""
+        return not self.admin and self.grants.denies_experiments
+
+    def denied_runs(self, experiments: Mapping[str, str | None]) -> frozenset[str]:
+        """Those runs whose experiments, which are given by their ids, are denied to him."""
+        return frozenset(
+            run for run, each in experiments.items() if each and self.grants.is_denied(each)
+        )
 
     def readable(self, type: str, *also: str) -> Readable | None:
         """Which resources of a type his listings show; None for all.

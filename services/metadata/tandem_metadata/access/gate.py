@@ -209,14 +209,21 @@ class Gate:
             runs=held.readable(permissions.EXPERIMENT, permissions.RUN),
             versions=_names(held, versions=True),
             withheld=held.withheld,
+            denied_runs=held.denied_runs if held.denies_experiments else None,
         )
 
     async def shown(self, body: bytes) -> bytes:
         """An answer in JSON as the request under way may be shown it."""
         sender = account.current()
-        if sender is None or not sender.withheld:
+        if sender is None:
             return body
-        return await withheld.without(body, sender.withheld)
+        if sender.withheld:
+            body = await withheld.without(body, sender.withheld)
+        if sender.denies_experiments and withheld.tells_of_runs(body):
+            named = await withheld.runs_in(body)
+            if denied := sender.denied_runs(await self.owners.runs.of(named)):
+                body = await withheld.without_runs(body, denied)
+        return body
 
     def _caller(self, sender: Account) -> Caller:
         return Caller(sender, self.owners, self.authenticator.read)

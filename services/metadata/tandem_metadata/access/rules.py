@@ -257,13 +257,28 @@ def searched_without_runs(fields: Resource, field: str) -> MessageRule:
     """For searches whose filter must not tell of runs, by a condition on `field`, if denied."""
 
     async def check(caller: Caller, message: Any) -> None:
-        if permissions.RUN not in caller.account.withheld or not message.filter:
+        account = caller.account
+        denied = permissions.RUN in account.withheld
+        if not message.filter or not (denied or account.denies_experiments):
             return
         conditions = leaves(fields.criteria(parse_filter(message.filter)))
-        if any(
-            each.field.entity is Entity.ATTRIBUTE and each.field.key == field for each in conditions
-        ):
-            caller.account.need(Action.NOT_DENIED, f"a filter on {field}", Key(permissions.RUN))
+        on_runs = [
+            each
+            for each in conditions
+            if each.field.entity is Entity.ATTRIBUTE and each.field.key == field
+        ]
+        if on_runs and denied:
+            account.need(Action.NOT_DENIED, f"a filter on {field}", Key(permissions.RUN))
+        if not on_runs or not account.denies_experiments:
+            return
+        ids: set[str] = set()
+        for each in on_runs:
+            if each.negated or each.operator not in ("=", "IN"):
+                raise account.denied(Action.NOT_DENIED, f"a filter on {field} but by = and IN")
+            values = each.value if isinstance(each.value, tuple | list) else (each.value,)
+            ids.update(str(value) for value in values)
+        if account.denied_runs(await caller.owners.runs.of(ids)):
+            raise account.denied(Action.NOT_DENIED, f"a filter on {field} of a run")
 
     return MessageRule(f"{LISTED.text}; a filter on {field} needs runs not denied", check=check)
 

@@ -1,5 +1,6 @@
 """What one user is shown by listings of several kinds at once."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +19,8 @@ class View:
     """The registered models and prompts whose versions are shown."""
     withheld: frozenset[str] = frozenset()
     """See `Grants.withheld`."""
+    denied_runs: Callable[[Mapping[str, str | None]], frozenset[str]] | None = None
+    """See `Account.denied_runs`; None where no experiment is denied."""
 
 
 EVERYTHING: Final = View()

@@ -217,6 +217,13 @@ def search_model_versions(reading: Reading, request: SearchRegistry) -> SearchMo
     )
     if permissions.RUN in reading.permitted.view.withheld:
         found = [structs.replace(each, run_id=None, run_link=None) for each in found]
+    elif denied_runs := reading.permitted.view.denied_runs:
+        ids = sorted({each.run_id for each in found if each.run_id})
+        denied = denied_runs(runs.experiments_of(reading.conn, ids)) if ids else ()
+        found = [
+            structs.replace(each, run_id=None, run_link=None) if each.run_id in denied else each
+            for each in found
+        ]
     return SearchModelVersionsResponse(found, token)
 
 

@@ -128,6 +128,8 @@ class Grants:
     """Whether MANAGE of the workspace makes each other grant needless, a DENY too."""
     withheld: frozenset[str] = field(init=False, compare=False)
     """Types in `TIERS` that are denied: other resources are shown without what tells of these."""
+    denies_experiments: bool = field(init=False, compare=False)
+    """Whether any experiment is denied: versions are shown without its runs."""
     denies_files: bool = field(init=False, compare=False)
     """Whether anything is denied that has artifacts: experiments, or what lies in them."""
     _readable: dict[str, Readable] = field(
@@ -138,11 +140,11 @@ class Grants:
     def __post_init__(self) -> None:
         denied = (each for each in TIERS if not self.permits(Action.NOT_DENIED, Key(each)))
         object.__setattr__(self, "withheld", frozenset(denied))
-        levels = (
-            *(self.level(Key(each)) for each in (EXPERIMENT, RUN, LOGGED_MODEL, TRACE)),
-            *(self.level(Key(EXPERIMENT, each)) for each in self.of_one.get(EXPERIMENT, ())),
-        )
-        object.__setattr__(self, "denies_files", Level.DENY in levels)
+        ids = (ANY, *self.of_one.get(EXPERIMENT, ()))
+        experiments = any(self.is_denied(each) for each in ids)
+        tiers = (self.level(Key(each)) for each in (RUN, LOGGED_MODEL, TRACE))
+        object.__setattr__(self, "denies_experiments", experiments)
+        object.__setattr__(self, "denies_files", experiments or Level.DENY in tiers)
 
     @classmethod
     def of(cls, grants: Iterable[Grant], default: Level) -> "Grants":
@@ -177,6 +179,10 @@ class Grants:
     def permits(self, action: Action, *keys: Key) -> bool:
         """Whether the level by these keys permits the action."""
         return self.level(*keys) >= action.value
+
+    def is_denied(self, experiment: str) -> bool:
+        """Whether a DENY is on an experiment, or on all."""
+        return self.level(Key(EXPERIMENT, experiment)) is Level.DENY
 
     def is_same_for_all(self, *types: str) -> bool:
         """Whether no grant on these types names a resource: each is decided like any other."""
