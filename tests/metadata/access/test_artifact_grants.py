@@ -49,7 +49,10 @@ def reach(service: Guarded, name: str, path: str) -> tuple[str, bool]:
 
 
 def refusal(service: Guarded, name: str, path: str, action: str = "read") -> str:
-    return service.refusal(name, "POST", GRANTS, path=path, action=action)
+    """The message of a refusal, which names the user besides."""
+    status, body = service.ask(name, "POST", GRANTS, path=path, action=action)
+    assert (status, body["error_code"], body["user"]) == (*guarded.DENIED, name)
+    return str(body["message"])
 
 
 def located(service: Guarded, name: str, path: str, of: str = ADMIN) -> str:
