@@ -9,5 +9,12 @@ DIFFERENCES: Mapping[str, Sequence[tuple[str, str]]] = {
         ("of-workspace", "log a metric of a missing run"),
         ("of-workspace", "get a missing logged model"),
     ),
+    "The role that holds what one user is granted is listed to him and to who administers; MLflow "
+    "lists it to every member of the workspace.": (
+        ("plain", "list roles"),
+        ("reader", "list roles"),
+        ("manager", "list roles"),
+        ("in-workspace", "list roles"),
+    ),
 }
 """Users and requests, by reason."""
