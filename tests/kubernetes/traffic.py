@@ -115,7 +115,7 @@ def _probes(stack: Stack) -> None:
             assert requests.get(service.url + path, timeout=_SECONDS).ok
     there = f"{stack.artifacts.url}{_API}/runs/create"
     assert requests.post(there, json={}, timeout=_SECONDS).status_code == 503
-    absent = f"{stack.metadata.url}/v1/traces"
+    absent = f"{stack.metadata.url}/api/3.0/mlflow/jobs"
     assert requests.post(absent, json={}, timeout=_SECONDS).status_code == 501
 
 
