@@ -15,6 +15,7 @@ from tandem_metadata.database.tables.traces import (
     trace_request_metadata,
     trace_tags,
 )
+from tandem_shared import MLFLOW_VERSION
 from tests.metadata.api import INVALID, MISSING
 from tests.metadata.conftest import ARTIFACT_ROOT, only_sqlite
 from tests.metadata.spans.exports import TRACE, export, span
@@ -71,7 +72,7 @@ def test_names_of_fields_may_be_in_camel_case(writes: Writes) -> None:
 @pytest.mark.parametrize(
     ("version", "claimed"),
     [
-        ("3.17.2", True),
+        (MLFLOW_VERSION, True),
         ("3.6.0", True),
         ("3.4.0", False),
         ("2.22", False),
