@@ -90,7 +90,10 @@ def _as_a_page(url: str, path: str, **body: object) -> requests.Response:
 def test_the_documented_proxies_pass_all_on(proxy: Proxy, tmp_path: Path) -> None:
     with behind(proxy, tmp_path) as url:
         for path in SEARCHES:
-            assert _as_a_page(url, path, experiment_ids=["0"], max_results=5).status_code == 200
+            assert (
+                _as_a_page(url, path, experiment_ids=["0"], locations=[], max_results=5).status_code
+                == 200
+            )
         created = _as_a_page(url, "/ajax-api/2.0/mlflow/experiments/create", name="by a page")
         assert created.status_code == 200
         mlflow.set_tracking_uri(url)
@@ -118,7 +121,10 @@ def test_behind_a_plain_nginx_pages_read_and_are_told_why_they_change_nothing(
 ) -> None:
     with behind(plain_nginx, tmp_path) as url:
         for path in SEARCHES:
-            assert _as_a_page(url, path, experiment_ids=["0"], max_results=5).status_code == 200
+            assert (
+                _as_a_page(url, path, experiment_ids=["0"], locations=[], max_results=5).status_code
+                == 200
+            )
         query = 'query { mlflowGetExperiment(input: {experimentId: "0"}) { experiment { name } } }'
         found = _as_a_page(url, "/graphql", query=query).json()
         assert found["data"]["mlflowGetExperiment"]["experiment"]["name"] == "Default"
