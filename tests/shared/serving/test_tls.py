@@ -40,6 +40,7 @@ class Tls:
         for file, to in zip(
             self.authority.issue(name, [name, *HERE]), ("tls.crt", "tls.key"), strict=True
         ):
+            # A worker that looks between the two takes them up twice, and says so twice.
             # Written apart and renamed, as careful tools do.
             shutil.copy(file, self.folder / "new")
             os.rename(self.folder / "new", self.folder / to)
@@ -209,13 +210,13 @@ def test_renewed_files_are_taken_up_without_cutting_a_connection(tls: Tls, worke
         tls.issue("second")
         lines = len(children(process)) or 1
         told = "took up renewed files"
-        eventually(lambda: process.output().count(told) == lines, "all workers have seen it")
-        assert tls.served(process) == "second"
+        eventually(lambda: process.output().count(told) >= lines, "all workers have seen it")
+        eventually(lambda: tls.served(process) == "second", "it is served")
         kept.sendall(GREET)
         assert statuses(kept.recv(65536)) == [200]
     (tls.folder / "tls.key").write_text("nothing")
     told = "the old ones stay in use"
-    eventually(lambda: process.output().count(told) == lines, "all workers tell of it")
+    eventually(lambda: process.output().count(told) >= lines, "all workers tell of it")
     assert tls.served(process) == "second"
     tls.issue("third")
     eventually(lambda: tls.served(process) == "third", "the repaired files are taken up")
@@ -225,12 +226,13 @@ def test_a_worker_that_is_replaced_has_the_renewed_files(tls: Tls) -> None:
     process = tls.serve("--workers=2")
     tls.issue("second")
     told = "took up renewed files"
-    eventually(lambda: process.output().count(told) == 2, "both workers have seen it")
+    eventually(lambda: process.output().count(told) >= 2, "both workers have seen it")
     before = children(process)
     for pid in before:
         os.kill(pid, 9)
+    seen = process.output().count(told)
     eventually(lambda: len(children(process) - before) == 2, "others are there")
-    eventually(lambda: process.output().count(told) == 4, "they have seen it too")
+    eventually(lambda: process.output().count(told) >= seen + 2, "they have seen it too")
     assert tls.served(process) == "second"
 
 
