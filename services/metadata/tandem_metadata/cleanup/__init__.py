@@ -1,0 +1,1 @@
+"""What deleted things leave is removed for good, and what experiments keep for a time only."""

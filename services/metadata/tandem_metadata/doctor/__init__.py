@@ -1,0 +1,1 @@
+"""What `tandem-metadata doctor` looks at, a module a subject."""
