@@ -43,7 +43,7 @@ function make() {
 
 let handle = make()
 createServer((request, response) => {
-  const [, area, name, groups] = request.url.split('/')
+  const [, area, name, groups] = request.url.split('/').map(decodeURIComponent)
   if (area !== 'control') return handle(request, response)
   if (name === 'rotate') handle = make()
   else if (groups === undefined) users.delete(name)

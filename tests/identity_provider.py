@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 import httpx
 import pytest
@@ -29,11 +29,11 @@ class IdentityProvider:
 
     def set_user(self, name: str, groups: Sequence[str] = ()) -> None:
         """Add a user, or give him other groups."""
-        self._control(f"{name}/{','.join(groups)}")
+        self._control(f"{quote(name, safe='')}/{','.join(groups)}")
 
     def remove_user(self, name: str) -> None:
         """He cannot log in any more, and his refresh tokens are worthless."""
-        self._control(name)
+        self._control(quote(name, safe=""))
 
     def rotate_keys(self) -> None:
         """Sign by another key from now on; logins under way and refresh tokens are forgotten."""

@@ -1,20 +1,25 @@
 """Accounts by the chart's values: two teams, neither of which reads the other's artifacts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from tests.cluster import edge, names, stock_client
 from tests.cluster.cluster import Cluster
+from tests.cluster.edge import Edge
 from tests.cluster.installation import (
     ARTIFACTS,
     IMAGE,
     METADATA,
     MIGRATE,
+    SECONDS,
     TEST,
+    client_environment,
     database,
     render,
 )
@@ -28,13 +33,28 @@ SETS = (
     "auth.mode=basic",
     "auth.admin.existingSecret=tandem-admin",
     "auth.defaultPermission=NO_PERMISSIONS",
+    "ingress.enabled=true",
+    "ingress.tls.enabled=true",
+    "httpRoute.enabled=true",
+    "httpRoute.parentRefs[0].name=public",
 )
+URL = "https://mlflow.example.com"
+FILES = "https://artifacts.example.com/api/2.0/mlflow-artifacts/artifacts"
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """Both services with accounts, and the ways into them."""
+
+    cluster: Cluster
+    edges: Mapping[str, Edge]
+    """By what their routes come from: ingress or httproute."""
 
 
 @pytest.fixture(scope="module")
 def guarded(
     postgresql: PostgreSQL, bucket: S3Server, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Cluster]:
+) -> Iterator[Guarded]:
     rendered = render(*ONE_EACH, *SETS)
     with ExitStack() as running:
         secrets = running.enter_context(database(postgresql))
@@ -47,7 +67,16 @@ def guarded(
         cluster.wait_ready(
             [*cluster.start_deployment(METADATA), *cluster.start_deployment(ARTIFACTS)]
         )
-        yield cluster
+        routes = {"ingress": rendered.ingress_routes, "httproute": rendered.http_routes}
+        edges = {}
+        for way, each in routes.items():
+            hosts = [route.host for route in each]
+            edges[way] = running.enter_context(
+                edge.serve(directory / way, each, hosts, cluster.endpoints)
+            )
+        for user, password in TEAMS.items():
+            _ask(cluster, ADMIN, "users/create", username=user, password=password)
+        yield Guarded(cluster, edges)
 
 
 def _ask(cluster: Cluster, who: tuple[str, str] | None, path: str, **asked: Any) -> Any:
@@ -57,12 +86,12 @@ def _ask(cluster: Cluster, who: tuple[str, str] | None, path: str, **asked: Any)
     return answer.json()
 
 
-def test_neither_of_two_teams_reads_the_others_artifacts(guarded: Cluster) -> None:
-    files = f"http://{guarded.names[ARTIFACTS]}:5500/api/2.0/mlflow-artifacts/artifacts"
+def test_neither_of_two_teams_reads_the_others_artifacts(guarded: Guarded) -> None:
+    host = guarded.cluster.names[ARTIFACTS]
+    files = f"http://{host}:5500/api/2.0/mlflow-artifacts/artifacts"
     made: dict[str, str] = {}
     for name, password in TEAMS.items():
-        _ask(guarded, ADMIN, "users/create", username=name, password=password)
-        found = _ask(guarded, (name, password), "experiments/create", name=f"of-{name}")
+        found = _ask(guarded.cluster, (name, password), "experiments/create", name=f"of-{name}")
         made[name] = f"{files}/{found['experiment_id']}/a.txt"
         answer = requests.put(made[name], b"mine", auth=(name, password), timeout=30)
         assert answer.status_code == 200, answer.text
@@ -76,9 +105,41 @@ def test_neither_of_two_teams_reads_the_others_artifacts(guarded: Cluster) -> No
         assert requests.get(url, auth=ADMIN, timeout=30).content == b"mine"
 
 
-def test_helms_own_test_comes_as_the_first_administrator(guarded: Cluster) -> None:
-    pod = guarded.start_single(TEST)
-    guarded.finish(pod, seconds=60)
+@pytest.mark.parametrize("way", ["ingress", "httproute"])
+def test_stock_clients_of_two_teams_come_by_each_edge(
+    guarded: Guarded, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front = guarded.edges[way]
+    running = {}
+    for name, password in TEAMS.items():
+        given = {"MLFLOW_TRACKING_USERNAME": name, "MLFLOW_TRACKING_PASSWORD": password}
+        variables = client_environment(front, **given)
+        running[name] = stock_client.start(URL, f"{name}-{way}", tmp_path / name, variables)
+    found = {name: each.result(SECONDS) for name, each in running.items()}
+    monkeypatch.setattr(
+        "socket.getaddrinfo", names.resolver(dict.fromkeys(front.hosts, front.address))
+    )
+    ask = {"verify": str(front.authority), "timeout": 30}
+    for name, each in found.items():
+        assert each["found"] == [each["run_id"]]
+        assert each["same"]
+        assert each["predicted"] == [0, 1]
+        run = f"{URL}/api/2.0/mlflow/runs/get?run_id={each['run_id']}"
+        folder = each["artifact_uri"].split("/", 3)[3]
+        for user, password in TEAMS.items():
+            status = 200 if user == name else 403
+            for url in (run, f"{FILES}?path={folder}"):
+                answer = requests.get(url, auth=(user, password), **ask)
+                assert answer.status_code == status, (user, url, answer.text)
+        for url in (run, f"{FILES}?path={folder}"):
+            refused = requests.get(url, **ask)
+            assert refused.status_code == 401
+            assert refused.headers["WWW-Authenticate"].startswith("Basic")
+
+
+def test_helms_own_test_comes_as_the_first_administrator(guarded: Guarded) -> None:
+    pod = guarded.cluster.start_single(TEST)
+    guarded.cluster.finish(pod, seconds=60)
     said = pod.tail().splitlines()
     assert sum(each.endswith("asks who comes") for each in said) == 2
     assert said[-1] == "the experiment and its run are deleted"

@@ -134,6 +134,18 @@ def test_the_name_of_a_local_user_is_refused(deployed: Deployment) -> None:
     assert "with a password here already" in answer.text
 
 
+@pytest.mark.parametrize("name", ["ann\u200b", "__user_1__", "\u202eann"])
+def test_a_name_that_looks_like_another_one_is_refused(deployed: Deployment, name: str) -> None:
+    assert _by_token(deployed, _id_token(deployed, name)) == 401
+    admin = httpx.BasicAuth("admin", "correct horse battery")
+    users = httpx.get(f"{deployed.url}/api/2.0/mlflow/users/list", auth=admin).json()["users"]
+    assert name not in [each["username"] for each in users]
+
+
+def test_a_colon_is_fine_where_no_password_is(deployed: Deployment) -> None:
+    assert _by_token(deployed, _id_token(deployed, "ci:main")) == 200
+
+
 def test_a_session_changes_nothing_for_another_page(deployed: Deployment) -> None:
     with deployed.logged_in("ann") as browser:
         assert deployed.create(browser, "without an origin").status_code == 403

@@ -147,7 +147,7 @@ def _decode(body: bytes | bytearray, of: type[T]) -> T:
 def _decode_long(body: bytes | bytearray, of: type[T]) -> T:
     """Decode a body too long for lenience; fields of unknown names are skipped."""
     try:
-        message: T = (_closed_decoder if _exact(of) else _decoder)(of).decode(body)
+        message: T = (_closed_decoder if is_exact(of) else _decoder)(of).decode(body)
     except msgspec.ValidationError as error:
         raise _of_field(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -160,7 +160,7 @@ def _decode_long(body: bytes | bytearray, of: type[T]) -> T:
 
 @cache
 def _closed_decoder(of: type[T]) -> msgspec.json.Decoder[T]:
-    return msgspec.json.Decoder(message_fields.closed(of), strict=_exact(of))
+    return msgspec.json.Decoder(message_fields.closed(of), strict=is_exact(of))
 
 
 @cache
@@ -192,12 +192,12 @@ def _decode_leniently(body: bytes | bytearray, of: type[T]) -> T:
     value = _parse(body)
     if isinstance(value, str):
         value = _parse_within(value)
-    fields = message_fields.known(value, of, exact=_exact(of))
+    fields = message_fields.known(value, of, exact=is_exact(of))
     if _replaces(of):
         fields = _without_unstorable(fields)
     _refuse_unstorable(fields, "")
     try:
-        return msgspec.convert(fields, of, strict=_exact(of))
+        return msgspec.convert(fields, of, strict=is_exact(of))
     except msgspec.ValidationError as error:
         raise _of_field(error, fields) from None
 
@@ -234,7 +234,8 @@ def _replaces(of: type[Struct]) -> bool:
     return getattr(of, "REPLACES_UNSTORABLE", False)
 
 
-def _exact(of: type[Struct]) -> bool:
+def is_exact(of: type[Struct]) -> bool:
+    """Whether unknown fields of this Struct are refused, as `decode_json` says."""
     return getattr(of, "EXACT", False)
 
 

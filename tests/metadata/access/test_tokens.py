@@ -385,6 +385,16 @@ def test_token_with_bad_fields_is_refused(
     assert len(bearers.call(f"{TOKENS}/list", ann)["tokens"]) == 1
 
 
+@pytest.mark.parametrize("query", ["read_only=true", "expires_in=60", "anything=1"])
+def test_restrictions_in_the_query_are_refused(bearers: Bearers, query: str) -> None:
+    ann = bearers.user("ann")
+    path = f"{TOKENS}/create?{query}"
+    status, body = bearers.ask(path, by_password("ann"), name="n")
+    assert (status, body["error_code"]) == INVALID
+    assert "query" in body["message"]
+    assert len(bearers.call(f"{TOKENS}/list", ann)["tokens"]) == 1
+
+
 def test_second_names_of_restrictions_restrict(bearers: Bearers) -> None:
     """Protobuf's JSON mapping has two names for a field."""
     bearers.user("ann")

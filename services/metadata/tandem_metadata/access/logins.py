@@ -11,11 +11,12 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from tandem_metadata.access.oidc import Attempt, Identity, Provider
 from tandem_metadata.access.reads import Reads
+from tandem_metadata.rules import accounts
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.accounts import load, members, sessions
 from tandem_metadata.store.accounts.load import User
 from tandem_shared.clock import now_ms
-from tandem_shared.errors import Unauthenticated, Unavailable
+from tandem_shared.errors import InvalidParameter, Unauthenticated, Unavailable
 
 CALLBACK: Final = "/oidc/callback"
 _AGAIN_MS: Final = 60_000
@@ -119,7 +120,8 @@ class Logins:
     async def admit(self, identity: Identity) -> User:
         """The user of that name, created where he is missing, in the roles of his groups.
 
-        Raises Unauthenticated for the name of a user who has a password, unless such are linked.
+        Raises Unauthenticated for the name of a user who has a password, unless such are linked,
+        and for a new name that no user may have.
         """
         wanted = {role for group, role in self._roles.items() if group in identity.groups}
         mapped = set(self._roles.values())
@@ -130,6 +132,8 @@ class Logins:
                 f"There is a user '{identity.name}' with a password here already, who need not be "
                 "the same person: an administrator deletes him, or sets --oidc-link-users."
             )
+        if user is None:
+            _check_name(identity.name)
         held = await self._read(members.roles_of, user.id, mapped) if user and mapped else set()
         if members.differs(user, held, wanted, admin):
             user = await self._write(members.admit, identity.name, wanted, mapped, admin)
@@ -151,6 +155,15 @@ class Logins:
             newer, later = None, now_ms() + _AGAIN_MS
         data = _seal(session_id, newer) if newer else session.data
         await self._write(sessions.refresh, session_id, later, data)
+
+
+def _check_name(name: str) -> None:
+    try:
+        accounts.check_distinct(name)
+    except InvalidParameter as error:
+        raise Unauthenticated(
+            f"The provider names this user as nobody may be called here. {error.message}"
+        ) from None
 
 
 def _pairs(settings: Settings) -> Mapping[str, str]:

@@ -34,6 +34,7 @@ from tandem_metadata.webhooks.sender import Sender
 from tandem_metadata.webhooks.targets import Policy
 from tandem_shared.auth.rules import Rule
 from tandem_shared.concurrency import threads
+from tandem_shared.errors import InvalidParameter
 from tandem_shared.http.router import MESSAGE, Route, api_routes, json_response, read_message
 from tandem_shared.wire import codec
 
@@ -281,6 +282,11 @@ async def decode(request: Request, of: type[R], limit: int) -> R:
         query = request.scope["query_string"].decode("latin-1")
         given = parse_qsl(query, keep_blank_values=True)
         return codec.decode_query([*request.path_params.items(), *given], of)
+    if request.scope["query_string"] and codec.is_exact(of):
+        raise InvalidParameter(
+            "Parameters in the URL's query are not read here, and a restriction among them would be "
+            "none; send them in the body."
+        )
     message = await read_message(request, of, limit)
     if request.method == "DELETE" and request.query_params:  # MLflow takes either
         for field in msgspec.structs.fields(of):

@@ -25,13 +25,18 @@ _DESCRIPTION: Final = 1024
 
 
 def check_username(name: str) -> None:
-    """Raise InvalidParameter for a name that no user may get."""
-    limits.check_length("username", name, _NAME)
+    """Raise InvalidParameter for a name that no user with a password may get."""
     if ":" in name:
         raise InvalidParameter(
             "Parameter 'username' holds a colon: by HTTP Basic, which ends the name at the first "
             "one, such a user could not sign in."
         )
+    check_distinct(name)
+
+
+def check_distinct(name: str) -> None:
+    """Raise InvalidParameter for a name that is too long, reserved, or looks like another one."""
+    limits.check_length("username", name, _NAME)
     if not name.strip():
         raise InvalidParameter("Parameter 'username' holds only blanks; give a name.")
     if name != name.strip():
