@@ -280,8 +280,11 @@ def searched_without_runs(fields: Resource, field: str) -> MessageRule:
         if account.denied_runs(await caller.owners.runs.of(ids)):
             raise account.denied(Action.NOT_DENIED, f"a filter on {field} of a run")
 
-    text = f"{LISTED.text}; a filter on {field} needs runs not denied, by = and IN where single ones are"
-    return MessageRule(text, check=check)
+    return MessageRule(
+        f"{LISTED.text}; a filter on {field} needs runs not denied, "
+        "by = and IN where single ones are",
+        check=check,
+    )
 
 
 VERSIONS_LISTED: Final = searched_without_runs(MODEL_VERSIONS, "run_id")

@@ -284,8 +284,8 @@ async def decode(request: Request, of: type[R], limit: int) -> R:
         return codec.decode_query([*request.path_params.items(), *given], of)
     if request.scope["query_string"] and codec.is_exact(of):
         raise InvalidParameter(
-            "Parameters in the URL's query are not read here, and a restriction among them would be "
-            "none; send them in the body."
+            "Parameters in the URL's query are not read here, so a restriction among them would "
+            "not hold; send them in the body."
         )
     message = await read_message(request, of, limit)
     if request.method == "DELETE" and request.query_params:  # MLflow takes either
