@@ -1,4 +1,4 @@
-"""Checks `--default-artifact-root`.
+"""Checks `--default-artifact-root`, and other roots that locations get.
 
 Experiments keep a location below it for good, so a mistyped root must be refused at the start.
 """
@@ -12,6 +12,7 @@ from tandem_metadata.rules.artifact_locations import WITH_HOST
 from tandem_shared.http.artifact_headers import ARTIFACTS
 from tandem_shared.settings import SettingsError, without_credentials
 
+_FLAG: Final = "--default-artifact-root"
 _OURS: Final = "mlflow-artifacts"
 _WITHOUT: Final = frozenset({_OURS, "file", "hdfs", "viewfs", "dbfs"})
 _SHORTEST: Final = 4
@@ -21,36 +22,44 @@ _PLAINLY_A_HOST: Final = re.compile(r"/*(localhost|[\w.-]+:\d+|\d+(\.\d+){3}|\[[
 _HOST: Final = re.compile(r"/*([\w-]+\.[\w.-]+|localhost|[\w.-]+:\d+|\[[\da-f:]+\])(:\d+)?(/.*)?")
 
 
-def check(root: str) -> None:
-    """Raise SettingsError, with a suggestion, for a root below which artifacts would be lost."""
+def check(root: str, flag: str = _FLAG) -> None:
+    """Raise SettingsError, with a suggestion, for a root below which artifacts would be lost.
+
+    It names the flag that gives the root.
+    """
+    if why := _why_unusable(root):
+        raise SettingsError(f"{flag} {without_credentials(root)} cannot be used: {why}")
+
+
+def _why_unusable(root: str) -> str | None:
     try:
         parts = urlsplit(root)
         port_is_given = parts.port is not None
     except ValueError:
-        raise _refused(root, "its host or port is none") from None
+        return _refused("its host or port is none")
     rest = root[len(parts.scheme) + 1 :]
     if parts.scheme in WITH_HOST and not parts.netloc:
-        raise _refused(root, "it names no host or bucket", f"{parts.scheme}://{rest.lstrip('/')}")
+        return _refused("it names no host or bucket", f"{parts.scheme}://{rest.lstrip('/')}")
     if len(parts.scheme) < 2 or not rest.startswith("/"):
-        raise _refused(root, "it is no URI with a scheme", _address(root))
+        return _refused("it is no URI with a scheme", _address(root))
     if parts.query or parts.fragment:
-        raise _refused(root, "it must have neither query nor fragment")
+        return _refused("it must have neither query nor fragment")
     if ".." in unquote(parts.path).split("/"):
-        raise _refused(root, "it has a '..' segment")
+        return _refused("it has a '..' segment")
     if parts.scheme == _OURS and not parts.netloc and _PLAINLY_A_HOST.fullmatch(parts.path):
-        raise _refused(root, "its host stands where the path begins", _address(parts.path))
+        return _refused("its host stands where the path begins", _address(parts.path))
     if parts.netloc.endswith(":") and not port_is_given:
-        raise _refused(root, "its port is missing", _address(parts.path))
+        return _refused("its port is missing", _address(parts.path))
     if parts.scheme in ("http", "https") and ARTIFACTS not in parts.path:
-        raise _refused(
-            root, f"by {parts.scheme}: clients find artifacts below {ARTIFACTS} only", _ours(parts)
-        )
+        reason = f"by {parts.scheme}: clients find artifacts below {ARTIFACTS} only"
+        return _refused(reason, _ours(parts))
     if "@" in parts.netloc and parts.scheme in (_OURS, "http", "https"):
-        raise _refused(root, "clients would be given its user name or password", _bare(parts))
+        return _refused("clients would be given its user name or password", _bare(parts))
     known = WITH_HOST | _WITHOUT
     if parts.scheme not in known and len(parts.scheme) >= _SHORTEST:
         if near := difflib.get_close_matches(parts.scheme, known, 1, 0.75):
-            raise _refused(root, "no client knows its scheme", f"{near[0]}:{rest}")
+            return _refused("no client knows its scheme", f"{near[0]}:{rest}")
+    return None
 
 
 def _bare(parts: SplitResult) -> str:
@@ -67,12 +76,10 @@ def _address(text: str) -> str | None:
     return f"{_OURS}://{text.lstrip('/')}" if _HOST.fullmatch(text) else None
 
 
-def _refused(root: str, reason: str, meant: str | None = None) -> SettingsError:
+def _refused(reason: str, meant: str | None = None) -> str:
     hint = (
         f"Did you mean {without_credentials(meant)}?"
         if meant
         else "Give the artifacts service's address, as mlflow-artifacts://artifacts.example.com/."
     )
-    return SettingsError(
-        f"--default-artifact-root {without_credentials(root)} cannot be used: {reason}. {hint}"
-    )
+    return f"{reason}. {hint}"
