@@ -1,0 +1,1 @@
+"""Reads a file store of MLflow's (`./mlruns`): records, and problems by path. Knows no database."""
