@@ -77,10 +77,10 @@ class Report:
         """Count what the target had before."""
         self._of(kind)[2] += number
 
-    def skip(self, kind: str, path: str, reason: str) -> None:
-        """Count and list something that was found and is not taken over."""
-        self._of(kind)[3] += 1
-        self._skipped += 1
+    def skip(self, kind: str, path: str, reason: str, number: int = 1) -> None:
+        """Count and list something that was found and is not taken over; or so many, as one."""
+        self._of(kind)[3] += number
+        self._skipped += number
         self._list(Problem(kind, _printable(path), _printable(reason), skipped=True))
 
     def mend(self, kind: str, path: str, reason: str) -> None:
