@@ -69,6 +69,14 @@ def add(conn: Connection, rows: Sequence[MetricRow]) -> None:
         conn.exec_driver_sql(_SQLITE_LATEST, latest)
 
 
+def add_latest(conn: Connection, rows: Sequence[MetricRow]) -> None:
+    """Make rows the latest of their keys where they are newer; each key of a run comes once."""
+    if is_postgresql(conn):
+        conn.exec_driver_sql(_POSTGRESQL_LATEST, _columns(_sorted(rows)))
+    else:
+        conn.exec_driver_sql(_SQLITE_LATEST, [*rows])
+
+
 def add_by_one_statement(
     conn: Statements, run_ids: Collection[str], rows: Sequence[MetricRow]
 ) -> dict[str, str]:
@@ -121,6 +129,9 @@ _POSTGRESQL_INSERT: Final = f"""
 WITH logged AS (
   INSERT INTO metrics ({_COLUMNS}) {_UNNESTED} ON CONFLICT DO NOTHING)
 INSERT INTO latest_metrics AS old ({_COLUMNS}) {_UNNESTED} {_IF_NEWER}"""
+_POSTGRESQL_LATEST: Final = (
+    f"INSERT INTO latest_metrics AS old ({_COLUMNS}) {_UNNESTED} {_IF_NEWER}"
+)
 _GIVEN: Final = (
     f"SELECT {_COLUMNS} FROM unnest((SELECT %s::text[]), (SELECT %s::text[]), "
     "(SELECT %s::bigint[]), (SELECT %s::bigint[]), (SELECT %s::float8[]), (SELECT %s::bool[])) "

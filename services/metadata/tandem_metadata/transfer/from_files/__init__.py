@@ -1,0 +1,1 @@
+"""Writes what a file store holds into a database."""
