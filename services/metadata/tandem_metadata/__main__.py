@@ -1,4 +1,4 @@
-"""The command `tandem-metadata`: `serve`, `db …`, `token …`, `user …`.
+"""The command `tandem-metadata`: `serve`, `db …`, `import`, `token …`, `user …`.
 
 Modules that need the database are imported late; `launch.launch` says why.
 """
@@ -6,7 +6,7 @@ Modules that need the database are imported late; `launch.launch` says why.
 import sys
 
 from tandem_metadata.artifacts.roots import Roots
-from tandem_metadata.cli.parsers import db, token, user
+from tandem_metadata.cli.parsers import db, import_, token, user
 from tandem_metadata.settings import ACCEPTED_SWITCHES, NAME, REFUSED_FLAGS, Settings
 from tandem_metadata.ui.assets import Assets
 from tandem_shared import cli
@@ -45,7 +45,7 @@ def _prepare(settings: Settings) -> None:
 
 
 def _extend(subparsers: cli.Subparsers) -> None:
-    for add in (db.add, token.add, user.add):
+    for add in (db.add, import_.add, token.add, user.add):
         add(subparsers)
 
 

@@ -9,14 +9,16 @@ from tandem_metadata.settings import Settings
 from tandem_shared.settings import load
 
 AUTH_FLAGS: Final = ("auth", "app_name", "auth_config_path", "auth_database_uri")
-_DB_HELP = "database, as for serve [env MLFLOW_BACKEND_STORE_URI; default sqlite:///mlflow.db]"
-_AUTH_HELP = "how to log in to it, as for serve [env TANDEM_DB_AUTH; default password]"
+DATABASE_HELP: Final = (
+    "database, as for serve [env MLFLOW_BACKEND_STORE_URI; default sqlite:///mlflow.db]"
+)
+AUTH_HELP: Final = "how to log in to it, as for serve [env TANDEM_DB_AUTH; default password]"
 
 
 def add_database(action: argparse.ArgumentParser) -> None:
     """Add the flags that say where the database is."""
-    action.add_argument("--backend-store-uri", metavar="TEXT", help=_DB_HELP)
-    action.add_argument("--db-auth", metavar="TEXT", help=_AUTH_HELP)
+    action.add_argument("--backend-store-uri", metavar="TEXT", help=DATABASE_HELP)
+    action.add_argument("--db-auth", metavar="TEXT", help=AUTH_HELP)
 
 
 def add_accounts(action: argparse.ArgumentParser) -> None:

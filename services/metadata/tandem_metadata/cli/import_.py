@@ -1,0 +1,165 @@
+"""The command `tandem-metadata import`."""
+
+import argparse
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from tandem_metadata.database import revisions, sqlite_file
+from tandem_metadata.database.database import Database
+from tandem_metadata.database.faults import as_settings_error
+from tandem_metadata.rules import default_artifact_root
+from tandem_metadata.settings import Settings
+from tandem_metadata.transfer.file_store.store import FileStore, is_file_store
+from tandem_metadata.transfer.from_files.importing import FileImport, Options, Refused
+from tandem_metadata.transfer.progress import Progress
+from tandem_metadata.transfer.report import Report
+from tandem_shared.settings import SettingsError, load, without_credentials
+
+_DATABASES: Final = ("sqlite", "postgresql", "postgres")
+_OF_FILES: Final = ("registry", "artifacts_root")
+_OF_DATABASES: Final = ("drop_orphans",)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Import, and print the report.
+
+    Returns 0; 1 if the target is not what it should be, if what was found cannot be stored, or,
+    with `--strict`, if anything was skipped. Raises SettingsError for a source that is none, and
+    for a target that cannot be used.
+    """
+    if parsed.report:
+        _check_writable(parsed.report)
+    scheme = urlsplit(parsed.source).scheme.partition("+")[0]
+    if scheme in _DATABASES:
+        _refuse(parsed, _OF_FILES, "a file store")
+        return _import_database(parsed)
+    _refuse(parsed, _OF_DATABASES, "a database")
+    return _import_folder(parsed, _folder(parsed.source, "SOURCE"))
+
+
+def _import_folder(parsed: argparse.Namespace, folder: str) -> int:
+    if not is_file_store(folder):
+        raise SettingsError(
+            f"{folder} holds no experiments of MLflow: give the folder that the folders of "
+            "experiments are in, as ./mlruns."
+        )
+    if parsed.artifacts_root is not None and not parsed.artifacts_root.startswith("/"):
+        default_artifact_root.check(parsed.artifacts_root, "--artifacts-root")
+    registry = _folder(parsed.registry, "--registry") if parsed.registry else None
+    settings = _settings(parsed)
+    with _opened(settings, parsed, create=not parsed.dry_run) as (database, address):
+        report = Report(folder, address, dry_run=parsed.dry_run)
+        options = Options(parsed.artifacts_root, parsed.dry_run, parsed.truncate)
+        importing = FileImport(FileStore(folder, registry), database, report, options)
+        refused = False
+        with Progress() as progress:
+            try:
+                importing.run(progress)
+            except Refused as error:
+                refused = True
+                report.notes.append(str(error))
+    return finish(parsed, report, refused=refused)
+
+
+def _import_database(parsed: argparse.Namespace) -> int:
+    raise SettingsError(
+        f"{without_credentials(parsed.source)} is a database, and only folders can be imported."
+    )
+
+
+def finish(parsed: argparse.Namespace, report: Report, *, refused: bool = False) -> int:
+    """Print and write the report; returns the exit status."""
+    print(report.text())
+    if parsed.report:
+        try:
+            report.write(parsed.report)
+        except OSError as error:
+            raise SettingsError(f"--report {parsed.report}: {error.strerror}.") from None
+    return 1 if refused else report.exit_status(strict=parsed.strict)
+
+
+def _settings(parsed: argparse.Namespace) -> Settings:
+    flags = {"backend_store_uri": parsed.to, "db_auth": parsed.db_auth}
+    return load(Settings, {**os.environ, "TANDEM_INSECURE_NO_AUTH": ""}, flags)
+
+
+@contextlib.contextmanager
+def _opened(
+    settings: Settings, parsed: argparse.Namespace, *, create: bool
+) -> Iterator[tuple[Database | None, str]]:
+    """The target, with its tables, and its address for people.
+
+    Without `create` the target stays as it is; it is None then if it has no tables.
+    """
+    flag = "--to" if parsed.to else "--backend-store-uri"
+    database = Database(settings, flag=flag, quiet=True)
+    try:
+        with as_settings_error(database.url, flag):
+            address = database.url.set(drivername=database.dialect)
+            shown = without_credentials(address.render_as_string())
+            if create:
+                _prepare(database)
+                yield database, shown
+            else:
+                yield (database if _has_tables(database) else None), shown
+    finally:
+        database.close()
+
+
+def _prepare(database: Database) -> None:
+    database.check_access()
+    if database.dialect == "sqlite":
+        database.use_wal()
+    with database.write() as conn:
+        revisions.create_or_check(conn)
+        revisions.add_own(conn)
+
+
+def _has_tables(database: Database) -> bool:
+    if database.dialect == "sqlite" and not os.path.exists(sqlite_file.path_of(database.url)):
+        return False
+    with database.read() as conn:
+        revision = revisions.current(conn)
+        if revision is None and revisions.is_empty(conn):
+            return False
+        revisions.check(revision, conn)
+    return True
+
+
+def _folder(given: str, what: str) -> str:
+    """The path of a folder that is there; raises SettingsError."""
+    parts = urlsplit(given)
+    path = given
+    if parts.scheme == "file":
+        if parts.netloc not in ("", "localhost"):
+            raise SettingsError(f"{what} {given} names a host: write file:///path.")
+        path = unquote(parts.path)
+    elif "://" in given:
+        shown = without_credentials(given)
+        raise SettingsError(
+            f"{what} {shown} is neither a folder nor a database: write ./mlruns, sqlite:///path or "
+            "postgresql://user:password@host/name."
+        )
+    if not os.path.isdir(path):
+        raise SettingsError(f"{what}: there is no folder {path}.")
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise SettingsError(f"{what}: the folder {path} may not be read by this user.")
+    return path
+
+
+def _refuse(parsed: argparse.Namespace, names: tuple[str, ...], what: str) -> None:
+    for name in names:
+        if getattr(parsed, name):
+            flag = f"--{name.replace('_', '-')}"
+            raise SettingsError(f"{flag} is for {what} as SOURCE, which {parsed.source} is not.")
+
+
+def _check_writable(path: str) -> None:
+    try:
+        with open(path, "a"):
+            pass
+    except OSError as error:
+        raise SettingsError(f"--report {path}: {error.strerror}.") from None
