@@ -96,9 +96,10 @@ bench: setup-dev load-tools ## the same load on Tandem, its peers and the limits
 	$(PIP) install --quiet -c constraints.txt --group bench
 	$(BIN)/python -m tests.benchmark
 
-bench-growth: setup-dev load-tools ## the same load on 1,000 and on 100,000 runs, to docs/benchmarks-growth.md; takes a quarter of an hour
+bench-growth: setup-dev load-tools ## the same load on 1,000 and on 100,000 runs and traces, to docs/benchmarks-growth.md; takes half an hour
 	$(PIP) install --quiet -c constraints.txt --group bench
 	$(BIN)/python -m tests.growth
+	$(BIN)/python -m tests.growth --database sqlite --rows traces --append docs/benchmarks-growth.md
 
 load-tools: # wrk, and nginx to compare with; there is no benchmark without them
 	@PATH="$$PATH:/usr/sbin"; for each in wrk nginx:nginx-light; do \

@@ -1,6 +1,7 @@
 """The same load on Tandem, its peers and the limits, one after the other.
 
-A full run renders the page; a run of chosen servers, databases or rows prints its figures only.
+A full run renders the page; a run of chosen servers, databases or rows prints its figures only,
+unless `--into` says which figures they belong to.
 """
 
 import argparse
@@ -32,7 +33,11 @@ def main() -> int:
     )
     results = load(options.render) if options.render else _measured(options, chosen)
     print("\n" + table.text(results))
-    output = options.output or (None if chosen else _PAGE)
+    if options.into:
+        found, results = results, load(options.into)
+        results.take(found)
+        results.save(options.into)
+    output = options.output or (_PAGE if options.into or not chosen else None)
     if output:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(page.render(results))
@@ -83,6 +88,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--render", type=Path, help="measure nothing, render figures that an earlier run has kept"
+    )
+    parser.add_argument(
+        "--into",
+        type=Path,
+        help="figures that an earlier run has kept: those of the same rows are replaced there, and "
+        "the page is made of all",
     )
     return parser
 

@@ -1,13 +1,16 @@
 """What servers hold when the load begins, put there through their own REST API."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import urllib3
+
+from tests.benchmark import trace_bodies
 
 RUNS = 16
 BATCHED_RUNS = 256
@@ -17,15 +20,20 @@ FIELDS = 10
 """Metrics, and params, of a run."""
 POINTS = 10_000
 MODELS = 1000
+TRACES = 1000
 _BATCH = 1000
 _THREADS = 8
 _TRIES = 5
+_JSON = {"Content-Type": "application/json"}
+TRACE_SEARCH = "/api/3.0/mlflow/traces/search"
+T = TypeVar("T")
 
 
 class Api:
     """A client of `/api/2.0/mlflow`, which sends these headers with each request."""
 
     def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+        self._url = url
         self._base = f"{url}/api/2.0/mlflow/"
         self._pool = urllib3.PoolManager(
             maxsize=_THREADS, timeout=120, retries=False, headers=headers
@@ -37,10 +45,41 @@ class Api:
     def get(self, path: str, **fields: str) -> Any:
         return self._answer(path, self._pool.request("GET", self._base + path, fields=fields))
 
+    def send(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> bytes:
+        """The answer to a request of any other path, which is the whole of it."""
+        answer = self._pool.request(method, self._url + path, body=body, headers=headers)
+        self._check(path, answer)
+        return answer.data
+
+    def search_traces(self, experiment: str, where: str = "", most: int = 100) -> list[Any]:
+        """The latest traces of an experiment."""
+        location = {
+            "type": "MLFLOW_EXPERIMENT",
+            "mlflow_experiment": {"experiment_id": experiment},
+        }
+        body = {"locations": [location], "filter": where, "max_results": most}
+        answer = self.send("POST", TRACE_SEARCH, json.dumps(body).encode(), _JSON)
+        found: list[Any] = json.loads(answer).get("traces", [])
+        return found
+
+    def trace(self, trace_id: str) -> Any:
+        """A trace with its spans."""
+        return json.loads(self.send("GET", trace_path(trace_id)))["trace"]
+
     def _answer(self, path: str, answer: urllib3.BaseHTTPResponse) -> Any:
+        self._check(path, answer)
+        return json.loads(answer.data)
+
+    def _check(self, path: str, answer: urllib3.BaseHTTPResponse) -> None:
         if answer.status != 200:
             raise RuntimeError(f"{path}: {answer.status} {answer.data[:300]!r}")
-        return json.loads(answer.data)
+
+
+def trace_path(trace_id: str) -> str:
+    """Where a trace is read with its spans."""
+    return f"/api/3.0/mlflow/traces/get?trace_id={trace_id}&allow_partial=true"
 
 
 class Content:
@@ -92,6 +131,31 @@ class Content:
         starts = ("model-", "%25odel-", "%25del-", "%25el-", "%25l-", "%25-")
         return [f"{start}{digit}%25" for digit in range(10) for start in starts]
 
+    @cached_property
+    def exported(self) -> str:
+        """The experiment to send traces to."""
+        return self._experiment("exported")
+
+    @cached_property
+    def traced(self) -> tuple[str, list[str]]:
+        """An experiment of many traces, with what their clients told of them; and their ids."""
+        experiment = self._experiment("traced")
+        groups = range(TRACES // trace_bodies.TOGETHER)
+        made = self._each(lambda group: self._traces(experiment, group), groups)
+        return experiment, [trace_id for ids in made for trace_id in ids]
+
+    def _traces(self, experiment: str, group: int) -> list[str]:
+        """Some traces of ten spans, a second after each other; the last of all groups is now."""
+        (spans,), start = trace_bodies.exported(), trace_bodies.started(experiment)
+        ids = [os.urandom(16) for _ in range(trace_bodies.TOGETHER)]
+        first = time.time_ns() // 10**9 - TRACES + group * trace_bodies.TOGETHER
+        given = [(trace_id, (first + place) * 10**9) for place, trace_id in enumerate(ids)]
+        body = b"".join(trace_bodies.filled(spans, *each) for each in given)
+        self.api.send("POST", trace_bodies.EXPORT, body, trace_bodies.headers(experiment))
+        for each in given:
+            self.api.send("POST", trace_bodies.START, trace_bodies.filled(start, *each), _JSON)
+        return [f"tr-{trace_id.hex()}" for trace_id in ids]
+
     def _experiment(self, name: str) -> str:
         return str(self.api.post("experiments/create", name=name)["experiment_id"])
 
@@ -142,12 +206,12 @@ class Content:
         made = self.api.post("registered-models/create", name=f"model-{number:03}")
         return str(made["registered_model"]["name"])
 
-    def _each(self, make: Callable[[int], str], numbers: Iterable[int]) -> list[str]:
+    def _each(self, make: Callable[[int], T], numbers: Iterable[int]) -> list[T]:
         with ThreadPoolExecutor(_THREADS) as threads:
             return list(threads.map(lambda number: _patiently(lambda: make(number)), numbers))
 
 
-def _patiently(make: Callable[[], str]) -> str:
+def _patiently(make: Callable[[], T]) -> T:
     """SQLite under several writers may refuse one; what is half made then belongs to nobody."""
     for _ in range(_TRIES):
         try:

@@ -3,6 +3,7 @@
 
 local data
 local n = 0
+local threads = 0
 
 local function now()
   return os.time() * 1000 + n % 1000
@@ -18,6 +19,45 @@ end
 
 local function get(path)
   return wrk.format("GET", "/api/2.0/mlflow/" .. path)
+end
+
+local function random_bytes(count)
+  local bytes = {}
+  for place = 1, count do
+    bytes[place] = string.char(math.random(0, 255))
+  end
+  return table.concat(bytes)
+end
+
+local function hex(bytes)
+  return (bytes:gsub(".", function(byte) return string.format("%02x", byte:byte()) end))
+end
+
+-- As protobuf has it.
+local function fixed64(number)
+  local bytes = {}
+  for place = 1, 8 do
+    bytes[place] = string.char(number % 256)
+    number = math.floor(number / 256)
+  end
+  return table.concat(bytes)
+end
+
+local function new_trace()
+  local id = random_bytes(16)
+  local begin = data.begin or now()
+  return {
+    id = id, hex = hex(id), begin = fixed64(begin * 1e6), ["end"] = fixed64((begin + 48) * 1e6),
+    time = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(begin / 1000))
+  }
+end
+
+local function filled(pieces, trace)
+  local parts = {}
+  for place, piece in ipairs(pieces) do
+    parts[place] = piece.text or trace[piece.slot]
+  end
+  return table.concat(parts)
 end
 
 local make = {}
@@ -76,6 +116,31 @@ make["registry-search"] = function()
     .. pick(data.patterns) .. "%27")
 end
 
+-- The requests of one trace after the other, or of some that are sent together; see trace_bodies.py.
+local traces
+
+make["traces"] = function()
+  local step = (n - 1) % #data.sequence + 1
+  if step == 1 then
+    traces = {}
+    for place = 1, data.together do
+      traces[place] = new_trace()
+    end
+  end
+  local each, bodies = data.sequence[step], {}
+  for place, trace in ipairs(traces) do
+    bodies[place] = filled(each.pieces, trace)
+  end
+  return wrk.format("POST", each.path, each.headers, table.concat(bodies))
+end
+
+make["trace-search"] = function()
+  return wrk.format("POST", "/api/3.0/mlflow/traces/search", nil, string.format(
+    '{"locations":[{"type":"MLFLOW_EXPERIMENT","mlflow_experiment":{"experiment_id":"%s"}}],'
+    .. '"max_results":100,"filter":"timestamp_ms > %d","order_by":["timestamp_ms DESC"]}',
+    data.experiment, data.first + n))
+end
+
 make["root"] = function()
   return wrk.format("GET", string.format("/?n=%d", n))
 end
@@ -94,7 +159,12 @@ end
 
 make["prepared"] = function()
   local each = pick(data.requests)
-  return wrk.format(each.method, each.path, nil, each.body)
+  return wrk.format(each.method, each.path, each.headers, each.body)
+end
+
+function setup(thread)
+  thread:set("thread_number", threads)
+  threads = threads + 1
 end
 
 function init(args)
@@ -106,7 +176,7 @@ function init(args)
   for name, value in pairs(data.headers or {}) do
     wrk.headers[name] = value
   end
-  math.randomseed(os.time())
+  math.randomseed(os.time() * 64 + thread_number)
 end
 
 function request()

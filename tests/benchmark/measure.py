@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from tests import seaweedfs
-from tests.benchmark import accounts, clients, file_limits, files, limits, memory, rows
+from tests.benchmark import (
+    accounts,
+    clients,
+    file_limits,
+    files,
+    limits,
+    memory,
+    rows,
+    trace_rows,
+    trace_times,
+)
 from tests.benchmark.content import Api, Content
 from tests.benchmark.databases import Database, Maker
 from tests.benchmark.limits import Limit
@@ -27,8 +37,10 @@ PROCESS_TITLES = {
     "memory-peak-files": "peak memory with files, all processes",
 }
 LIMITS = {**limits.DATABASE, **limits.ASGI, **file_limits.FILES}
+ROWS = {**rows.ROWS, **trace_rows.ROWS}
 TITLES = {
-    **{name: row.title for name, row in rows.ROWS.items()},
+    **{name: row.title for name, row in ROWS.items()},
+    **trace_times.TITLES,
     **accounts.TITLES,
     **clients.TITLES,
     **files.TITLES,
@@ -83,11 +95,11 @@ class Benchmark:
 
     def _api(self, kind: str, name: str) -> Iterator[Figure]:
         # What is only read first: the faster a server writes, the more the others would find there.
-        chosen = [row for row in rows.ROWS.values() if row.name in self.rows and not row.table]
-        chosen += [row for row in rows.ROWS.values() if row.name in self.rows and row.table]
+        chosen = [row for row in ROWS.values() if row.name in self.rows and name not in row.absent]
+        times = [row for row in trace_times.of_server(name) if row in self.rows]
         logged = [row for row in clients.TITLES if row in self.rows and kind == clients.DATABASE]
         processes = [row for row in PROCESS_TITLES if row in self.rows]
-        if not chosen and not logged and not processes:
+        if not chosen and not times and not logged and not processes:
             return
         folder = self._folder(f"{name}-{kind}")
         destination = Destination(str(folder / "artifacts"))
@@ -95,9 +107,15 @@ class Benchmark:
             with self._warm(folder, name, database, destination) as server:
                 yield from self._memory(kind, name, server, "memory-idle")
                 of = Content(Api(server.url))
-                for row in chosen:
-                    if name not in row.absent:
-                        yield rows.measure(row, name, server.url, database, of, self.seconds)
+                for writes in (False, True):
+                    for row in chosen:
+                        if bool(row.table) == writes:
+                            yield rows.measure(row, name, server.url, database, of, self.seconds)
+                    for each in times:
+                        if (each in trace_times.WRITING) == writes:
+                            yield trace_times.measure(
+                                each, name, server, database, of, self.seconds
+                            )
                 yield from clients.measure(name, server.url, database, logged)
                 yield from self._memory(kind, name, server, "memory-peak")
             if "start-up" in processes:

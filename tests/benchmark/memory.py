@@ -50,17 +50,18 @@ def wait_until_idle(roots: Iterable[int]) -> None:
     Raises RuntimeError when they never do.
     """
     deadline = time.monotonic() + _IDLE_PATIENCE
-    quiet, before = 0, _cpu_seconds(roots)
+    quiet, before = 0, cpu_seconds(roots)
     while quiet < _IDLE_SECONDS:
         time.sleep(1)
-        now = _cpu_seconds(roots)
+        now = cpu_seconds(roots)
         quiet = quiet + 1 if now - before < _IDLE_SHARE else 0
         before = now
         if time.monotonic() > deadline:
             raise RuntimeError(f"still busy {_IDLE_PATIENCE} seconds after the start")
 
 
-def _cpu_seconds(roots: Iterable[int]) -> float:
+def cpu_seconds(roots: Iterable[int]) -> float:
+    """What the processes, and all that they have started, have used of the processor."""
     ticks = 0
     for pid in _tree(roots):
         fields = _stat(pid)

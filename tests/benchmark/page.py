@@ -3,9 +3,22 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tests.benchmark import accounts, beside, clients, content, files, limits, rows, targets, wrk
+from tests.benchmark import (
+    accounts,
+    beside,
+    clients,
+    content,
+    files,
+    limits,
+    rows,
+    targets,
+    trace_bodies,
+    trace_rows,
+    trace_times,
+    wrk,
+)
 from tests.benchmark.measure import LIMITS, PROCESS_TITLES, TITLES
-from tests.benchmark.results import Figure, Results
+from tests.benchmark.results import Apart, Figure, Results
 from tests.benchmark.servers import SERVERS
 from tests.benchmark.table import number
 
@@ -15,6 +28,7 @@ _TANDEMS = (targets.DEFAULT, targets.UVICORN)
 _DATABASES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 
 _REQUESTS = f"Requests a second; one of log-batch logs {rows.BATCH} metrics."
+_TRACES = "Traces a second, or requests a second of those that read."
 
 _TEXTS = Path(__file__).parent
 
@@ -28,6 +42,9 @@ def render(results: Results) -> str:
     for database, title in _DATABASES.items():
         if table := _rows(results, database, (*rows.ROWS, *clients.TITLES), _REQUESTS):
             parts.append(f"## Metadata on {title}\n\n{table}")
+    for database, title in _DATABASES.items():
+        if table := _rows(results, database, (*trace_rows.ROWS, *trace_times.TITLES), _TRACES):
+            parts.append(f"## Traces on {title}\n\n{table}")
     for database, title in _DATABASES.items():
         if table := _costs(results, database):
             parts.append(f"## Accounts on {title}\n\n{table}")
@@ -55,11 +72,17 @@ def render(results: Results) -> str:
             waiting=clients.WAITING,
             buffered=f"{clients.BUFFERED:,}",
             granted=f"{accounts.GRANTED:,}",
+            senders=trace_rows.CLIENTS.connections,
+            traces=f"{content.TRACES:,}",
+            together=trace_bodies.TOGETHER,
+            large=f"{trace_bodies.LARGE:,}",
+            waits=trace_times.ROUNDS,
         )
     )
     parts.append(_about("Servers", results.settings))
     parts.append(_about("Versions", results.versions))
     parts.append(_about("Machine", results.machine))
+    parts += [_apart(results, each) for each in results.apart]
     return "\n".join(part.rstrip() + "\n" for part in parts if part)
 
 
@@ -102,7 +125,7 @@ def _costs(results: Results, database: str) -> str:
 
 def _bound(target: targets.Target) -> str:
     if not target.against:
-        return f"≤ {_reached(target, target.bound)}"
+        return f"≤ {_reached(target, target.bound, exact=True)}"
     of = f"of “{TITLES[target.against]}”" if target.is_limit else SERVERS[target.against].title
     return f"≥ {_reached(target, target.bound, exact=True)} {of}"
 
@@ -111,7 +134,8 @@ def _reached(target: targets.Target, value: float | None, *, exact: bool = False
     if value is None:
         return "–"
     if not target.against:
-        return f"{value:.0f} MiB"
+        shown = f"{value:.0f}" if target.unit == "MiB" else number(value)
+        return f"{f'{value:g}' if exact else shown} {target.unit}"
     if target.is_limit and target.bound < 1:
         return f"{value:.0%}"
     return f"{value:g}×" if exact else f"{number(value)}×"
@@ -176,6 +200,18 @@ def _limits(results: Results) -> str:
             lines.append((limit.title, shown, TITLES[limit.of[0]], *shares))
     head = ("at best", "", "work", *(SERVERS[server].title for server in _TANDEMS))
     return "## Limits\n\n" + _table(head, lines) if lines else ""
+
+
+def _apart(results: Results, run: Apart) -> str:
+    """Rows of another run: figures of two may not be compared."""
+    rows = "".join(f"- {TITLES[each]}\n" for each in run.rows if each in TITLES)
+    known = {**results.versions, **results.machine}
+    told = {**run.versions, **run.machine}
+    other = [(name, value) for name, value in told.items() if value != known.get(name)]
+    return (
+        f"## Measured apart\n\nThese rows are of another run than all others:\n\n{rows}\n"
+        f"What differs:\n\n{_table(('', ''), other)}"
+    )
 
 
 def _about(title: str, words: dict[str, str]) -> str:

@@ -9,8 +9,8 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
-from tests.benchmark import files, rows, targets
-from tests.benchmark.measure import TITLES
+from tests.benchmark import files, targets
+from tests.benchmark.measure import ROWS, TITLES
 from tests.benchmark.results import Results
 from tests.benchmark.servers import SERVERS
 from tests.benchmark.table import number
@@ -23,7 +23,7 @@ _HEIGHT = 0.27
 
 def draw(results: Results, path: Path) -> None:
     """Write the picture; rows that MLflow's server failed have no multiples and are left out."""
-    names = [*rows.ROWS, *files.TITLES, "start-up"]
+    names = [*ROWS, *files.TITLES, "start-up"]
     shown = [
         name
         for name in names

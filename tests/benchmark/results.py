@@ -22,7 +22,16 @@ class Figure:
 
     @property
     def lower_is_better(self) -> bool:
-        return self.unit in ("s", "MiB")
+        return self.unit in ("s", "ms", "MiB", "×")
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Rows that were measured in another run than the rest."""
+
+    rows: list[str]
+    machine: dict[str, str]
+    versions: dict[str, str]
 
 
 @dataclass
@@ -35,6 +44,19 @@ class Results:
     versions: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     figures: list[Figure] = field(default_factory=list)
+    apart: list[Apart] = field(default_factory=list)
+
+    def take(self, other: "Results") -> None:
+        """Put the figures of another run in the place of those of the same rows."""
+        taken = {(each.database, each.server, each.row) for each in other.figures}
+        self.figures = [
+            each for each in self.figures if (each.database, each.server, each.row) not in taken
+        ]
+        self.figures += other.figures
+        rows = [*dict.fromkeys(each.row for each in other.figures)]
+        self.apart = [each for each in self.apart if not {*each.rows} <= {*rows}]
+        self.apart.append(Apart(rows, other.machine, other.versions))
+        self.settings = other.settings | self.settings
 
     def value(self, database: str, server: str, row: str) -> float | None:
         """A figure that counts, or None."""
@@ -70,4 +92,5 @@ def load(path: Path) -> Results:
     """What `save` kept."""
     kept = json.loads(path.read_text())
     figures = [Figure(**each) for each in kept.pop("figures")]
-    return Results(**kept, figures=figures)
+    apart = [Apart(**each) for each in kept.pop("apart", [])]
+    return Results(**kept, figures=figures, apart=apart)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tests.benchmark import beside, content, wrk
@@ -30,7 +30,12 @@ class Row:
     table: str = ""
     """The table whose new rows are counted."""
     each: int = 1
-    """New rows of one request."""
+    """New rows of one request, or of as many as `requests`."""
+    requests: int = 1
+    """Requests that make one of what is counted in a second."""
+    units: int = 1
+    """Of what is counted in a second, in so many requests."""
+    clients: wrk.Clients = field(default_factory=wrk.Clients)
     unit: str = "1/s"
     absent: tuple[str, ...] = ()
     """Servers that have no such thing."""
@@ -58,7 +63,7 @@ def _measure(
         with _stored(row, database) as loads:
             row.sample(of)
             with row.beside(of):
-                loads += wrk.drive(url, row.kind, seconds, data)
+                loads += wrk.drive(url, row.kind, seconds, data, row.clients)
             row.sample(of)
         fault = next((load.fault for load in loads if load.fault), None)
         last = loads[-1]
@@ -66,9 +71,8 @@ def _measure(
             raise Wrong("no answers in time")
     except (Wrong, RuntimeError) as error:
         return Figure(database.kind, server, row.name, 0, row.unit, str(error)[:300])
-    return Figure(
-        database.kind, server, row.name, loads[-1].rate, row.unit, fault, asdict(loads[-1])
-    )
+    rate = last.rate * row.units / row.requests
+    return Figure(database.kind, server, row.name, rate, row.unit, fault, asdict(last))
 
 
 @contextmanager
@@ -76,7 +80,8 @@ def _stored(row: Row, database: Database) -> Iterator[list[wrk.Load]]:
     """Raise Wrong when the database has not what the answers say.
 
     Requests that were on their way when wrk ended may be stored, and were not counted; so may be
-    what was refused, which is a fault of its own.
+    what was refused, which is a fault of its own. Where several make one of what is counted, each
+    client may have sent some of them and not yet the others.
     """
     if not row.table:
         yield []
@@ -85,10 +90,12 @@ def _stored(row: Row, database: Database) -> Iterator[list[wrk.Load]]:
     loads: list[wrk.Load] = []
     yield loads
     found = database.count(row.table) - before
-    samples = 2 * row.each
-    promised = sum(load.good for load in loads) * row.each + samples
-    unseen = sum(wrk.CONNECTIONS + load.broken + load.refused for load in loads) * row.each
-    if not promised <= found <= promised + unseen:
+    clients = row.clients.connections
+    begun = clients + 1 if row.requests > 1 else 0
+    whole = sum(load.good // row.requests for load in loads) + 2  # and the samples
+    promised = max(whole - begun * len(loads), 0) * row.each
+    most = whole + sum(max(begun, clients) + load.broken + load.refused for load in loads)
+    if not promised <= found <= most * row.each:
         raise Wrong(f"{promised} rows of {row.table} were acknowledged, {found} are there")
 
 
@@ -113,10 +120,10 @@ def _log(of: Content, size: int) -> None:
         answer = of.api.post("runs/log-metric", run_id=run, **metrics[0])
     else:
         answer = of.api.post("runs/log-batch", run_id=run, metrics=metrics, params=[], tags=[])
-    _expect(answer == {}, answer)
+    expect(answer == {}, answer)
     shown = of.api.get("runs/get", run_id=run)["run"]["data"]["metrics"]
     steps = {metric["key"]: int(metric["step"]) for metric in shown}
-    _expect(all(steps.get(f"sample_{key}") == step for key in range(size)), steps)
+    expect(all(steps.get(f"sample_{key}") == step for key in range(size)), steps)
 
 
 def _sample_create_run(of: Content) -> None:
@@ -128,9 +135,9 @@ def _sample_create_run(of: Content) -> None:
         start_time=1_700_000_000_000,
         tags=tags,
     )["run"]
-    _expect(made["info"]["run_name"] == "sample" and len(made["info"]["run_id"]) == 32, made)
+    expect(made["info"]["run_name"] == "sample" and len(made["info"]["run_id"]) == 32, made)
     shown = of.api.get("runs/get", run_id=made["info"]["run_id"])["run"]
-    _expect(tags[0] in shown["data"]["tags"], shown)
+    expect(tags[0] in shown["data"]["tags"], shown)
 
 
 def _sample_get_run(of: Content) -> None:
@@ -140,17 +147,17 @@ def _sample_get_run(of: Content) -> None:
 def _sample_search(of: Content) -> None:
     found = _search(of, "attributes.start_time > 5", "attributes.start_time DESC")
     times = [int(run["info"]["start_time"]) for run in found]
-    _expect(times == sorted(times, reverse=True), times)
+    expect(times == sorted(times, reverse=True), times)
 
 
 def _sample_search_filtered(of: Content) -> None:
     where = "metrics.metric_0 > 0.25 and params.param_0 = 'adam'"
     found = _search(of, where, "metrics.metric_1 DESC")
     values = [_values(run, "metrics") for run in found]
-    _expect(all(each["metric_0"] > 0.25 for each in values), values)
-    _expect(all(_values(run, "params")["param_0"] == "adam" for run in found), values)
+    expect(all(each["metric_0"] > 0.25 for each in values), values)
+    expect(all(_values(run, "params")["param_0"] == "adam" for run in found), values)
     order = [each["metric_1"] for each in values]
-    _expect(order == sorted(order, reverse=True), order)
+    expect(order == sorted(order, reverse=True), order)
 
 
 def _search(of: Content, where: str, order: str) -> list[Any]:
@@ -162,7 +169,7 @@ def _search(of: Content, where: str, order: str) -> list[Any]:
         filter=where,
         order_by=[order],
     )["runs"]
-    _expect(len(found) == PAGE, len(found))
+    expect(len(found) == PAGE, len(found))
     for run in found:
         _full(run)
     return found
@@ -171,9 +178,9 @@ def _search(of: Content, where: str, order: str) -> list[Any]:
 def _sample_history(of: Content) -> None:
     for run in of.histories:
         points = of.api.get("metrics/get-history", run_id=run, metric_key="loss")["metrics"]
-        _expect(len(points) == content.POINTS, len(points))
+        expect(len(points) == content.POINTS, len(points))
         steps = {int(point.get("step", 0)) for point in points}
-        _expect(steps == set(range(content.POINTS)), len(steps))
+        expect(steps == set(range(content.POINTS)), len(steps))
 
 
 def _sample_registry_search(of: Content) -> None:
@@ -181,7 +188,7 @@ def _sample_registry_search(of: Content) -> None:
         where = f"name LIKE '{pattern.replace('%25', '%')}'"
         fields = {"filter": where, "max_results": str(PAGE)}
         found = of.api.get("registered-models/search", **fields)["registered_models"]
-        _expect(len({model["name"] for model in found}) == PAGE, len(found))
+        expect(len({model["name"] for model in found}) == PAGE, len(found))
 
 
 def _logging(of: Content) -> AbstractContextManager[None]:
@@ -195,15 +202,16 @@ def _logging(of: Content) -> AbstractContextManager[None]:
 
 def _full(run: Any) -> None:
     for part in ("metrics", "params"):
-        _expect(len(_values(run, part)) == content.FIELDS, run)
-    _expect(len(run["data"]["tags"]) >= 4, run)
+        expect(len(_values(run, part)) == content.FIELDS, run)
+    expect(len(run["data"]["tags"]) >= 4, run)
 
 
 def _values(run: Any, part: str) -> dict[str, Any]:
     return {each["key"]: each["value"] for each in run["data"][part]}
 
 
-def _expect(holds: bool, shown: Any) -> None:
+def expect(holds: bool, shown: Any) -> None:
+    """Raise Wrong unless it holds."""
     if not holds:
         raise Wrong(f"not the answer that was expected: {str(shown)[:200]}")
 

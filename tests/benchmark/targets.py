@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tests.benchmark import accounts, limits, rows
+from tests.benchmark import accounts, limits, rows, trace_times
 from tests.benchmark.limits import Limit
 from tests.benchmark.measure import LIMITS
 from tests.benchmark.results import Results
@@ -18,11 +18,30 @@ class Target:
     """A server or a limit; empty when the figure itself is meant."""
     bound: float
     database: str = "postgresql"
+    unit: str = "MiB"
+    """Of the figure itself, where that is meant."""
 
     @property
     def is_limit(self) -> bool:
         return self.against not in ("mlflow", "fasttrackml")
 
+
+_OF_TRACES = (
+    ("trace-otlp", 8),
+    ("trace-stock", 10),
+    ("trace-one-by-one", 10),
+    ("trace-together", 5),
+    ("trace-search", 4),
+    ("trace-get", 3),
+)
+"""How many times MLflow's rate, on both databases."""
+_TIMES_OF_TRACES = (
+    ("trace-cpu", 5, "ms"),
+    *((row, 50, "ms") for row in trace_times.FILTERS),
+    ("trace-large", 0.5, "s"),
+    ("log-metric-flood", 2, "×"),
+)
+"""The most, on both databases."""
 
 TARGETS = (
     Target("log-metric-16", "fasttrackml", 5),
@@ -57,6 +76,16 @@ TARGETS = (
         Target(name, "fasttrackml", 1, database="sqlite")
         for name, row in rows.ROWS.items()
         if "fasttrackml" not in row.absent
+    ),
+    *(
+        Target(row, "mlflow", times, database)
+        for database in ("postgresql", "sqlite")
+        for row, times in _OF_TRACES
+    ),
+    *(
+        Target(row, "", most, database, unit)
+        for database in ("postgresql", "sqlite")
+        for row, most, unit in _TIMES_OF_TRACES
     ),
 )
 

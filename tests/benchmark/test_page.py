@@ -29,6 +29,12 @@ FIGURES = _results(
     ("", "mlflow", "artifact-put", 100, "1/s"),
     ("", "limits", "hypercorn-get", 2000, "1/s"),
     ("postgresql", "limits", "raw-unnest", 20_000, "rows/s"),
+    ("sqlite", "tandem", "trace-otlp", 300, "1/s"),
+    ("sqlite", "mlflow", "trace-otlp", 30, "1/s"),
+    ("sqlite", "tandem", "trace-cpu", 4.2, "ms"),
+    ("sqlite", "mlflow", "trace-cpu", 21, "ms"),
+    ("sqlite", "tandem", "trace-large", 0.6, "s"),
+    ("sqlite", "tandem", "log-metric-flood", 1.5, "×"),
 )
 
 
@@ -44,6 +50,10 @@ FIGURES = _results(
         (Target("memory-idle-process", "", 90), 91, "**not met**"),
         (Target("artifact-put", "mlflow", 5), 3, "**not met**"),
         (Target("create-run", "mlflow", 20), None, "not measured"),
+        (Target("trace-otlp", "mlflow", 8, "sqlite"), 10, "met"),
+        (Target("trace-cpu", "", 5, "sqlite", "ms"), 4.2, "met"),
+        (Target("trace-large", "", 0.5, "sqlite", "s"), 0.6, "**not met**"),
+        (Target("log-metric-flood", "", 2, "sqlite", "×"), 1.5, "met"),
     ],
     ids=lambda each: f"{each.row}-{each.against}" if isinstance(each, Target) else None,
 )
@@ -92,7 +102,34 @@ def test_page_shows_figures_ratios_and_targets() -> None:
     assert "registry" not in shown.partition("## Metadata")[2].partition("## How")[0]
     sqlite = shown.partition("## Targets on SQLite")[2].partition("##")[0]
     assert "| get-run | ≥ 1× FastTrackML | 0.90× | **not met** | 1.10× | met |" in sqlite
-    assert "met by the default server: 0, with Uvicorn: 1." in sqlite
+    assert "met by the default server: 3, with Uvicorn: 1." in sqlite
+
+
+def test_page_shows_times_of_traces() -> None:
+    shown = page.render(FIGURES)
+    table = shown.partition("## Traces on SQLite")[2].partition("##")[0]
+    assert "| OTLP, one trace a request | 300 | – | 30.0 |" in table
+    assert "OTLP, one trace a request | 4.20 ms | – | 21.0 ms |" in table
+    assert "| 10,000 spans in one request | 0.60 s |" in table
+    assert "| ≤ 5 ms | 4.20 ms | met |" in shown
+    assert "| ≤ 2 × | 1.50 × | met |" in shown
+
+
+def test_rows_of_another_run_take_the_place_of_their_own() -> None:
+    found = Results(6, {"Load before": "0.1"}, {"Tandem": "one"}, figures=[*FIGURES.figures])
+    other = Results(6, {"Load before": "0.2"}, {"Tandem": "two"})
+    other.figures.append(Figure("postgresql", "tandem", "get-run", 1500, "1/s"))
+    found.take(other)
+    assert found.value("postgresql", "tandem", "get-run") == 1500
+    assert found.value("postgresql", "mlflow", "get-run") == 50
+    assert len(found.figures) == len(FIGURES.figures)
+    shown = page.render(found).partition("## Measured apart")[2]
+    assert "- get-run\n" in shown
+    assert "- log-batch" not in shown
+    assert "| Tandem | two |" in shown
+    assert "| Load before | 0.2 |" in shown
+    found.take(other)
+    assert len(found.apart) == 1
 
 
 def test_page_shows_what_accounts_cost() -> None:
@@ -124,8 +161,13 @@ def test_a_limit_that_was_measured_again_counts_as_it_was_last() -> None:
 
 
 def test_kept_figures_are_the_same_when_read_again(tmp_path: Path) -> None:
-    FIGURES.save(tmp_path / "kept" / "results.json")
-    assert results.load(tmp_path / "kept" / "results.json") == FIGURES
+    kept = tmp_path / "kept" / "results.json"
+    FIGURES.save(kept)
+    assert results.load(kept) == FIGURES
+    found = results.load(kept)
+    found.take(FIGURES)
+    found.save(kept)
+    assert results.load(kept) == found
 
 
 def test_a_picture_is_drawn(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ WINDOWS = 3
 """Loads of a row. A shared machine disturbs one of them, rarely all."""
 _SCRIPT = Path(__file__).with_name("load.lua")
 _MARK = "RESULT "
-_FEW = 6 * CONNECTIONS
-"""Of fewer answers, those on their way when the time is up would be too large a part."""
+_FEW = 6
+"""Of fewer answers a connection, those on their way when the time is up would be too many."""
 _LONGER = 4
 _LONG_SECONDS = 20
 PHASE = 100_000_000
@@ -55,22 +55,37 @@ class Load:
         return None
 
 
-def drive(url: str, kind: str, seconds: int, data: Mapping[str, Any]) -> list[Load]:
+@dataclass(frozen=True)
+class Clients:
+    """Who sends a load."""
+
+    connections: int = CONNECTIONS
+    apart: bool = False
+    """Whether each connection counts its own requests, and sends them in their order."""
+
+
+_SHARED = Clients()
+
+
+def drive(
+    url: str, kind: str, seconds: int, data: Mapping[str, Any], clients: Clients = _SHARED
+) -> list[Load]:
     """The loads, warm-up first and the one that counts last; `kind` is a function of load.lua.
 
     Of some windows of so many seconds the best one counts, or the first that met a fault.
     A server that is too slow to be measured in a window is given one longer one.
     """
-    loads = [once(url, kind, WARM_UP_SECONDS, data)]
+    few = _FEW * clients.connections
+    loads = [once(url, kind, WARM_UP_SECONDS, data, clients=clients)]
     windows: list[Load] = []
     for phase in range(2, 2 + WINDOWS):
-        windows.append(once(url, kind, seconds, data, phase))
-        if windows[-1].fault or windows[-1].requests < _FEW:
+        windows.append(once(url, kind, seconds, data, phase, clients))
+        if windows[-1].fault or windows[-1].requests < few:
             break
-    best = by_worth(windows)[-1]
-    if not best.requests or (not best.fault and best.requests < _FEW):
-        windows.append(once(url, kind, longer(seconds), data, 2 + WINDOWS))
-    return loads + by_worth(windows)
+    best = by_worth(windows, few)[-1]
+    if not best.requests or (not best.fault and best.requests < few):
+        windows.append(once(url, kind, longer(seconds), data, 2 + WINDOWS, clients))
+    return loads + by_worth(windows, few)
 
 
 def longer(seconds: int) -> int:
@@ -78,7 +93,7 @@ def longer(seconds: int) -> int:
     return max(seconds * _LONGER, _LONG_SECONDS)
 
 
-def by_worth(windows: list[Load]) -> list[Load]:
+def by_worth(windows: list[Load], few: int = _FEW * CONNECTIONS) -> list[Load]:
     """The load that counts last: one that met a fault before all, else the best of the rates.
 
     One with too few answers to be a rate comes first.
@@ -87,15 +102,22 @@ def by_worth(windows: list[Load]) -> list[Load]:
         windows,
         key=lambda load: (
             load.requests > 0 and load.fault is not None,
-            load.requests >= _FEW,
+            load.requests >= few,
             load.rate,
         ),
     )
 
 
-def once(url: str, kind: str, seconds: int, data: Mapping[str, Any], phase: int = 1) -> Load:
+def once(
+    url: str,
+    kind: str,
+    seconds: int,
+    data: Mapping[str, Any],
+    phase: int = 1,
+    clients: Clients = _SHARED,
+) -> Load:
     """One load without any before or after; requests of no two phases are the same."""
-    return _run(url, {**data, "kind": kind, "first": phase * PHASE}, seconds)
+    return _run(url, {**data, "kind": kind, "first": phase * PHASE}, seconds, clients)
 
 
 def parse(output: str) -> Load:
@@ -112,17 +134,19 @@ def lua(value: Any) -> str:
         return "{" + ",".join(f"[{lua(key)}]={lua(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "{" + ",".join(map(lua, value)) + "}"
+    if isinstance(value, bytes):
+        return '"' + "".join(f"\\{byte:03}" for byte in value) + '"'
     return json.dumps(value)
 
 
-def _run(url: str, data: Mapping[str, Any], seconds: int) -> Load:
+def _run(url: str, data: Mapping[str, Any], seconds: int, clients: Clients) -> Load:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(f"return {lua(data)}\n")
         file.flush()
         command = [
             debian.find("wrk", "wrk"),
-            "--threads=1",
-            f"--connections={CONNECTIONS}",
+            f"--threads={clients.connections if clients.apart else 1}",
+            f"--connections={clients.connections}",
             f"--duration={seconds}s",
             "--timeout=30s",
             f"--script={_SCRIPT}",

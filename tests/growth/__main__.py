@@ -9,12 +9,14 @@ from pathlib import Path
 from tests.benchmark import databases, machine
 from tests.growth import listing, measure, page
 from tests.growth.figures import Found, load
-from tests.growth.rows import ROWS
+from tests.growth.measure import ROWS
+from tests.growth.trace_rows import ROWS as TRACE_ROWS
 
 _ROOT = Path(__file__).resolve().parents[2]
 _KEPT = _ROOT / ".cache" / "growth"
 _PAGE = _ROOT / "docs" / "benchmarks-growth.md"
 _PEERS = ("FastTrackML", "MLflow", "nginx", "SeaweedFS", "boto3")
+_TRACES = "traces"
 _SERVERS = {"hypercorn": "tandem", "uvicorn": "tandem-uvicorn"}
 
 
@@ -24,8 +26,12 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     chosen = options.rows is not None or options.asgi_server != "hypercorn"
     found = load(options.render) if options.render else _measured(options)
-    text = page.render(found)
-    output = options.output or (None if chosen or found.database == "sqlite" else _PAGE)
+    if options.append:
+        text = page.appended(options.append.read_text(), found)
+    else:
+        text = page.render(found)
+    alone = chosen or found.database == "sqlite"
+    output = options.append or options.output or (None if alone else _PAGE)
     if output:
         output.write_text(text)
         print(f"written: {output}")
@@ -82,7 +88,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--database", choices=("postgresql", "sqlite"), default="postgresql")
     parser.add_argument("--asgi-server", choices=tuple(_SERVERS), default="hypercorn")
     parser.add_argument(
-        "--rows", type=_rows, help=f"comma-separated, among {', '.join(ROWS)}; without listings"
+        "--rows",
+        type=_rows,
+        help=f"comma-separated, among {', '.join(ROWS)}, or {_TRACES} for all of those; "
+        "without listings",
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3, help="of load for a row in a round")
@@ -95,11 +104,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--render", type=Path, help="measure nothing, render figures that an earlier run has kept"
     )
+    parser.add_argument(
+        "--append",
+        type=Path,
+        help="page to append the figures to, in the place of those of such a run before",
+    )
     return parser
 
 
 def _rows(text: str) -> list[str]:
-    chosen = text.split(",")
+    chosen = [*TRACE_ROWS] if text == _TRACES else text.split(",")
     if unknown := [each for each in chosen if each not in ROWS]:
         raise argparse.ArgumentTypeError(f"{', '.join(unknown)} is not there")
     return chosen

@@ -4,6 +4,7 @@ Everything follows from a run's number: nothing is drawn. Run ids are digests, a
 ones, and later runs started later.
 """
 
+import base64
 import hashlib
 import sqlite3
 import time
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
+
+from tests.growth import trace_contents
 
 KEYS: Final = 10
 """Metrics and params of a run."""
@@ -86,6 +89,12 @@ FROM numbers WHERE n < {experiments}
 """
 
 
+_BASE64: Final = """
+CREATE FUNCTION pg_temp.base64_of(digits text) RETURNS text LANGUAGE sql IMMUTABLE
+AS $$ SELECT encode(decode(digits, 'hex'), 'base64') $$
+"""
+
+
 @dataclass(frozen=True)
 class Size:
     """How much a database holds."""
@@ -94,11 +103,13 @@ class Size:
     metric_rows: int
     one_experiment: bool = False
     """Whether every run is in `LARGEST`, instead of half of them."""
+    traces: int = 0
+    """All of them in `LARGEST`."""
 
     @property
     def steps(self) -> int:
         """Values in a metric's history."""
-        return max(1, self.metric_rows // (self.runs * KEYS))
+        return max(1, self.metric_rows // (self.runs * KEYS)) if self.runs else 1
 
 
 def fill(uri: str, size: Size, say: Callable[[str], None]) -> None:
@@ -109,16 +120,21 @@ def fill(uri: str, size: Size, say: Callable[[str], None]) -> None:
         _fill_postgresql(uri, size, say)
 
 
-def _statements(size: Size) -> Sequence[tuple[str, str]]:
+def _statements(size: Size, function: str) -> Sequence[tuple[str, str]]:
     """What to run, in order, each with the table that it fills."""
     experiment = f"CASE WHEN n % 2 = 0 THEN {LARGEST} ELSE 2 + n / 2 % {OTHER_EXPERIMENTS} END"
     if size.one_experiment:
         experiment = str(LARGEST)
-    numbers = _UPTO.format(upto=max(size.runs, size.steps, KEYS))
+    numbers = _UPTO.format(upto=max(size.runs, size.steps, KEYS, OTHER_EXPERIMENTS + 1))
     few = _UPTO.format(upto=max(size.steps, KEYS))
     experiments = numbers + _EXPERIMENTS.format(experiments=OTHER_EXPERIMENTS + 1)
+    made = [("experiments", experiments)]
+    if size.traces:
+        made += trace_contents.statements(size.traces, LARGEST, function)
+    if not size.runs:
+        return made
     return [
-        ("experiments", experiments),
+        *made,
         ("runs", numbers + _RUNS.format(runs=size.runs, experiment=experiment)),
         ("", _NUMBERED),
         ("latest_metrics", few + _LATEST.format(steps=size.steps)),
@@ -137,10 +153,11 @@ _IN_ORDER: Final = "ORDER BY 1, 3, 4"
 def _fill_sqlite(path: str, size: Size, say: Callable[[str], None]) -> None:
     conn = sqlite3.connect(path, isolation_level=None)
     conn.create_function("md5", 1, _md5, deterministic=True)
+    conn.create_function("base64_of", 1, _base64, deterministic=True)
     conn.execute("PRAGMA synchronous = OFF")
     conn.execute("PRAGMA cache_size = -400000")
     conn.execute("BEGIN IMMEDIATE")
-    _run(conn, size, say)
+    _run(conn, size, say, "base64_of")
     conn.execute("COMMIT")
     conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     conn.close()
@@ -150,19 +167,24 @@ def _md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
+def _base64(digits: str) -> str:
+    return base64.b64encode(bytes.fromhex(digits)).decode()
+
+
 def _fill_postgresql(uri: str, size: Size, say: Callable[[str], None]) -> None:
     with psycopg.connect(uri) as conn:
         conn.execute("SET session_replication_role = replica")  # looks up no foreign keys
         conn.execute("SET maintenance_work_mem = '512MB'")
         conn.execute("SET work_mem = '256MB'")
-        _run(conn, size, say)
+        conn.execute(_BASE64)
+        _run(conn, size, say, "pg_temp.base64_of")
         conn.execute("SELECT setval('experiments_experiment_id_seq', 1000)")
     with psycopg.connect(uri, autocommit=True) as conn:
         conn.execute("VACUUM")
 
 
-def _run(conn: Any, size: Size, say: Callable[[str], None]) -> None:
-    for table, statement in _statements(size):
+def _run(conn: Any, size: Size, say: Callable[[str], None], function: str) -> None:
+    for table, statement in _statements(size, function):
         began = time.monotonic()
         conn.execute(statement)
         if table:

@@ -57,6 +57,11 @@ class Found:
     series: list[Series] = field(default_factory=list)
     listings: list[Listing] = field(default_factory=list)
 
+    @property
+    def rows(self) -> set[str]:
+        """What was measured."""
+        return {each.row for each in self.series}
+
     def of(self, state: str, side: str, row: str) -> Series | None:
         """What was measured, if it was and means anything."""
         for each in self.series:

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,19 @@ from typing import Any
 from tests.benchmark import wrk
 from tests.benchmark.databases import Database, Maker
 from tests.benchmark.servers import SERVERS, Destination, make_tables
-from tests.growth import client, contents
+from tests.growth import client, contents, rows, trace_rows
 from tests.growth.contents import Size
 from tests.growth.figures import LARGE, SMALL, Found, Series
 from tests.growth.rows import Row, Wrong
 from tests.system.services import database_command
 
+ROWS = {**rows.ROWS, **trace_rows.ROWS}
 AS_MADE, OPTIMIZED = "as made", "optimized"
 STATES = (AS_MADE, OPTIMIZED)
-SIZES = {SMALL: Size(1_000, 100_000), LARGE: Size(100_000, 10_000_000)}
+SIZES = {
+    SMALL: Size(1_000, 100_000, traces=1_000),
+    LARGE: Size(100_000, 10_000_000, traces=100_000),
+}
 _PREPARED = 256
 """Requests that wrk repeats."""
 
@@ -47,6 +51,8 @@ class Growth:
                 self.fill(side, database)
             for state in STATES:
                 if state == OPTIMIZED:
+                    if all(row.of_traces for row in self.rows):
+                        break
                     self.optimize(databases[LARGE])
                 with _serving(directory / state.replace(" ", "-"), server, databases) as urls:
                     for number in range(self.rounds):
@@ -57,7 +63,12 @@ class Growth:
         uri = database.uri("postgresql")
         make_tables({"MLFLOW_BACKEND_STORE_URI": uri})
         self.say(f"filling the {side} database")
-        contents.fill(uri, SIZES[side], self.say)
+        size = SIZES[side]
+        if all(row.of_traces for row in self.rows):
+            size = replace(size, runs=0)
+        elif not any(row.of_traces for row in self.rows):
+            size = replace(size, traces=0)
+        contents.fill(uri, size, self.say)
         database.settle()
 
     def optimize(self, database: Database) -> None:
@@ -72,6 +83,8 @@ class Growth:
         """Every row once, on both databases right after each other; the first in turns."""
         sides = list(urls) if number % 2 == 0 else list(reversed(urls))
         for row in self.rows:
+            if row.of_traces and state == OPTIMIZED:
+                continue
             for side in sides:
                 self._measure(self._series(state, side, row), row, urls[side])
 
@@ -84,7 +97,11 @@ class Growth:
         try:
             single = row.requests(size, first)
             waited = client.ask(
-                url, single, self.client_seconds, lambda answer: row.check(answer, size)
+                url,
+                single,
+                self.client_seconds,
+                lambda answer: row.check(answer, size),
+                row.together,
             )
             rate = self._rate(row, size, url, first) if row.loaded else None
         except (Wrong, OSError, RuntimeError, LookupError) as error:
@@ -100,10 +117,10 @@ class Growth:
 
     def _rate(self, row: Row, size: Size, url: str, first: int) -> float:
         if row.load:
-            kind, data = row.name, row.load(size)
+            kind, data = row.kind or row.name, row.load(size)
         else:
             kind, data = "prepared", _prepared(row.requests(size, first))
-        load = wrk.once(url, kind, self.seconds, data, self._phase)
+        load = wrk.once(url, kind, self.seconds, data, self._phase, row.clients)
         if load.fault or not load.good:
             raise Wrong(load.fault or "no answers in time")
         return load.rate
@@ -118,7 +135,12 @@ class Growth:
 
 def _prepared(requests: Iterator[Any]) -> dict[str, Any]:
     chosen = islice(requests, _PREPARED)
-    return {"requests": [vars(request) for request in chosen]}
+    return {
+        "requests": [
+            {"method": each.method, "path": each.path, "body": each.body, "headers": each.headers}
+            for each in chosen
+        ]
+    }
 
 
 @contextmanager

@@ -3,11 +3,12 @@
 import hashlib
 import json
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any, Final
 
+from tests.benchmark import wrk
 from tests.growth.contents import KEYS, LARGEST, Size
 
 PAGE: Final = 100
@@ -24,11 +25,15 @@ class Wrong(Exception):
     """A server answered, but not what was asked for."""
 
 
+JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
+
+
 @dataclass(frozen=True)
 class Request:
     method: str
     path: str
-    body: str = ""
+    body: str | bytes = ""
+    headers: Mapping[str, str] = field(default_factory=lambda: JSON)
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,13 @@ class Row:
     """Whether wrk asks as well, or a single client only."""
     load: Callable[[Size], dict[str, Any]] | None = None
     """What load.lua's function of this name varies; without it, wrk repeats some requests."""
+    kind: str = ""
+    """That function, if it has another name."""
+    clients: wrk.Clients = field(default_factory=wrk.Clients)
+    together: int = 1
+    """Requests that a single client sends at once; what counts is when all are answered."""
+    of_traces: bool = False
+    """Whether it is asked of traces, which `db optimize` has nothing to do with."""
 
 
 def run_id(number: int) -> str:
@@ -117,62 +129,62 @@ def _get(path: str) -> Request:
 
 
 def _check_empty(answer: Any, size: Size) -> None:
-    _expect(answer == {}, answer)
+    expect(answer == {}, answer)
 
 
 def _check_run(answer: Any, size: Size) -> None:
     data = answer["run"]["data"]
-    _expect(len(data["metrics"]) >= KEYS - 1 and len(data["params"]) == KEYS, answer)
+    expect(len(data["metrics"]) >= KEYS - 1 and len(data["params"]) == KEYS, answer)
 
 
 def _check_history(answer: Any, size: Size) -> None:
-    _expect(len(answer["metrics"]) == size.steps, answer)
+    expect(len(answer["metrics"]) == size.steps, answer)
 
 
 def _check_first_page(answer: Any, size: Size) -> None:
     times = [int(run["info"]["start_time"]) for run in _page(answer, PAGE)]
-    _expect(times == sorted(times, reverse=True), times)
+    expect(times == sorted(times, reverse=True), times)
 
 
 def _check_filtered(sorted_by: str) -> Callable[[Any, Size], None]:
     def check(answer: Any, size: Size) -> None:
         runs = _page(answer, min(PAGE, size.runs // 50))
-        _expect(all(_of(run, "metrics")["metric_0"] > 0.45 for run in runs), answer)
-        _expect(all(_of(run, "params")["param_1"] == _MODEL for run in runs), answer)
+        expect(all(_of(run, "metrics")["metric_0"] > 0.45 for run in runs), answer)
+        expect(all(_of(run, "params")["param_1"] == _MODEL for run in runs), answer)
         order = [float(_of(run, "metrics")[sorted_by]) for run in runs]
-        _expect(order == sorted(order, reverse=True), order)
+        expect(order == sorted(order, reverse=True), order)
 
     return check
 
 
 def _check_either(answer: Any, size: Size) -> None:
     runs = _page(answer, min(PAGE, size.runs // 50))
-    _expect(all(_of(run, "metrics")["metric_0"] > 0.45 for run in runs), answer)
+    expect(all(_of(run, "metrics")["metric_0"] > 0.45 for run in runs), answer)
     sides = {
         (_of(run, "params")["param_1"] == _MODEL, _of(run, "tags")["label"] == _LABEL)
         for run in runs
     }
-    _expect((False, False) not in sides and len(sides) > 1, sides)
+    expect((False, False) not in sides and len(sides) > 1, sides)
     order = [float(_of(run, "metrics")["metric_3"]) for run in runs]
-    _expect(order == sorted(order, reverse=True), order)
+    expect(order == sorted(order, reverse=True), order)
 
 
 def _check_few(answer: Any, size: Size) -> None:
     runs = answer.get("runs", [])
-    _expect(len(runs) <= size.runs // 1000, len(runs))
-    _expect(all(_of(run, "metrics")["metric_0"] > 0.999 for run in runs), answer)
+    expect(len(runs) <= size.runs // 1000, len(runs))
+    expect(all(_of(run, "metrics")["metric_0"] > 0.999 for run in runs), answer)
 
 
 def _check_few_of_either(answer: Any, size: Size) -> None:
     runs = answer.get("runs", [])
-    _expect(len(runs) <= size.runs // 500, len(runs))
+    expect(len(runs) <= size.runs // 500, len(runs))
     metrics = [_of(run, "metrics") for run in runs]
-    _expect(all(max(it["metric_0"], it["metric_3"]) > 0.999 for it in metrics), answer)
+    expect(all(max(it["metric_0"], it["metric_3"]) > 0.999 for it in metrics), answer)
 
 
 def _page(answer: Any, least: int) -> list[Any]:
     runs: list[Any] = answer.get("runs", [])
-    _expect(least <= len({run["info"]["run_id"] for run in runs}) <= PAGE, len(runs))
+    expect(least <= len({run["info"]["run_id"] for run in runs}) <= PAGE, len(runs))
     return runs
 
 
@@ -180,7 +192,8 @@ def _of(run: Any, part: str) -> dict[str, Any]:
     return {each["key"]: each["value"] for each in run["data"][part]}
 
 
-def _expect(holds: bool, shown: Any) -> None:
+def expect(holds: bool, shown: Any) -> None:
+    """Raise Wrong unless it holds."""
     if not holds:
         raise Wrong(f"not the answer that was expected: {str(shown)[:200]}")
 

@@ -82,6 +82,32 @@ def test_a_row_that_failed_is_not_compared() -> None:
     assert "10 points, 100,000 runs, as Tandem makes a database: Wrong: 500" in shown
 
 
+def test_traces_have_a_table_of_their_own() -> None:
+    found = Found(
+        "sqlite",
+        SETTINGS,
+        series=[
+            _series(AS_MADE, SMALL, "trace-get", [1000], [1, 2, 3]),
+            _series(AS_MADE, LARGE, "trace-get", [800], [1, 2, 3]),
+            _series(AS_MADE, SMALL, "trace-overview", [], [9]),
+            _series(AS_MADE, LARGE, "trace-overview", [], [1200]),
+        ],
+        machine={"Memory": "24 GiB"},
+    )
+    page_of_runs = page.render(FOUND)
+    shown = page.appended(page_of_runs, found)
+    assert shown.startswith(page_of_runs.rstrip())
+    own = shown.removeprefix(page_of_runs.rstrip())
+    assert own.startswith("\n\n## Traces, on SQLite\n")
+    assert "### Rates of traces" in own
+    assert "1,000 traces | 100,000 traces |" in own
+    assert "| get a trace | 1,000 | 800 | 80% | 80% to 80% | ≥ 70%: met |" in own
+    assert "- get a trace keeps ≥ 70% of its rate: met as Tandem makes a database (80%)\n" in own
+    assert "| 9.00 / 9.00 | 1,200 / 1,200 | < 1000: **not met** |" in own
+    assert "log-metric" not in own
+    assert page.appended(shown, found) == shown
+
+
 def test_kept_figures_are_the_same_when_read_again(tmp_path: Path) -> None:
     FOUND.save(tmp_path / "kept" / "growth.json")
     assert figures.load(tmp_path / "kept" / "growth.json") == FOUND
