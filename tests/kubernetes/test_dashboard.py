@@ -11,7 +11,9 @@ from tests.kubernetes import chart, schemas
 from tests.kubernetes.dashboard import DASHBOARD, expressions, panels, variables
 from tests.kubernetes.promql import read
 
-ROWS = ["Overview", "Metadata", "Database", "Artifact transfers", "Webhooks", "Processes"]
+ROWS = [
+    "Overview", "Metadata", "Database", "Traces", "Artifact transfers", "Webhooks", "Processes",
+]  # fmt: skip
 UNITS = {"short", "reqps", "ops", "percentunit", "s", "Bps", "bytes"}
 """Grafana's names of units: a wrong one is shown as text behind the number."""
 

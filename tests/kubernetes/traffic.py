@@ -1,6 +1,7 @@
 """Requests of every kind that metrics, alerts and dashboard tell apart, to two real services."""
 
 import contextlib
+import os
 import resource
 import socket
 import time
@@ -74,10 +75,20 @@ def _metadata(stack: Stack, receiver: Receiver, name: str) -> tuple[Any, str]:
         f"{_API}/runs/create",
         {"experiment_id": experiment["experiment_id"], "start_time": 1},
     )["run"]
+    _spans(stack.metadata, experiment["experiment_id"])
     metric = {"run_id": run["info"]["run_id"], "key": "loss", "value": 1, "timestamp": 1}
     _post(stack.metadata, f"{_API}/runs/log-metric", metric)
     _post(stack.metadata, f"{_API}/registered-models/create", {"name": name})
     return run, webhook
+
+
+def _spans(service: Process, experiment_id: str) -> None:
+    """A span of a new trace."""
+    span = {"traceId": os.urandom(16).hex(), "spanId": "01" * 8, "name": "step"}
+    body = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
+    headers = {"x-mlflow-experiment-id": experiment_id}
+    url = f"{service.url}/v1/traces"
+    assert requests.post(url, json=body, headers=headers, timeout=_SECONDS).ok
 
 
 def _artifacts(stack: Stack, run: Any) -> None:

@@ -9,8 +9,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Final, cast
 
-from prometheus_client import Counter, Gauge
-
+from tandem_metadata.batching import span_counts
 from tandem_metadata.batching.batcher import Batcher
 from tandem_metadata.batching.writer import GROUP
 from tandem_metadata.database.database import Database
@@ -32,15 +31,9 @@ _LIMIT: Final = 5_000
 _SPAN_CHARACTERS: Final = 2_000
 """A longer document counts as several spans."""
 
-IN_FLIGHT = Gauge(
-    "tandem_span_bytes_in_flight",
-    "Bytes of spans that are decoded, written, or wait for that.",
-    multiprocess_mode="livesum",
-)
-STORED = Counter("tandem_spans_stored_total", "Spans that were stored.")
-REJECTED = Counter(
-    "tandem_spans_rejected_total", "Spans that were rejected, while others may not be."
-)
+
+class Overloaded(Unavailable):
+    """More spans have come than a process holds at once."""
 
 
 class TraceWriter:
@@ -65,25 +58,26 @@ class TraceWriter:
     def holding(self, size: int) -> Iterator[None]:
         """Count the bytes of a request from its decoding to its answer.
 
-        Raises Unavailable when that makes too many.
+        Raises Overloaded when that makes too many.
         """
         if self._held + size > self._most:
-            raise Unavailable(
+            raise Overloaded(
                 "More spans arrive than can be stored; try again later.", retry_after=RETRY_SECONDS
             )
         self._held += size
-        IN_FLIGHT.inc(size)
+        span_counts.IN_FLIGHT.inc(size)
         try:
             yield
         finally:
             self._held -= size
-            IN_FLIGHT.dec(size)
+            span_counts.IN_FLIGHT.dec(size)
 
     async def log(self, spans: LogSpans) -> Logged:
         """Store spans; raises NotFound and InvalidParameter for their experiment."""
-        logged = cast(Logged, await self._batcher.run(spans))
-        STORED.inc(len(spans.spans) - logged.refused)
-        REJECTED.inc(logged.refused)
+        logged = cast(Logged, await self._run(spans))
+        span_counts.STORED.inc(len(spans.spans) - logged.refused)
+        for kind, count in logged.kinds.items():
+            span_counts.REJECTED.labels(kind).inc(count)
         return logged
 
     async def start(self, trace: StartTrace) -> TraceInfo | OldTraceInfo:
@@ -92,11 +86,15 @@ class TraceWriter:
         Raises NotFound for an unknown experiment, InvalidParameter for a deleted one, and
         PermissionDenied for a trace that may not be written to.
         """
-        return cast(TraceInfo | OldTraceInfo, await self._batcher.run(trace))
+        return cast(TraceInfo | OldTraceInfo, await self._run(trace))
 
     async def end(self, trace: EndTrace) -> OldTraceInfo:
         """End a trace and return it; raises NotFound."""
-        return cast(OldTraceInfo, await self._batcher.run(trace))
+        return cast(OldTraceInfo, await self._run(trace))
+
+    async def _run(self, change: Change) -> Outcome:
+        with span_counts.WAITING.track_inprogress():
+            return await self._batcher.run(change)
 
     async def aclose(self) -> None:
         """Finish what is running."""

@@ -13,13 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tandem_metadata.access import rules, writable
-from tandem_metadata.batching.trace_writer import REJECTED
+from tandem_metadata.batching import span_counts
+from tandem_metadata.batching.trace_writer import Overloaded
 from tandem_metadata.routes.endpoint import Context
 from tandem_metadata.rules import permissions
 from tandem_metadata.rules.permissions import Action
 from tandem_metadata.spans import otlp
 from tandem_metadata.store.traces import links
-from tandem_metadata.store.traces.changes import Logged, LogSpans
+from tandem_metadata.store.traces.changes import INVALID, Logged, LogSpans
 from tandem_shared.concurrency.threads import Threads
 from tandem_shared.errors import ApiError, BadRequest, missing_value
 from tandem_shared.http.content_encoding import ENCODINGS, decompress
@@ -75,12 +76,19 @@ def routes(context: Context) -> list[Route]:
         try:
             logged = await _export(context, request)
         except _Refused as refused:
+            span_counts.REFUSED.labels(span_counts.MALFORMED).inc()
             return json_response(codec.encode_json({"detail": refused.detail}), refused.status)
+        except ApiError as error:
+            overload = isinstance(error, Overloaded)
+            reason = span_counts.OVERLOAD if overload else span_counts.reason_of(error.status)
+            span_counts.REFUSED.labels(reason).inc()
+            raise
         body = b""
         if logged.refused:
             body = otlp.partial_success(logged.refused, " ".join(logged.reasons)[:_MANY])
         return Response(body, media_type=_PROTOBUF)
 
+    span_counts.begin()
     return [Route("POST", "/v1/traces", export, _RULE)]
 
 
@@ -97,6 +105,7 @@ async def _export(context: Context, request: Request) -> Logged:
             body = await _decompress(body, encoding, limit)
             held.enter_context(context.trace_writer.holding(len(body)))
         read = await _read(body, is_json=is_json)
+        size = len(body)
         del body
         change = LogSpans(
             head.experiment_id,
@@ -105,6 +114,7 @@ async def _export(context: Context, request: Request) -> Logged:
             may_write=writable.experiments(permissions.TRACE),
         )
         logged = await context.trace_writer.log(change)
+    span_counts.BYTES.inc(size)
     logged.refused += read.rejected
     logged.reasons += read.reasons
     return logged
@@ -151,7 +161,8 @@ async def _read(body: bytes, *, is_json: bool) -> otlp.Export:
             read = await _decoding.start(partial(otlp.read, body, is_json=is_json))
     except otlp.Malformed as malformed:
         raise _Refused(f"Invalid OpenTelemetry format: {malformed}") from None
-    REJECTED.inc(read.rejected)
+    if read.rejected:
+        span_counts.REJECTED.labels(INVALID).inc(read.rejected)
     if read.rejected and not read.spans:
         raise _Refused(f"Cannot convert OpenTelemetry span to MLflow span: {read.reasons[0]}", 422)
     return read

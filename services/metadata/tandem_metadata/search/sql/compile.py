@@ -319,20 +319,39 @@ def _ilike(column: ColumnElement[Any], pattern: str, dialect: str) -> Clause:
 def _ilike_of_letters(column: ColumnElement[Any], pattern: str, dialect: str) -> Clause:
     """LIKE, with each letter in all its cases: lower() folds ASCII alone on SQLite.
 
-    On PostgreSQL it folds what the database's locale knows, which may be as little.
+    On PostgreSQL it folds what the database's locale knows, which may be as little. Both take long
+    for each text, so that only those are looked at of which what is fast does not say no.
     """
     if dialect == "sqlite":
         classes = (_in_cases(each, each.translate(_GLOB)) for each in pattern)
-        return column.bool_op("GLOB")("".join(classes))
-    classes = (_in_cases(each, _IN_EXPRESSIONS.get(each) or re.escape(each)) for each in pattern)
-    return column.bool_op("~")(f"(?cs)\\A{''.join(classes)}\\Z")
+        found = column.bool_op("GLOB")("".join(classes))
+    else:
+        classes = (
+            _in_cases(each, _IN_EXPRESSIONS.get(each) or re.escape(each)) for each in pattern
+        )
+        found = column.bool_op("~")(f"(?cs)\\A{''.join(classes)}\\Z")
+    return and_(_may_be_like(column, pattern, dialect), found)
+
+
+def _may_be_like(column: ColumnElement[Any], pattern: str, dialect: str) -> Clause:
+    """What is true of all texts that a pattern with other letters than ASCII's matches."""
+    find = func.instr if dialect == "sqlite" else func.strpos
+    letter = max(pattern, key=lambda each: not each.isascii())
+    has_letter = or_(*(find(column, each) > 0 for each in _cases(letter)))
+    of_ascii = "".join(each if each.isascii() else "_" for each in pattern)
+    return and_(has_letter, _ilike(column, of_ascii, dialect))
 
 
 def _in_cases(character: str, otherwise: str) -> str:
     """A class of the character in all its cases; `otherwise` if it has but one."""
-    cases = {character, character.lower(), character.upper(), character.title()}
-    letters = sorted(each for each in cases if len(each) == 1)
+    letters = _cases(character)
     return f"[{''.join(letters)}]" if len(letters) > 1 else otherwise
+
+
+def _cases(character: str) -> list[str]:
+    """The character in all its cases that are one character."""
+    cases = {character, character.lower(), character.upper(), character.title()}
+    return sorted(each for each in cases if len(each) == 1)
 
 
 def _rlike(column: ColumnElement[Any], pattern: str, dialect: str) -> Clause:

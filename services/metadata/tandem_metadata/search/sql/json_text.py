@@ -51,29 +51,40 @@ class Json:
     can_check: bool = True
     """Whether PostgreSQL can tell what is JSON."""
 
+    def may_have(self, document: Column[str], key: str) -> Clause:
+        """What is true of a span's stored document wherever it has an attribute of this key.
+
+        Looking for text in a document takes a tenth of the time of reading it as JSON.
+        """
+        quoted = json.dumps(key, ensure_ascii=False)
+        find = func.instr if self.dialect == "sqlite" else func.strpos
+        found: Clause = find(document, quoted) > 0
+        return found
+
     def attribute(self, document: Column[str], key: str) -> ColumnElement[str]:
         """What an attribute of a span's stored document says; null if it has none.
 
         The key has no quote, backslash or control character.
         """
-        quoted = json.dumps(key, ensure_ascii=False)
-        # Only a text that has the key is read as JSON, which takes ten times as long.
+        return self._said(self.attribute_text(document, key), document.table)
+
+    def attribute_text(self, document: Column[str], key: str) -> ColumnElement[str]:
+        """As `attribute`, as it is written: a text in quotes, an object in braces."""
         if self.dialect == "sqlite":
-            has = and_(func.instr(document, quoted) > 0, func.json_valid(document) == 1)
+            is_json: Clause = func.json_valid(document) == 1
+            quoted = json.dumps(key, ensure_ascii=False)
             found: ColumnElement[str] = func.json_extract(
                 document, f"$.{_BEGINS}.{quoted}", type_=String()
             )
         else:
-            has = and_(func.strpos(document, quoted) > 0, self._is(document, "json"))
+            is_json = self._is(document, "json")
             inner = cast(document, JSON).op("->", return_type=JSON())(_BEGINS)
             found = inner.op("->>", return_type=String())(key)
-        return self._said(case((has, found)), document.table)
+        # Only a text that has the key is read as JSON.
+        return case((and_(self.may_have(document, key), is_json), found))
 
     def may_say(self, document: Column[str], condition: Condition) -> Clause:
-        """What is true of a document wherever the condition holds of an attribute of it.
-
-        Looking for text in a document takes a tenth of the time of reading it as JSON.
-        """
+        """What is true of a document wherever the condition holds of an attribute of it."""
         operator, value = condition.operator, condition.value
         if condition.negated or operator not in ("=", "IN", "LIKE", "ILIKE"):
             return true()
@@ -96,6 +107,21 @@ class Json:
             return case((func.json_valid(value) == 1, found))
         inside = cast(value, JSONB).op("->>", return_type=String())(name)
         return case((self._is(value, "jsonb"), inside))
+
+    def member_number(self, value: ColumnElement[str], name: str) -> ColumnElement[float]:
+        """The number that a member of an object in JSON is; null for others, and without one.
+
+        On SQLite, which computes an expression as often as it is written, in few words.
+        """
+        if self.dialect != "sqlite":
+            return self.number(self.member(value, name))
+        path = f"$.{name}"
+        inside = func.json_extract(value, path, type_=String())
+        kind = case((func.json_valid(value) == 1, func.json_type(value, path)))
+        return case(
+            (kind.in_(("integer", "real")), cast(inside, Float(53))),
+            (kind == "text", self.number(inside)),
+        )
 
     def decoded(self, value: Column[str]) -> ColumnElement[str]:
         """Of a text in JSON what it says, of other values how they are written."""

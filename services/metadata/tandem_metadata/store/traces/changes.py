@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from tandem_metadata.spans.summary import SpanSummary
 from tandem_metadata.store.traces.assessment_rows import NewAssessment
@@ -70,6 +71,13 @@ class EndTrace:
 Change = LogSpans | StartTrace | EndTrace
 
 
+INVALID: Final = "invalid"
+ARCHIVED: Final = "archived"
+DENIED: Final = "denied"
+REFUSALS: Final = (INVALID, ARCHIVED, DENIED)
+"""Kinds of reasons for which a span is not stored: it cannot be, or its trace takes none."""
+
+
 @dataclass(slots=True)
 class Logged:
     """What became of `LogSpans`."""
@@ -78,9 +86,12 @@ class Logged:
     """Spans that were not stored."""
     reasons: list[str] = field(default_factory=list)
     """Why, for the client, each once."""
+    kinds: dict[str, int] = field(default_factory=dict)
+    """How many of them, by the kind of reason."""
 
-    def refuse(self, count: int, reason: str) -> None:
-        """Count spans that were not stored."""
+    def refuse(self, count: int, reason: str, kind: str) -> None:
+        """Count spans that were not stored; `kind` is one of `REFUSALS`."""
         self.refused += count
+        self.kinds[kind] = self.kinds.get(kind, 0) + count
         if reason not in self.reasons:
             self.reasons.append(reason)

@@ -17,7 +17,15 @@ from tandem_metadata.messages.traces import OldTraceInfo, TraceInfo
 from tandem_metadata.rules import artifact_locations
 from tandem_metadata.spans.summary import SpanSummary
 from tandem_metadata.store.traces import load, save, state, stored
-from tandem_metadata.store.traces.changes import Change, EndTrace, Logged, LogSpans, StartTrace
+from tandem_metadata.store.traces.changes import (
+    ARCHIVED,
+    DENIED,
+    Change,
+    EndTrace,
+    Logged,
+    LogSpans,
+    StartTrace,
+)
 from tandem_metadata.store.traces.state import TraceState
 from tandem_metadata.store.tracking import experiments
 from tandem_shared.errors import ApiError, InvalidParameter, PermissionDenied, Unavailable
@@ -28,7 +36,7 @@ Outcome = Logged | TraceInfo | OldTraceInfo | ApiError
 _ATTEMPTS: Final = 5
 """How often traces are looked for that others delete at the same time."""
 
-_ARCHIVED: Final = "The trace is archived, and takes no more spans."
+_IN_ARCHIVE: Final = "The trace is archived, and takes no more spans."
 
 
 class _Experiment(NamedTuple):
@@ -69,7 +77,8 @@ def write(conn: Connection, changes: Sequence[Change]) -> list[Outcome]:
             if isinstance(part.change, LogSpans):
                 logged = outcomes.setdefault(part.index, Logged())
                 assert isinstance(logged, Logged)
-                logged.refuse(len(part.spans), error.message)
+                kind = DENIED if isinstance(error, PermissionDenied) else ARCHIVED
+                logged.refuse(len(part.spans), error.message, kind)
             else:
                 outcomes[part.index] = error
     _answer(conn, changes, outcomes)
@@ -128,7 +137,7 @@ def _apply(
         if isinstance(change, LogSpans):
             trace = trace or state.of_spans(part.spans, experiment.number)
             if trace.tags.get(state.SPANS_LOCATION) == state.IN_ARCHIVE:
-                refused.append((part, InvalidParameter(_ARCHIVED)))
+                refused.append((part, InvalidParameter(_IN_ARCHIVE)))
                 continue
             trace.add(part.spans, change.run_id)
         else:

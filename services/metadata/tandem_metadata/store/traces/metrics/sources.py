@@ -120,7 +120,7 @@ class Source:
             self._join(tokens, tokens.c.request_id == info.c.request_id, tokens.c.key == metric)
             return _number(tokens.c.value)
         usage = self._metadata(TOKENS_USED)
-        return self._json.number(self._json.member(usage, metric))
+        return self._json.member_number(usage, metric)
 
     def _session(self) -> ColumnElement[Any]:
         if self._schema.has_columns:
@@ -174,8 +174,10 @@ class Source:
             ends = info.c.timestamp_ms + info.c.execution_time_ms
             begin = _limited(self.question.start - _OUTSIDE_MS)
             self._where.append(or_(info.c.execution_time_ms.is_(None), ends >= begin))
-        whole = self._json.attribute(spans.c.content, keys.COST)
-        return self._json.number(self._json.member(whole, metric))
+        # First of all, so that few documents are read, each of them several times.
+        self._where.insert(0, self._json.may_have(spans.c.content, keys.COST))
+        whole = self._json.attribute_text(spans.c.content, keys.COST)
+        return self._json.member_number(whole, metric)
 
     def _assessments(self) -> tuple[FromClause, ColumnElement[Any], ColumnElement[Any]]:
         info, assessments = self._schema.trace_info, self._schema.assessments
@@ -249,6 +251,7 @@ class Source:
             if self._json.dialect == "sqlite":
                 return func.json_extract(document, f'$."{key}"', type_=String())
             return cast(document, JSON).op("->>", return_type=String())(key)
+        self._where.append(self._json.may_have(spans.c.content, key))
         return self._json.attribute(spans.c.content, key)
 
     def _join(self, table: FromClause, *on: Clause) -> None:
