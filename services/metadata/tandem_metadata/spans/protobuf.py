@@ -20,6 +20,8 @@ _END_GROUP: Final = 4
 _FIXED64 = struct.Struct("<Q")
 _DOUBLE = struct.Struct("<d")
 _DEEPEST_GROUP: Final = 100
+_COUNTED: Final = 1000
+"""Fields that are taken from an allowance at once: a call for each takes a third of the time."""
 
 
 def tag(number: int, kind: int) -> int:
@@ -34,8 +36,12 @@ def fields(body: bytes, at: int, end: int, allowance: Allowance) -> Iterator[tup
     the first index is the value itself. Raises TooLarge when the allowance is used up, Malformed,
     and IndexError where a number reaches beyond the body's end.
     """
+    taken = 0
     while at < end:
-        allowance.take_field()
+        taken += 1
+        if taken == _COUNTED:
+            allowance.take_fields(taken)
+            taken = 0
         field = body[at]
         if field < 0x80:
             at += 1
@@ -70,6 +76,16 @@ def fields(body: bytes, at: int, end: int, allowance: Allowance) -> Iterator[tup
         if at > end or not 8 <= field < 1 << 32:
             raise Malformed("a field is not within its message")
         yield field, start, at
+    allowance.take_fields(taken)
+
+
+def after_length(body: bytes, at: int) -> tuple[int, int]:
+    """The index of the first byte of a BYTES field whose length is at `at`, and after its last."""
+    length = body[at]
+    if length < 0x80:
+        return at + 1, at + 1 + length
+    length, at = _varint(body, at)
+    return at, at + length
 
 
 def text(body: bytes, start: int, end: int) -> str:
@@ -116,7 +132,7 @@ def _after_group(body: bytes, at: int, end: int, opened: int, allowance: Allowan
     """The index after the group that `opened` began. Groups within it are skipped too."""
     open_tags = [opened]
     while open_tags:
-        allowance.take_field()
+        allowance.take_fields()
         field, at = _varint(body, at)
         kind = field & 7
         if kind == _START_GROUP:

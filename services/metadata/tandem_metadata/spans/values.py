@@ -69,9 +69,9 @@ class Allowance:
         if self._spans_left < 0:
             raise TooLarge(f"it holds more than {MAX_SPANS} spans; export smaller batches")
 
-    def take_field(self) -> None:
+    def take_fields(self, count: int = 1) -> None:
         """Raise TooLarge if the request has too many fields."""
-        self._fields_left -= 1
+        self._fields_left -= count
         if self._fields_left < 0:
             raise TooLarge(f"it has more than {MAX_FIELDS} fields; export smaller batches")
 
