@@ -1,4 +1,4 @@
-"""The command `tandem-metadata`: `serve`, `db …`, `import`, `token …`, `user …`.
+"""The command `tandem-metadata`: `serve`, and those of `cli`.
 
 Modules that need the database are imported late; `launch.launch` says why.
 """
@@ -6,7 +6,13 @@ Modules that need the database are imported late; `launch.launch` says why.
 import sys
 
 from tandem_metadata.artifacts.roots import Roots
-from tandem_metadata.cli.parsers import db, import_, token, user
+from tandem_metadata.cli.parsers import (
+    db,
+    import_,
+    rewrite_artifacts,
+    token,
+    user,
+)
 from tandem_metadata.settings import ACCEPTED_SWITCHES, NAME, REFUSED_FLAGS, Settings
 from tandem_metadata.ui.assets import Assets
 from tandem_shared import cli
@@ -45,8 +51,14 @@ def _prepare(settings: Settings) -> None:
 
 
 def _extend(subparsers: cli.Subparsers) -> None:
-    for add in (db.add, import_.add, token.add, user.add):
-        add(subparsers)
+    for each in (
+        db,
+        import_,
+        rewrite_artifacts,
+        token,
+        user,
+    ):
+        each.add(subparsers)
 
 
 if __name__ == "__main__":

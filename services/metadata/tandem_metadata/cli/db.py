@@ -24,7 +24,7 @@ def prepare(settings: Settings, artifact_root: str) -> None:
 
     Raises SettingsError for a database that does not answer or that Tandem cannot use.
     """
-    with _opened(settings) as database:
+    with opened(settings) as database:
         database.prepare(artifact_root)
         if settings.auth != "none":
             with _accounts(settings, database) as accounts:
@@ -47,7 +47,7 @@ def upgrade(settings: Settings, wait_seconds: float = 0, *, to_head: bool = Fals
     Raises SettingsError for a database that does not answer, that is neither empty nor of a
     supported revision, or whose role may not create tables.
     """
-    with _opened(settings, extra_connections=1) as database:
+    with opened(settings, extra_connections=1) as database:
         _wait(database, wait_seconds)
         if to_head and database.revision() is not None:
             from tandem_metadata.cli import mlflow_upgrade  # which starts of the service never need
@@ -85,7 +85,7 @@ def current(settings: Settings) -> int:
     With `--auth`, also that of the tables of accounts. Raises SettingsError for a database that
     does not answer or does not exist.
     """
-    with _opened(settings, must_exist=True) as database:
+    with opened(settings, must_exist=True) as database:
         with database.read() as conn:
             is_used, described = revisions.describe(revisions.current(conn), conn)
         print(described)
@@ -109,7 +109,7 @@ def optimize(settings: Settings, *, drop: bool = False) -> int:
     another process does the same.
     """
     # One connection holds a lock while another builds.
-    with _opened(settings, extra_connections=1, must_exist=True) as database:
+    with opened(settings, extra_connections=1, must_exist=True) as database:
         (optimization.drop if drop else optimization.add)(database, _say)
     return 0
 
@@ -137,9 +137,13 @@ def _wait(database: Database, seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def _opened(
+def opened(
     settings: Settings, *, extra_connections: int = 0, must_exist: bool = False
 ) -> Iterator[Database]:
+    """The database of a command, closed in the end.
+
+    Raises SettingsError, with the reason, when it does not answer, or `must_exist` and does not.
+    """
     database = Database(settings, extra_connections=extra_connections, quiet=True)
     try:
         if must_exist:
