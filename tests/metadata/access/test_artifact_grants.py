@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from tandem_metadata.access import artifact_locations
 from tandem_metadata.routes.artifact_grants import GRANTS, KEYS
 from tandem_metadata.settings import Settings
+from tandem_metadata.transfer import rewriting
+from tandem_metadata.transfer.roots import Moves
 from tandem_shared.auth import grants
 from tandem_shared.auth.grants import Action, Grant, PublicKey
 from tests.metadata import guarded
@@ -78,6 +81,19 @@ def test_levels_on_the_experiment_decide_about_its_files(service: Guarded) -> No
             assert (level, path, able(service, name, path)) == (level, path, able_to)
     service.user("other")
     assert able(service, "other", f"{experiment}/{run}/artifacts/f") == ""
+
+
+def test_files_of_an_experiment_that_moved_are_found_without_a_restart(
+    service: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifact_locations, "_LOST_SECONDS", 0.0)
+    experiment = located(service, "moving", "old/place")
+    name = service.user("reader", ("experiment", experiment, "READ"))
+    assert able(service, name, "old/place/traces/tr-1/artifacts/f") == "r"
+    assert able(service, name, "new/place/traces/tr-1/artifacts/f") == ""
+    rewriting.rewrite(service.database, Moves([(f"{ARTIFACT_ROOT}old", f"{ARTIFACT_ROOT}new")]))
+    assert able(service, name, "new/place/traces/tr-1/artifacts/f") == "r"
+    assert able(service, name, "old/place/traces/tr-1/artifacts/f") == ""
 
 
 def test_a_grant_reaches_as_far_as_what_the_file_belongs_to(service: Guarded) -> None:

@@ -58,3 +58,20 @@ def test_all_is_read_again_after_a_while_and_what_has_moved_or_gone_is_forgotten
     read(known, -1, ("1", "at:b"), ("2", "at:a"))
     assert (known.at("a"), known.at("b"), known.at("c")) == (("2",), ("1",), ())
     assert known.below("") == ["2", "1"]
+
+
+def test_a_path_of_nothing_has_all_read_again_once_in_ten_seconds() -> None:
+    clock = 0.0
+    known = Locations(path_of, lambda: clock)
+    rows = [(str(number), f"at:{number}") for number in range(500)]
+    read(known, -1, *rows)
+    clock = 9.0
+    assert not known.expire()
+    assert known.above == 399
+    clock = 10.0
+    assert known.expire()
+    assert known.above == -1
+    read(known, -1, ("7", "at:moved"), *rows[8:])
+    assert known.at("moved") == ("7",)
+    assert not known.expire()
+    assert known.above == 399

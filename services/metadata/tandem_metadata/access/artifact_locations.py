@@ -1,5 +1,6 @@
 """The paths on the artifacts service at which experiments keep their artifacts."""
 
+import math
 import time
 from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Sequence
@@ -17,6 +18,9 @@ _FEW: Final = 100
 _WHOLE_SECONDS: Final = 300.0
 """All locations are read again after so long: they may be rewritten while nobody tells."""
 
+_LOST_SECONDS: Final = 10.0
+"""The same where a path belongs to nothing: an experiment may have got it meanwhile."""
+
 
 class Locations:
     """Of one process. A location never changes by the API, so those that are known are kept.
@@ -33,7 +37,7 @@ class Locations:
         self._ids: dict[str, tuple[str, ...]] = {}
         self._sorted: list[str] = []
         self._largest = -1
-        self._read_at = -_WHOLE_SECONDS
+        self._read_at = -math.inf
 
     @property
     def above(self) -> int:
@@ -41,6 +45,16 @@ class Locations:
         if self._clock() - self._read_at >= _WHOLE_SECONDS:
             return -1
         return max(self._largest - _REREAD, -1)
+
+    def expire(self) -> bool:
+        """Have all locations read again, unless they were just now; returns whether they will be.
+
+        For a path at which nothing is known to be.
+        """
+        if self._clock() - self._read_at < _LOST_SECONDS:
+            return False
+        self._read_at = -math.inf
+        return True
 
     def compare(self, above: int, rows: Collection[tuple[str, str]]) -> "Changes":
         """What the ids and locations of all experiments of ids above a number tell anew.

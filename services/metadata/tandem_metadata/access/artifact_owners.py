@@ -125,16 +125,12 @@ class ArtifactOwners:
     async def owner(self, path: str) -> Owner | None:
         """What a canonical path belongs to; None for nothing, as above all experiments.
 
-        It takes one read, of what has been created since the last one and of rows found by key.
+        It takes one read, of what has been created since the last one and of rows found by key. A
+        path of nothing may take another one, since experiments may have moved there.
         """
-        names = path.split("/") if path else []
-        found, changes = await self._read(self._look_up, self._locations.above, names)
-        self._locations.learn(changes)
-        matches = [
-            *self._roots(path, permissions.RUN, found.runs),
-            *self._roots(path, permissions.LOGGED_MODEL, found.logged_models),
-            *self._experiments(names),
-        ]
+        matches = await self._matches(path)
+        if not matches and self._locations.expire():
+            matches = await self._matches(path)
         if not matches:
             return None
         longest = max(len(match.root) for match in matches)
@@ -145,6 +141,16 @@ class ArtifactOwners:
             below = (Part(each, (), _TIERS) for each in self._locations.below(path))
             return Owner((*parts, *below), path, exact=True)
         return Owner(parts, narrowest.prefix, exact=False)
+
+    async def _matches(self, path: str) -> list["_Match"]:
+        names = path.split("/") if path else []
+        found, changes = await self._read(self._look_up, self._locations.above, names)
+        self._locations.learn(changes)
+        return [
+            *self._roots(path, permissions.RUN, found.runs),
+            *self._roots(path, permissions.LOGGED_MODEL, found.logged_models),
+            *self._experiments(names),
+        ]
 
     async def is_denied(self, account: Account, location: str, path: str = "") -> bool:
         """Whether a DENY forbids a user to read a path below an artifact location.

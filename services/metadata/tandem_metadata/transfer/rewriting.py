@@ -168,7 +168,7 @@ def _check_lengths(conn: Connection, moves: Moves) -> None:
 
 def _widths(conn: Connection) -> dict[Column[Any], int | None]:
     """The number of characters that each column takes; None for any."""
-    found = inspect(conn).get_multi_columns(filter_names={place.table.name for place in PLACES})
+    found = inspect(conn).get_multi_columns(filter_names=[place.table.name for place in PLACES])
     lengths = {
         (table, column["name"]): getattr(column["type"], "length", None)
         for (_, table), columns in found.items()
