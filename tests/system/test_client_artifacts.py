@@ -3,6 +3,8 @@
 import hashlib
 import os
 import socket
+import subprocess
+import sys
 import time
 import uuid
 from pathlib import Path
@@ -17,6 +19,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from tests.harness.processes import environment
 from tests.system import joining_proxy
 from tests.system.services import Stack, metadata_service
 
@@ -254,12 +257,24 @@ def test_a_location_without_a_host_that_leads_nowhere_is_told_at_once(
             lambda: client.log_artifact(run_id, str(long)),
             lambda: client.list_artifacts(run_id),
         ):
-            with pytest.raises(Exception, match=r"501.*keeps no files.*tandem-artifacts"):
+            with pytest.raises(Exception, match=r"501.*keeps no files.*rewrite-artifacts"):
                 call()
-        assert time.monotonic() - begun < 60  # repeated as a 503 is, each would take 246 seconds
+        told = _download(metadata.url, "mlflow-artifacts:/hostless/x.txt")
+        assert "rewrite-artifacts --from mlflow-artifacts:/ --to mlflow-artifacts://HOST/" in told
+        # Repeated as a 503 is, each would take 246 seconds.
+        assert time.monotonic() - begun < 120
     with metadata_service(tmp_path, database, "s3://bucket/root") as metadata:
         told = [line["message"] for line in metadata.log_lines() if "message" in line]
     assert any("1 of the newest 2 experiments keep their files at mlflow-art" in m for m in told)
+
+
+def _download(tracking_uri: str, location: str) -> str:
+    """What the command line says that fails to download a location."""
+    command = [Path(sys.executable).parent / "mlflow", "artifacts", "download", "-u", location]
+    variables = environment(MLFLOW_TRACKING_URI=tracking_uri)
+    ended = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=100)
+    assert ended.returncode == 1
+    return ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,12 @@ def test_proxy_requests_without_a_known_host_are_told_what_is_missing(
     assert answer.status_code == 501  # which no client repeats
     if method != "HEAD":
         assert answer.json()["error_code"] == "NOT_IMPLEMENTED"
-        for said in ("mlflow.example.com", "/api/2.0/mlflow-artifacts", "tandem-metadata serve"):
+        for said in (
+            "mlflow.example.com",
+            "/api/2.0/mlflow-artifacts",
+            "tandem-metadata serve",
+            "rewrite-artifacts --from mlflow-artifacts:/ --to mlflow-artifacts://HOST/",
+        ):
             assert said in answer.json()["message"]
 
 

@@ -1,4 +1,4 @@
-"""`rewrite-artifacts`: locations in all columns and generations of the schema, on both databases."""
+"""`rewrite-artifacts`: locations in all columns, of old and new schemas, on both databases."""
 
 import json
 import threading

@@ -11,12 +11,22 @@ HOST = "mlflow-artifacts://artifacts.example.com"
 @pytest.mark.parametrize(
     ("old", "new", "location", "expected"),
     [
-        ("mlflow-artifacts:/", f"{HOST}/", "mlflow-artifacts:/1/r/artifacts", f"{HOST}/1/r/artifacts"),
+        (
+            "mlflow-artifacts:/",
+            f"{HOST}/",
+            "mlflow-artifacts:/1/r/artifacts",
+            f"{HOST}/1/r/artifacts",
+        ),
         ("mlflow-artifacts:/", f"{HOST}/", "mlflow-artifacts:///1/r", f"{HOST}/1/r"),
         ("mlflow-artifacts:/", f"{HOST}/", "mlflow-artifacts:/", f"{HOST}/"),
         ("mlflow-artifacts:/", f"{HOST}/", "mlflow-artifacts://other.example.com/1", None),
         ("mlflow-artifacts:/", f"{HOST}/", f"{HOST}/1", None),
-        (f"{HOST}/", "mlflow-artifacts:/", f"{HOST}/1/r/artifacts", "mlflow-artifacts:/1/r/artifacts"),
+        (
+            f"{HOST}/",
+            "mlflow-artifacts:/",
+            f"{HOST}/1/r/artifacts",
+            "mlflow-artifacts:/1/r/artifacts",
+        ),
         (f"{HOST}/", "mlflow-artifacts:/", HOST, "mlflow-artifacts:/"),
         (HOST, f"{HOST}:5500", f"{HOST}/1", f"{HOST}:5500/1"),
         (HOST, f"{HOST}:5500", f"{HOST}:80/1", None),
@@ -136,5 +146,5 @@ def test_a_root_in_two_spellings_is_refused() -> None:
 
 
 def test_refusals_name_the_flag_of_the_command() -> None:
-    with pytest.raises(SettingsError, match="^--artifacts-root mlruns cannot"):
+    with pytest.raises(SettingsError, match=r"^--artifacts-root mlruns cannot"):
         Moves([("/a", "mlruns")], "--artifacts-root")

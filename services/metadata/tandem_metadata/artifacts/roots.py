@@ -216,8 +216,8 @@ def _refusal(uri: str) -> str:
     return (
         f"These artifacts are on the host '{host}', by their location '{shown}', which this server "
         "does not follow. If an artifacts service is there, the server's --artifact-hosts must "
-        "name it. If it has moved, the locations must be rewritten, as Tandem's documentation has "
-        "it under 'When the artifacts move' (docs/operations.md)."
+        "name it. If it has moved, `tandem-metadata rewrite-artifacts` names the new place in all "
+        "locations."
     )
 
 

@@ -28,7 +28,7 @@ def warn(database: Database, roots: Roots) -> None:
             _log.warning(
                 "%s on the host %s, which neither --default-artifact-root nor --artifact-hosts "
                 "names: if an artifacts service is there, name it by --artifact-hosts; if it has "
-                "moved, rewrite the locations (docs/operations.md, 'When the artifacts move')",
+                "moved, `tandem-metadata rewrite-artifacts` names the new place in all locations",
                 what,
                 host,
             )

@@ -118,5 +118,6 @@ def _sentence(request: Request) -> str:
         f"'mlflow-artifacts:/…', leads here. Let the ingress of {host} send the paths "
         "/api/2.0/mlflow-artifacts and /ajax-api/2.0/mlflow-artifacts to tandem-artifacts; or, "
         "where that has a host of its own, name it: tandem-metadata serve "
-        "--default-artifact-root mlflow-artifacts://HOST/."
+        "--default-artifact-root mlflow-artifacts://HOST/, and for good in the locations: "
+        "tandem-metadata rewrite-artifacts --from mlflow-artifacts:/ --to mlflow-artifacts://HOST/."
     )

@@ -15,7 +15,7 @@ def add(subparsers: cli.Subparsers) -> None:
         description=f"{text[0].upper()}{text[1:]}. Without --yes it only shows what would change.",
     )
     flags.add_database(command)
-    for flag, help in (
+    for flag, about in (
         ("--from", "root that locations lie below now, as mlflow-artifacts:/ or /srv/mlruns"),
         ("--to", "root that takes its place, as mlflow-artifacts://artifacts.example.com/"),
     ):
@@ -25,7 +25,7 @@ def add(subparsers: cli.Subparsers) -> None:
             metavar="ROOT",
             action="append",
             required=True,
-            help=f"{help}; may be repeated, in pairs",
+            help=f"{about}; may be repeated, in pairs",
         )
     command.add_argument("--yes", action="store_true", help="change the database")
     command.add_argument("--json", action="store_true", help="print the result as JSON")
