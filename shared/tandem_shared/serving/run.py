@@ -253,6 +253,13 @@ def _bound_the_rest(seconds: float) -> None:
     timer.start()
 
 
+def check(service: Service, settings: CommonSettings) -> None:
+    """Raise SettingsError for what `run` would refuse before it listens; listens on nothing."""
+    _check_server(service, settings)
+    _server_context(settings)
+    exposure.check(settings, settings.host)
+
+
 def _check_server(service: Service, settings: CommonSettings) -> None:
     if settings.asgi_server == "uvicorn":
         if not all(importlib.util.find_spec(name) for name in ("uvicorn", "httptools")):

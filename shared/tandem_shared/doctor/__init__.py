@@ -1,0 +1,3 @@
+"""What the `doctor` of both services shares: findings, their report, and addresses as clients meet
+them.
+"""
