@@ -8,6 +8,7 @@ import sys
 from tandem_metadata.artifacts.roots import Roots
 from tandem_metadata.cli.parsers import (
     db,
+    doctor,
     import_,
     rewrite_artifacts,
     token,
@@ -53,6 +54,7 @@ def _prepare(settings: Settings) -> None:
 def _extend(subparsers: cli.Subparsers) -> None:
     for each in (
         db,
+        doctor,
         import_,
         rewrite_artifacts,
         token,
