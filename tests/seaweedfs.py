@@ -17,6 +17,8 @@ from tests.harness.processes import free_ports, running
 
 ACCESS_KEY = "tandem-tests"
 SECRET_KEY = "tandem-tests-secret"
+READER = "tandem-reader"
+"""The access key, and the secret one, of who may only read and list."""
 REGION = "us-east-1"
 
 
@@ -124,7 +126,13 @@ def _weed() -> str:
 def _identities() -> dict[str, Any]:
     credentials = [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]
     actions = ["Admin", "Read", "List", "Tagging", "Write"]
-    return {"identities": [{"name": "tests", "credentials": credentials, "actions": actions}]}
+    reading = [{"accessKey": READER, "secretKey": READER}]
+    return {
+        "identities": [
+            {"name": "tests", "credentials": credentials, "actions": actions},
+            {"name": "reader", "credentials": reading, "actions": ["Read", "List"]},
+        ]
+    }
 
 
 def _is_ready(client: Any) -> bool:

@@ -27,6 +27,7 @@ def join(
     hosts: Mapping[str, str] | None = None,
     *,
     port: int = 0,
+    address: str = "127.0.0.1",
     admit: Callable[[Mapping[str, str]], bool] = lambda _: True,
     keep_host: bool = False,
 ) -> Iterator[str]:
@@ -78,11 +79,11 @@ def join(
         def log_message(self, *_: object) -> None:
             """The services log these requests themselves."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server = ThreadingHTTPServer((address, port), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://{address}:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()

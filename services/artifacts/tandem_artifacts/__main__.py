@@ -1,7 +1,8 @@
-"""The command `tandem-artifacts`: `serve`."""
+"""The command `tandem-artifacts`: `serve` and `doctor`."""
 
 import sys
 
+from tandem_artifacts.cli.parsers import doctor
 from tandem_artifacts.settings import ACCEPTED_SWITCHES, NAME, REFUSED_FLAGS, Settings
 from tandem_shared import cli
 from tandem_shared.serving.launch import Service
@@ -17,6 +18,7 @@ def main() -> int:
             accepted_switches=ACCEPTED_SWITCHES,
             refused_flags=REFUSED_FLAGS,
             prepare=_prepare,
+            extend=doctor.add,
         )
     )
 

@@ -60,6 +60,16 @@ def open_driver(
     )
 
 
+def folder_of(destination: str) -> Path | None:
+    """The folder of a destination on this machine's disks; None for an object store.
+
+    Makes nothing. Raises SettingsError for a `file:` URI that is none.
+    """
+    if destination.startswith("file:"):
+        return Path(_path_of(urlsplit(destination)))
+    return None if "://" in destination else Path(destination)
+
+
 def _refuse_mistyped(destination: str) -> None:
     """Raise SettingsError for a path that was meant as a URI, or to begin at a home directory."""
     if destination.startswith("~"):

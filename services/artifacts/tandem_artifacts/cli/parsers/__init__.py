@@ -1,0 +1,1 @@
+"""The flags of each command; what a command does is imported when it runs."""

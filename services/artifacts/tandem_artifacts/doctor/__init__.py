@@ -1,0 +1,1 @@
+"""What `tandem-artifacts doctor` looks at, a module a subject."""
