@@ -54,7 +54,8 @@ CASES = (
                 ),
             )
             for name, auth in (("aws", "aws-iam"), ("gcp", "gcp-iam"))
-        },
+        }
+        | {"parquet": ("export", "--to", "exported", "--format", "parquet")},
     ),
     Case(
         "tandem-artifacts",

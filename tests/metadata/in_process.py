@@ -9,7 +9,9 @@ from starlette.testclient import TestClient
 from tandem_metadata.routes.endpoint import Context
 from tandem_shared.http.router import Route, Router
 
-_THREADS = ("database_", "writer_", "traces_", "run_", "pages_", "background_", "passwords_")
+_THREADS = (
+    *("database_", "writer_", "traces_", "run_", "pages_", "background_", "export_", "passwords_"),
+)
 _entered: list[contextlib.ExitStack] = []
 
 

@@ -9,6 +9,7 @@ from tandem_metadata.artifacts.roots import Roots
 from tandem_metadata.cli.parsers import (
     db,
     doctor,
+    export,
     import_,
     rewrite_artifacts,
     token,
@@ -55,6 +56,7 @@ def _extend(subparsers: cli.Subparsers) -> None:
     for each in (
         db,
         doctor,
+        export,
         import_,
         rewrite_artifacts,
         token,

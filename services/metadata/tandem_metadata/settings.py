@@ -157,8 +157,9 @@ class Settings(AccountSettings):
     )
     pool_size: int = setting(
         10,
-        "Database connections a worker keeps; as many requests use the database at once. Five more "
-        "are for what is done for several requests together, and for deliveries to webhooks.",
+        "Database connections a worker keeps; as many requests use the database at once. Seven "
+        "more are for what is done for several requests together, for deliveries to webhooks, and "
+        "for exports.",
         env="MLFLOW_SQLALCHEMYSTORE_POOL_SIZE",
     )
     pool_timeout: float = setting(
@@ -258,6 +259,13 @@ class Settings(AccountSettings):
         env="TANDEM_MAX_BODY_BYTES",
     )
 
+    export_disk_bytes: int = setting(
+        256 * 1024 * 1024,
+        "Bytes below TMPDIR for Parquet files that programs read by ranges, by all workers; longer "
+        "files are sent as a whole only. 0: none are kept.",
+        env="TANDEM_EXPORT_DISK_BYTES",
+    )
+
     def artifact_root(self) -> str:
         """The default artifact root; raises SettingsError when there is none to serve with."""
         if not self.default_artifact_root:
@@ -314,6 +322,8 @@ class Settings(AccountSettings):
             raise SettingsError("--graphql-max-root-fields must be at least 1.")
         if self.graphql_max_aliases < 0:
             raise SettingsError("--graphql-max-aliases must not be negative.")
+        if self.export_disk_bytes < 0:
+            raise SettingsError("--export-disk-bytes must not be negative.")
         if self.max_body_bytes < 1:
             raise SettingsError("--max-body-bytes must be at least 1.")
 

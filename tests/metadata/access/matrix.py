@@ -81,6 +81,11 @@ _EXPERIMENTS = {
     ),
     ("POST", "search-datasets"): Row(READ, {"experiment_ids": ["{experiment}"]}),
 }
+_EXPORTS = {
+    ("GET", "3.0/tandem/experiments/{experiment_id}/export/{table}.parquet"): Row(
+        READ, before=World.restore_experiment
+    ),
+}
 _RUNS = {
     ("POST", "create"): Row(EDIT, _EXPERIMENT, before=World.restore_experiment),
     ("GET", "get"): Row(READ, _RUN),
@@ -414,6 +419,7 @@ ROWS: Final[Mapping[tuple[str, str], Row]] = {
         for (method, name), row in _EXPERIMENTS.items()
     },
     **{(method, f"2.0/mlflow/runs/{name}"): row for (method, name), row in _RUNS.items()},
+    **_EXPORTS,
     **_LOGGED_MODELS,
     **{
         (method, f"2.0/mlflow/registered-models/{name}"): row

@@ -30,6 +30,7 @@ _PATHS = {
     "{tag_key:path}": "k",
     "{webhook_id}": "w",
     "{key}": "k",
+    "{table}": "runs",
     "{name:path}": "favicon.ico",
 }
 
@@ -99,6 +100,7 @@ def _status(world: World, route: Route, row: Row, sender: str) -> int:
     for name, value in _PATHS.items():
         path = path.replace(name, value)
     path = path.replace("{model_id}", world.values["model"])
+    path = path.replace("{experiment_id}", world.values["experiment"])
     path = path.replace("{dataset_id}", world.values.get("dataset", ""))
     path = path.replace("{assessment_id}", world.values.get("assessment", ""))
     for name in ("{trace_id}", "{request_id}"):

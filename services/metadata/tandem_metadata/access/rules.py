@@ -327,6 +327,16 @@ def runs(ids: Callable[[Any], Collection[str]]) -> MessageRule:
     return MessageRule("READ on each run", check=check)
 
 
+async def _runs_of_experiment(caller: Caller, message: Any) -> None:
+    what = f"the runs of experiment {message.experiment_id[:_SHOWN]}"
+    caller.need_in_experiment(Action.READ, permissions.RUN, message.experiment_id, what)
+
+
+RUNS_OF_EXPERIMENT: Final = MessageRule(
+    "READ on the experiment and on its runs", check=_runs_of_experiment
+)
+
+
 def new_in_experiment(type: str) -> MessageRule:
     """For what is created in the experiment of `experiment_id`, perhaps by a run."""
 

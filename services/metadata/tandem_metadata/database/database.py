@@ -26,6 +26,7 @@ from tandem_metadata.database.pool import (
     ISOLATION_LEVELS,
     POOL_SIZE,
     POOL_WAIT,
+    SNAPSHOT_OPTIONS,
     WAITING_SINCE,
     WAL,
     DatabaseSettings,
@@ -122,6 +123,7 @@ class Database:
         statements, transactions = ISOLATION_LEVELS[self.dialect]
         self._autocommit = _at_level(self._engines, statements)
         self._transacting = _at_level(self._engines, transactions)
+        self._snapshots = engine.execution_options(**SNAPSHOT_OPTIONS[self.dialect])
         POOL_SIZE.inc(self._size)
         self._full_until = 0.0
 
@@ -223,6 +225,25 @@ class Database:
             read_cancellation.cancellable(conn, token) if token else contextlib.nullcontext(),
         ):
             yield conn
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection in one transaction that reads: all its statements see one state.
+
+        Others write meanwhile; but what they replace is kept until the end, and SQLite's log grows.
+        Cancelled as `read` is.
+        """
+        token = read_cancellation.current_token()
+        with (
+            self._translated(),
+            self._connect(self._snapshots) as conn,
+            read_cancellation.cancellable(conn, token) if token else contextlib.nullcontext(),
+            conn.begin() as transaction,
+        ):
+            if self.dialect == "sqlite":
+                conn.exec_driver_sql("BEGIN")
+            yield conn
+            transaction.rollback()
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:

@@ -47,6 +47,15 @@ AUTOCOMMIT, the commoner case. SQLite's transactions need no other: they begin b
 `WriterLock.begin`.
 """
 
+SNAPSHOT_OPTIONS: Final[Mapping[Dialect, Mapping[str, Any]]] = {
+    "sqlite": {},
+    "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+}
+"""Execution options of a transaction whose statements all see one state of the database.
+
+SQLite's begins by a statement, as all its transactions do.
+"""
+
 BUCKETS: Final = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )

@@ -30,6 +30,7 @@ from tandem_metadata.messages.traces import OldTraceInfo, TraceInfo
 from tandem_metadata.rules.permissions import Readable
 from tandem_metadata.search.sql.registry_compile import ReadableNames
 from tandem_metadata.settings import Settings
+from tandem_metadata.transfer.export import serving
 from tandem_metadata.webhooks.sender import Sender
 from tandem_metadata.webhooks.targets import Policy
 from tandem_shared.auth.rules import Rule
@@ -48,8 +49,11 @@ BODY_BYTES: Final = 2 * 1024 * 1024
 MANY_BYTES: Final = 8 * 1024 * 1024
 """The longest body of many values: a full batch, in characters of three bytes."""
 
-EXTRA_CONNECTIONS: Final = 2
-"""Connections beside those of `Context.threads`: one for `background`, one for pages of runs."""
+EXTRA_CONNECTIONS: Final = 2 + serving.AT_ONCE
+"""Connections beside those of `Context.threads`.
+
+One is for `background`, one for pages of runs, the others are for exports.
+"""
 
 ACCOUNT_THREADS: Final = 4
 """Threads that read and write accounts where these have a database of their own."""
@@ -105,6 +109,9 @@ class Context(Store):
         self.writer = Writer(db, timeout)
         self.trace_writer = TraceWriter(db, timeout, settings.max_body_bytes)
         self.reader = Reader(db, self.threads, timeout)
+        self.exports = serving.Exports(
+            db, settings.read_timeout or None, settings.export_disk_bytes
+        )
         self.background = threads.Threads("background", 1)
         self.webhook_sender = Sender(Policy.of(settings), settings.webhook_request_timeout)
         self.gate: Gate | None = None
@@ -113,7 +120,7 @@ class Context(Store):
 
     async def __aenter__(self) -> Self:
         self._opened.callback(self.background.close)  # It may hang: do not wait.
-        for each in (self.threads, self.writer, self.trace_writer, self.reader):
+        for each in (self.threads, self.writer, self.trace_writer, self.reader, self.exports):
             self._opened.push_async_callback(each.aclose)
         if self.accounts is not self:
             self._opened.push_async_callback(self.accounts.threads.aclose)

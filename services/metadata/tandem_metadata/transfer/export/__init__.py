@@ -1,0 +1,1 @@
+"""Copies of experiments for other programs: a database of MLflow, or Parquet files."""
