@@ -77,9 +77,9 @@ def test_what_nothing_serves_is_warned_of_with_numbers_and_cures(database: Datab
     told = "\n".join(f"{each.said} -> {each.cure}" for each in found)
     assert "secret" not in told
     for said in (
-        "Locations without a host (1 experiments, 1 runs; as mlflow-artifacts:/7)",
+        "Locations without a host (1 experiment, 1 run; as mlflow-artifacts:/7)",
         f"rewrite-artifacts --from mlflow-artifacts:/ --to {HOST}/",
-        "1 experiments, 3 runs are on the host old.example.com:5500",
+        "On the host old.example.com:5500: 1 experiment, 3 runs.",
         "name gone.example.com in --artifact-hosts",
         f"rewrite-artifacts --from /srv/mlruns --to {HOST}/",
         f"rewrite-artifacts --from ./mlruns --to {HOST}/",
@@ -106,4 +106,7 @@ def test_the_cures_are_commands_that_cure(database: Database) -> None:
 
 def test_locations_that_are_all_served_are_fine(database: Database) -> None:
     (found,) = look(database)
-    assert (found.status, found.said) == (Status.OK, "all 1 locations are served.")
+    assert (found.status, found.said) == (
+        Status.OK,
+        "all are served (1 of experiments, runs and logged models).",
+    )

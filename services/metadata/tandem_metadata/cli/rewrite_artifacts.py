@@ -58,7 +58,7 @@ def _lines(found: Sequence[Rewritten], moves: Moves, left: int, *, yes: bool) ->
     if not total:
         return [*lines, f"No location lies below a root of {FROM}: there is nothing to rewrite."]
     if not yes:
-        lines.append(f"{total:,} locations would be rewritten. Nothing is changed without --yes.")
+        lines.append(f"{_locations(total)} would be rewritten. Nothing is changed without --yes.")
         if moves.repeats:
             lines.append(
                 f"A root of {TO} lies below one of {FROM}: do it once only, as the next time would "
@@ -66,9 +66,13 @@ def _lines(found: Sequence[Rewritten], moves: Moves, left: int, *, yes: bool) ->
             )
         return lines
     lines.append(
-        f"Rewrote {total:,} locations. Services need no restart; clients that run now remember the "
+        f"Rewrote {_locations(total)}. Services need no restart; clients that run now remember the "
         "old ones until they end."
     )
     if left:
         lines.append(f"{left:,} more were stored meanwhile: run the command again.")
     return lines
+
+
+def _locations(number: int) -> str:
+    return f"{number:,} location{'s' if number != 1 else ''}"

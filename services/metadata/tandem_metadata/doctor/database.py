@@ -184,7 +184,7 @@ class Examined:
             yield failure(f"The database cannot be used. {why}", "Do what the sentence says.")
             return
         self._usable = True
-        yield ok(f"revision {described}.")
+        yield ok(f"{described}.")
         if not has_default:
             yield warning(
                 "Experiment 0, Default, is missing: clients that name no experiment log there.",
@@ -208,7 +208,7 @@ class Examined:
                 )
         if missing and not many:
             names = " and ".join(index.name for index in missing)
-            yield ok(f"{names} is not there; with less than {indexes.MANY_RUNS:,} runs it may not.")
+            yield ok(f"{names} is not there, nor needed below {indexes.MANY_RUNS:,} runs.")
         elif not missing:
             yield ok("all indexes of db optimize are there.")
         for said in analyzed:

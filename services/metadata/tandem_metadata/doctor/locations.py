@@ -45,7 +45,10 @@ class Place(NamedTuple):
     @property
     def counts(self) -> str:
         """How many of each kind, in words."""
-        return ", ".join(f"{number:,} {kind}" for kind, number in self.numbers.items())
+        return ", ".join(
+            f"{number:,} {kind if number != 1 else kind.removesuffix('s')}"
+            for kind, number in self.numbers.items()
+        )
 
     @property
     def root(self) -> str:
@@ -127,7 +130,7 @@ def look(
         yield warning(f"{left} more places are not served.", "Rewrite or map those named first.")
     if not (hostless or unknown or direct):
         total = sum(sum(place.numbers.values()) for place in served)
-        yield ok(f"all {total:,} locations are served.")
+        yield ok(f"all are served ({total:,} of experiments, runs and logged models).")
 
 
 def _is_hostless(location: str) -> bool:
@@ -155,7 +158,8 @@ def _host(root: str) -> str:
 def _hostless(place: Place, clients: Site | None, to: str) -> Finding:
     said = f"Locations without a host ({place.counts}; as {without_credentials(place.example)})"
     cure = (
-        f"{_REWRITE.format(HOSTLESS, to)}; or let the ingress send {ARTIFACTS} to tandem-artifacts."
+        f"{_REWRITE.format(HOSTLESS, to)}; or let the ingress send what is below "
+        f"{ARTIFACTS.rpartition('/')[0]} to tandem-artifacts."
     )
     if clients is None:
         return warning(
@@ -185,8 +189,8 @@ def _on_unknown_host(place: Place, to: str) -> Finding:
     host = _host(place.root).rpartition("@")[2]
     rewrite = _REWRITE.format(place.root, to)
     return warning(
-        f"{place.counts} are on the host {host}, which neither --default-artifact-root nor "
-        "--artifact-hosts names: the web UI cannot show their files.",
+        f"On the host {host}: {place.counts}. Neither --default-artifact-root nor --artifact-hosts "
+        "names it, so the web UI cannot show their files.",
         f"If tandem-artifacts is there, name {host} in --artifact-hosts; if it has moved: "
         f"{rewrite}",
     )
@@ -197,14 +201,14 @@ def _direct(place: Place, to: str) -> Finding:
     rewrite = _REWRITE.format(place.root, to)
     if scheme in ("", "file"):
         return warning(
-            f"{place.counts} are in a folder, as {without_credentials(place.example)}: only "
-            "clients that have this folder find their files, and the web UI does not.",
+            f"In a folder, as {without_credentials(place.example)}: {place.counts}. Only clients "
+            "that have this folder find their files, and the web UI does not.",
             "Copy the folder to the destination of tandem-artifacts, or serve it from there; then: "
             f"{rewrite}",
         )
     return warning(
-        f"{place.counts} are at {place.root}, to which clients go directly: the web UI does not "
-        "show their files.",
+        f"At {place.root}, where clients go directly: {place.counts}. The web UI does not show "
+        "their files.",
         f"Where tandem-artifacts has that place: --artifact-root-map {place.root}={to}; or for "
         f"good: {rewrite}",
     )
