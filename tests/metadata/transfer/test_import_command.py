@@ -7,7 +7,7 @@ import pytest
 
 from tandem_metadata.settings import Settings
 from tests.metadata.cli.commands import Command, assert_error
-from tests.metadata.conftest import only_sqlite
+from tests.metadata.conftest import only_postgresql, only_sqlite
 from tests.metadata.transfer.file_stores import MadeUp, example, put
 from tests.metadata.transfer.rows import everything, rows, tables
 
@@ -157,6 +157,21 @@ def test_artifacts_root_is_what_locations_begin_with(
     ):
         for (location,) in rows(settings, statement):
             assert location.startswith(f"{host}/team/{demo.name}/")
+
+
+@only_postgresql
+def test_import_that_is_refused_names_every_text_and_exits_with_1(
+    command: Command, store: MadeUp, settings: Settings
+) -> None:
+    store.run(store.root / "1", run_name="n" * 300, params={"long": "v" * 9000})
+    status, out, _ = command(str(store.root))
+    assert status == 1
+    assert out.startswith("Refused to import ")
+    assert "params.value holds 8,000 characters, and it has 9,000" in out
+    assert "runs.name holds 250 characters, and it has 300" in out
+    assert "--truncate cuts them" in out
+    assert command(str(store.root), "--truncate")[0] == 0
+    assert len(rows(settings, "SELECT run_uuid FROM runs")) == 2
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,13 @@ def test_exit_status_is_1_for_skips_only_if_strict_and_for_mismatches_always() -
     assert "metrics of run ab: expected 3, found 2" in made.text()
 
 
+def test_report_of_what_was_refused_says_so() -> None:
+    made = _report()
+    made.refused = True
+    assert made.text().startswith("Refused to import ./mlruns into ")
+    assert made.exit_status() == 1
+
+
 def test_document_holds_all_that_the_text_has(tmp_path: Path) -> None:
     made = _report()
     made.renumbered.append(Renumbered("demo", "330934324475023710", "7"))

@@ -54,14 +54,13 @@ def _import_folder(parsed: argparse.Namespace, folder: str) -> int:
         report = Report(folder, address, dry_run=parsed.dry_run)
         options = Options(parsed.artifacts_root, parsed.dry_run, parsed.truncate)
         importing = FileImport(FileStore(folder, registry), database, report, options)
-        refused = False
         with Progress() as progress:
             try:
                 importing.run(progress)
             except Refused as error:
-                refused = True
+                report.refused = True
                 report.notes.append(str(error))
-    return finish(parsed, report, refused=refused)
+    return finish(parsed, report)
 
 
 def _import_database(parsed: argparse.Namespace) -> int:
@@ -70,7 +69,7 @@ def _import_database(parsed: argparse.Namespace) -> int:
     )
 
 
-def finish(parsed: argparse.Namespace, report: Report, *, refused: bool = False) -> int:
+def finish(parsed: argparse.Namespace, report: Report) -> int:
     """Print and write the report; returns the exit status."""
     print(report.text())
     if parsed.report:
@@ -78,7 +77,7 @@ def finish(parsed: argparse.Namespace, report: Report, *, refused: bool = False)
             report.write(parsed.report)
         except OSError as error:
             raise SettingsError(f"--report {parsed.report}: {error.strerror}.") from None
-    return 1 if refused else report.exit_status(strict=parsed.strict)
+    return report.exit_status(strict=parsed.strict)
 
 
 def _settings(parsed: argparse.Namespace) -> Settings:

@@ -51,6 +51,8 @@ class Report:
         self.source = source
         self.target = target
         self.dry_run = dry_run
+        self.refused = False
+        """Whether nothing was imported, because the target cannot hold all of it."""
         self.problems: list[Problem] = []
         self.renumbered: list[Renumbered] = []
         self.mismatches: list[Mismatch] = []
@@ -100,7 +102,7 @@ class Report:
 
     def exit_status(self, *, strict: bool = False) -> int:
         """0; 1 if the target is not what it should be, or with `strict` if anything was skipped."""
-        return 1 if self.mismatches or (strict and self._skipped) else 0
+        return 1 if self.refused or self.mismatches or (strict and self._skipped) else 0
 
     def text(self) -> str:
         """The report for people: a table, then lists of what was not taken over as it is."""
@@ -112,6 +114,7 @@ class Report:
             "source": self.source,
             "target": self.target,
             "dry_run": self.dry_run,
+            "refused": self.refused,
             "counts": {
                 kind: {
                     name.replace(" ", "_"): number
@@ -143,7 +146,7 @@ class Report:
 
     def _lines(self) -> Iterator[str]:
         verb = "Would import" if self.dry_run else "Imported"
-        yield f"{verb} {self.source} into {self.target}."
+        yield f"{'Refused to import' if self.refused else verb} {self.source} into {self.target}."
         yield ""
         yield from _table(
             ("", *_COLUMNS),

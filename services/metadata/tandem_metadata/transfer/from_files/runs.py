@@ -22,7 +22,7 @@ from tandem_metadata.transfer.from_files.session import Session
 from tandem_metadata.transfer.from_files.texts import Texts
 from tandem_metadata.transfer.report import Report
 
-MOST_ROWS: Final = 20_000
+MOST_ROWS: Final = 8_000
 """Rows of a batch. SQLite keeps other writers waiting for as long as one takes."""
 
 _REMEMBERED: Final = 100_000
