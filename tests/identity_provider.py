@@ -10,13 +10,12 @@ from pathlib import Path
 from urllib.parse import quote, urljoin
 
 import httpx
-import pytest
 
+from tests import npm
 from tests.harness.processes import eventually, free_port
 
 PACKAGE = "oidc-provider@9.13.3"
 CLIENT_ID, CLIENT_SECRET = "tandem", "a secret of the client"
-_HOME = Path(__file__).resolve().parents[1] / ".cache" / PACKAGE.replace("@", "-")
 _SCRIPT = Path(__file__).with_name("identity_provider.mjs")
 _FORM = re.compile(r'<form[^>]*action="([^"]+)"')
 
@@ -63,15 +62,9 @@ def log_in(browser: httpx.Client, start: str, name: str) -> httpx.Response:
 
 @contextmanager
 def serve(redirect_uri: str, home: str) -> Iterator[IdentityProvider]:
-    """A provider without users; skips the test where npm is missing."""
-    npm, node = shutil.which("npm"), shutil.which("node")
-    if npm is None or node is None:
-        pytest.skip("there is no npm")
-    if not (_HOME / "node_modules").exists():
-        _HOME.mkdir(parents=True, exist_ok=True)
-        command = [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(_HOME)]
-        subprocess.run([*command, PACKAGE], check=True, timeout=300)
-    script = _HOME / _SCRIPT.name  # Node looks for packages beside it
+    """A provider without users; without npm the test is skipped, or fails if tools are required."""
+    node = npm.node()
+    script = npm.installed(PACKAGE) / _SCRIPT.name  # Node looks for packages beside it
     shutil.copyfile(_SCRIPT, script)
     port = free_port()
     issuer = f"http://127.0.0.1:{port}"
