@@ -46,7 +46,7 @@ $(VENV)/.installed: $(VENV)/bin/python constraints.txt pyproject.toml shared/pyp
 
 $(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
 	@echo "Installing what tests and checks need besides, which takes some minutes, once:"
-	@$(PIP) install -c constraints.txt --group dev $(DISTRIBUTIONS) -e 'shared[uvicorn]' -e 'services/metadata[aws,gcp,parquet]' | $(SHOWN)
+	@$(PIP) install -c constraints.txt --group dev $(DISTRIBUTIONS) -e 'shared[uvicorn]' -e 'services/metadata[aws,gcp,parquet]' -e 'services/artifacts[cloud]' | $(SHOWN)
 	@touch $@
 
 ui: $(VENV)/.installed

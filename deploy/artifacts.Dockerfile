@@ -6,6 +6,8 @@ FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 # Dates of files in the wheels, so that the same sources give the same wheels.
 ARG SOURCE_DATE_EPOCH=1767225600
+# cloud is for destinations of Azure and of Google Cloud, and takes 16 MB.
+ARG EXTRAS=uvicorn,cloud
 WORKDIR /build
 COPY constraints.txt ./
 RUN python -m pip install --only-binary :all: --constraint constraints.txt hatchling
@@ -14,11 +16,11 @@ COPY services/artifacts services/artifacts
 # Our own wheels go by their files, so that no index can offer others of their names.
 RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir own ./shared ./services/artifacts \
     && python -m pip wheel --only-binary :all: --constraint constraints.txt --wheel-dir wheels \
-        own/*.whl 'tandem-artifacts[uvicorn]'
+        own/*.whl "tandem-artifacts[${EXTRAS}]"
 # The byte code is not compared with its sources at start: neither changes, and without times in it builds agree.
 RUN python -m venv --without-pip /opt/tandem/venv \
     && python -m pip --python /opt/tandem/venv/bin/python install --no-index --no-compile \
-        --find-links wheels 'tandem-artifacts[uvicorn]' \
+        --find-links wheels "tandem-artifacts[${EXTRAS}]" \
     && python -m compileall -q --invalidation-mode unchecked-hash /opt/tandem/venv/lib
 
 FROM ${PYTHON_IMAGE}
@@ -45,7 +47,7 @@ CMD ["serve", "--host", "0.0.0.0"]
 ARG VERSION=0.1.0
 ARG REVISION=
 LABEL org.opencontainers.image.title="tandem-artifacts" \
-      org.opencontainers.image.description="Tandem's artifacts service: MLflow's artifact proxy over disk, S3 or MinIO" \
+      org.opencontainers.image.description="Tandem's artifacts service: MLflow's artifact proxy over disk, S3, MinIO, Azure or Google Cloud" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"

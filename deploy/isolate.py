@@ -41,7 +41,9 @@ CASES = (
     Case(
         "tandem-metadata",
         "services/metadata",
-        frozenset({"alembic", "boto3", "botocore", "google-auth", "minio", "tandem-artifacts"}),
+        frozenset(
+            {"alembic", "boto3", "botocore", "google-auth", "minio", "obstore", "tandem-artifacts"}
+        ),
         ("--default-artifact-root", "mlflow-artifacts://127.0.0.1:5500/"),
         "/api/2.0/mlflow/experiments/get?experiment_id=0",
         "experiment",
@@ -60,10 +62,13 @@ CASES = (
     Case(
         "tandem-artifacts",
         "services/artifacts",
-        frozenset({"sqlalchemy", "psycopg", "psycopg-binary", "alembic", "tandem-metadata"}),
+        frozenset(
+            {"sqlalchemy", "psycopg", "psycopg-binary", "alembic", "obstore", "tandem-metadata"}
+        ),
         (),
         "/api/3.0/mlflow/server-info",
         "multipart_uploads_enabled",
+        {"cloud": ("serve", "--artifacts-destination", "gs://bucket/prefix")},
     ),
 )
 

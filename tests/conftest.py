@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests import seaweedfs
+from tests import azurite, google_storage, seaweedfs
 from tests.harness.scheduling import GroupScheduling, longest_first
 from tests.postgresql import PostgreSQL, serve
 
@@ -51,3 +51,18 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[seaweedfs.S3
     """A real S3 server, started once and only when a test asks for it."""
     with seaweedfs.run(tmp_path_factory.mktemp("seaweedfs")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[azurite.Azurite]:
+    """Azure's blob storage, started once and only when a test asks for it."""
+    with azurite.run(tmp_path_factory.mktemp("azurite")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def google(s3_server: seaweedfs.S3Server) -> Iterator[google_storage.GoogleStorage]:
+    """Google's Cloud Storage, with one bucket, started likewise."""
+    s3_server.create_bucket(google_storage.BUCKET)
+    with google_storage.serve(s3_server) as storage:
+        yield storage

@@ -20,6 +20,8 @@ SECRET_KEY = "tandem-tests-secret"
 READER = "tandem-reader"
 """The access key, and the secret one, of who may only read and list."""
 REGION = "us-east-1"
+OPEN_BUCKET = "open-to-anybody"
+"""A bucket that may be used without a signature; nobody has made it yet."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +129,12 @@ def _identities() -> dict[str, Any]:
     credentials = [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]
     actions = ["Admin", "Read", "List", "Tagging", "Write"]
     reading = [{"accessKey": READER, "secretKey": READER}]
+    anybody = [f"{action}:{OPEN_BUCKET}" for action in ("Read", "List", "Write")]
     return {
         "identities": [
             {"name": "tests", "credentials": credentials, "actions": actions},
             {"name": "reader", "credentials": reading, "actions": ["Read", "List"]},
+            {"name": "anonymous", "actions": anybody},
         ]
     }
 

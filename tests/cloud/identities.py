@@ -1,14 +1,16 @@
-"""What hands out credentials in a pod of AWS or Google, on this machine, and what they are worth.
+"""What hands out credentials in a pod of a cloud, on this machine, and what they are worth.
 
 The libraries of the clouds ask it as they ask the real one. Secrets are random and soon forgotten.
 """
 
+import base64
 import contextlib
 import datetime
 import hashlib
 import hmac
 import json
 import secrets
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -128,6 +130,8 @@ class Google:
     url: str = ""
     seconds: int = 3600
     """How long the next tokens hold."""
+    scope: str = "sqlservice.login"
+    """What tokens are asked for; "" for whatever the account may."""
     denies: bool = False
     """Whether nobody gets tokens any more."""
     refusal: str = "Cloud SQL IAM service account"
@@ -148,7 +152,7 @@ class Google:
         if parts.path.endswith("/token"):
             if self.denies:
                 return 403, "no permission to get a token"
-            assert "sqlservice.login" in dict(parse_qsl(parts.query))["scopes"]
+            assert self.scope in dict(parse_qsl(parts.query)).get("scopes", "")
             token = f"ya29.{secrets.token_urlsafe(40)}"
             self.tokens[token] = time.monotonic() + self.seconds
             told = {"access_token": token, "expires_in": self.seconds, "token_type": "Bearer"}
@@ -164,6 +168,53 @@ class Google:
     def takes(self, user: str, endpoint: str, token: str) -> bool:
         """Whether it is a token of now."""
         return time.monotonic() < self.tokens.get(token, 0)
+
+
+@dataclass
+class Azure:
+    """Entra's tokens for a workload identity, as AKS has it. Whoever takes them looks for himself.
+
+    They say what an emulator looks at; nobody has signed them.
+    """
+
+    folder: Path
+    url: str = ""
+    denies: bool = False
+    """Whether nobody gets tokens any more."""
+    asked: list[dict[str, str]] = field(default_factory=list)
+    """The forms by which tokens were asked for."""
+
+    def environ(self) -> dict[str, str]:
+        """The variables that AKS's webhook gives to a pod."""
+        token = self.folder / "token"
+        token.write_text("a ServiceAccount's token")
+        return {
+            "AZURE_CLIENT_ID": "00000000-0000-0000-0000-00000000000c",
+            "AZURE_TENANT_ID": "00000000-0000-0000-0000-00000000000d",
+            "AZURE_FEDERATED_TOKEN_FILE": str(token),
+            "AZURE_AUTHORITY_HOST": self.url,
+        }
+
+    def answer(self, method: str, path: str, body: bytes) -> tuple[int, str]:
+        """What Entra answers."""
+        self.asked.append(dict(parse_qsl(body.decode())))
+        if self.denies:
+            return 400, json.dumps({"error": "invalid_grant", "error_description": "AADSTS70021"})
+        assert path.endswith("/oauth2/v2.0/token")
+        now = int(time.time())
+        claims = {
+            "aud": "https://storage.azure.com",
+            "iss": "https://sts.windows.net/00000000-0000-0000-0000-00000000000d/",
+            "iat": now - 60,
+            "nbf": now - 60,
+            "exp": now + 3600,
+        }
+        token = ".".join(
+            base64.urlsafe_b64encode(text).rstrip(b"=").decode()
+            for text in (b'{"alg":"RS256","typ":"JWT"}', json.dumps(claims).encode(), b"unsigned")
+        )
+        told = {"token_type": "Bearer", "expires_in": 3600, "access_token": token}
+        return 200, json.dumps(told)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -190,11 +241,18 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serve(identity: Aws | Google) -> Iterator[None]:
-    """Let it be asked over HTTP."""
+def serve(
+    identity: Aws | Azure | Google, certificate: tuple[str, str] | None = None
+) -> Iterator[None]:
+    """Let it be asked over HTTP, or with a certificate and its key over HTTPS."""
     handler = type("Handler", (_Handler,), {"identity": identity})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        identity.url = f"http://127.0.0.1:{server.server_port}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        scheme = "https" if certificate else "http"
+        identity.url = f"{scheme}://127.0.0.1:{server.server_port}"
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield
         server.shutdown()

@@ -1,1 +1,1 @@
-"""MLflow's artifact proxy over disk, S3 or MinIO."""
+"""MLflow's artifact proxy over disk, S3, MinIO, Azure or Google Cloud."""

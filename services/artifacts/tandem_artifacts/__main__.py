@@ -14,7 +14,8 @@ def main() -> int:
         cli.Command(
             service=Service(NAME, "tandem_artifacts.app:create_app"),
             settings=Settings,
-            about="Tandem's artifacts service: MLflow's artifact proxy over disk, S3 or MinIO.",
+            about="Tandem's artifacts service: MLflow's artifact proxy over disk, S3, MinIO, Azure "
+            "or Google Cloud.",
             accepted_switches=ACCEPTED_SWITCHES,
             refused_flags=REFUSED_FLAGS,
             prepare=_prepare,

@@ -65,8 +65,10 @@ class Settings(SenderSettings):
     port: int = setting(5500, "Port to listen on.", env="MLFLOW_PORT", short="-p")
     artifacts_destination: str = setting(
         "./mlartifacts",
-        "Where artifacts are kept: a directory, file:///directory, s3://bucket/prefix or "
-        "minio://host:port/bucket/prefix.",
+        "Where artifacts are kept: a directory, file:///directory, s3://bucket/prefix, "
+        "minio://host:port/bucket/prefix, gs://bucket/prefix, "
+        "wasbs://container@account.blob.core.windows.net/prefix or "
+        "abfss://filesystem@account.dfs.core.windows.net/prefix.",
         env="MLFLOW_ARTIFACTS_DESTINATION",
     )
     auth: str = setting(

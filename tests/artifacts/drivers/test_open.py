@@ -1,5 +1,6 @@
 """Which driver a destination gets, and destinations that are refused with a sentence."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,9 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MINIO_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "MLFLOW_S3_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
+    foreign = ("AWS_", "AZURE_", "GOOGLE_", "MINIO_", "MLFLOW_", "STORAGE_EMULATOR_HOST")
+    for name in [each for each in os.environ if each.startswith(foreign)]:
+        monkeypatch.delenv(name)
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}", "file://localhost{}", "file:{}"])
@@ -46,7 +48,7 @@ async def test_relative_directory_starts_at_the_working_directory(
     ("destination", "sentence"),
     [
         ("", "must not be empty"),
-        ("gs://bucket/prefix", "scheme 'gs'"),
+        ("az://container/prefix", "scheme 'az'"),
         ("hdfs://host/path", "scheme 'hdfs'"),
         ("mlflow-artifacts://host/path", "scheme 'mlflow-artifacts'"),
         ("file://elsewhere/path", "absolute path"),
@@ -66,6 +68,17 @@ async def test_relative_directory_starts_at_the_working_directory(
         ("s3://user:sec[ret@bucket", "well-formed"),
         ("s3://not a bucket/prefix", "no bucket has the name"),
         ("minio://host/b%20cket", "no bucket has the name"),
+        ("gs://", "gs://bucket/prefix"),
+        ("gs://user:secret@bucket/prefix", "gs://bucket/prefix"),
+        ("gs://bucket:9000/prefix", "gs://bucket/prefix"),
+        ("gs://not a bucket/prefix", "no bucket has the name"),
+        ("wasbs://container/prefix", "container@account.blob.core.windows.net"),
+        ("wasbs://container@account/prefix", "container@account.blob.core.windows.net"),
+        ("wasbs://c:secret@account.blob.core.windows.net", "come from the environment"),
+        ("wasbs://container@account.blob.core.windows.net/p?sig=secret", "from the environment"),
+        ("wasbs://Container@account.blob.core.windows.net", "lower-case"),
+        ("wasbs://a--b@account.blob.core.windows.net", "single '-'"),
+        ("abfss://account.dfs.core.windows.net/p", "abfss://filesystem@account.dfs.core"),
     ],
 )
 def test_unusable_destination_is_refused_with_a_sentence(destination: str, sentence: str) -> None:
@@ -85,7 +98,10 @@ def test_unusable_destination_is_refused_with_a_sentence(destination: str, sente
         ("S3//bucket", "s3://bucket"),
         ("minio:/host:9000/bucket", "minio://host:9000/bucket"),
         ("file//srv/artifacts", "file:///srv/artifacts"),
-        ("gs:/bucket", "the directory ./gs:/bucket"),
+        ("gs:/bucket", "gs://bucket"),
+        ("wasbs:/c@a.blob.core.windows.net/p", "wasbs://…@a.blob.core.windows.net/p"),
+        ("abfss//c@a.dfs.core.windows.net", "abfss://…@a.dfs.core.windows.net"),
+        ("hdfs:/host/path", "the directory ./hdfs:/host/path"),
         ("mlflow-artifacts:/", "the directory ./mlflow-artifacts:/"),
     ],
 )
@@ -156,7 +172,8 @@ def test_signed_urls_cannot_live_longer_than_the_stores_allow(tmp_path: Path, se
 def test_directory_does_not_load_the_object_stores_libraries(tmp_path: Path) -> None:
     program = (
         "import sys; from tandem_artifacts.drivers.open import open_driver; "
-        "open_driver(sys.argv[1]); print(sorted({'boto3', 'botocore', 'minio'} & set(sys.modules)))"
+        "open_driver(sys.argv[1]); "
+        "print(sorted({'boto3', 'botocore', 'minio', 'obstore'} & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True

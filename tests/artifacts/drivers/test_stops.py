@@ -13,19 +13,20 @@ from tests.artifacts.drivers.conftest import Bucket, Store
 from tests.artifacts.service import ARTIFACTS
 from tests.faults.gate import Gate
 from tests.harness.processes import eventually
-from tests.seaweedfs import S3Server
 from tests.system.services import artifacts_service
 
 
 @pytest.fixture
-def gate(s3_server: S3Server) -> Iterator[Gate]:
-    at = urlsplit(s3_server.endpoint)
+def gate(kind: str, request: pytest.FixtureRequest) -> Iterator[Gate]:
+    """Before the server of the store."""
+    behind = request.getfixturevalue("google" if kind == "gs" else "s3_server")
+    at = urlsplit(behind.url if kind == "gs" else behind.endpoint)
     opened = Gate(at.hostname or "", at.port or 0)
     yield opened
     opened.close()
 
 
-@pytest.mark.parametrize("kind", ["s3", "minio"])
+@pytest.mark.parametrize("kind", ["s3", "minio", "gs"])
 def test_stop_while_a_part_is_on_its_way_leaves_no_multipart_upload(
     kind: str, make_store: Callable[[str], Store], gate: Gate, tmp_path: Path
 ) -> None:
@@ -37,7 +38,11 @@ def test_stop_while_a_part_is_on_its_way_leaves_no_multipart_upload(
         tmp_path,
         store.destination.replace(host, slow),
         *("--graceful-timeout", "0.2"),
-        variables={**store.server.environ, "MLFLOW_S3_ENDPOINT_URL": f"http://{slow}"},
+        variables={
+            **store.server.environ,
+            "MLFLOW_S3_ENDPOINT_URL": f"http://{slow}",
+            "STORAGE_EMULATOR_HOST": slow,
+        },
     ) as service:
         assert httpx.put(f"{service.url}{ARTIFACTS}/whole", content=b"x").status_code == 200
         with service.connect() as upload:

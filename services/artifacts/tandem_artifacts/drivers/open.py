@@ -1,5 +1,6 @@
 """Which driver serves an artifacts destination."""
 
+import importlib.util
 import json
 import os
 import re
@@ -13,9 +14,14 @@ from tandem_shared.errors import PermissionDenied
 from tandem_shared.serving.options import require_version
 from tandem_shared.settings import SettingsError, without_credentials
 
-_STARTS: Final = {"s3": "s3://", "minio": "minio://", "file": "file:///"}
-_MISTYPED: Final = re.compile(r"([a-z][a-z0-9+.-]+):|(s3|minio|file)//", re.IGNORECASE)
+_STARTS: Final = {
+    "file": "file:///",
+    **{scheme: f"{scheme}://" for scheme in ("s3", "minio", "wasbs", "abfss", "gs")},
+}
+_MISTYPED: Final = re.compile(rf"([a-z][a-z0-9+.-]+):|({'|'.join(_STARTS)})//", re.IGNORECASE)
 _ENDPOINT: Final = re.compile(r"https?://[^/?#\s]")
+_UPLOAD_SECONDS: Final = 600
+"""As MLflow has it for a request to Azure."""
 _BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}")
 
 
@@ -28,7 +34,10 @@ def open_driver(
       need be;
     - `s3://bucket/prefix`: S3 through boto3;
     - `minio://host:port/bucket/prefix`: MinIO through its SDK, by HTTPS; `?secure=false` means
-      plain HTTP, `?region=` names a region.
+      plain HTTP, `?region=` names a region;
+    - `wasbs://container@account.blob.core.windows.net/prefix`, and
+      `abfss://filesystem@account.dfs.core.windows.net/prefix`: Azure through obstore;
+    - `gs://bucket/prefix`: Google's Cloud Storage through obstore.
 
     `download_url_seconds` and `part_url_seconds` are the lifetimes of signed URLs. Raises
     SettingsError when the scheme is unknown or the destination cannot be used. An object store
@@ -50,13 +59,19 @@ def open_driver(
                 return InstrumentedDriver(_s3(uri, expiry))
             case "minio":
                 return InstrumentedDriver(_minio(uri, expiry))
+            case "wasbs" | "abfss":
+                return InstrumentedDriver(_azure(uri))
+            case "gs":
+                return InstrumentedDriver(_gcs(uri))
     except ValueError as failure:
         if isinstance(failure, SettingsError):
             raise
         raise _unusable(destination, "it is not a well-formed URI") from failure
     raise SettingsError(
         f"--artifacts-destination cannot have the scheme '{uri.scheme}': give a directory, "
-        "s3://bucket/prefix or minio://host:port/bucket/prefix."
+        "s3://bucket/prefix, minio://host:port/bucket/prefix, gs://bucket/prefix, "
+        "wasbs://container@account.blob.core.windows.net/prefix or "
+        "abfss://filesystem@account.dfs.core.windows.net/prefix."
     )
 
 
@@ -175,6 +190,70 @@ def _minio(uri: SplitResult, expiry: dict[str, int]) -> Driver:
         )
     except ValueError as failure:
         raise _unusable(f"minio://{uri.netloc}/…", _in_one_line(failure)) from failure
+
+
+def _azure(uri: SplitResult) -> Driver:
+    _require_obstore(uri.scheme)
+    from obstore.exceptions import BaseError
+
+    from tandem_artifacts.drivers.azure import Azure, account_of, place
+
+    host, container, prefix = place(uri)
+    account = account_of(host, os.environ)
+    seconds, ca = _upload_seconds(), _authorities()
+    try:
+        return Azure(account, container, prefix, seconds=seconds, ca=ca)
+    except (BaseError, ValueError) as failure:
+        raise _unusable(f"{uri.scheme}://…", _in_one_line(failure)) from failure
+
+
+def _gcs(uri: SplitResult) -> Driver:
+    _require_obstore("gs")
+    from obstore.exceptions import BaseError
+
+    from tandem_artifacts.drivers.gcs import Gcs, endpoint_of, provider_of
+
+    if not uri.netloc or "@" in uri.netloc or ":" in uri.netloc or uri.query:
+        raise _unusable("gs://…", "it must be gs://bucket or gs://bucket/prefix")
+    _check_bucket(uri.netloc)
+    endpoint = endpoint_of(os.environ)
+    provider = None if endpoint.anonymous else provider_of(os.environ)
+    seconds, ca = _upload_seconds(), _authorities()
+    try:
+        return Gcs(endpoint, uri.netloc, uri.path, provider=provider, seconds=seconds, ca=ca)
+    except (BaseError, ValueError) as failure:
+        raise _unusable(f"gs://{uri.netloc}/…", _in_one_line(failure)) from failure
+
+
+def _require_obstore(scheme: str) -> None:
+    if importlib.util.find_spec("obstore") is None:
+        raise SettingsError(
+            f"A {scheme}:// destination needs obstore: pip install 'tandem-artifacts[cloud]'. The "
+            "images have it."
+        )
+
+
+def _upload_seconds() -> float | None:
+    """How long a part of an upload may take; None for any time."""
+    text = os.environ.get("MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT") or str(_UPLOAD_SECONDS)
+    if not re.fullmatch(r"-1|[1-9]\d{0,6}", text):
+        raise SettingsError(
+            "MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT must be a number of seconds, or -1 for any "
+            "time."
+        )
+    return None if text == "-1" else float(text)
+
+
+def _authorities() -> bytes | None:
+    """The certificates in PEM format to trust besides the usual ones."""
+    for variable in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        _check_certificates(variable)
+        if path := os.environ.get(variable):
+            try:
+                return Path(path).read_bytes()
+            except OSError as failure:
+                raise SettingsError(f"{variable} names {path}, which is no file.") from failure
+    return None
 
 
 def _check_bucket(name: str) -> None:
