@@ -82,6 +82,12 @@ def test_a_store_of_the_cluster_s_own_is_warned_of() -> None:
     assert "reachedByClients" in notes("minimal", *own)
 
 
+def test_an_identity_of_azure_without_its_label_is_warned_of() -> None:
+    label = r"artifacts.podLabels.azure\.workload\.identity/use=no"
+    assert "which pods get by a label" in notes("azure", label)
+    assert "which pods get by a label" not in notes("azure")
+
+
 def test_services_that_others_reach_past_the_ingress_are_warned_of() -> None:
     balanced, told = "metadata.service.type=LoadBalancer", "insecureNoAuth=true"
     assert "metadata.service.type is LoadBalancer" in notes("production", told, balanced)

@@ -109,7 +109,9 @@ REFUSED = {
     # the object store
     "objectStore.destination=": "objectStore.destination is empty",
     "objectStore.destination=./mlartifacts": 'objectStore.destination is "./mlartifacts"',
-    "objectStore.destination=gs://bucket": 'objectStore.destination is "gs://bucket"',
+    "objectStore.destination=az://bucket": 'objectStore.destination is "az://bucket"',
+    "objectStore.destination=gs:///prefix": 'objectStore.destination is "gs:///prefix"',
+    "objectStore.destination=wasbs://container": 'objectStore.destination is "wasbs://container"',
     "objectStore.destination=minio://host": 'objectStore.destination is "minio://host"',
     "objectStore.existingSecret=a objectStore.credentials.A=b": (
         "objectStore.existingSecret and objectStore.credentials are both set"

@@ -42,6 +42,10 @@ Tandem authenticates nobody. Whoever reaches {{ ternary "the host" "either host"
 {{- if and .Values.objectStore.reachedByClients (not (has "--disable-proxy-multipart-download" .Values.artifacts.extraArgs)) (or (hasPrefix "minio:" .Values.objectStore.destination) (include "tandem.notes.ownEndpoint" .)) -}}
 {{- $warnings = append $warnings "Clients are sent to the object store itself for large files. If only pods reach it, uploads and downloads hang for minutes: set objectStore.reachedByClients to false." -}}
 {{- end -}}
+{{- $azure := "azure.workload.identity/" -}}
+{{- if and (hasKey .Values.artifacts.serviceAccount.annotations (print $azure "client-id")) (ne "true" (toString (get (merge dict .Values.artifacts.podLabels .Values.commonLabels) (print $azure "use")))) -}}
+{{- $warnings = append $warnings "artifacts.serviceAccount names an identity of Azure, which pods get by a label only: set artifacts.podLabels to {azure.workload.identity/use: \"true\"}." -}}
+{{- end -}}
 {{- if .Values.database.uri -}}
 {{- $warnings = append $warnings "The database's password is part of Helm's release, since database.uri holds it. Rather name a Secret in database.existingSecret." -}}
 {{- end -}}

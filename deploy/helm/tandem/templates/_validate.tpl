@@ -122,10 +122,10 @@ What a single value may be is values.schema.json's.
 {{- define "tandem.validate.objectStore" -}}
 {{- with .Values.objectStore -}}
 {{- if not .destination -}}
-{{- fail "objectStore.destination is empty: set it to s3://bucket/prefix, minio://host:9000/bucket/prefix or a directory of artifacts.persistence." -}}
+{{- fail "objectStore.destination is empty: set it to s3://bucket/prefix, gs://bucket/prefix, abfss://filesystem@account.dfs.core.windows.net/prefix, minio://host:9000/bucket/prefix or a directory of artifacts.persistence." -}}
 {{- end -}}
-{{- if not (regexMatch "^(s3://[^/]+|minio://[^/]+/[^/]+|file:///|/)" .destination) -}}
-{{- fail (printf "objectStore.destination is %q: set it to s3://bucket/prefix, minio://host:9000/bucket/prefix or an absolute directory of artifacts.persistence." .destination) -}}
+{{- if not (regexMatch "^(s3://[^/]+|gs://[^/]+|minio://[^/]+/[^/]+|(wasbs|abfss)://[^/@]+@[^/@]+[.]|file:///|/)" .destination) -}}
+{{- fail (printf "objectStore.destination is %q: set it to s3://bucket/prefix, gs://bucket/prefix, abfss://filesystem@account.dfs.core.windows.net/prefix, minio://host:9000/bucket/prefix or an absolute directory of artifacts.persistence." .destination) -}}
 {{- end -}}
 {{- if and .existingSecret .credentials -}}
 {{- fail "objectStore.existingSecret and objectStore.credentials are both set: keep one, the Secret that exists or the variables from which one is generated." -}}
