@@ -10,7 +10,9 @@ import pytest
 
 from tandem_metadata.access import changes
 from tandem_metadata.access.changes import Changes, mark_in, place_of
+from tandem_metadata.rules.permissions import SCORER
 from tandem_metadata.settings import Settings
+from tandem_metadata.store.accounts import grants
 from tests.metadata import guarded
 from tests.metadata.access.conftest import only_sqlite
 from tests.metadata.guarded import ADMIN, DENIED, Guarded
@@ -155,3 +157,20 @@ def test_new_experiment_of_a_removed_one_s_number_is_nobody_else_s(service: Guar
     for each in ("ann", "eve"):
         assert service.refusal(each, "GET", "experiments/get", experiment_id=removed)
     service.call("bob", "GET", "experiments/get", experiment_id=removed)
+
+
+@only_sqlite
+def test_new_experiment_of_a_removed_one_s_number_has_none_of_its_grants_on_scorers(
+    service: Guarded,
+) -> None:
+    for each in ("bob", "ann"):
+        service.user(each)
+    removed = service.experiment("removed", of="bob")
+    others = f"1{removed}/s"
+    service.grant("ann", *((SCORER, each, "MANAGE") for each in (f"{removed}/s", others)))
+    with service.database.write() as conn:
+        conn.exec_driver_sql("DELETE FROM experiments WHERE experiment_id = ?", (int(removed),))
+    assert service.experiment("new", of="bob") == removed
+    with service.database.read() as conn:
+        left = grants.find(conn, (SCORER,), f"{removed}/s"), grants.find(conn, (SCORER,), others)
+    assert [len(each) for each in left] == [0, 1]

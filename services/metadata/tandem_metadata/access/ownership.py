@@ -163,12 +163,12 @@ def _moved(held: Sequence[Held], new_name: str) -> list[Held]:
 
 
 def _drop_left(conn: Connection, id: str) -> None:
-    """Take away what was granted on an experiment that `mlflow gc` has removed.
+    """Take away what was granted on an experiment that `mlflow gc` has removed, and on its scorers.
 
     SQLite gives the number of the last one again; PostgreSQL gives each number once.
     """
     accounts = _apart.get()
-    drop = partial(grants.drop, types=(permissions.EXPERIMENT,), pattern=id)
+    drop = partial(grants.drop_experiment, number=id)
     if accounts is None:
         if drop(conn):
             on_commit(conn, _changed.get().note)

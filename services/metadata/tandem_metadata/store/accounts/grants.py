@@ -16,7 +16,7 @@ from tandem_metadata.database.tables.accounts import (
     users,
 )
 from tandem_metadata.rules.accounts import OWN_PREFIX, WORKSPACE
-from tandem_metadata.rules.permissions import Level
+from tandem_metadata.rules.permissions import EXPERIMENT, SCORER, Level
 from tandem_shared.errors import AlreadyExists, InvalidParameter, NotFound, Unauthenticated
 
 _KEY: Final = [
@@ -74,6 +74,17 @@ def find(conn: Connection, types: Collection[str], pattern: str) -> list[Held]:
 def drop(conn: Connection, types: Collection[str], pattern: str) -> bool:
     """Take away what anybody is granted on a resource; returns whether it was any."""
     return conn.execute(delete(role_permissions).where(*_on(types, pattern))).rowcount > 0
+
+
+def drop_experiment(conn: Connection, number: int | str) -> bool:
+    """Take away what anybody is granted on an experiment that is gone, and on its scorers.
+
+    Returns whether it was any.
+    """
+    columns = role_permissions.c
+    scorers = columns.resource_pattern.startswith(f"{number}/", autoescape=True)
+    of_scorers = delete(role_permissions).where(columns.resource_type == SCORER, scorers)
+    return bool(conn.execute(of_scorers).rowcount) | drop(conn, (EXPERIMENT,), str(number))
 
 
 def put(conn: Connection, grants: Sequence[Held]) -> None:
