@@ -15,7 +15,7 @@ from typing import Any, Final, NoReturn
 from tandem_metadata.access.account import Account
 from tandem_metadata.access.owners import Owners
 from tandem_metadata.access.reads import Reads
-from tandem_metadata.rules import permissions
+from tandem_metadata.rules import permissions, retention
 from tandem_metadata.rules.permissions import Action, Key
 from tandem_metadata.search.language.fields import Entity, Resource
 from tandem_metadata.search.language.groups import leaves
@@ -199,6 +199,12 @@ async def _whole_experiment(caller: Caller, message: Any) -> None:
         caller.account.need(Action.DELETE, what, Key(kind), whole)
 
 
+async def _experiment_tag(caller: Caller, message: Any) -> None:
+    if message.key == retention.TAG:  # which has traces, and what is deleted, go for good
+        await _whole_experiment(caller, message)
+    caller.need_experiment(Action.UPDATE, message.experiment_id)
+
+
 async def _experiments(caller: Caller, message: Any) -> None:
     for each in message.experiment_ids:
         caller.need_experiment(Action.READ, each)
@@ -229,6 +235,10 @@ NEW_EXPERIMENT: Final = MessageRule(
     check=_new_experiment,
 )
 EXPERIMENT_BY_NAME: Final = MessageRule("READ on the experiment", check=_experiment_by_name)
+EXPERIMENT_TAG: Final = MessageRule(
+    "EDIT on the experiment; for the tag tandem.retention as to delete the experiment",
+    check=_experiment_tag,
+)
 WHOLE_EXPERIMENT: Final = MessageRule(
     "MANAGE on the experiment and on what it holds", check=_whole_experiment
 )

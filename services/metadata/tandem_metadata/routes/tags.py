@@ -64,7 +64,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
         SetExperimentTag,
         WRITE,
         set_on_experiment,
-        rules.experiment(Action.UPDATE),
+        rules.EXPERIMENT_TAG,
     ),
     Endpoint(
         "POST",
@@ -72,6 +72,6 @@ ENDPOINTS: list[Endpoint[Any]] = [
         DeleteExperimentTag,
         WRITE,
         delete_from_experiment,
-        rules.experiment(Action.UPDATE),
+        rules.EXPERIMENT_TAG,
     ),
 ]
