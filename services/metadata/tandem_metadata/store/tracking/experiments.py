@@ -15,6 +15,7 @@ from tandem_metadata.rules import artifact_locations, integers, limits
 from tandem_metadata.store.dialect import bulk, integer_columns
 from tandem_metadata.store.dialect.in_list import any_of
 from tandem_metadata.store.dialect.logging_order import first_logged
+from tandem_metadata.store.tracking import removed_numbers
 from tandem_shared.clock import now_ms
 from tandem_shared.errors import AlreadyExists, ApiError, InvalidParameter, InvalidState, NotFound
 
@@ -67,6 +68,7 @@ def create(
     row = conn.execute(
         tables.insert(conn, experiments)
         .values(
+            **removed_numbers.next_number(conn),
             name=name,
             artifact_location=artifact_location,
             lifecycle_stage="active",
@@ -282,7 +284,7 @@ def _name_taken(conn: Connection, name: str) -> AlreadyExists:
     if row is not None and row.lifecycle_stage == "deleted":
         return AlreadyExists(
             f"Experiment(name={name}) already exists in deleted state; restore it, or delete it "
-            "for good with `mlflow gc`, or choose another name."
+            "for good with `tandem-metadata gc`, or choose another name."
         )
     return AlreadyExists(f"Experiment(name={name}) already exists; choose another name.")
 
