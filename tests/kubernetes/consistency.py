@@ -17,7 +17,7 @@ SERVERS = {"metadata": 5000, "artifacts": 5500}
 
 _OURS = frozenset(
     {
-        "Deployment", "Job", "Service", "ServiceAccount", "HorizontalPodAutoscaler",
+        "Deployment", "Job", "CronJob", "Service", "ServiceAccount", "HorizontalPodAutoscaler",
         "ScaledObject", "PodDisruptionBudget", "NetworkPolicy", "Ingress", "HTTPRoute",
         "PodMonitor", "ServiceMonitor", "PersistentVolumeClaim", "Pod",
     }

@@ -26,6 +26,17 @@ REFUSED = {
     "migration.enabled=false migration.existingSecret=owner": (
         "migration.existingSecret is set, but migration.enabled is false"
     ),
+    "gc.enabled=true database.type=sqlite database.existingSecret= metadata.replicas=1 "
+    "metadata.persistence.enabled=true": "gc.enabled is true, but database.type is sqlite",
+    "gc.enabled=true gc.extraArgs[0]=--yes": "gc.extraArgs has --yes, which the chart sets itself",
+    f"gc.enabled=true gc.pushgateway=http://a networkPolicy.enabled=true "
+    f"networkPolicy.database.{PEER}.cidr=10.0.5.0/24 "
+    f"networkPolicy.objectStore.{PEER}.cidr=10.0.6.0/24": (
+        "networkPolicy.pushgateway.peers is empty"
+    ),
+    "gc.enabled=true gc.serviceAccount.name=tandem-artifacts": (
+        "gc.serviceAccount and artifacts.serviceAccount are both tandem-artifacts"
+    ),
     # pods
     "artifacts.pdb.minAvailable=90%": "artifacts.pdb.minAvailable is 90%, which of 2 pods is all",
     "metadata.replicas=1 metadata.pdb.minAvailable=1%": "is 1%, which of 1 pods is all",

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.kubernetes import schemas
 from tests.kubernetes.tools import Object
 
 
@@ -34,8 +35,9 @@ Peer = Pod | Host
 
 
 def pod_of(workload: Object) -> Pod:
-    """The pod that a Deployment or a Job makes, or that the object is."""
-    template = workload if workload["kind"] == "Pod" else workload["spec"]["template"]
+    """The pod that a Deployment, a Job or a CronJob makes, or that the object is."""
+    template = schemas.pod_of(workload)
+    assert template is not None
     ports = {
         port["name"]: port["containerPort"]
         for container in template["spec"]["containers"]

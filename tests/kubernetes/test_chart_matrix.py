@@ -24,7 +24,7 @@ every_entry = pytest.mark.parametrize("name", chart.MATRIX)
 
 
 def workloads(objects: list[tools.Object]) -> list[tools.Object]:
-    return [each for each in objects if each["kind"] in ("Deployment", "Job")]
+    return [each for each in objects if each["kind"] in ("Deployment", "Job", "CronJob")]
 
 
 def component(obj: tools.Object) -> str:
@@ -66,7 +66,7 @@ def test_secrets_stay_in_their_component(name: str) -> None:
         known[own] = {found["name"] for found in _references(each["spec"])}
         assert ("MLFLOW_BACKEND_STORE_URI" in spec) == (own != "artifacts")
         assert ("--artifacts-destination" in spec) == (own == "artifacts")
-    metadata = known["metadata"] | known.get("migration", set())
+    metadata = known["metadata"] | known.get("migration", set()) | known.get("gc", set())
     assert metadata & known["artifacts"] == set()
 
 

@@ -166,6 +166,20 @@ def test_the_test_of_helm_calls_by_https_with_the_certificate_of_metadata() -> N
     assert spec["volumes"] == [{"name": "pod-tls", "secret": {"secretName": "metadata-pods"}}]
 
 
+@pytest.mark.parametrize(("name", "presented"), [("pod-tls", False), ("pod-mtls", True)])
+def test_gc_calls_artifacts_by_https_with_the_certificate_of_metadata(
+    name: str, presented: bool
+) -> None:
+    job = one(chart.render(name, "gc.enabled=true"), "CronJob", "tandem-gc")["spec"]["jobTemplate"]
+    assert flag(job, "--artifacts-url") == "https://tandem-artifacts:5500"
+    assert flag(job, "--artifacts-ca") == f"{FOLDER}/ca.crt"
+    assert ("--artifacts-cert" in container(job)["args"]) == presented
+    secret = {"pod-tls": "tandem-metadata-pod-tls", "pod-mtls": "metadata-pods"}[name]
+    assert {"name": "pod-tls", "secret": {"secretName": secret}} in (
+        job["spec"]["template"]["spec"]["volumes"]
+    )
+
+
 def test_scrapers_reach_the_port_for_probes_and_nothing_else() -> None:
     policy = one(chart.render("pod-mtls"), "NetworkPolicy", "tandem-artifacts")
     ports = {

@@ -113,6 +113,23 @@ def test_the_migration_reaches_dns_and_the_database_only(cluster: Cluster) -> No
         assert not allows(policies, source, migration, 5000)
 
 
+def test_gc_reaches_the_database_and_artifacts_and_no_store() -> None:
+    objects = chart.render("gc")
+    policies = chart.standing_policies(objects)
+    gc = pod_of(chart.one(objects, "CronJob", "tandem-gc"))
+    metadata, artifacts = (
+        pod_of(chart.one(objects, "Deployment", f"tandem-{each}"))
+        for each in ("metadata", "artifacts")
+    )
+    gateway = Pod("monitoring", {"app": "pushgateway"})
+    for target, port in ((Host("10.0.5.10"), 5432), (artifacts, 5500), (gateway, 9091)):
+        assert allows(policies, gc, target, port)
+    for target, port in ((metadata, 5000), (S3, 443), (INTERNET, 443), (gateway, 9090)):
+        assert not allows(policies, gc, target, port)
+    for source in (metadata, artifacts, ROUTER, PROMETHEUS):
+        assert not allows(policies, source, gc, 5000)
+
+
 def test_routes_and_scrapes_come_through() -> None:
     objects = chart.render("production")
     policies = chart.standing_policies(objects)

@@ -65,7 +65,7 @@ def plain(obj: Object) -> Object:
         for container in [*spec.get("initContainers", []), *spec["containers"]]:
             container.get("env", []).sort(key=lambda each: each["name"])
             container.get("volumeMounts", []).sort(key=lambda each: each["mountPath"])
-    for part in filter(None, (obj, pod_of(obj))):
+    for part in filter(None, (obj, obj.get("spec", {}).get("jobTemplate"), pod_of(obj))):
         for kind, names in (("labels", LABELS), ("annotations", ANNOTATIONS)):
             found = part["metadata"].get(kind, {})
             for name in names:
@@ -191,6 +191,19 @@ def test_accounts_with_tls_of_the_pods(monitored: tuple[str, ...], overlay: Over
     for name in ("rules", "dashboard") if monitored else ():
         del theirs[f"ConfigMap/tandem-{name}"]
     assert differences(ours, theirs) == []
+
+
+def test_cleaning_up(overlay: Overlay) -> None:
+    ours = chart("production", "gc.enabled=true")
+    assert {"CronJob/tandem-gc", "ServiceAccount/tandem-gc", "NetworkPolicy/tandem-gc"} <= (
+        ours.keys()
+    )
+    assert differences(ours, by_name(overlay("gc"))) == []
+
+
+def test_cleaning_up_with_accounts(overlay: Overlay) -> None:
+    ours = chart("production", *ACCOUNTS, "gc.enabled=true")
+    assert differences(ours, by_name(overlay("gc", "accounts"))) == []
 
 
 def test_tokens_instead_of_the_databases_password(overlay: Overlay) -> None:

@@ -27,6 +27,7 @@ What a single value may be is values.schema.json's.
 {{- include "tandem.validate.podTls" . -}}
 {{- include "tandem.validate.monitoring" . -}}
 {{- include "tandem.validate.migration" . -}}
+{{- include "tandem.validate.gc" . -}}
 {{- include "tandem.validate.authentication" . -}}
 {{- include "tandem.validate.extraObjects" . -}}
 {{- end -}}
@@ -170,7 +171,7 @@ What a single value may be is values.schema.json's.
 
 {{/* Selectors are made of these labels; a second one of the same name would be another pod's. */}}
 {{- define "tandem.validate.labels" -}}
-{{- $maps := dict "commonLabels" .Values.commonLabels "metadata.podLabels" .Values.metadata.podLabels "artifacts.podLabels" .Values.artifacts.podLabels "migration.podLabels" .Values.migration.podLabels "test.podLabels" .Values.test.podLabels -}}
+{{- $maps := dict "commonLabels" .Values.commonLabels "metadata.podLabels" .Values.metadata.podLabels "artifacts.podLabels" .Values.artifacts.podLabels "migration.podLabels" .Values.migration.podLabels "gc.podLabels" .Values.gc.podLabels "test.podLabels" .Values.test.podLabels -}}
 {{- range $where, $labels := $maps -}}
 {{- range $label := list "name" "instance" "component" "version" "managed-by" "part-of" -}}
 {{- if hasKey $labels (printf "app.kubernetes.io/%s" $label) -}}

@@ -30,6 +30,7 @@ Names and objects that the API server would refuse, in part after the migration'
 {{- $components := list "metadata" "artifacts" -}}
 {{- if include "tandem.migration.enabled" . -}}{{- $components = append $components "migration" -}}{{- end -}}
 {{- if .Values.test.enabled -}}{{- $components = append $components "test" -}}{{- end -}}
+{{- if .Values.gc.enabled -}}{{- $components = append $components "gc" -}}{{- end -}}
 {{- range $component := $components -}}
 {{- if (index $.Values $component).serviceAccount.create -}}
 {{- $name := include "tandem.serviceAccountName" (dict "root" $ "component" $component) -}}

@@ -154,12 +154,13 @@ variables:
 {{- if and .Values.migration.existingSecret (include "tandem.names" (dict "values" .Values.metadata "secret" .Values.migration.existingSecret)) -}}
 {{- fail (printf "metadata has %s, the migration's Secret, in its extra variables, volumes or containers: remove it there, or its pods could change tables." .Values.migration.existingSecret) -}}
 {{- end -}}
-{{- range $component := list "metadata" "migration" -}}
+{{- range $component := list "metadata" "migration" "gc" -}}
 {{- if and $store (include "tandem.names" (dict "values" (index $.Values $component) "secret" $store)) -}}
 {{- fail (printf "%s has %s, the object store's Secret, in its extra variables, volumes or containers: remove it there; artifacts alone may know it." $component $store) -}}
 {{- end -}}
 {{- end -}}
-{{- range $component := ternary (list "metadata" "migration" "test") (list "metadata" "migration") .Values.test.enabled -}}
+{{- $components := ternary (list "metadata" "migration" "test") (list "metadata" "migration") .Values.test.enabled -}}
+{{- range $component := ternary (append $components "gc") $components .Values.gc.enabled -}}
 {{- $account := include "tandem.serviceAccountName" (dict "root" $ "component" $component) -}}
 {{- if eq $account (include "tandem.serviceAccountName" (dict "root" $ "component" "artifacts")) -}}
 {{- fail (printf "%s.serviceAccount and artifacts.serviceAccount are both %s: set %s.serviceAccount.create to true or name another, or it would have the object store's identity." $component $account $component) -}}
