@@ -34,6 +34,7 @@ LONGEST = (
     "tests/system/peer/test_decisions.py",
     "tests/system/ sqlite-disk",
     "tests/browser/ two_hosts",
+    "tests/system/test_doctor.py",
     "tests/system/test_operations.py",
     "tests/shared/serving/test_serve.py",
     "tests/system/test_webhooks.py",

@@ -3,8 +3,11 @@
 import json
 import subprocess
 import sys
+import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -378,6 +381,49 @@ def test_a_store_that_is_down_is_told(bucket: str, s3_server: S3Server) -> None:
     report = doctor("tandem-artifacts", "--artifacts-destination", f"s3://{bucket}", variables=down)
     assert report.status == 1
     assert "does not answer" in report.told("destination")
+
+
+@contextmanager
+def _refusing(code: str) -> Iterator[str]:
+    """A store that refuses every request by one of S3's codes."""
+    body = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(403)
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_clock_that_the_store_refuses_is_told_as_one() -> None:
+    with _refusing("RequestTimeTooSkewed") as endpoint:
+        variables = {
+            "AWS_ACCESS_KEY_ID": "somebody",
+            "AWS_SECRET_ACCESS_KEY": "very-secret",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "MLFLOW_S3_ENDPOINT_URL": endpoint,
+        }
+        given = ("--artifacts-destination", "s3://bucket/root")
+        report = doctor("tandem-artifacts", *given, variables=variables)
+    assert report.status == 1
+    assert "RequestTimeTooSkewed" in report.told("destination")
+    assert "time server" in report.told("destination")
+    assert "very-secret" not in report.output
 
 
 def test_the_database_is_the_same_afterwards(sqlite_stack: Stack) -> None:

@@ -26,6 +26,8 @@ LARGE_BYTES: Final = 18 * 1024 * 1024
 """More than two parts of the service's own uploads."""
 
 _CHUNK: Final = 1024 * 1024
+_SKEWED: Final = "RequestTimeTooSkewed"
+"""S3's code for a request whose clock is off by a quarter of an hour."""
 _RIGHTS: Final = (
     "Grant the service's credentials the right to list the destination, and to read, store and "
     "delete below it: on S3 s3:ListBucket, s3:GetObject, s3:PutObject, s3:DeleteObject and "
@@ -210,6 +212,8 @@ def _refused(what: str, error: ApiError) -> Finding:
     cause = error.__cause__
     why = f" ({' '.join(str(cause).split())})" if cause and str(cause) else ""
     said = f"To {what} failed: {error.message}{without_credentials(why)}"
+    if _SKEWED in why:
+        return failure(said, "Let this machine and the store follow a time server (NTP).")
     if isinstance(error, PermissionDenied):
         return failure(said, _RIGHTS)
     if "bucket" in error.message:
