@@ -16,7 +16,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 # Dates of files in the wheels, so that the same sources give the same wheels.
 ARG SOURCE_DATE_EPOCH=1767225600
 # aws and gcp are for tokens instead of the database's password, and take 35 MB.
-ARG EXTRAS=uvicorn,aws,gcp
+ARG EXTRAS=uvicorn,aws,gcp,parquet
 WORKDIR /build
 COPY constraints.txt ./
 RUN python -m pip install --only-binary :all: --constraint constraints.txt hatchling

@@ -25,7 +25,7 @@ FOREIGN = {
     "artifacts": {"sqlalchemy", "psycopg", "psycopg-binary", "alembic"},
 }
 
-EXTRAS = {"metadata": ("uvicorn", "aws", "gcp"), "artifacts": ("uvicorn", "cloud")}
+EXTRAS = {"metadata": ("uvicorn", "aws", "gcp", "parquet"), "artifacts": ("uvicorn", "cloud")}
 
 service = pytest.mark.parametrize("service", SERVICES)
 image = pytest.mark.parametrize("image", [*SERVICES, "backup"])

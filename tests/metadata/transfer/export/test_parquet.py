@@ -3,6 +3,7 @@
 import datetime
 import importlib.util
 import math
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tandem_metadata.database.database import Database
+from tandem_metadata.transfer.export import parquet
 from tests.metadata.cli.commands import Command, assert_error
-from tests.metadata.tracking_api import Tracking
 from tests.metadata.transfer.export.content import POINTS, Content, T
 
 FILES = {"runs.parquet", "params.parquet", "tags.parquet", "metrics.parquet"}
@@ -204,8 +205,34 @@ def test_parquet_export_says_what_is_wrong(
     assert_error(export(*to), "pip install 'tandem-metadata[parquet]'")
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_export_that_is_ended_leaves_nothing_and_what_was_there(
+    export: Command,
+    content: Content,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+) -> None:
+    place = tmp_path / "exports"
+    place.mkdir()
+    to = ("--to", str(place / "out"), "--format", "parquet")
+    assert export(*to)[0] == 0
+    before = {each.name: each.read_bytes() for each in (place / "out").iterdir()}
+    write = parquet.write
+
+    def write_and_end(*given: Any) -> int:
+        write(*given)
+        signal.raise_signal(number)
+        raise AssertionError
+
+    monkeypatch.setattr(parquet, "write", write_and_end)
+    assert export(*to, "--overwrite")[0] == 128 + number
+    assert [each.name for each in place.iterdir()] == ["out"]
+    assert {each.name: each.read_bytes() for each in (place / "out").iterdir()} == before
+
+
 def test_an_export_that_fails_leaves_nothing(
-    export: Command, content: Content, api: Tracking, tmp_path: Path, database: Database
+    export: Command, content: Content, tmp_path: Path, database: Database
 ) -> None:
     with database.write() as conn:
         conn.exec_driver_sql("DROP TABLE tags")

@@ -8,6 +8,8 @@ import pytest
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.known_revisions import HEAD
 from tandem_metadata.settings import Settings
+from tandem_metadata.transfer.export import sqlite
+from tandem_metadata.transfer.export.selection import select_all
 from tests.metadata.cli.commands import Command, assert_error, command_of
 from tests.metadata.conftest import ARTIFACT_ROOT, only_sqlite
 from tests.metadata.database import mlflow_tables
@@ -16,6 +18,7 @@ from tests.metadata.registry_api import Registry
 from tests.metadata.traces import content as traces
 from tests.metadata.traces import generations
 from tests.metadata.traces import rows as trace_rows
+from tests.metadata.tracking_api import Tracking
 from tests.metadata.transfer.export import dump
 from tests.metadata.transfer.export.content import Content
 
@@ -162,6 +165,30 @@ def test_sqlite_export_of_older_revisions_is_what_mlflow_makes_of_them(
         found = _exported(export, tmp_path)
         mlflow_tables.upgrade(uri, HEAD)
         assert found == dump.of(uri)
+
+
+def test_sqlite_export_is_of_one_moment_while_others_write(
+    api: Tracking,
+    content: Content,
+    settings: Settings,
+    database: Database,
+    tmp_path: Path,
+) -> None:
+    before = dump.of(settings.backend_store_uri)
+    written = []
+
+    def write_meanwhile(table: str, _: int) -> None:
+        if not written:
+            api.call("runs/log-metric", run_id=content.run, key="new", value=1, timestamp=1, step=1)
+            api.call("runs/delete", run_id=content.bare)
+            api.run(content.first)
+            written.append(table)
+
+    with database.snapshot() as conn:
+        sqlite.write(conn, tmp_path / "out.db", select_all(conn), write_meanwhile)
+    assert written == ["workspaces"]  # the first of all tables
+    assert dump.of(f"sqlite:///{tmp_path / 'out.db'}") == before
+    assert dump.of(settings.backend_store_uri) != before
 
 
 @only_sqlite

@@ -143,6 +143,7 @@ def write(
             progress(written)
         if group:
             writer.write_table(pa.Table.from_batches(group, schema))
+    pa.default_memory_pool().release_unused()
     return written
 
 
