@@ -48,7 +48,10 @@ AT_ONCE: Final = 2
 
 STALL_SECONDS: Final = 30.0
 LEAST_RATE: Final = 64 * 1024
-"""Pauses of a client, and bytes a second, that an export bears: the database keeps its state."""
+"""How long a client may take for a part: so many seconds, or those of its bytes at this rate.
+
+Meanwhile the database keeps the state that is read.
+"""
 
 EXPORTS: Final = Counter(
     "tandem_exports", "Parquet files that were made for clients, by outcome.", ["outcome"]
