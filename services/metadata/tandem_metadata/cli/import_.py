@@ -8,17 +8,19 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from tandem_metadata.database import revisions, sqlite_file
+from tandem_metadata.database.address import parse_url
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.faults import as_settings_error
 from tandem_metadata.rules import default_artifact_root
 from tandem_metadata.settings import Settings
+from tandem_metadata.transfer.databases import importing as from_databases
+from tandem_metadata.transfer.databases.source import FLAG, address, is_database
 from tandem_metadata.transfer.file_store.store import FileStore, is_file_store
 from tandem_metadata.transfer.from_files.importing import FileImport, Options, Refused
 from tandem_metadata.transfer.progress import Progress
 from tandem_metadata.transfer.report import Report
 from tandem_shared.settings import SettingsError, load, without_credentials
 
-_DATABASES: Final = ("sqlite", "postgresql", "postgres")
 _OF_FILES: Final = ("registry", "artifacts_root")
 _OF_DATABASES: Final = ("drop_orphans",)
 
@@ -32,8 +34,7 @@ def run(parsed: argparse.Namespace) -> int:
     """
     if parsed.report:
         _check_writable(parsed.report)
-    scheme = urlsplit(parsed.source).scheme.partition("+")[0]
-    if scheme in _DATABASES:
+    if is_database(parsed.source):
         _refuse(parsed, _OF_FILES, "a file store")
         return _import_database(parsed)
     _refuse(parsed, _OF_DATABASES, "a database")
@@ -64,9 +65,19 @@ def _import_folder(parsed: argparse.Namespace, folder: str) -> int:
 
 
 def _import_database(parsed: argparse.Namespace) -> int:
-    raise SettingsError(
-        f"{without_credentials(parsed.source)} is a database, and only folders can be imported."
-    )
+    settings = _settings(parsed)
+    flag = _target_flag(parsed)
+    source = _shown(address(parsed.source), FLAG)
+    target = _shown(settings.backend_store_uri, flag)
+    report = Report(source, target, dry_run=parsed.dry_run)
+    options = from_databases.Options(parsed.dry_run, parsed.truncate, parsed.drop_orphans)
+    with Progress() as progress:
+        try:
+            from_databases.take(parsed.source, settings, options, report, progress, flag=flag)
+        except from_databases.Refused as error:
+            report.refused = True
+            report.notes.append(str(error))
+    return finish(parsed, report)
 
 
 def finish(parsed: argparse.Namespace, report: Report) -> int:
@@ -85,6 +96,16 @@ def _settings(parsed: argparse.Namespace) -> Settings:
     return load(Settings, {**os.environ, "TANDEM_INSECURE_NO_AUTH": ""}, flags)
 
 
+def _shown(uri: str, flag: str) -> str:
+    """A database's address for people; raises SettingsError, naming the flag that gave it."""
+    url = parse_url(uri, flag).difference_update_query(("password", "sslpassword"))
+    return without_credentials(url.set(drivername=url.get_backend_name()).render_as_string())
+
+
+def _target_flag(parsed: argparse.Namespace) -> str:
+    return "--to" if parsed.to else "--backend-store-uri"
+
+
 @contextlib.contextmanager
 def _opened(
     settings: Settings, parsed: argparse.Namespace, *, create: bool
@@ -93,7 +114,7 @@ def _opened(
 
     Without `create` the target stays as it is; it is None then if it has no tables.
     """
-    flag = "--to" if parsed.to else "--backend-store-uri"
+    flag = _target_flag(parsed)
     database = Database(settings, flag=flag, quiet=True)
     try:
         with as_settings_error(database.url, flag):
@@ -153,7 +174,8 @@ def _refuse(parsed: argparse.Namespace, names: tuple[str, ...], what: str) -> No
     for name in names:
         if getattr(parsed, name):
             flag = f"--{name.replace('_', '-')}"
-            raise SettingsError(f"{flag} is for {what} as SOURCE, which {parsed.source} is not.")
+            source = without_credentials(parsed.source)
+            raise SettingsError(f"{flag} is for {what} as SOURCE, which {source} is not.")
 
 
 def _check_writable(path: str) -> None:

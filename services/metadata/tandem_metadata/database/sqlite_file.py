@@ -71,6 +71,14 @@ def is_used_without_log(path: str) -> bool:
     """
     if os.path.exists(f"{path}-wal") and os.path.exists(f"{path}-shm"):
         return False
+    return is_used(path)
+
+
+def is_used(path: str) -> bool:
+    """Whether another process has a database with a write-ahead log open.
+
+    To be called while this process has no connection, as `is_used_without_log`.
+    """
     try:
         file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError:

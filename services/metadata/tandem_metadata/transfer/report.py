@@ -39,6 +39,16 @@ class Mismatch(NamedTuple):
     found: str
 
 
+class Checksums(NamedTuple):
+    """Numbers that stand for all rows of a table, in whatever order they are."""
+
+    table: str
+    source: str
+    """Of the rows as they were read and converted."""
+    target: str
+    """Of the rows as they were read back."""
+
+
 class Report:
     """Counts what a transfer does; not thread-safe.
 
@@ -56,6 +66,7 @@ class Report:
         self.problems: list[Problem] = []
         self.renumbered: list[Renumbered] = []
         self.mismatches: list[Mismatch] = []
+        self.checksums: list[Checksums] = []
         self.notes: list[str] = []
         """Sentences for the end: what remains to be done, or where things are."""
         self._counts: dict[str, list[int]] = {}
@@ -89,6 +100,10 @@ class Report:
         """List something that is taken over differently from how it was found."""
         self._of(kind)
         self._list(Problem(kind, _printable(path), _printable(reason), skipped=False))
+
+    def checksum(self, table: str, source: str, target: str) -> None:
+        """Show both numbers of a table."""
+        self.checksums.append(Checksums(table, source, target))
 
     def count(self, kind: str) -> dict[str, int]:
         """The four numbers of a kind, by column."""
@@ -125,6 +140,7 @@ class Report:
             "problems": [problem._asdict() for problem in self.problems],
             "problems_not_listed": self._unlisted,
             "renumbered": [each._asdict() for each in self.renumbered],
+            "checksums": [each._asdict() for each in self.checksums],
             "mismatches": [each._asdict() for each in self.mismatches],
             "notes": self.notes,
         }
@@ -166,6 +182,10 @@ class Report:
             yield ""
             yield "Experiments with new ids:"
             yield from _table(("", "old id", "new id"), self.renumbered)
+        if self.checksums:
+            yield ""
+            yield "Checksums (rows and sum of hashes):"
+            yield from _table(("", "source", "target"), self.checksums)
         if self.mismatches:
             yield ""
             yield "Read back, and not as expected:"

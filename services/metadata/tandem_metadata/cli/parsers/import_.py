@@ -14,7 +14,7 @@ def add(subparsers: cli.Subparsers) -> None:
         "source",
         metavar="SOURCE",
         help="a folder that MLflow logged to, as ./mlruns or file:///srv/mlruns; or a database, as "
-        "sqlite:///mlflow.db or postgresql://user:password@host/name. It is only read",
+        "mlflow.db, sqlite:///mlflow.db or postgresql://user:password@host/name. It is only read",
     )
     parser.add_argument("--to", metavar="TEXT", help=f"the {flags.DATABASE_HELP}")
     parser.add_argument("--db-auth", metavar="TEXT", help=flags.AUTH_HELP)
