@@ -17,12 +17,15 @@ from tandem_metadata.transfer.databases import importing as from_databases
 from tandem_metadata.transfer.databases.source import FLAG, address, is_database
 from tandem_metadata.transfer.file_store.store import FileStore, is_file_store
 from tandem_metadata.transfer.from_files.importing import FileImport, Options, Refused
+from tandem_metadata.transfer.neptune import importing as from_neptune
+from tandem_metadata.transfer.neptune.exported import is_export
 from tandem_metadata.transfer.progress import Progress
 from tandem_metadata.transfer.report import Report
 from tandem_shared.settings import SettingsError, load, without_credentials
 
 _OF_FILES: Final = ("registry", "artifacts_root")
 _OF_DATABASES: Final = ("drop_orphans",)
+_OF_NEPTUNE: Final = ("files", "without_files")
 
 
 def run(parsed: argparse.Namespace) -> int:
@@ -36,9 +39,14 @@ def run(parsed: argparse.Namespace) -> int:
         _check_writable(parsed.report)
     if is_database(parsed.source):
         _refuse(parsed, _OF_FILES, "a file store")
+        _refuse(parsed, _OF_NEPTUNE, "an export of Neptune's")
         return _import_database(parsed)
     _refuse(parsed, _OF_DATABASES, "a database")
-    return _import_folder(parsed, _folder(parsed.source, "SOURCE"))
+    folder = _folder(parsed.source, "SOURCE")
+    if is_export(folder):
+        return _import_neptune(parsed, folder)
+    _refuse(parsed, _OF_NEPTUNE, "an export of Neptune's")
+    return _import_folder(parsed, folder)
 
 
 def _import_folder(parsed: argparse.Namespace, folder: str) -> int:
@@ -61,6 +69,21 @@ def _import_folder(parsed: argparse.Namespace, folder: str) -> int:
             except Refused as error:
                 report.refused = True
                 report.notes.append(str(error))
+    return finish(parsed, report)
+
+
+def _import_neptune(parsed: argparse.Namespace, folder: str) -> int:
+    if parsed.artifacts_root is not None:
+        default_artifact_root.check(parsed.artifacts_root, "--artifacts-root")
+    files = _folder(parsed.files, "--files") if parsed.files else None
+    settings = _settings(parsed)
+    with _opened(settings, parsed, create=not parsed.dry_run) as (database, address):
+        report = Report(folder, address, dry_run=parsed.dry_run)
+        options = from_neptune.Options(
+            parsed.artifacts_root, files, parsed.without_files, parsed.dry_run
+        )
+        with Progress() as progress:
+            from_neptune.NeptuneImport(folder, settings, database, report, options).run(progress)
     return finish(parsed, report)
 
 

@@ -44,6 +44,16 @@ def add(subparsers: cli.Subparsers) -> None:
         action="store_true",
         help="of a database: leave out rows whose experiment, run or model is missing",
     )
+    parser.add_argument(
+        "--files",
+        metavar="FOLDER",
+        help="of an export of Neptune's: where its files are [default: files beside its data]",
+    )
+    parser.add_argument(
+        "--without-files",
+        action="store_true",
+        help="of an export of Neptune's: leave files and series of texts and histograms out",
+    )
     parser.add_argument("--report", metavar="FILE", help="also write the report, as JSON")
     parser.set_defaults(act=_act)
 

@@ -1,0 +1,1 @@
+"""Runs of Neptune, taken over from the Parquet files and folders that neptune-exporter writes."""
