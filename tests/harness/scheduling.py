@@ -48,6 +48,7 @@ LONGEST = (
     "tests/metadata/webhooks/test_webhook_delivery.py",
     "tests/metadata/database/test_optimization.py",
     "tests/kubernetes/test_images.py",
+    "tests/artifacts/drivers/test_clouds.py",
     "tests/artifacts/drivers/test_buckets.py",
     "tests/metadata/store/tracking/test_datasets.py",
     "tests/shared/serving/test_idle_connections.py",
