@@ -37,11 +37,11 @@ def filled(
     database.close()
 
 
-@pytest.fixture(scope="session", params=["A-sqlite", "C-sqlite", "A-postgresql", "C-postgresql"])
+@pytest.fixture(scope="session", params=generations.NAMES)
 def traced(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Database]:
-    """The database that holds `trace_data`, of the first and of the newest revision."""
+    """The database that holds `trace_data`, of each generation of the schema."""
     with generations.uri(request.param, request, tmp_path_factory) as uri:
         database = Database(Settings(backend_store_uri=uri, pool_size=2))
         with database.write() as conn:

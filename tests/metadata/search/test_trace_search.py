@@ -1,4 +1,4 @@
-"""Searches of traces, in the first and the newest generation of the schema."""
+"""Searches of traces, in every generation of the schema."""
 
 import base64
 import json

@@ -9,6 +9,7 @@ from sqlalchemy import (
     JSON,
     Column,
     ColumnElement,
+    Connection,
     Float,
     FromClause,
     Integer,
@@ -25,12 +26,16 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from tandem_metadata.search.language.fields import Condition
+from tandem_metadata.search.sql import json_validity
 from tandem_metadata.search.sql.compile import Clause
+from tandem_metadata.search.sql.json_validity import is_json, is_reducible
 
 _NUMBER: Final = (
     r"\A-?[0-9]{1,17}(\.[0-9]+)?([eE][+-]?([0-9]{1,2}|[12][0-8][0-9]))?\Z"  # no overflow
 )
 _BEGINS: Final = "attributes"
+_CHECKS_JSON: Final = 16
+"""The PostgreSQL that can tell what is JSON."""
 _TRIED: Final = 20
 """Texts that are looked for before a document is read."""
 
@@ -42,14 +47,19 @@ _NOT_PLAIN_OR_WILD: Final = re.compile(r"[^ !#$&-\[\]^`-~]+")
 class Json:
     """Makes expressions over columns that hold JSON.
 
-    What is no JSON has no attributes, and is decoded to itself. That needs PostgreSQL 16: before,
-    one such value fails the statement.
+    What is no JSON has no attributes, and is decoded to itself.
     """
 
     dialect: str
     """"sqlite" or "postgresql"."""
     can_check: bool = True
-    """Whether PostgreSQL can tell what is JSON."""
+    """Whether PostgreSQL has a function that tells what is JSON, as it has from 16 on."""
+
+    @classmethod
+    def of(cls, conn: Connection) -> "Json":
+        """For the database of a connection."""
+        version = getattr(conn.dialect, "server_version_info", None) or (0,)
+        return cls(conn.dialect.name, can_check=version[0] >= _CHECKS_JSON)
 
     def may_have(self, document: Column[str], key: str) -> Clause:
         """What is true of a span's stored document wherever it has an attribute of this key.
@@ -77,7 +87,8 @@ class Json:
                 document, f"$.{_BEGINS}.{quoted}", type_=String()
             )
         else:
-            is_json = self._is(document, "json")
+            may_be_read = json_validity.may_be_read if self.can_check else is_reducible
+            is_json = may_be_read(document)
             inner = cast(document, JSON).op("->", return_type=JSON())(_BEGINS)
             found = inner.op("->>", return_type=String())(key)
         # Only a text that has the key is read as JSON.
@@ -106,7 +117,7 @@ class Json:
             found = func.json_extract(value, f"$.{name}", type_=String())
             return case((func.json_valid(value) == 1, found))
         inside = cast(value, JSONB).op("->>", return_type=String())(name)
-        return case((self._is(value, "jsonb"), inside))
+        return case((self._is_json(value), inside))
 
     def member_number(self, value: ColumnElement[str], name: str) -> ColumnElement[float]:
         """The number that a member of an object in JSON is; null for others, and without one.
@@ -140,7 +151,7 @@ class Json:
         found = case(
             (text.not_like('"%'), text),
             (text.not_like("%\\%", escape=""), func.right(func.left(text, -1), -1)),
-            (self._is(text, "jsonb"), inside(zero)),
+            (self._is_json(text), inside(zero)),
             else_=text,
         )
         return select(found).select_from(given).scalar_subquery()
@@ -152,11 +163,8 @@ class Json:
             return case((kind.in_(("integer", "real")), cast(value, Float(53))))
         return case((value.bool_op("~")(_NUMBER), cast(value, Float(53))))
 
-    def _is(self, value: ColumnElement[str], kind: str) -> Clause:
-        if not self.can_check:
-            return literal_column("true")
-        found: Clause = func.pg_input_is_valid(value, literal_column(f"'{kind}'"))
-        return found
+    def _is_json(self, value: ColumnElement[str]) -> Clause:
+        return is_json(value, "jsonb") if self.can_check else is_reducible(value)
 
 
 def _plain_part(text: str, *, patterns: bool) -> str:

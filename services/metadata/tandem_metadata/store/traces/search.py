@@ -30,9 +30,6 @@ MAX_EXPERIMENTS: Final = 10_000
 _SCANNED: Final = 32
 """Experiments whose traces are each read in order of time. Of more, all that match are sorted."""
 
-_CHECKS_JSON: Final = 16
-"""The PostgreSQL that can tell what is JSON."""
-
 Clause = ColumnElement[bool]
 
 
@@ -110,9 +107,7 @@ def clauses_of(
 
     `experiment_ids` are those whose traces are looked at.
     """
-    dialect = conn.dialect.name
-    version = getattr(conn.dialect, "server_version_info", None) or (0,)
-    json = Json(dialect, can_check=dialect != "postgresql" or version[0] >= _CHECKS_JSON)
+    json = Json.of(conn)
     clauses = TraceClauses(schema, json, partial(any_of, conn), {})
     needed = dict.fromkeys(trace_compile.needed_sessions(criteria))
     if not needed:

@@ -35,8 +35,6 @@ from tandem_shared.wire.codec import json_double
 MAX_EXPERIMENTS: Final = 10_000
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_CHECKS_JSON: Final = 16
-"""The PostgreSQL that can tell what is JSON."""
 
 _OPTIONS: Final = {PLANNED: True}
 """Plans for any values do not know how much of an experiment a time has."""
@@ -63,8 +61,7 @@ def query(conn: Connection, request: QueryTraceMetrics) -> list[MetricDataPoint]
 
 def _statement(conn: Connection, question: Question, ids: Sequence[int]) -> Select[Any]:
     dialect = conn.dialect.name
-    version = getattr(conn.dialect, "server_version_info", None) or (0,)
-    json = Json(dialect, can_check=dialect != "postgresql" or version[0] >= _CHECKS_JSON)
+    json = Json.of(conn)
     clauses = TraceClauses(trace_schema.of(conn), json, partial(any_of, conn), {})
     rows = Source(question, clauses, lambda column: any_of(conn, column, ids)).rows()
     names = labels(question)
