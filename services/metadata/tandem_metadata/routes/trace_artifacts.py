@@ -26,6 +26,7 @@ from tandem_metadata.routes.endpoint import Context
 from tandem_metadata.routes.relaying import fetch
 from tandem_metadata.routes.trace_spans import Found, archived, documents, streamed
 from tandem_metadata.rules.permissions import Action
+from tandem_metadata.spans.stored_types import typed
 from tandem_metadata.store.traces import load
 from tandem_shared import paths
 from tandem_shared.auth import grants
@@ -104,4 +105,4 @@ async def _stored(context: Context, found: Found) -> AsyncIterator[bytes]:
 
 
 def _as_stored(stored: Sequence[str]) -> bytes:
-    return ",".join(stored).encode()
+    return ",".join(map(typed, stored)).encode()

@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from tandem_metadata.spans import document
 from tandem_metadata.spans.span import Event, Link, Span
+from tandem_metadata.spans.translation import translate_type
 from tandem_metadata.spans.values import as_text
 
 _DEEPEST: Final = 90
@@ -27,7 +28,9 @@ def encode(content: str) -> Raw:
 
     Raises `document.Unreadable` if the document is none of a span.
     """
-    return Raw(_encode(_span(document.decode(content))))
+    span = document.decode(content)
+    translate_type(span.attributes)
+    return Raw(_encode(_span(span)))
 
 
 def _span(span: Span) -> dict[str, Any]:

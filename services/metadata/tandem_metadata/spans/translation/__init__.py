@@ -3,6 +3,11 @@
 One module a convention; `translator` knows their order.
 """
 
-from tandem_metadata.spans.translation.translator import translate, translate_all
+from tandem_metadata.spans.translation.translator import (
+    conventions_of,
+    translate,
+    translate_all,
+    translate_type,
+)
 
-__all__ = ["translate", "translate_all"]
+__all__ = ["conventions_of", "translate", "translate_all", "translate_type"]

@@ -56,6 +56,7 @@ CONVENTIONS: Final = tuple(
 
 _WITH_EVENTS: Final = (spring_ai.CONVENTION, genai.CONVENTION, claude_code.CONVENTION)
 
+_UNTYPED: Final = (None, "UNKNOWN")
 _HEADS: Final = frozenset[str]().union(*(convention.heads for convention in CONVENTIONS))
 
 
@@ -73,7 +74,7 @@ def translate(span: Span, allowance: Allowance | None = None) -> None:
     very value of another attribute. Whatever the span holds, nothing is raised.
     """
     attributes = span.attributes
-    conventions = _conventions(attributes)
+    conventions = conventions_of(attributes)
     if conventions or span.events:
         source = Source(attributes, span.events, allowance or Allowance())
         _add_type(attributes, conventions, source)
@@ -89,9 +90,20 @@ def translate(span: Span, allowance: Allowance | None = None) -> None:
         attributes[COST] = cost
 
 
-def _conventions(attributes: Mapping[str, Any]) -> tuple[Convention, ...]:
-    """Those that may have something to say. Most spans are MLflow's own and have none."""
-    heads = _HEADS.intersection([key.partition(".")[0] for key in attributes])
+def translate_type(attributes: dict[str, Any]) -> bool:
+    """Adds MLflow's type to the attributes of a stored span; returns whether it has changed.
+
+    There are releases of MLflow that store what other libraries call the type as it comes.
+    """
+    before = attributes.get(TYPE)
+    if before in _UNTYPED and (conventions := conventions_of(attributes)):
+        _add_type(attributes, conventions, Source(attributes, (), Allowance()))
+    return bool(attributes.get(TYPE) != before)
+
+
+def conventions_of(names: Iterable[str]) -> tuple[Convention, ...]:
+    """Those that may read attributes of these names. Most spans are MLflow's own and have none."""
+    heads = _HEADS.intersection([name.partition(".")[0] for name in names])
     return _with_heads(heads) if heads else ()
 
 
@@ -119,7 +131,7 @@ def _add(
 def _add_type(
     attributes: dict[str, Any], conventions: Iterable[Convention], source: Source
 ) -> None:
-    if attributes.get(TYPE) in (None, "UNKNOWN"):
+    if attributes.get(TYPE) in _UNTYPED:
         found = (convention.span_type(source) for convention in conventions)
         if span_type := next(filter(None, found), None):
             attributes[TYPE] = span_type
