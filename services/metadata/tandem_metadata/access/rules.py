@@ -5,7 +5,7 @@ The decisions are those of MLflow's accounts:
 - What lies in an experiment needs READ there. Beyond that, a grant on all runs (or logged models)
   decides alone; without one the grant on the experiment does.
 - What is created in something needs EDIT there, and must not be denied.
-- Versions are to registered models and prompts what runs are to experiments.
+- Versions are to registered models and prompts what runs are to experiments (`registry_rules`).
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
@@ -22,8 +22,6 @@ from tandem_metadata.search.language.groups import leaves
 from tandem_metadata.search.language.logged_model_fields import LOGGED_MODELS
 from tandem_metadata.search.language.model_version_fields import MODEL_VERSIONS
 from tandem_metadata.search.language.parser import parse_filter
-from tandem_metadata.store.registry.prompts import marked
-from tandem_metadata.store.registry.sources import names_in
 from tandem_shared.auth.rules import Rule
 
 _CASCADE: Final = (
@@ -60,7 +58,7 @@ class Caller:
     def need_new_in_experiment(self, type: str, id: str) -> None:
         """Raise PermissionDenied unless he may create something in an experiment."""
         self.need_experiment(Action.UPDATE, id)
-        self.account.need(Action.NOT_DENIED, f"new {_plural(type)}", Key(type))
+        self.account.need(Action.NOT_DENIED, f"new {plural(type)}", Key(type))
 
     async def need_runs(self, action: Action, ids: Collection[str]) -> None:
         """Raise PermissionDenied unless he may do this to each run, and each exists.
@@ -72,7 +70,7 @@ class Caller:
             return
         for run_id, experiment in (await self.owners.runs.of(ids)).items():
             if not self._may_in(action, permissions.RUN, experiment):
-                self._refuse_in(action, permissions.RUN, experiment, f"run {run_id[:_SHOWN]}")
+                self._refuse_in(action, permissions.RUN, experiment, f"run {run_id[:SHOWN]}")
 
     async def need_logged_models(self, action: Action, ids: Collection[str]) -> None:
         """As `need_runs`, for logged models."""
@@ -83,7 +81,7 @@ class Caller:
             return
         for model_id, experiment in (await self.owners.logged_models.of(ids)).items():
             if not self._may_in(action, permissions.LOGGED_MODEL, experiment):
-                what = f"logged model {model_id[:_SHOWN]}"
+                what = f"logged model {model_id[:SHOWN]}"
                 self._refuse_in(action, permissions.LOGGED_MODEL, experiment, what)
 
     async def need_traces(self, action: Action, ids: Collection[str]) -> Collection[str]:
@@ -97,7 +95,7 @@ class Caller:
         found = await self.owners.of_traces(ids)
         for trace_id, experiment in found.items():
             if not self._may_in(action, permissions.TRACE, experiment):
-                what = f"trace {trace_id[:_SHOWN]}"
+                what = f"trace {trace_id[:SHOWN]}"
                 self._refuse_in(action, permissions.TRACE, experiment, what)
         return {each for each in found.values() if each is not None}
 
@@ -132,22 +130,24 @@ class Caller:
         family = permissions.REGISTERED_MODEL
         if not self.account.grants.is_same_for_all(*_FAMILIES) or self._families_differ():
             family = await self.owners.family(name) or family
-        return Key(family, name), Key(_VERSIONS[family])
+        return Key(family, name), Key(VERSIONS[family])
 
     def _families_differ(self) -> bool:
         of_all = self.account.grants.of_all
         models, prompts = (
-            (of_all.get(family), of_all.get(_VERSIONS[family])) for family in _FAMILIES
+            (of_all.get(family), of_all.get(VERSIONS[family])) for family in _FAMILIES
         )
         return models != prompts
 
 
-_SHOWN: Final = 100
+SHOWN: Final = 100
+"""The most of a name that a refusal repeats."""
 _FAMILIES: Final = (permissions.REGISTERED_MODEL, permissions.PROMPT)
-_VERSIONS: Final = {
+VERSIONS: Final = {
     permissions.REGISTERED_MODEL: permissions.MODEL_VERSION,
     permissions.PROMPT: permissions.PROMPT_VERSION,
 }
+"""The type of the versions of a registered model and of a prompt."""
 
 Check = Callable[[Caller, Any], Awaitable[None]]
 """Raises PermissionDenied for a message that the caller may not send."""
@@ -165,11 +165,13 @@ def experiment_key(id: str) -> Key:
     return Key(permissions.EXPERIMENT, permissions.canonical(id, permissions.EXPERIMENT))
 
 
-def _plural(type: str) -> str:
+def plural(type: str) -> str:
+    """Resources of a type, as a refusal calls them."""
     return type.replace("_", " ") + "s"
 
 
-def _level(action: Action) -> str:
+def level(action: Action) -> str:
+    """The level that permits it, as the text of a rule calls it."""
     return permissions.Level(action.value).name if action is not Action.NOT_DENIED else "no DENY"
 
 
@@ -179,7 +181,7 @@ def experiment(action: Action) -> MessageRule:
     async def check(caller: Caller, message: Any) -> None:
         caller.need_experiment(action, message.experiment_id)
 
-    return MessageRule(f"{_level(action)} on the experiment", check=check)
+    return MessageRule(f"{level(action)} on the experiment", check=check)
 
 
 async def _experiment_by_name(caller: Caller, message: Any) -> None:
@@ -195,7 +197,7 @@ async def _whole_experiment(caller: Caller, message: Any) -> None:
     whole = experiment_key(message.experiment_id)
     caller.need_experiment(Action.DELETE, message.experiment_id)
     for kind in _CASCADE:
-        what = f"the {_plural(kind)} of experiment {whole.id[:_SHOWN]}"
+        what = f"the {plural(kind)} of experiment {whole.id[:SHOWN]}"
         caller.account.need(Action.DELETE, what, Key(kind), whole)
 
 
@@ -214,9 +216,9 @@ def new(type: str) -> MessageRule:
     """For what is created in nothing else."""
 
     async def check(caller: Caller, _: Any) -> None:
-        caller.account.need(Action.NOT_DENIED, f"new {_plural(type)}", Key(type))
+        caller.account.need(Action.NOT_DENIED, f"new {plural(type)}", Key(type))
 
-    return MessageRule(f"any user to whom {_plural(type)} are not denied", check=check)
+    return MessageRule(f"any user to whom {plural(type)} are not denied", check=check)
 
 
 async def _new_experiment(caller: Caller, message: Any) -> None:
@@ -308,7 +310,7 @@ def run(action: Action) -> MessageRule:
         if run_id := _run_id(message):
             await caller.need_runs(action, (run_id,))
 
-    return MessageRule(f"{_level(action)} on the run", check=check)
+    return MessageRule(f"{level(action)} on the run", check=check)
 
 
 def _run_id(message: Any) -> str | None:
@@ -338,7 +340,7 @@ def runs(ids: Callable[[Any], Collection[str]]) -> MessageRule:
 
 
 async def _runs_of_experiment(caller: Caller, message: Any) -> None:
-    what = f"the runs of experiment {message.experiment_id[:_SHOWN]}"
+    what = f"the runs of experiment {message.experiment_id[:SHOWN]}"
     caller.need_in_experiment(Action.READ, permissions.RUN, message.experiment_id, what)
 
 
@@ -355,7 +357,7 @@ def new_in_experiment(type: str) -> MessageRule:
         if source := getattr(message, "source_run_id", None):
             await caller.need_runs(Action.READ, (source,))
 
-    return MessageRule(f"EDIT on the experiment; {_plural(type)} not denied", check=check)
+    return MessageRule(f"EDIT on the experiment; {plural(type)} not denied", check=check)
 
 
 def logged_model(action: Action) -> MessageRule:
@@ -364,7 +366,7 @@ def logged_model(action: Action) -> MessageRule:
     async def check(caller: Caller, message: Any) -> None:
         await caller.need_logged_models(action, (message.model_id,))
 
-    return MessageRule(f"{_level(action)} on the logged model", check=check)
+    return MessageRule(f"{level(action)} on the logged model", check=check)
 
 
 def trace(action: Action) -> MessageRule:
@@ -374,12 +376,12 @@ def trace(action: Action) -> MessageRule:
         if trace_id := getattr(message, "trace_id", "") or getattr(message, "request_id", ""):
             await caller.need_traces(action, (trace_id,))
 
-    return MessageRule(f"{_level(action)} on the trace", check=check)
+    return MessageRule(f"{level(action)} on the trace", check=check)
 
 
 async def _deleted_traces(caller: Caller, message: Any) -> None:
     named = message.experiment_id
-    what = f"the traces of experiment {named[:_SHOWN]}"
+    what = f"the traces of experiment {named[:SHOWN]}"
     caller.need_in_experiment(Action.DELETE, permissions.TRACE, named, what)
     # Assessments go with them: a grant on these decides, else one on the experiment.
     granted = permissions.ASSESSMENT in caller.account.grants.of_all
@@ -408,120 +410,3 @@ async def _run_or_logged_model(caller: Caller, message: Any) -> None:
 RUN_OR_LOGGED_MODEL: Final = MessageRule(
     "EDIT on the run or the logged model", check=_run_or_logged_model
 )
-
-
-def registered(action: Action, versions: Action | None = None) -> MessageRule:
-    """For messages that name a registered model or prompt; `versions`: also on its versions."""
-
-    async def check(caller: Caller, message: Any) -> None:
-        container, tier = await caller.registered(message.name)
-        what = f"{_family(container)} {message.name[:_SHOWN]!r}"
-        caller.account.need(action, what, container)
-        if versions:
-            caller.account.need(versions, f"versions of {what}", tier, container)
-
-    also = f", {_level(versions)} on its versions" if versions else ""
-    return MessageRule(f"{_level(action)} on the registered model or prompt{also}", check=check)
-
-
-def version(action: Action) -> MessageRule:
-    """For messages that change a version; `READ` for those that only read it.
-
-    Reading needs READ on the model, and versions not denied.
-    """
-
-    async def check(caller: Caller, message: Any) -> None:
-        container, tier = await caller.registered(message.name)
-        what = f"{_family(container)} {message.name[:_SHOWN]!r}"
-        caller.account.need(Action.READ, what, container)
-        if action is Action.READ:
-            caller.account.need(Action.NOT_DENIED, f"versions of {what}", tier)
-        else:
-            caller.account.need(action, f"versions of {what}", tier, container)
-
-    return MessageRule(f"{_level(action)} on the version", check=check)
-
-
-async def _version_file(caller: Caller, message: Any) -> None:
-    if READ_VERSION.check:
-        await READ_VERSION.check(caller, message)
-    if caller.account.grants.denies_files:
-        roots = await caller.owners.version_roots(message.name, message.version)
-        await caller.need_not_denied(roots, message.path)
-
-
-READ_VERSION: Final = version(Action.READ)
-VERSION_FILE: Final = MessageRule(
-    f"{READ_VERSION.text}; no DENY on what its files belong to", check=_version_file
-)
-"""For messages with `name`, `version` and the `path` of a file, which is checked already."""
-
-
-def is_prompt(message: Any) -> bool:
-    """Whether the tags of a message, which are those that will be stored, make a prompt."""
-    return marked({tag.key: tag.value for tag in message.tags})
-
-
-async def _new_registered(caller: Caller, message: Any) -> None:
-    kind = permissions.PROMPT if is_prompt(message) else permissions.REGISTERED_MODEL
-    caller.account.need(Action.NOT_DENIED, f"new {_plural(kind)}", Key(kind, message.name))
-
-
-async def _new_version(caller: Caller, message: Any) -> None:
-    family = await caller.owners.family(message.name)
-    if family is None:
-        raise caller.account.denied(Action.UPDATE, f"registered model {message.name[:_SHOWN]!r}")
-    container, tier = Key(family, message.name), _VERSIONS[family]
-    what = f"{_family(container)} {message.name[:_SHOWN]!r}"
-    caller.account.need(Action.UPDATE, what, container)
-    caller.account.need(Action.NOT_DENIED, f"new versions of {what}", Key(tier))
-    asserted = permissions.PROMPT_VERSION if is_prompt(message) else permissions.MODEL_VERSION
-    if asserted != tier:
-        caller.account.need(Action.NOT_DENIED, f"new versions of {what}", Key(asserted))
-    await _source(caller, message)
-
-
-async def _source(caller: Caller, message: Any) -> None:
-    """A version shows what it was made of, so that must be readable as well."""
-    names = names_in(message.source)
-    if len(names) > 1:  # models:/name/version
-        await _copied_version(caller, names[0], message.source)
-        return
-    if names and "@" in names[0]:  # models:/name@alias
-        await _copied_version(caller, names[0].rpartition("@")[0], message.source)
-        return
-    if message.run_id is not None:
-        await _existing(caller.need_runs, message.run_id, caller, "run")
-    if message.model_id is not None:
-        await _existing(caller.need_logged_models, message.model_id, caller, "logged model")
-    if names and names[0]:  # models:/m-…
-        await caller.need_logged_models(Action.READ, names)
-
-
-async def _copied_version(caller: Caller, name: str, source: str) -> None:
-    family = await caller.owners.family(name)
-    if family is None:
-        raise caller.account.denied(Action.READ, f"registered model {name[:_SHOWN]!r}")
-    caller.account.need(Action.READ, f"registered model {name[:_SHOWN]!r}", Key(family, name))
-    if caller.account.grants.denies_files:
-        await caller.need_not_denied(await caller.owners.copied_roots(source))
-
-
-async def _existing(
-    need: Callable[[Action, Collection[str]], Awaitable[None]], id: str, caller: Caller, what: str
-) -> None:
-    if not id:
-        raise caller.account.denied(Action.READ, f"a {what} without an id")
-    await need(Action.READ, (id,))
-
-
-NEW_REGISTERED: Final = MessageRule(
-    "any user to whom registered models (or prompts) are not denied", check=_new_registered
-)
-NEW_VERSION: Final = MessageRule(
-    "EDIT on the registered model or prompt, READ on the source", check=_new_version
-)
-
-
-def _family(container: Key) -> str:
-    return container.type.replace("_", " ")

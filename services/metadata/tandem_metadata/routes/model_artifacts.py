@@ -4,7 +4,7 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tandem_metadata.access import rules
+from tandem_metadata.access import registry_rules, rules
 from tandem_metadata.artifacts.client import ArtifactClient
 from tandem_metadata.routes.endpoint import Context
 from tandem_metadata.routes.relaying import fetch, listing, relay
@@ -18,7 +18,7 @@ from tandem_shared.wire import codec
 
 _LOGGED_MODEL = "2.0/mlflow/logged-models/{model_id}/artifacts"
 _READ = rules.logged_model(Action.READ)
-_READ_VERSION = rules.VERSION_FILE
+_READ_VERSION = registry_rules.VERSION_FILE
 
 
 class ListLoggedModelArtifacts(Struct):

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Any
 
-from tandem_metadata.access import account, rules
+from tandem_metadata.access import account, registry_rules
 from tandem_metadata.database import Connection
 from tandem_metadata.messages import model_versions as messages
 from tandem_metadata.routes.endpoint import MANY_BYTES, READ, WRITE, Context, Endpoint
@@ -103,11 +103,16 @@ ENDPOINTS: list[Endpoint[Any]] = [
         messages.CreateModelVersion,
         WRITE,
         create,
-        rules.NEW_VERSION,
+        registry_rules.NEW_VERSION,
         MANY_BYTES,
     ),
     Endpoint(
-        "GET", f"{_PATH}/get", messages.GetModelVersion, READ, get, rules.version(Action.READ)
+        "GET",
+        f"{_PATH}/get",
+        messages.GetModelVersion,
+        READ,
+        get,
+        registry_rules.version(Action.READ),
     ),
     Endpoint(
         "PATCH",
@@ -115,7 +120,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
         messages.UpdateModelVersion,
         WRITE,
         update,
-        rules.version(Action.UPDATE),
+        registry_rules.version(Action.UPDATE),
     ),
     Endpoint(
         "DELETE",
@@ -123,7 +128,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
         messages.DeleteModelVersion,
         WRITE,
         delete,
-        rules.version(Action.DELETE),
+        registry_rules.version(Action.DELETE),
     ),
     Endpoint(
         "GET",
@@ -131,7 +136,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
         messages.GetDownloadUri,
         READ,
         get_download_uri,
-        rules.version(Action.READ),
+        registry_rules.version(Action.READ),
     ),
     Endpoint(
         "POST",
@@ -139,7 +144,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
         messages.TransitionStage,
         WRITE,
         transition_stage,
-        rules.version(Action.UPDATE),
+        registry_rules.version(Action.UPDATE),
     ),
     Endpoint(
         "POST",
@@ -147,7 +152,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
         messages.SetModelVersionTag,
         WRITE,
         set_tag,
-        rules.version(Action.UPDATE),
+        registry_rules.version(Action.UPDATE),
     ),
     Endpoint(
         "DELETE",
@@ -155,6 +160,6 @@ ENDPOINTS: list[Endpoint[Any]] = [
         messages.DeleteModelVersionTag,
         WRITE,
         delete_tag,
-        rules.version(Action.DELETE),
+        registry_rules.version(Action.DELETE),
     ),
 ]

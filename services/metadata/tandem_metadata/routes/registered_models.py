@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tandem_metadata.access import account, ownership, rules
+from tandem_metadata.access import account, ownership, registry_rules
 from tandem_metadata.database import Connection
 from tandem_metadata.messages import registered_models as messages
 from tandem_metadata.messages.model_versions import ModelVersionResponse
@@ -17,7 +17,9 @@ def create(
 ) -> messages.RegisteredModelResponse:
     """Create a registered model or a prompt."""
     model = registered_models.create(conn, request.name, request.tags, request.description)
-    family = permissions.PROMPT if rules.is_prompt(request) else permissions.REGISTERED_MODEL
+    family = (
+        permissions.PROMPT if registry_rules.is_prompt(request) else permissions.REGISTERED_MODEL
+    )
     ownership.give(conn, family, request.name)
     return messages.RegisteredModelResponse(model)
 
@@ -96,11 +98,16 @@ ENDPOINTS: list[Endpoint[Any]] = [
         messages.CreateRegisteredModel,
         WRITE,
         create,
-        rules.NEW_REGISTERED,
+        registry_rules.NEW_REGISTERED,
         MANY_BYTES,
     ),
     Endpoint(
-        "GET", f"{_PATH}/get", messages.GetRegisteredModel, READ, get, rules.registered(Action.READ)
+        "GET",
+        f"{_PATH}/get",
+        messages.GetRegisteredModel,
+        READ,
+        get,
+        registry_rules.registered(Action.READ),
     ),
     Endpoint(
         "PATCH",
@@ -108,7 +115,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
         messages.UpdateRegisteredModel,
         WRITE,
         update,
-        rules.registered(Action.UPDATE),
+        registry_rules.registered(Action.UPDATE),
     ),
     Endpoint(
         "POST",
@@ -116,7 +123,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
         messages.RenameRegisteredModel,
         RETRIED_WRITE,
         rename,
-        rules.registered(Action.UPDATE),
+        registry_rules.registered(Action.UPDATE),
     ),
     Endpoint(
         "DELETE",
@@ -124,7 +131,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
         messages.DeleteRegisteredModel,
         WRITE,
         delete,
-        rules.registered(Action.DELETE, Action.DELETE),
+        registry_rules.registered(Action.DELETE, Action.DELETE),
     ),
     Endpoint(
         "GET",
@@ -132,7 +139,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
         messages.GetLatestVersions,
         READ,
         latest_versions,
-        rules.version(Action.READ),
+        registry_rules.version(Action.READ),
     ),
     Endpoint(
         "POST",
@@ -140,7 +147,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
         messages.GetLatestVersions,
         READ,
         latest_versions,
-        rules.version(Action.READ),
+        registry_rules.version(Action.READ),
     ),
     Endpoint(
         "POST",
@@ -148,7 +155,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
         messages.SetRegisteredModelTag,
         WRITE,
         set_tag,
-        rules.registered(Action.UPDATE),
+        registry_rules.registered(Action.UPDATE),
     ),
     Endpoint(
         "DELETE",
@@ -156,7 +163,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
         messages.DeleteRegisteredModelTag,
         WRITE,
         delete_tag,
-        rules.registered(Action.UPDATE),
+        registry_rules.registered(Action.UPDATE),
     ),
     Endpoint(
         "POST",
@@ -164,7 +171,7 @@ ENDPOINTS: list[Endpoint[Any]] = [
         messages.SetAlias,
         WRITE,
         set_alias,
-        rules.registered(Action.UPDATE, Action.READ),
+        registry_rules.registered(Action.UPDATE, Action.READ),
     ),
     Endpoint(
         "DELETE",
@@ -172,9 +179,14 @@ ENDPOINTS: list[Endpoint[Any]] = [
         messages.DeleteAlias,
         WRITE,
         delete_alias,
-        rules.registered(Action.DELETE, Action.READ),
+        registry_rules.registered(Action.DELETE, Action.READ),
     ),
     Endpoint(
-        "GET", f"{_PATH}/alias", messages.GetByAlias, READ, get_by_alias, rules.version(Action.READ)
+        "GET",
+        f"{_PATH}/alias",
+        messages.GetByAlias,
+        READ,
+        get_by_alias,
+        registry_rules.version(Action.READ),
     ),
 ]
