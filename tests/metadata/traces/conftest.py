@@ -8,6 +8,7 @@ from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tests.metadata.conftest import ARTIFACT_ROOT
 from tests.metadata.traces import content, generations
+from tests.metadata.traces.assessing import Assessing
 from tests.metadata.traces.writes_api import Writes
 
 
@@ -39,13 +40,30 @@ def writes(settings: Settings, database: Database) -> Writes:
     return Writes(settings, database)
 
 
-@pytest.fixture(scope="module", params=generations.NAMES)
-def written(
+@pytest.fixture(scope="session", params=generations.NAMES)
+def written_settings(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Database]:
-    """A database of each generation, for traces whose ids nobody else has."""
+) -> Iterator[Settings]:
+    """For a database of each generation, whose traces and experiments belong to single tests."""
     with generations.uri(request.param, request, tmp_path_factory) as uri:
-        database = Database(Settings(backend_store_uri=uri), point_lookups=1)
+        settings = Settings(
+            backend_store_uri=uri, default_artifact_root=ARTIFACT_ROOT, pool_timeout=10.0
+        )
+        database = Database(settings)
         database.prepare(ARTIFACT_ROOT)
-        yield database
         database.close()
+        yield settings
+
+
+@pytest.fixture
+def written(written_settings: Settings) -> Iterator[Database]:
+    """A database of each generation, for traces whose ids nobody else has."""
+    database = Database(written_settings, point_lookups=1)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def assessing(written_settings: Settings, written: Database) -> Assessing:
+    """The routes of assessments, and a trace of this test alone."""
+    return Assessing(written_settings, written)

@@ -11,6 +11,8 @@ from tests.metadata.traces import writing
 from tests.metadata.traces.writing import logged, make, new_id, span, started, stored, usage
 
 SPANS = 6
+OTHER = "1001"
+"""An experiment that no other test makes or deletes."""
 
 
 @st.composite
@@ -49,7 +51,7 @@ def traces(draw: st.DrawFn) -> Any:
                 "told": told(),
                 "state": st.sampled_from(["OK", "ERROR", "IN_PROGRESS", "STATE_UNSPECIFIED"]),
                 "request_preview": st.sampled_from([None, "given"]),
-                "experiment_id": st.sampled_from(["0", "1"]),
+                "experiment_id": st.sampled_from(["0", OTHER]),
             }
         )
     )
@@ -103,5 +105,6 @@ def _have_experiments(database: Database) -> None:
     with database.write() as conn:
         conn.exec_driver_sql(
             "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage)"
-            " VALUES (1, 'other', 'mlflow-artifacts:/other', 'active') ON CONFLICT DO NOTHING"
+            f" VALUES ({OTHER}, 'other', 'mlflow-artifacts:/other', 'active')"
+            " ON CONFLICT DO NOTHING"
         )
