@@ -10,15 +10,19 @@ from pathlib import Path
 
 from tandem_shared import MLFLOW_VERSION
 
-OVER = frozenset({"3.18.0"})
+TRACING = ("2.14.3", "3.1.4", "3.4.0", "3.10.0")
+"""Clients that make traces, each in a way of its own, and do nothing else here."""
+
+OVER = frozenset({*TRACING, "3.18.0"})
 """Clients that share what the environment of the tests has installed, but for `mlflow` itself.
 
-No index has all of these releases' parts, so their wheel stands over the followed release's
-dependencies.
+Their wheel stands over the followed release's dependencies: that takes seconds. Of 3.18.0 no index
+has all parts.
 """
 
 OTHERS = ("2.8.1", "2.22.4", "3.6.0", "3.18.0")
 VERSIONS = (*OTHERS, MLFLOW_VERSION)
+"""Clients that do their whole work here."""
 PINS = Path(__file__).parent / "clients"
 
 _CACHE = Path(__file__).parents[2] / ".cache" / "clients"
@@ -26,7 +30,7 @@ _CACHE = Path(__file__).parents[2] / ".cache" / "clients"
 
 def begin() -> None:
     """Have the environments made while other tests run: mostly that waits for downloads."""
-    for version in OTHERS:
+    for version in (*OTHERS, *TRACING):
         threading.Thread(target=interpreter, args=(version,), daemon=True).start()
 
 

@@ -15,11 +15,12 @@ from tests.system import client_environments, services, stock_clients
 from tests.system.services import Stack
 
 STORES = ("sqlite-disk", "postgresql-s3")
+_OF_OLD_CLIENTS = ("test_old_clients.py", "test_traces.py")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Begin early with the environments of old clients, if a test needs them."""
-    wanted = any(item.path.name == "test_old_clients.py" for item in session.items)
+    wanted = any(item.path.name in _OF_OLD_CLIENTS for item in session.items)
     if wanted and not session.config.option.collectonly:
         client_environments.begin()
 

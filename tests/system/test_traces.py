@@ -159,13 +159,16 @@ def test_clients_at_once_lose_nothing(client: MlflowClient, experiment: str) -> 
     "compression", [Compression.Gzip, Compression.Deflate, Compression.NoCompression]
 )
 def test_the_exporter_of_opentelemetry_logs_here(
-    stack: Stack, client: MlflowClient, experiment: str, compression: Compression
+    stack: Stack,
+    client: MlflowClient,
+    experiment: str,
+    compression: Compression,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    exporter = OTLPSpanExporter(
-        f"{stack.metadata.url}/v1/traces",
-        headers={"x-mlflow-experiment-id": experiment},
-        compression=compression,
-    )
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"{stack.metadata.url}/v1/traces")
+    headers = f"x-mlflow-experiment-id={experiment}"
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_HEADERS", headers)
+    exporter = OTLPSpanExporter(compression=compression)
     provider = TracerProvider(resource=Resource({"service.name": "shop", "team": "blue"}))
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     tracer = provider.get_tracer("test")
@@ -194,10 +197,14 @@ def test_the_exporter_of_opentelemetry_logs_here(
 @pytest.mark.parametrize(
     ("version", "stack"),
     [
+        ("2.14.3", "sqlite-disk"),
         ("2.22.4", "sqlite-disk"),
         ("2.22.4", "postgresql-s3"),
+        ("3.1.4", "postgresql-s3"),
+        ("3.4.0", "sqlite-disk"),
         ("3.6.0", "sqlite-disk"),
         ("3.6.0", "postgresql-s3"),
+        ("3.10.0", "postgresql-s3"),
         (MLFLOW_VERSION, "sqlite-disk"),
         ("3.18.0", "postgresql-s3"),
     ],

@@ -85,11 +85,16 @@ def told(trace):
     return {
         "status": str(getattr(trace.info, "status", None) or trace.info.state).split(".")[-1],
         "name": trace.info.tags.get("mlflow.traceName"),
-        "spans": [[span.name, span.span_type, span.inputs, span.outputs] for span in spans],
+        "spans": [[span.name, kind(span), span.inputs, span.outputs] for span in spans],
         "parent": tool.parent_id == root.span_id,
         "model": root.attributes.get("model"),
         "events": [event.name for event in root.events],
     }
+
+
+def kind(span):
+    """The type of a span, which clients before 2.16 have among its attributes alone."""
+    return getattr(span, "span_type", None) or span.attributes["mlflow.spanType"]
 
 
 if __name__ == "__main__":
