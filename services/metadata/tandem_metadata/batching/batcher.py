@@ -47,18 +47,21 @@ class Batcher(Generic[C, R]):
         limit: int,
         timeout: float,
         read_timeout: float | None = None,
+        rest: Callable[[float], float] | None = None,
     ) -> None:
         """`work` runs in a thread and returns an outcome for each call: a result or an exception.
 
         What it raises itself goes for all its calls. A run takes calls until they cost `limit`; a
         call that no run has taken after `timeout` seconds fails with Unavailable, and is dropped.
         A run that reads for longer than `read_timeout` is cancelled within a second: ReadTimeout.
+        After a run of some seconds the thread rests for as many as `rest` says, which it calls.
         """
         self._work = work
         self._cost = cost
         self._limit = limit
         self._timeout = timeout
         self._read_timeout = read_timeout
+        self._rest = rest
         self._threads = Threads(name, 1)
         self._sweeping = False
         self._drained: asyncio.Future[None] | None = None
@@ -70,6 +73,11 @@ class Batcher(Generic[C, R]):
         """Calls that no run has taken. Guarded by the lock."""
         self._running = False
         """Whether the thread will look at the calls again. Guarded by the lock."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether calls wait or run. Called by any thread."""
+        return self._running
 
     async def run(self, call: C) -> R:
         """The outcome of the call. Called by the event loop.
@@ -105,12 +113,15 @@ class Batcher(Generic[C, R]):
                 read_cancellation.set_token(token)
                 self._reading = time.monotonic() + self._read_timeout, token
             outcomes: Sequence[R | BaseException]
+            began = time.monotonic()
             try:
                 outcomes = self._work([waiting.call for waiting in calls])
             except BaseException as error:
                 outcomes = [error] * len(calls)
             self._reading = None
             call_in_loop(loop, _settle, calls, outcomes)
+            if self._rest is not None and (seconds := self._rest(time.monotonic() - began)) > 0:
+                time.sleep(seconds)
 
     def _take(self) -> list[_Waiting[C, R]]:
         """The calls of the next run. Called by the batcher's thread."""

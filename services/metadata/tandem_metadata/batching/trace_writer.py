@@ -6,7 +6,7 @@ batches of spans keep no metrics waiting, and both lock nothing in common.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, cast
 
 from tandem_metadata.batching import span_counts
@@ -25,8 +25,11 @@ HELD_BYTES: Final = 32 * 1024 * 1024
 RETRY_SECONDS: Final = 1
 """When clients shall try again; they wait longer and longer themselves."""
 
-_LIMIT: Final = 5_000
+_LIMIT: Final = 1_000
 """Spans after which a transaction takes no more calls: those that wait behind it wait for all."""
+
+_LONGEST_REST: Final = 0.1
+"""Seconds."""
 
 _SPAN_CHARACTERS: Final = 2_000
 """A longer document counts as several spans."""
@@ -42,16 +45,24 @@ class TraceWriter:
     The event loop calls all methods.
     """
 
-    def __init__(self, database: Database, timeout: float, longest: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        timeout: float,
+        longest: int,
+        others_wait: Callable[[], bool] = lambda: False,
+    ) -> None:
         """A call that waits for `timeout` seconds fails with Unavailable.
 
-        Of the `longest` request there is always room for two, sent and decompressed.
+        Of the `longest` request there is always room for two, sent and decompressed. While
+        `others_wait`, traces take half of the time: they are many, and a run's metrics few.
         """
+        self._others_wait = others_wait
         self._db = database
         self._most = max(HELD_BYTES, 2 * longest)
         self._held = 0
         self._batcher: Batcher[Change, Outcome] = Batcher(
-            "traces", self._commit, cost=_cost, limit=_LIMIT, timeout=timeout
+            "traces", self._commit, cost=_cost, limit=_LIMIT, timeout=timeout, rest=self._rest
         )
 
     @contextlib.contextmanager
@@ -99,6 +110,10 @@ class TraceWriter:
     async def aclose(self) -> None:
         """Finish what is running."""
         await self._batcher.aclose()
+
+    def _rest(self, seconds: float) -> float:
+        """How long to leave the processor and the database to others after a transaction."""
+        return min(seconds, _LONGEST_REST) if self._others_wait() else 0.0
 
     def _commit(self, changes: Sequence[Change]) -> Sequence[Outcome | BaseException]:
         """The outcome of each, after all that succeeded are committed.

@@ -53,6 +53,11 @@ class Writer:
             "writer", self._commit, cost=_rows, limit=_LIMIT, timeout=timeout
         )
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether entries or runs wait or are written. Called by any thread."""
+        return self._batcher.is_busy
+
     async def log(self, entry: LogEntry) -> None:
         """Log an entry to its run, whole or not at all.
 

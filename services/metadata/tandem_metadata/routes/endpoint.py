@@ -107,7 +107,9 @@ class Context(Store):
         if accounts and accounts is not db:
             self.accounts = Store(accounts, Threads(ACCOUNT_THREADS, timeout))
         self.writer = Writer(db, timeout)
-        self.trace_writer = TraceWriter(db, timeout, settings.max_body_bytes)
+        self.trace_writer = TraceWriter(
+            db, timeout, settings.max_body_bytes, lambda: self.writer.is_busy
+        )
         self.reader = Reader(db, self.threads, timeout)
         self.exports = serving.Exports(
             db, settings.read_timeout or None, settings.export_disk_bytes

@@ -5,6 +5,7 @@ count, and not a tag and metadata: answers are the same in all generations (`tra
 """
 
 import json
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -168,7 +169,15 @@ def _use_columns(values: Sequence[Any], tags: dict[str, str], metadata: dict[str
         (traces.COST, COSTS, numbers[len(TOKENS) :]),
     ):
         if known := dict(_known(names, counted)):
-            metadata[key] = json.dumps(known)
+            metadata[key] = _object(known)
+
+
+def _object(numbers: Mapping[str, float]) -> str:
+    """JSON of numbers, as an encoder writes it in five times the time."""
+    if all(map(math.isfinite, numbers.values())):
+        pairs = [f'"{name}": {value!r}' for name, value in numbers.items()]
+        return f"{{{', '.join(pairs)}}}"
+    return json.dumps(numbers)
 
 
 def _known(names: Sequence[str], values: Sequence[Any]) -> Iterator[tuple[str, Any]]:

@@ -39,7 +39,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OPTIONS: Final = {PLANNED: True}
 """Plans for any values do not know how much of an experiment a time has."""
 
-_PLACE, _NUMBER = "place", "number"
+_TIMES, _UPTO, _NUMBER = "times", "upto", "number"
 
 
 def query(conn: Connection, request: QueryTraceMetrics) -> list[MetricDataPoint]:
@@ -70,7 +70,7 @@ def _statement(conn: Connection, question: Question, ids: Sequence[int]) -> Sele
     source = rows.subquery()
     groups = [source.c[name] for name in names]
     values = [
-        _aggregated(question, dialect, source.c, kind, percentile).label(f"value_{number}")
+        _aggregated(question, source.c, kind, percentile).label(f"value_{number}")
         for number, (kind, percentile) in enumerate(_asked(question))
     ]
     return (
@@ -86,9 +86,11 @@ def _asked(question: Question) -> Sequence[tuple[str, float]]:
 
 
 def _aggregated(
-    question: Question, dialect: str, columns: Any, kind: str, percentile: float
+    question: Question, columns: Any, kind: str, percentile: float
 ) -> ColumnElement[Any]:
     value = columns[VALUE]
+    if _TIMES in columns:
+        return _weighted(columns, kind, percentile)
     match kind:
         case "COUNT":
             return func.count(distinct(value) if question.metric == "session_count" else value)
@@ -100,28 +102,50 @@ def _aggregated(
             return func.min(value)
         case "MAX":
             return func.max(value)
-    if dialect == "postgresql":
-        return func.percentile_cont(percentile / 100).within_group(value)
-    return _percentile(columns, percentile / 100)
+    return func.percentile_cont(percentile / 100).within_group(value)
 
 
 def _ranked(rows: Select[Any], names: Sequence[str]) -> Select[Any]:
-    """The rows with the place of each value in its group, and how many the group has."""
+    """Each value of a group once, how often it is there, up to it and in the group.
+
+    Numbers are milliseconds and tokens, of which many are the same: to rank all rows takes three
+    times as long.
+    """
     source = rows.subquery()
     group = [source.c[name] for name in names]
-    value = source.c[VALUE]
-    place = func.row_number().over(partition_by=group, order_by=value) - 1
-    number = func.count().over(partition_by=group)
-    return select(*group, value, place.label(_PLACE), number.label(_NUMBER))
+    times = func.count().label(_TIMES)
+    counted = select(*group, source.c[VALUE], times).group_by(*group, source.c[VALUE]).subquery()
+    group = [counted.c[name] for name in names]
+    value, times = counted.c[VALUE], counted.c[_TIMES]
+    upto = func.sum(times).over(partition_by=group, order_by=value)
+    number = func.sum(times).over(partition_by=group)
+    return select(*group, value, times, upto.label(_UPTO), number.label(_NUMBER))
+
+
+def _weighted(columns: Any, kind: str, percentile: float) -> ColumnElement[Any]:
+    """The aggregation of values that count several times."""
+    value, times = columns[VALUE], columns[_TIMES]
+    match kind:
+        case "COUNT":
+            return func.sum(times)
+        case "SUM":
+            return func.sum(value * times)
+        case "AVG":
+            return func.sum(value * times) / func.sum(times)
+        case "MIN":
+            return func.min(value)
+        case "MAX":
+            return func.max(value)
+    return _percentile(columns, percentile / 100)
 
 
 def _percentile(columns: Any, part: float) -> ColumnElement[Any]:
     """The value at a part of the way through the sorted ones; between two, of both."""
-    value, place = columns[VALUE], columns[_PLACE]
+    value, upto = columns[VALUE], columns[_UPTO]
     position = cast(part, Float(53)) * (columns[_NUMBER] - 1)
     before = cast(position, BigInteger)
-    low = func.max(case((place == before, value)))
-    high = func.coalesce(func.max(case((place == before + 1, value))), low)
+    low = func.min(case((upto > before, value)))
+    high = func.coalesce(func.min(case((upto > before + 1, value))), low)
     return low + (high - low) * func.max(position - before)
 
 
