@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -143,3 +144,34 @@ def test_batcher_has_all_outcomes_before_it_is_closed_and_its_thread_ends() -> N
     assert asyncio.run(main()) == [20, 40, 60, 80]
     assert work.runs == [[2], [4], [6], [8]]
     assert not [each for each in threading.enumerate() if each.name.startswith("test")]
+
+
+def test_batcher_rests_after_a_run_for_as_long_as_it_is_told() -> None:
+    ended: list[float] = []
+    lasted: list[float] = []
+
+    def work(calls: Sequence[int]) -> Sequence[int]:
+        began.append(time.monotonic())
+        time.sleep(0.01)
+        ended.append(time.monotonic())
+        return calls
+
+    def rest(seconds: float) -> float:
+        lasted.append(seconds)
+        return 0.05
+
+    began: list[float] = []
+
+    async def main() -> None:
+        batcher: Batcher[int, int] = Batcher(
+            "test", work, cost=lambda _: 1, limit=1, timeout=10, rest=rest
+        )
+        calls = [asyncio.create_task(batcher.run(call)) for call in (1, 2)]
+        await asyncio.gather(*calls)
+        await batcher.aclose()
+        assert not batcher.is_busy
+
+    asyncio.run(main())
+    assert began[1] - ended[0] >= 0.05
+    assert len(lasted) == 2
+    assert min(lasted) >= 0.01

@@ -200,3 +200,21 @@ def test_a_trace_that_others_delete_meanwhile_is_written_anew(
     assert stored(database, trace)["spans"][-1]["span_id"] == f"{100:016x}"
     for each in others:
         each.close()
+
+
+@only_sqlite
+@pytest.mark.parametrize(("others_wait", "rests"), [(True, True), (False, False)])
+def test_traces_leave_time_to_others_that_wait(
+    database: Database, monkeypatch: pytest.MonkeyPatch, others_wait: bool, rests: bool
+) -> None:
+    rested: list[float] = []
+    monkeypatch.setattr("tandem_metadata.batching.batcher.time.sleep", rested.append)
+
+    async def main() -> None:
+        writer = TraceWriter(database, 10, MANY_BYTES, lambda: others_wait)
+        await writer.log(logged(span(new_id())))
+        await writer.aclose()
+
+    asyncio.run(main())
+    assert bool(rested) == rests
+    assert all(0 < each <= 0.2 for each in rested)

@@ -28,7 +28,10 @@ RETRY_SECONDS: Final = 1
 _LIMIT: Final = 1_000
 """Spans after which a transaction takes no more calls: those that wait behind it wait for all."""
 
-_LONGEST_REST: Final = 0.1
+_REST: Final = 2
+"""How many times as long as their transaction traces leave everything to others that wait."""
+
+_LONGEST_REST: Final = 0.2
 """Seconds."""
 
 _SPAN_CHARACTERS: Final = 2_000
@@ -55,7 +58,8 @@ class TraceWriter:
         """A call that waits for `timeout` seconds fails with Unavailable.
 
         Of the `longest` request there is always room for two, sent and decompressed. While
-        `others_wait`, traces take half of the time: they are many, and a run's metrics few.
+        `others_wait`, traces take a third of the time: a run waits for its metrics, and few
+        programs do for their spans.
         """
         self._others_wait = others_wait
         self._db = database
@@ -113,7 +117,7 @@ class TraceWriter:
 
     def _rest(self, seconds: float) -> float:
         """How long to leave the processor and the database to others after a transaction."""
-        return min(seconds, _LONGEST_REST) if self._others_wait() else 0.0
+        return min(_REST * seconds, _LONGEST_REST) if self._others_wait() else 0.0
 
     def _commit(self, changes: Sequence[Change]) -> Sequence[Outcome | BaseException]:
         """The outcome of each, after all that succeeded are committed.

@@ -50,6 +50,7 @@ MAX_LOOKUPS: Final = 60
 """Conditions that need an EXISTS. PostgreSQL takes seconds to plan more, MLflow on SQLite fails."""
 
 _IN_EXPRESSIONS: Final = {"%": ".*", "_": "."}
+_PART: Final = re.compile("%([^%_]+)%")
 _GLOB: Final = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"})
 
 Clause = ColumnElement[bool]
@@ -313,33 +314,31 @@ def _ilike(column: ColumnElement[Any], pattern: str, dialect: str) -> Clause:
     # For letters of ASCII alone both are several times as fast as what folds all letters.
     if dialect == "sqlite":
         return func.lower(column).like(pattern.lower())
-    return func.lower(column.collate("C")).like(pattern.lower(), escape="")
+    folded = func.lower(column.collate("C"))
+    if part := _PART.fullmatch(pattern):  # in half the time that LIKE takes
+        found: Clause = func.strpos(folded, part[1].lower()) > 0
+        return found
+    return folded.like(pattern.lower(), escape="")
 
 
 def _ilike_of_letters(column: ColumnElement[Any], pattern: str, dialect: str) -> Clause:
     """LIKE, with each letter in all its cases: lower() folds ASCII alone on SQLite.
 
     On PostgreSQL it folds what the database's locale knows, which may be as little. Both take long
-    for each text, so that only those are looked at of which what is fast does not say no.
+    for each text, so that only those are looked at that have one of the letters. PostgreSQL would
+    not take the conditions of an AND in their order.
     """
     if dialect == "sqlite":
         classes = (_in_cases(each, each.translate(_GLOB)) for each in pattern)
-        found = column.bool_op("GLOB")("".join(classes))
+        find, found = func.instr, column.bool_op("GLOB")("".join(classes))
     else:
         classes = (
             _in_cases(each, _IN_EXPRESSIONS.get(each) or re.escape(each)) for each in pattern
         )
-        found = column.bool_op("~")(f"(?cs)\\A{''.join(classes)}\\Z")
-    return and_(_may_be_like(column, pattern, dialect), found)
-
-
-def _may_be_like(column: ColumnElement[Any], pattern: str, dialect: str) -> Clause:
-    """What is true of all texts that a pattern with other letters than ASCII's matches."""
-    find = func.instr if dialect == "sqlite" else func.strpos
+        find, found = func.strpos, column.bool_op("~")(f"(?cs)\\A{''.join(classes)}\\Z")
     letter = max(pattern, key=lambda each: not each.isascii())
     has_letter = or_(*(find(column, each) > 0 for each in _cases(letter)))
-    of_ascii = "".join(each if each.isascii() else "_" for each in pattern)
-    return and_(has_letter, _ilike(column, of_ascii, dialect))
+    return case((has_letter, found), (column.is_not(None), false()))
 
 
 def _in_cases(character: str, otherwise: str) -> str:
