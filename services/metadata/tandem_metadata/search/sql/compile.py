@@ -51,6 +51,9 @@ MAX_LOOKUPS: Final = 60
 
 _IN_EXPRESSIONS: Final = {"%": ".*", "_": "."}
 _PART: Final = re.compile("%([^%_]+)%")
+_NOT_ASCII_OR_WILD: Final = re.compile(r"[%_]|[^\x00-\x7f]")
+_TELLING: Final = 3
+"""Characters that few texts have by chance."""
 _GLOB: Final = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"})
 
 Clause = ColumnElement[bool]
@@ -325,8 +328,8 @@ def _ilike_of_letters(column: ColumnElement[Any], pattern: str, dialect: str) ->
     """LIKE, with each letter in all its cases: lower() folds ASCII alone on SQLite.
 
     On PostgreSQL it folds what the database's locale knows, which may be as little. Both take long
-    for each text, so that only those are looked at that have one of the letters. PostgreSQL would
-    not take the conditions of an AND in their order.
+    for each text, so that only those are looked at that have the longest part of ASCII, or else one
+    of the letters. PostgreSQL would not take the conditions of an AND in their order.
     """
     if dialect == "sqlite":
         classes = (_in_cases(each, each.translate(_GLOB)) for each in pattern)
@@ -336,9 +339,13 @@ def _ilike_of_letters(column: ColumnElement[Any], pattern: str, dialect: str) ->
             _in_cases(each, _IN_EXPRESSIONS.get(each) or re.escape(each)) for each in pattern
         )
         find, found = func.strpos, column.bool_op("~")(f"(?cs)\\A{''.join(classes)}\\Z")
-    letter = max(pattern, key=lambda each: not each.isascii())
-    has_letter = or_(*(find(column, each) > 0 for each in _cases(letter)))
-    return case((has_letter, found), (column.is_not(None), false()))
+    part = max(_NOT_ASCII_OR_WILD.split(pattern), key=len)
+    if len(part) >= _TELLING:
+        may_be = _ilike(column, f"%{part}%", dialect)
+    else:
+        letter = max(pattern, key=lambda each: not each.isascii())
+        may_be = or_(*(find(column, each) > 0 for each in _cases(letter)))
+    return case((may_be, found), (column.is_not(None), false()))
 
 
 def _in_cases(character: str, otherwise: str) -> str:
