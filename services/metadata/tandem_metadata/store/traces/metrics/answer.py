@@ -113,8 +113,8 @@ def _ranked(rows: Select[Any], names: Sequence[str]) -> Select[Any]:
     """
     source = rows.subquery()
     group = [source.c[name] for name in names]
-    times = func.count().label(_TIMES)
-    counted = select(*group, source.c[VALUE], times).group_by(*group, source.c[VALUE]).subquery()
+    columns = [*group, source.c[VALUE]]
+    counted = select(*columns, func.count().label(_TIMES)).group_by(*columns).subquery()
     group = [counted.c[name] for name in names]
     value, times = counted.c[VALUE], counted.c[_TIMES]
     upto = func.sum(times).over(partition_by=group, order_by=value)
