@@ -174,6 +174,21 @@ def test_import_that_is_refused_names_every_text_and_exits_with_1(
     assert len(rows(settings, "SELECT run_uuid FROM runs")) == 2
 
 
+@pytest.mark.parametrize("start", ["./mlruns", "mlruns", "{root}", "file://{root}", "file:{root}"])
+def test_locations_of_every_form_lead_to_the_folder(
+    start: str, command: Command, store: MadeUp, settings: Settings
+) -> None:
+    """Relative ones begin where the server ran: beside the folder."""
+    given = start.format(root=store.root)
+    experiment = store.experiment(2, "two", artifact_location=f"{given}/2")
+    store.run(experiment, run_id="b" * 32, artifact_uri=f"{given}/2/{'b' * 32}/artifacts")
+    assert command(str(store.root), "--artifacts-root", "mlflow-artifacts://host/x/")[0] == 0
+    locations = dict(rows(settings, "SELECT name, artifact_location FROM experiments"))
+    assert locations["two"] == "mlflow-artifacts://host/x/2"
+    uris = dict(rows(settings, "SELECT run_uuid, artifact_uri FROM runs"))
+    assert uris["b" * 32] == f"mlflow-artifacts://host/x/2/{'b' * 32}/artifacts"
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -62,11 +62,11 @@ class FileStore:
 
         None if its artifacts are not in its own folder.
         """
-        location = self.location(experiment).rstrip("/")
-        root, _, last = location.rpartition("/")
+        parts = urlsplit(self.location(experiment))
+        root, _, last = unquote(parts.path).rstrip("/").rpartition("/")
         ids = (experiment.folder, experiment.moved_from)
-        if urlsplit(location).scheme == "file" and unquote(last) in ids and root != "file://":
-            return root
+        if parts.scheme == "file" and last in ids and root.startswith("/"):
+            return Path(root).as_uri()  # one spelling for all of a root
         return None
 
     def run_folders(self, experiment: Experiment) -> list[str]:
