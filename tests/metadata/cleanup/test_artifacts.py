@@ -118,7 +118,6 @@ def test_files_and_bytes_are_counted_through_the_listing(
 ) -> None:
     tree = {
         "0": [{"path": "a", "is_dir": True}],
-        "0/a": [{"path": "artifacts", "is_dir": True}],
         "0/a/artifacts": [
             {"path": "x", "is_dir": False, "file_size": 5},
             {"path": "y", "is_dir": True},

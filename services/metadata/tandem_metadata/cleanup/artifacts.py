@@ -174,7 +174,7 @@ class Folders:
         if not await self.exists(folder):
             return Size(0, 0)
         files = size = 0
-        left = [folder.path]
+        left = [folder.location.root]  # one listing less than from the folder that holds it
         while left:
             path = left.pop()
             async for each in self._list(folder.location, path):
