@@ -27,6 +27,10 @@ def test_number(number):
         ("tests/system/test_a.py::test_b[sqlite-disk]", "tests/system/ sqlite-disk"),
         ("tests/system/test_a.py::test_b[x-postgresql-s3-y]", "tests/system/ postgresql-s3"),
         ("tests/system/test_a.py::test_b[postgresql]", "tests/system/test_a.py"),
+        (
+            "tests/system/test_a.py::test_b[beside-mlflow-sqlite-x]",
+            "tests/system/ beside-mlflow-sqlite",
+        ),
         ("tests/browser/test_tab.py::test_c", "tests/browser/"),
         ("tests/browser/test_tab.py::test_c[two_hosts]", "tests/browser/ two_hosts"),
         ("tests/cluster/test_roll.py::test_d[two-hosts]", "tests/cluster/ two-hosts"),

@@ -15,6 +15,7 @@ _Item = TypeVar("_Item", bound=pytest.Item)
 
 _SHARED = (
     ("tests/system/", re.compile(r"\[(?:.*-)?(sqlite-disk|postgresql-s3)(?:-.*)?\]$")),
+    ("tests/system/", re.compile(r"\[(?:.*-)?(beside-mlflow-(?:sqlite|postgresql))(?:-.*)?\]$")),
     ("tests/browser/", re.compile(r"\[(?:.*-)?(two_hosts)(?:-.*)?\]$")),
     ("tests/browser/", re.compile("()")),
     ("tests/cluster/test_compose.py", re.compile("()")),

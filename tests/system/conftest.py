@@ -11,7 +11,8 @@ from mlflow import MlflowClient
 from tests.harness.processes import Process
 from tests.postgresql import PostgreSQL
 from tests.seaweedfs import S3Server
-from tests.system import client_environments, services, stock_clients
+from tests.system import beside_mlflow, client_environments, services, stock_clients
+from tests.system.beside_mlflow import Beside
 from tests.system.services import Stack
 
 STORES = ("sqlite-disk", "postgresql-s3")
@@ -85,6 +86,17 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]
     """MLflow's own server, fresh."""
     with services.mlflow_server(tmp_path_factory.mktemp("mlflow")) as server:
         yield server
+
+
+@pytest.fixture(
+    scope="session", params=beside_mlflow.DATABASES, ids=lambda each: f"beside-mlflow-{each}"
+)
+def beside(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Beside]:
+    """MLflow's own server and both services, over one database; experiment 0 is anybody's."""
+    with beside_mlflow.started(request, tmp_path_factory) as running:
+        yield running
 
 
 @pytest.fixture

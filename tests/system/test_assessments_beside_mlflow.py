@@ -1,17 +1,15 @@
 """The same assessments asked of MLflow's own server and of Tandem, over one database."""
 
 import json
+import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import requests
 from sqlalchemy import create_engine, text
 
-from tests.postgresql import PostgreSQL
-from tests.system import services
+from tests.system.beside_mlflow import Beside
 
 _V3: Final = "/api/3.0/mlflow/traces"
 _SOURCE: Final = {"source_type": "HUMAN", "source_id": "bob"}
@@ -80,18 +78,16 @@ REFUSED: Final[dict[str, Any]] = {
 class Both:
     """Two servers over one database, and traces of one experiment."""
 
-    def __init__(self, mlflow: str, tandem: str, address: str) -> None:
-        self.urls = {"mlflow": mlflow, "tandem": tandem}
-        self._traces = 0
-        self._engine = create_engine(address)
+    def __init__(self, beside: Beside) -> None:
+        self.urls = beside.urls
+        self._engine = create_engine(beside.address)
 
     def close(self) -> None:
         self._engine.dispose()
 
     def trace(self) -> str:
         """A new trace, made by MLflow's server."""
-        self._traces += 1
-        trace_id = f"tr-{self._traces:032x}"
+        trace_id = f"tr-{uuid.uuid4().hex}"
         location = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "0"}}
         info = {
             "trace_id": trace_id,
@@ -127,24 +123,11 @@ class Both:
         return row
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def both(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Both]:
-    directory: Path = tmp_path_factory.mktemp("assessments")
-    with ExitStack() as stack:
-        address = f"sqlite:///{directory / 'mlflow.db'}"
-        if request.param == "postgresql":
-            server: PostgreSQL = request.getfixturevalue("postgresql")
-            name = server.create()
-            stack.callback(server.drop, name)
-            address = server.uri(name).replace("postgresql://", "postgresql+psycopg://")
-        theirs = stack.enter_context(services.mlflow_server(directory, database=address))
-        root = "mlflow-artifacts://127.0.0.1:5500/"
-        ours = stack.enter_context(services.metadata_service(directory, address, root))
-        made = Both(theirs.url, ours.url, address)
-        stack.callback(made.close)
-        yield made
+@pytest.fixture(scope="module")
+def both(beside: Beside) -> Iterator[Both]:
+    made = Both(beside)
+    yield made
+    made.close()
 
 
 def _lasting(shown: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

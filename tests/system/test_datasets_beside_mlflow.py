@@ -2,16 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import requests
 from sqlalchemy import create_engine, text
 
-from tests.postgresql import PostgreSQL
-from tests.system import services
+from tests.system.beside_mlflow import Beside
 
 _PATH: Final = "/api/3.0/mlflow/datasets"
 _VARYING: Final = frozenset(
@@ -62,9 +59,9 @@ MERGED: Final[dict[str, list[list[dict[str, Any]]]]] = {
 class Both:
     """Two servers over one database."""
 
-    def __init__(self, mlflow: str, tandem: str, address: str) -> None:
-        self.urls = {"mlflow": mlflow, "tandem": tandem}
-        self.engine = create_engine(address)
+    def __init__(self, beside: Beside) -> None:
+        self.urls = beside.urls
+        self.engine = create_engine(beside.address)
 
     def ask(self, server: str, method: str, path: str, **given: Any) -> requests.Response:
         sent: dict[str, Any] = {"params": given} if method == "GET" else {"json": given}
@@ -91,24 +88,11 @@ class Both:
             return [dict(row) for row in conn.execute(statement, {"id": dataset}).mappings()]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def both(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Both]:
-    directory: Path = tmp_path_factory.mktemp("datasets")
-    with ExitStack() as stack:
-        address = f"sqlite:///{directory / 'mlflow.db'}"
-        if request.param == "postgresql":
-            server: PostgreSQL = request.getfixturevalue("postgresql")
-            name = server.create()
-            stack.callback(server.drop, name)
-            address = server.uri(name).replace("postgresql://", "postgresql+psycopg://")
-        theirs = stack.enter_context(services.mlflow_server(directory, database=address))
-        root = "mlflow-artifacts://127.0.0.1:5500/"
-        ours = stack.enter_context(services.metadata_service(directory, address, root))
-        made = Both(theirs.url, ours.url, address)
-        stack.callback(made.engine.dispose)
-        yield made
+@pytest.fixture(scope="module")
+def both(beside: Beside) -> Iterator[Both]:
+    made = Both(beside)
+    yield made
+    made.engine.dispose()
 
 
 def _lasting(told: dict[str, Any], texts: frozenset[str] = _TEXTS) -> dict[str, Any]:

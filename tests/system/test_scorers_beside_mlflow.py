@@ -2,36 +2,20 @@
 
 import json
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
 import requests
 
-from tests.postgresql import PostgreSQL
-from tests.system import services
+from tests.system.beside_mlflow import Beside
 
 Urls = tuple[str, str]
 """Of MLflow's server and of Tandem."""
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def urls(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Urls]:
-    directory = tmp_path_factory.mktemp("scorers")
-    with ExitStack() as stack:
-        address = f"sqlite:///{directory / 'mlflow.db'}"
-        if request.param == "postgresql":
-            server: PostgreSQL = request.getfixturevalue("postgresql")
-            name = server.create()
-            stack.callback(server.drop, name)
-            address = server.uri(name).replace("postgresql://", "postgresql+psycopg://")
-        files = str(directory / "artifacts")
-        mlflow = stack.enter_context(services.mlflow_server(directory, files, database=address))
-        tandem = stack.enter_context(services.stack(directory, address, files))
-        yield mlflow.url, tandem.metadata.url
+@pytest.fixture
+def urls(beside: Beside) -> Urls:
+    return beside.mlflow, beside.tandem
 
 
 def _ask(url: str, method: str, what: str, **fields: Any) -> tuple[int, Any]:

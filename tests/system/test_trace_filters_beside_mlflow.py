@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from typing import Any, Final, NamedTuple
 
 import pytest
@@ -11,8 +10,7 @@ import requests
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tests.metadata.search import trace_data
-from tests.postgresql import PostgreSQL
-from tests.system import services
+from tests.system import beside_mlflow
 
 _V3 = "/api/3.0/mlflow/traces/search"
 
@@ -172,26 +170,17 @@ class Both(NamedTuple):
         return [each["trace_id"] for each in answer.json().get("traces", [])]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=beside_mlflow.DATABASES)
 def both(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Both]:
-    directory = tmp_path_factory.mktemp("both")
-    with ExitStack() as stack:
-        address = f"sqlite:///{directory / 'mlflow.db'}"
-        if request.param == "postgresql":
-            server: PostgreSQL = request.getfixturevalue("postgresql")
-            name = server.create()
-            stack.callback(server.drop, name)
-            address = server.uri(name).replace("postgresql://", "postgresql+psycopg://")
-        files = str(directory / "artifacts")
-        mlflow = stack.enter_context(services.mlflow_server(directory, files, database=address))
-        database = Database(Settings(backend_store_uri=address))
+    """Servers of these tests alone: the traces lie in experiments whose ids they name."""
+    with beside_mlflow.started(request, tmp_path_factory) as beside:
+        database = Database(Settings(backend_store_uri=beside.address))
         with database.write() as conn:
             trace_data.fill(conn)
         database.close()
-        tandem = stack.enter_context(services.stack(directory, address, files))
-        yield Both(mlflow.url, tandem.metadata.url, request.param)
+        yield Both(beside.mlflow, beside.tandem, beside.database)
 
 
 @pytest.mark.parametrize("filter", FILTERS)

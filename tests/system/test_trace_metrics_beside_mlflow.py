@@ -1,15 +1,12 @@
 """Metrics of traces in one database, from MLflow's own server and from Tandem."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import pytest
 import requests
 
 from tests.metadata.traces import metric_questions as questions
-from tests.postgresql import PostgreSQL
-from tests.system import services
+from tests.system.beside_mlflow import Beside
 
 _METRICS = "/ajax-api/3.0/mlflow/traces/metrics"
 
@@ -28,29 +25,16 @@ class _Both(NamedTuple):
         ]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def both(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[_Both]:
-    directory = tmp_path_factory.mktemp("both")
-    with ExitStack() as stack:
-        address = f"sqlite:///{directory / 'mlflow.db'}"
-        if request.param == "postgresql":
-            server: PostgreSQL = request.getfixturevalue("postgresql")
-            name = server.create()
-            stack.callback(server.drop, name)
-            address = server.uri(name).replace("postgresql://", "postgresql+psycopg://")
-        files = str(directory / "artifacts")
-        mlflow = stack.enter_context(services.mlflow_server(directory, files, database=address))
-        experiments = (_experiment(mlflow.url, "one"), _experiment(mlflow.url, "two"))
-        questions.fill(
-            lambda path, body, headers: requests.post(
-                mlflow.url + path, data=body, headers=headers, timeout=60
-            ).raise_for_status(),
-            experiments,
-        )
-        tandem = stack.enter_context(services.stack(directory, address, files))
-        yield _Both(mlflow.url, tandem.metadata.url, experiments)
+@pytest.fixture(scope="module")
+def both(beside: Beside) -> _Both:
+    experiments = (_experiment(beside.mlflow, "one"), _experiment(beside.mlflow, "two"))
+    questions.fill(
+        lambda path, body, headers: requests.post(
+            beside.mlflow + path, data=body, headers=headers, timeout=60
+        ).raise_for_status(),
+        experiments,
+    )
+    return _Both(beside.mlflow, beside.tandem, experiments)
 
 
 def _experiment(url: str, name: str) -> str:

@@ -1,8 +1,8 @@
 """Traces in one database, read from MLflow's own server and from Tandem: their answers agree."""
 
 import json
+import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,17 +12,18 @@ import requests
 
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
-from tests.metadata.spans.exports import attribute, export, span
+from tests.metadata.spans.exports import START, attribute, export, span
 from tests.metadata.traces import content, rows
 from tests.metadata.traces.content import ARCHIVED, BARE, ELSEWHERE, FULL, LONG, WAITING
-from tests.postgresql import PostgreSQL
-from tests.system import services
+from tests.system import beside_mlflow
 
 _V3 = "/api/3.0/mlflow/traces"
 _ATTACHMENT = "0b5f7f0c-6a8e-4d0e-9d0c-1f8f4f6c2a11"
 _FILE = json.dumps({"spans": [rows.document(f"tr-{ELSEWHERE}", n) for n in range(3)]}).encode()
 _SENT = f"tr-{0x55:032x}"
 """A trace that MLflow's server took by itself."""
+_FOREIGN = f"tr-{0x56:032x}"
+"""A trace whose span has a type in another library's words alone."""
 
 
 class Both(NamedTuple):
@@ -39,34 +40,25 @@ class Both(NamedTuple):
         ]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=beside_mlflow.DATABASES)
 def both(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Both]:
-    directory = tmp_path_factory.mktemp("both")
-    with ExitStack() as stack:
-        address = f"sqlite:///{directory / 'mlflow.db'}"
-        if request.param == "postgresql":
-            server: PostgreSQL = request.getfixturevalue("postgresql")
-            name = server.create()
-            stack.callback(server.drop, name)
-            address = server.uri(name).replace("postgresql://", "postgresql+psycopg://")
-        files = directory / "artifacts"
-        theirs = stack.enter_context(
-            services.mlflow_server(directory, str(files), database=address)
-        )
-        _fill(address)
-        _put(files / "e" / "traces" / ELSEWHERE / "artifacts")
-        _send(theirs.url)
-        old = _send_old(theirs.url)
-        tandem = stack.enter_context(services.stack(directory, address, str(files)))
-        yield Both(theirs.url, tandem.metadata.url, old)
+    """Servers of these tests alone: the traces lie in experiments whose ids they name."""
+    with beside_mlflow.started(request, tmp_path_factory) as beside:
+        _fill(beside.address)
+        _put(beside.artifacts / "e" / "traces" / ELSEWHERE / "artifacts")
+        _send(beside.mlflow)
+        yield Both(beside.mlflow, beside.tandem, _send_old(beside.mlflow))
 
 
 def _fill(address: str) -> None:
     database = Database(Settings(backend_store_uri=address))
     with database.write() as conn:
         content.fill(conn, odd=False)
+        rows.trace(conn, _FOREIGN, tags=dict(rows.IN_DATABASE))
+        kind = {"mlflow.spanType": "UNKNOWN", "openinference.span.kind": "RETRIEVER"}
+        rows.spans(conn, _FOREIGN, 1, **kind)
     database.close()
 
 
@@ -95,13 +87,7 @@ def _send(url: str) -> None:
     root = span(trace_id=trace_id, attributes=attributes)
     happened = root.events.add(name="exception", time_unix_nano=1)
     attribute(happened, "exception.type", "ValueError")
-    answer = requests.post(
-        f"{url}/v1/traces",
-        data=export(root).SerializeToString(),
-        headers={"Content-Type": "application/x-protobuf", "x-mlflow-experiment-id": "1"},
-        timeout=60,
-    )
-    assert answer.status_code == 200, answer.text
+    _export(url, root)
     info = {
         "trace_id": _SENT,
         "client_request_id": "c",
@@ -131,6 +117,16 @@ def _send(url: str) -> None:
         source = {"source_type": "HUMAN", "source_id": "bob"}
         given |= {"assessment_name": "n", "trace_id": _SENT, "source": source}
         _post(f"{url}{_V3}/{_SENT}/assessments", {"assessment": given})
+
+
+def _export(url: str, *spans: Any) -> None:
+    answer = requests.post(
+        f"{url}/v1/traces",
+        data=export(*spans).SerializeToString(),
+        headers={"Content-Type": "application/x-protobuf", "x-mlflow-experiment-id": "1"},
+        timeout=60,
+    )
+    assert answer.status_code == 200, answer.text
 
 
 def _send_old(url: str) -> str:
@@ -170,7 +166,7 @@ def test_infos_agree(both: Both, trace_id: str) -> None:
         assert ours.headers["content-type"] == theirs.headers["content-type"]
 
 
-@pytest.mark.parametrize("trace_id", [FULL, LONG, _SENT])
+@pytest.mark.parametrize("trace_id", [FULL, LONG, _SENT, _FOREIGN])
 @pytest.mark.parametrize("partial", ["true", "false"])
 def test_traces_agree(both: Both, trace_id: str, partial: str) -> None:
     query = {"trace_id": trace_id, "allow_partial": partial}
@@ -210,6 +206,7 @@ def test_several_traces_agree(both: Both, more: dict[str, Any]) -> None:
         {"request_id": LONG},
         {"request_id": WAITING},
         {"request_id": _SENT},
+        {"request_id": _FOREIGN},
         {"request_id": ELSEWHERE},
         {"request_id": ELSEWHERE, "path": _ATTACHMENT},
     ],
@@ -272,3 +269,66 @@ def test_what_mlflow_fails_at_is_answered(both: Both) -> None:
     theirs, ours = both.get(f"{_V3}/batchGet", query)
     assert theirs.status_code == 500
     assert [len(each.get("spans", [])) for each in _json(ours)["traces"]] == [3, 0]
+
+
+_MS = 1_000_000
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [(900_000, 1_100_000)],
+        [(900_000, 1_100_000), (999_999, 5 * _MS - 1)],
+        [(2 * _MS + 1, 3 * _MS), (1_999_999, 2 * _MS + 999_999), (3 * _MS, 3 * _MS)],
+    ],
+)
+def test_spans_alone_give_a_trace_the_same_time(both: Both, times: list[tuple[int, int]]) -> None:
+    """Of whole milliseconds, in which both round each time off before they subtract."""
+    found = []
+    for url in (both.mlflow, both.tandem):
+        trace = uuid.uuid4().bytes
+        for number, (first, last) in enumerate(times):
+            _export(
+                url,
+                span(
+                    number.to_bytes(7, "big") + b"\1",
+                    b"parent--" if number else b"",
+                    trace_id=trace,
+                    start_time_unix_nano=START // _MS * _MS + first,
+                    end_time_unix_nano=START // _MS * _MS + last,
+                ),
+            )
+        answer = requests.get(f"{url}{_V3}/tr-{trace.hex()}", timeout=60)
+        info = _json(answer)["trace"]["trace_info"]
+        found.append((info["request_time"], info["execution_duration"]))
+    theirs, ours = found
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "mlflow.artifactLocation",
+        "mlflow.trace.spansLocation",
+        "mlflow.trace.archiveLocation",
+        "mlflow.trace.archivalFailure",
+        "mlflow.traceName",
+        "mlflow.user",
+        "k",
+        "a/../b",
+        "k" * 251,
+    ],
+)
+def test_tags_that_clients_may_change_agree(both: Both, method: str, key: str) -> None:
+    found = []
+    for url in (both.mlflow, both.tandem):
+        trace = uuid.uuid4().bytes
+        _export(url, span(trace_id=trace))
+        path = f"{url}/api/2.0/mlflow/traces/tr-{trace.hex()}/tags"
+        answer = requests.request(method, path, json={"key": key, "value": "v"}, timeout=60)
+        info = requests.get(f"{url}{_V3}/tr-{trace.hex()}", timeout=60).json()
+        tags = info["trace"]["trace_info"]["tags"]
+        found.append((answer.status_code, answer.json().get("error_code"), tags.get(key)))
+    theirs, ours = ([str(each).split("/traces/")[0] for each in of] for of in found)
+    assert ours == theirs
