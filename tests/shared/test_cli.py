@@ -1,5 +1,8 @@
 """Command lines that nobody meant: one sentence with the nearest flag, and no value repeated."""
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -78,3 +81,21 @@ def test_help_names_what_turns_switches_off(capsys: pytest.CaptureFixture[str]) 
     shown = " ".join(capsys.readouterr().out.split())
     assert "--no-disable-security-middleware turn --disable-security-middleware off" in shown
     assert "--unsafe turn --safe off" in shown
+
+
+def test_a_reader_of_the_output_may_leave() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    script = (
+        "from tandem_shared.serving.launch import command\n"
+        "raise SystemExit(command(lambda: print('a line') or 0))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, "")

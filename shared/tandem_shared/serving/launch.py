@@ -2,6 +2,8 @@
 
 import contextlib
 import gc
+import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,9 +62,19 @@ def launch(
 
 
 def command(main: Callable[[], int]) -> int:
-    """Run a command's main; a SettingsError becomes one sentence and exit status 2."""
+    """Run a command's main; a SettingsError becomes one sentence and exit status 2.
+
+    Whoever reads the output may leave before its end, as `head` does: the status is then 141, which
+    shells show for it.
+    """
     try:
-        return main()
+        status = main()
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # What is left in the buffer would raise again when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
