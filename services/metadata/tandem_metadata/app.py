@@ -155,6 +155,12 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     async def begin() -> None:
         await delivery.start()
         opened.push_async_callback(delivery.stop)
+        if settings.served_folder:
+            from tandem_metadata.transfer.served_folder import ServedFolder  # for few starts
+
+            follower = ServedFolder(settings.served_folder, partial(Database, settings, quiet=True))
+            await follower.start()
+            opened.push_async_callback(follower.stop)
         await context.background.run(unserved_hosts.warn, database, client.roots)
 
     also = partial(opening.adopt, accounts, settings) if settings.auth != "none" else None

@@ -4,10 +4,12 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from tandem_metadata.account_settings import AccountSettings, check_database
 from tandem_metadata.rules.default_artifact_root import check as check_default_artifact_root
+from tandem_metadata.rules.run_folders import RunFolder, run_folder
 from tandem_shared.http import artifact_headers
 from tandem_shared.settings import SettingsError, setting, without_credentials
 
@@ -53,9 +55,13 @@ class Settings(AccountSettings):
     Those of accounts are inherited, so that one object holds all.
     """
 
+    served_folder: ClassVar[RunFolder | None] = None
+    """Of each object: the folder of runs that `backend_store_uri` named when it was made."""
+
     backend_store_uri: str = setting(
         "sqlite:///mlflow.db",
-        "Database: sqlite:///path or postgresql://user:password@host/name.",
+        "Database: sqlite:///path or postgresql://user:password@host/name. Or a folder that mlflow "
+        "has logged to, as ./mlruns: its runs are taken into mlflow.db beside it, which is served.",
         env="MLFLOW_BACKEND_STORE_URI",
     )
     db_auth: str = setting(
@@ -266,6 +272,13 @@ class Settings(AccountSettings):
         env="TANDEM_EXPORT_DISK_BYTES",
     )
 
+    def __post_init__(self) -> None:
+        """Put the database of a folder of runs in its place; raises SettingsError."""
+        folder = run_folder(self.backend_store_uri, "--backend-store-uri")
+        if folder:
+            object.__setattr__(self, "served_folder", folder)
+            object.__setattr__(self, "backend_store_uri", folder.database)
+
     def artifact_root(self) -> str:
         """The default artifact root; raises SettingsError when there is none to serve with."""
         if not self.default_artifact_root:
@@ -284,6 +297,11 @@ class Settings(AccountSettings):
         """Raise SettingsError for values that this service cannot start with."""
         super().check()
         check_database("--backend-store-uri", self.backend_store_uri)
+        if self.served_folder and not self.migrate:
+            raise SettingsError(
+                "--backend-store-uri names a folder, whose database the start makes and fills: "
+                "leave out --no-migrate."
+            )
         if self.db_auth not in _DATABASE_LOGINS:
             raise SettingsError("--db-auth must be password, aws-iam or gcp-iam.")
         if self.artifacts_scheme not in (None, "http", "https"):

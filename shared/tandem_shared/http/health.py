@@ -60,8 +60,10 @@ class Probe:
     are answered and start no further checks.
     """
 
-    def __init__(self, check: Check) -> None:
+    def __init__(self, check: Check, note: str = "") -> None:
+        """`note` is a sentence for people, which follows the answer that all is well."""
         self._check = check
+        self._ok = f"OK\n{note}" if note else "OK"
         self._last: asyncio.Task[None] | None = None
         self._logged = ""
 
@@ -87,7 +89,7 @@ class Probe:
             task.result()
         except ApiError as error:
             return PlainTextResponse(error.message, 503)
-        return PlainTextResponse("OK")
+        return PlainTextResponse(self._ok)
 
     async def _run(self) -> None:
         try:

@@ -1,6 +1,7 @@
 """The commands `tandem-metadata db upgrade`, `db current` and `db optimize`."""
 
 import contextlib
+import logging
 import os.path
 import sys
 import time
@@ -16,19 +17,45 @@ from tandem_metadata.settings import Settings
 from tandem_shared.errors import Unavailable
 from tandem_shared.settings import SettingsError
 
+_FOLDER = "./mlruns"
+"""Where MLflow logs to by itself."""
 _PAUSE = 1.0  # seconds between attempts to reach a database that does not answer
+
+_log = logging.getLogger("tandem.folder")
 
 
 def prepare(settings: Settings, artifact_root: str) -> None:
     """Create the tables of an empty database, or check those that are there.
 
-    Raises SettingsError for a database that does not answer or that Tandem cannot use.
+    Takes over the folder of runs that the settings name. Raises SettingsError for a database that
+    does not answer or that Tandem cannot use, and for a folder that cannot be read.
     """
+    _tell_of_folder(settings)
     with opened(settings) as database:
         database.prepare(artifact_root)
+        if settings.served_folder:
+            from tandem_metadata.transfer import served_folder  # which few starts need
+
+            served_folder.take_over(settings.served_folder, database)
         if settings.auth != "none":
             with _accounts(settings, database) as accounts:
                 opening.prepare(accounts, settings)
+
+
+def _tell_of_folder(settings: Settings) -> None:
+    """Log how runs of `./mlruns` get into the database, which is neither there nor was named."""
+    uri = settings.backend_store_uri
+    if uri != Settings().backend_store_uri or os.path.exists(uri.removeprefix("sqlite:///")):
+        return
+    from tandem_metadata.transfer.file_store.store import is_file_store
+
+    if os.path.isdir(_FOLDER) and is_file_store(_FOLDER):
+        _log.warning(
+            "the folder %s holds runs that are not in the new database %s: "
+            "`tandem-metadata import %s` takes them over, and `serve --backend-store-uri %s` "
+            "serves them as they come",
+            *(_FOLDER, uri, _FOLDER, _FOLDER),
+        )
 
 
 def check(settings: Settings) -> None:

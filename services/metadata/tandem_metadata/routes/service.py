@@ -29,7 +29,8 @@ def probe(context: Context, waiting: Callable[[], None] | None = None) -> health
         if context.accounts is not context:
             await context.accounts.threads.run(context.accounts.db.check)
 
-    return health.Probe(check)
+    folder = context.settings.served_folder
+    return health.Probe(check, folder.note() if folder else "")
 
 
 def routes(ready: health.Probe) -> list[Route]:
