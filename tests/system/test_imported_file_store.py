@@ -36,7 +36,7 @@ def _import(folder: Path, database: str, *arguments: str) -> str:
 
 def test_imported_store_is_served_by_mlflow(tmp_path: Path) -> None:
     database = f"sqlite:///{tmp_path / 'imported.db'}"
-    _import(example("3.17.2", tmp_path), database)
+    _import(example("3.17", tmp_path), database)
     with mlflow_server(tmp_path, database=database) as server:
         client = MlflowClient(server.url)
         demo = client.get_experiment_by_name("demo")
@@ -64,7 +64,7 @@ def test_imported_store_is_served_by_mlflow(tmp_path: Path) -> None:
 def test_artifacts_of_the_folder_are_served_without_a_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = example("3.17.2", tmp_path)
+    folder = example("3.17", tmp_path)
     database = f"sqlite:///{tmp_path / 'imported.db'}"
     with artifacts_service(tmp_path, str(folder)) as artifacts:
         root = artifacts.url.replace("http://", "mlflow-artifacts://")

@@ -15,7 +15,7 @@ from tandem_metadata.transfer.from_files.importing import FileImport, Options
 from tandem_metadata.transfer.progress import Progress
 from tandem_metadata.transfer.report import Report
 
-EXAMPLES: Final = ("2.8.1", "2.22.4", "3.17.2")
+EXAMPLES: Final = ("2.8", "2.22", "3.17")
 _KEPT: Final = Path(__file__).parent / "stores"
 _ROOT: Final = b"/mlruns-root"
 

@@ -19,7 +19,7 @@ def store(tmp_path: Path) -> MadeUp:
     return MadeUp(tmp_path)
 
 
-@pytest.mark.parametrize("version", ["2.8.1", "3.17.2"])
+@pytest.mark.parametrize("version", ["2.8", "3.17"])
 def test_second_import_changes_nothing(version: str, settings: Settings, tmp_path: Path) -> None:
     folder = example(version, tmp_path)
     import_into(settings, folder)
@@ -199,7 +199,7 @@ def test_killed_import_is_completed_by_the_next(
     after: int, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that is killed leaves what was committed, as an exception between batches does."""
-    folder = example("3.17.2", tmp_path)
+    folder = example("3.17", tmp_path)
     store = MadeUp(tmp_path / "made") if (tmp_path / "made").mkdir() is None else None
     assert store is not None
     store.run(
@@ -242,7 +242,7 @@ def test_killed_import_is_completed_by_the_next(
 
 
 def test_folder_is_not_written_to(settings: Settings, tmp_path: Path) -> None:
-    folder = example("3.17.2", tmp_path)
+    folder = example("3.17", tmp_path)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     for path in sorted(before, reverse=True):
         path.chmod(0o555 if path.is_dir() else 0o444)
