@@ -63,6 +63,20 @@ def test_files_beside_those_of_the_trace_are_not_shown(stack: Stack, experiment:
     assert _shown(stack, request_id=trace_id, path=_ATTACHMENT).status_code == 404
 
 
+def test_spans_that_a_client_cannot_send_are_kept_as_its_file(
+    stack: Stack, client: MlflowClient, experiment: str
+) -> None:
+    """OTLP has no integer of more than 64 bits, and the client tells nobody that it failed."""
+    root = client.start_trace("agent", inputs={"n": 2**70}, experiment_id=experiment)
+    client.end_trace(root.trace_id, outputs="done")
+    mlflow.flush_trace_async_logging()
+    trace = mlflow.get_trace(root.trace_id)
+    assert trace is not None
+    assert [each.inputs for each in trace.data.spans] == [{"n": 2**70}]
+    (shown,) = _shown(stack, request_id=root.trace_id).json()["spans"]
+    assert shown["name"] == "agent"
+
+
 def test_todays_client_reads_what_it_wrote(
     stack: Stack, client: MlflowClient, experiment: str
 ) -> None:

@@ -1,5 +1,6 @@
 """Traces that start, end, get tags and links, and are deleted, over HTTP."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tandem_metadata.database.tables.traces import (
     trace_request_metadata,
     trace_tags,
 )
+from tandem_metadata.routes import trace_writes
 from tandem_shared import MLFLOW_VERSION
 from tests.metadata.api import INVALID, MISSING
 from tests.metadata.conftest import ARTIFACT_ROOT, only_sqlite
@@ -68,25 +70,25 @@ def test_names_of_fields_may_be_in_camel_case(writes: Writes) -> None:
     assert writes.info(TRACE_ID)["state"] == "ERROR"
 
 
-@only_sqlite
-@pytest.mark.parametrize(
-    ("version", "claimed"),
-    [
-        (MLFLOW_VERSION, True),
-        ("3.6.0", True),
-        ("3.4.0", False),
-        ("2.22", False),
-        ("x", False),
-        ("", False),
-    ],
-)
-def test_clients_that_need_not_upload_spans_are_told_that_these_are_there(
-    writes: Writes, version: str, claimed: bool
+@pytest.mark.parametrize("version", [MLFLOW_VERSION, "3.6.0"])
+def test_a_client_is_told_of_spans_that_are_on_their_way(
+    writes: Writes, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
-    """Spans may still be on their way; clients up to 3.4 read back what they upload."""
-    answer = writes.started(version, **info(TRACE_ID))
-    told = answer["tags"].get("mlflow.trace.spansLocation")
-    assert told == ("TRACKING_STORE" if claimed else None)
+    """So that it need not upload them as well."""
+    monkeypatch.setattr(trace_writes, "WAIT_SECONDS", 60.0)
+    with ThreadPoolExecutor(1) as pool:
+        begun = pool.submit(writes.started, version, **info(TRACE_ID))
+        writes.exported(export(span()))
+        assert begun.result()["tags"]["mlflow.trace.spansLocation"] == "TRACKING_STORE"
+
+
+@only_sqlite
+@pytest.mark.parametrize("version", [MLFLOW_VERSION, "3.4.0", "2.22", "x", ""])
+def test_a_client_whose_spans_do_not_come_is_left_to_upload_them(
+    writes: Writes, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    monkeypatch.setattr(trace_writes, "WAIT_SECONDS", 0.05)
+    assert "mlflow.trace.spansLocation" not in writes.started(version, **info(TRACE_ID))["tags"]
     assert "mlflow.trace.spansLocation" not in writes.info(TRACE_ID)["tags"]
 
 

@@ -1,5 +1,6 @@
 """Endpoints that start, end, change and delete traces; `otlp` takes their spans."""
 
+import asyncio
 import re
 import uuid
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ from tandem_metadata.messages.traces import (
 from tandem_metadata.routes.endpoint import MANY_BYTES, WRITE, Context, Endpoint, decode
 from tandem_metadata.rules import enums, limits, permissions
 from tandem_metadata.rules.permissions import Action
-from tandem_metadata.store.traces import assessment_rows, deletion, links, tags, told
+from tandem_metadata.store.traces import assessment_rows, deletion, links, spans, tags, told
 from tandem_metadata.store.traces.assessment_rows import NewAssessment
 from tandem_metadata.store.traces.changes import EndTrace, StartTrace
 from tandem_metadata.store.tracking import experiments
@@ -41,6 +42,10 @@ _SENDS_SPANS: Final = (3, 6)
 """The first client that was seen to read no spans back that it has uploaded."""
 _VERSION: Final = re.compile(r"(\d{1,4})\.(\d{1,4})")
 
+WAIT_SECONDS: Final = 1.0
+"""How long the answer to a start waits for spans, which its client sends by other connections."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.2
+
 LINKED: Final = 100
 """Traces that a request can link."""
 
@@ -54,9 +59,12 @@ def routes(context: Context) -> list[Route]:
         given = _start(message)
         await context.check(request, START_TRACE, message)
         info: Any = await context.trace_writer.start(given)
-        if _takes_spans(request_header(request.scope, b"x-mlflow-client-version")):
-            # They may still be on their way, and clients upload those that are nowhere.
-            info.tags.setdefault(SPANS_LOCATION, IN_DATABASE)
+        # Clients upload spans that are nowhere. Those on their way need not be, while those that a
+        # client has failed to send are nowhere else.
+        version = request_header(request.scope, b"x-mlflow-client-version")
+        sends = SPANS_LOCATION not in info.tags and _takes_spans(version)
+        if sends and await _spans_come(context, info.trace_id):
+            info.tags[SPANS_LOCATION] = IN_DATABASE
         context.withhold([info])
         return json_response(codec.encode_json(TraceResponse(Trace(info))))
 
@@ -66,6 +74,20 @@ def routes(context: Context) -> list[Route]:
 def _takes_spans(version: str) -> bool:
     found = _VERSION.match(version)
     return found is not None and (int(found[1]), int(found[2])) >= _SENDS_SPANS
+
+
+async def _spans_come(context: Context, trace_id: str) -> bool:
+    """Whether the trace has a span within `WAIT_SECONDS`, for which nothing is held meanwhile."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + WAIT_SECONDS
+    pause = _FIRST_PAUSE
+    while not await context.read(spans.count, trace_id):
+        left = deadline - clock()
+        if left <= 0:
+            return False
+        await asyncio.sleep(min(pause, left))
+        pause = min(2 * pause, _LONGEST_PAUSE)
+    return True
 
 
 def _start(request: messages.StartTrace) -> StartTrace:
