@@ -136,10 +136,14 @@ def _form(request: Request) -> tuple[bool, str]:
     content_type = request_header(request.scope, b"content-type")
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in (_PROTOBUF, _JSON):
-        raise _Refused(f"Invalid Content-Type: {content_type[:_SHOWN]}. Send {_PROTOBUF}.")
+        raise _Refused(
+            f"Invalid Content-Type: {content_type[:_SHOWN]}. Send {_PROTOBUF} or {_JSON}."
+        )
     encoding = request_header(request.scope, b"content-encoding").strip().lower()
     if encoding not in ("", "identity", *ENCODINGS):
-        raise _Refused(f"Unsupported Content-Encoding: {encoding[:_SHOWN]}. Send gzip.")
+        raise _Refused(
+            f"Unsupported Content-Encoding: {encoding[:_SHOWN]}. Send gzip, deflate or none."
+        )
     return kind == _JSON, encoding
 
 
@@ -160,7 +164,7 @@ async def _read(body: bytes, *, is_json: bool) -> otlp.Export:
         else:
             read = await _decoding.start(partial(otlp.read, body, is_json=is_json))
     except otlp.Malformed as malformed:
-        raise _Refused(f"Invalid OpenTelemetry format: {malformed}") from None
+        raise _Refused(str(malformed)) from None
     if read.rejected:
         span_counts.REJECTED.labels(INVALID).inc(read.rejected)
     if read.rejected and not read.spans:

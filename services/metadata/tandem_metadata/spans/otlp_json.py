@@ -144,7 +144,7 @@ class _Reader:
                         raise Refused("A boolValue is not true or false.")
                     return value
                 case "intValue":
-                    return _int64(value)
+                    return _number(value)
                 case "doubleValue":
                     return _double(value)
                 case "arrayValue":
@@ -230,11 +230,15 @@ def _integer(value: Any, name: str) -> int:
     raise Refused(f"The field {name} is not an integer.")
 
 
-def _int64(value: Any) -> int:
+def _number(value: Any) -> int | float:
+    """An intValue. JavaScript sends every number without a fraction as one, whatever its size."""
     integer = _integer(value, "intValue")
-    if not -(2**63) <= integer < 2**63:
-        raise Refused("An intValue has more than 64 bits.")
-    return integer
+    if -(2**63) <= integer < 2**63:
+        return integer
+    try:
+        return float(integer)
+    except OverflowError:
+        raise Refused("An intValue is larger than a double holds.") from None
 
 
 def _double(value: Any) -> float:
