@@ -12,8 +12,12 @@ from tandem_metadata.spans.span import Event, Link, Span
 from tandem_metadata.spans.translation import translate_type
 from tandem_metadata.spans.values import as_text
 
-_DEEPEST: Final = 90
-"""Clients read messages in messages to a depth of 100, those around a span included."""
+_DEEPEST: Final = 97
+"""Clients read messages in messages to a depth of 100, those around a span included.
+
+A member of an object lies three deeper. Clients send objects that are nested 31 deep at most, and
+get these back as they were.
+"""
 
 _ATTRIBUTES_DEPTH: Final = 6
 """How deep the value of an event's attribute lies in an answer."""
