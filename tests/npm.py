@@ -1,5 +1,6 @@
 """Programs that come as npm packages; each is installed once, under `.cache`."""
 
+import fcntl
 import subprocess
 import tempfile
 from pathlib import Path
@@ -19,16 +20,16 @@ def installed(*packages: str) -> Path:
     """The folder above `node_modules` with the packages, as `name@version`; else as `node`."""
     home = _CACHE / "+".join(packages).replace("@", "-").replace("/", "-")
     npm = debian.find("npm", package="npm")
-    if not (home / "node_modules").exists():
-        _CACHE.mkdir(exist_ok=True)
-        # Beside, and then moved: several processes of tests may want it at once.
-        with tempfile.TemporaryDirectory(dir=_CACHE, prefix=".installing-") as scratch:
-            command = [npm, "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]
-            subprocess.run([*command, "--prefix", scratch, *packages], check=True, timeout=600)
-            home.mkdir(exist_ok=True)
-            try:
+    _CACHE.mkdir(exist_ok=True)
+    # Several processes of tests may want it at once: one installs it, and the others wait.
+    with home.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (home / "node_modules").exists():
+            # Beside, and then moved: what is cut off leaves nothing that looks whole.
+            with tempfile.TemporaryDirectory(dir=_CACHE, prefix=".installing-") as scratch:
+                command = [npm, "install", "--silent", "--no-audit", "--no-fund"]
+                command += ["--ignore-scripts", "--prefix", scratch, *packages]
+                subprocess.run(command, check=True, timeout=600)
+                home.mkdir(exist_ok=True)
                 Path(scratch, "node_modules").rename(home / "node_modules")
-            except OSError:
-                if not (home / "node_modules").exists():
-                    raise
     return home

@@ -4,9 +4,10 @@ import datetime
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, MetaData, Table, insert
+from sqlalchemy import Connection, Table, insert
 
 from tandem_metadata.database.database import Database
+from tests.metadata.reflection import reflected
 
 Rows = dict[str, list[tuple[Any, ...]]]
 """What each table holds, sorted."""
@@ -25,9 +26,7 @@ class World:
 
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
-        metadata = MetaData()
-        metadata.reflect(conn)
-        self._tables = metadata.tables
+        self._tables = reflected(conn).tables
 
     def has(self, table: str) -> bool:
         return table in self._tables
@@ -160,11 +159,9 @@ class World:
 def rows(database: Database) -> Rows:
     """All rows of all tables; numbers that a table counts for itself are left out."""
     with database.read() as conn:
-        metadata = MetaData()
-        metadata.reflect(conn)
         return {
             name: sorted((tuple(row) for row in conn.execute(table.select())), key=repr)
-            for name, table in metadata.tables.items()
+            for name, table in reflected(conn).tables.items()
             if name not in _APART
         }
 
