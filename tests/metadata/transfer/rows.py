@@ -1,8 +1,9 @@
 """Rows of a database, for tests that compare all of them."""
 
+from contextlib import closing
 from typing import Any, Final
 
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, inspect, text
 
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
@@ -37,35 +38,27 @@ _CONTENT: Final = (
 
 def everything(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of all tables that an import writes, sorted."""
-    return {name: rows(settings, f"SELECT * FROM {name}") for name in _CONTENT}
+    with closing(Database(settings)) as database, database.read() as conn:
+        return {name: _sorted(conn, f"SELECT * FROM {name}") for name in _CONTENT}
 
 
 def rows(settings: Settings, statement: str, **values: Any) -> list[tuple[Any, ...]]:
     """The rows of a statement, sorted."""
-    database = Database(settings)
-    try:
-        with database.read() as conn:
-            found = [tuple(row) for row in conn.execute(text(statement), values)]
-    finally:
-        database.close()
-    return sorted(found, key=repr)
+    with closing(Database(settings)) as database, database.read() as conn:
+        return _sorted(conn, statement, **values)
+
+
+def _sorted(conn: Connection, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+    return sorted((tuple(row) for row in conn.execute(text(statement), values)), key=repr)
 
 
 def execute(settings: Settings, statement: str, **values: Any) -> None:
     """Run a statement that changes rows."""
-    database = Database(settings)
-    try:
-        with database.write() as conn:
-            conn.execute(text(statement), values)
-    finally:
-        database.close()
+    with closing(Database(settings)) as database, database.write() as conn:
+        conn.execute(text(statement), values)
 
 
 def tables(settings: Settings) -> set[str]:
     """The names of all tables."""
-    database = Database(settings)
-    try:
-        with database.read() as conn:
-            return set(inspect(conn).get_table_names())
-    finally:
-        database.close()
+    with closing(Database(settings)) as database, database.read() as conn:
+        return set(inspect(conn).get_table_names())
