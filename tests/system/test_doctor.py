@@ -1,25 +1,30 @@
 """`doctor` of both services beside real services that are well, and beside broken ones."""
 
+import io
 import json
+import os
 import subprocess
 import sys
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import pytest
 import requests
 from mlflow import MlflowClient
 
+from tandem_artifacts import __main__ as tandem_artifacts
+from tandem_metadata import __main__ as tandem_metadata
 from tests import seaweedfs
 from tests.harness.certificates import HERE, Authority
 from tests.harness.processes import environment, free_port
 from tests.seaweedfs import S3Server
-from tests.system import joining_proxy
+from tests.system import joining_proxy, services
 from tests.system.services import (
     ADMIN_PASSWORD,
     GUARDED,
@@ -54,18 +59,35 @@ class Report(NamedTuple):
         return "\n".join(each["said"] for each in self.findings if each["check"] == check)
 
 
-def doctor(
-    service: str,
-    *flags: str,
-    variables: Mapping[str, str] | None = None,
-    before: list[str] | None = None,
-) -> Report:
-    command = [*(before or []), str(_BIN / service), "doctor", "--json", *flags]
-    chosen = environment(**(variables or {}))
-    ended = subprocess.run(command, env=chosen, capture_output=True, text=True, timeout=240)
-    assert ended.stdout, ended.stderr
-    shown = ended.stdout + ended.stderr
-    return Report(ended.returncode, json.loads(ended.stdout)["findings"], shown)
+_MAINS = {"tandem-metadata": tandem_metadata.main, "tandem-artifacts": tandem_artifacts.main}
+
+
+def doctor(service: str, *flags: str, variables: Mapping[str, str] | None = None) -> Report:
+    """What the command says, in this process: another one would spend a second on its imports."""
+    line, shown, complaints = [service, "doctor", "--json", *flags], io.StringIO(), io.StringIO()
+    with (
+        mock.patch.dict(os.environ, environment(**(variables or {})), clear=True),
+        mock.patch.object(sys, "argv", line),
+        redirect_stdout(shown),
+        redirect_stderr(complaints),
+    ):
+        try:
+            status = _MAINS[service]()
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+    return _report(status, shown.getvalue(), complaints.getvalue())
+
+
+def doctor_within(before: list[str], service: str, *flags: str) -> Report:
+    """What the command says as a process of its own, started by another command."""
+    command = [*before, str(_BIN / service), "doctor", "--json", *flags]
+    ended = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=240)
+    return _report(ended.returncode, ended.stdout, ended.stderr)
+
+
+def _report(status: int, shown: str, complaints: str) -> Report:
+    assert shown, complaints
+    return Report(status, json.loads(shown)["findings"], shown + complaints)
 
 
 def of_metadata(stack: Stack, *flags: str, **options: Any) -> Report:
@@ -81,6 +103,15 @@ def of_metadata(stack: Stack, *flags: str, **options: Any) -> Report:
 def of_artifacts(stack: Stack, *flags: str, **options: Any) -> Report:
     where = ("--artifacts-destination", stack.destination, "--port", str(stack.artifacts.port))
     return doctor("tandem-artifacts", *where, *flags, **options)
+
+
+@pytest.fixture(scope="module")
+def sqlite_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Both services on SQLite and disk, which a doctor does not change."""
+    directory = tmp_path_factory.mktemp("doctor")
+    database = f"sqlite:///{directory / 'mlflow.db'}"
+    with services.stack(directory, database, str(directory / "artifacts")) as running:
+        yield running
 
 
 def left_behind(stack: Stack, **options: Any) -> list[str]:
@@ -311,7 +342,7 @@ def _on_disk(tmp_path: Path, how: str) -> tuple[list[str], Path]:
 
 def test_a_folder_that_is_read_only_is_told(tmp_path: Path) -> None:
     before, place = _on_disk(tmp_path, "ro")
-    report = doctor("tandem-artifacts", "--artifacts-destination", str(place), before=before)
+    report = doctor_within(before, "tandem-artifacts", "--artifacts-destination", str(place))
     assert report.status == 1
     assert "read-only" in report.told("destination")
     assert "Mount it for writing" in report.told("destination")
@@ -319,7 +350,7 @@ def test_a_folder_that_is_read_only_is_told(tmp_path: Path) -> None:
 
 def test_a_disk_that_is_full_is_told(tmp_path: Path) -> None:
     before, place = _on_disk(tmp_path, "size=8m")
-    report = doctor("tandem-artifacts", "--artifacts-destination", str(place), before=before)
+    report = doctor_within(before, "tandem-artifacts", "--artifacts-destination", str(place))
     assert report.status == 1
     assert "is full" in report.told("destination")
     assert "Make room" in report.told("destination")
