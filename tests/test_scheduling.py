@@ -31,6 +31,7 @@ def test_number(number):
             "tests/system/test_a.py::test_b[beside-mlflow-sqlite-x]",
             "tests/system/ beside-mlflow-sqlite",
         ),
+        ("tests/artifacts/drivers/test_open.py::test_b[s3]", "tests/artifacts/drivers/"),
         ("tests/browser/test_tab.py::test_c", "tests/browser/"),
         ("tests/browser/test_tab.py::test_c[two_hosts]", "tests/browser/ two_hosts"),
         ("tests/cluster/test_roll.py::test_d[two-hosts]", "tests/cluster/ two-hosts"),

@@ -18,11 +18,12 @@ _SHARED = (
     ("tests/system/", re.compile(r"\[(?:.*-)?(beside-mlflow-(?:sqlite|postgresql))(?:-.*)?\]$")),
     ("tests/browser/", re.compile(r"\[(?:.*-)?(two_hosts)(?:-.*)?\]$")),
     ("tests/browser/", re.compile("()")),
+    ("tests/artifacts/drivers/", re.compile("()")),
     ("tests/cluster/test_compose.py", re.compile("()")),
     ("tests/cluster/", re.compile(r"\[(?:.*-)?(two-hosts|single-host)(?:-.*)?\]$")),
 )
-"""What tests of several files share, by where they are: services named in a test's parameters, or
-the browser. The first that fits counts."""
+"""What tests of several files share, by where they are: services named in a test's parameters, the
+browser, or the stores. The first that fits counts."""
 
 LONGEST = (
     "tests/cluster/ two-hosts",
@@ -35,22 +36,28 @@ LONGEST = (
     "tests/system/peer/test_decisions.py",
     "tests/system/ sqlite-disk",
     "tests/browser/ two_hosts",
+    "tests/system/test_models.py",
+    "tests/system/test_imported_file_store.py",
+    "tests/system/test_gc.py",
+    "tests/system/test_database_import.py",
+    "tests/system/test_export.py",
     "tests/system/test_doctor.py",
     "tests/system/test_operations.py",
     "tests/shared/serving/test_serve.py",
     "tests/system/test_webhooks.py",
     "tests/system/test_moving.py",
     "tests/system/test_migration.py",
-    "tests/artifacts/drivers/test_objects.py",
+    "tests/artifacts/drivers/",
     "tests/system/test_artifact_names.py",
     "tests/artifacts/routes/test_transfer.py",
+    "tests/metadata/transfer/test_databases_merging.py",
+    "tests/metadata/transfer/test_databases_traps.py",
+    "tests/metadata/cleanup/test_rows.py",
     "tests/metadata/database/test_mlflow_revisions.py",
     "tests/shared/serving/test_asgi_servers.py",
     "tests/metadata/webhooks/test_webhook_delivery.py",
     "tests/metadata/database/test_optimization.py",
     "tests/kubernetes/test_images.py",
-    "tests/artifacts/drivers/test_clouds.py",
-    "tests/artifacts/drivers/test_buckets.py",
     "tests/metadata/store/tracking/test_datasets.py",
     "tests/shared/serving/test_idle_connections.py",
     "tests/kubernetes/test_chart_matrix.py",

@@ -18,7 +18,7 @@ from tests.system import services, stock_clients
 from tests.system.garbage import Disk, arguments, gc
 from tests.system.services import Stack
 
-KILLS = 20
+KILLS = 10  # on each database
 
 
 @pytest.fixture
