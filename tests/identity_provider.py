@@ -12,7 +12,7 @@ from urllib.parse import quote, urljoin
 import httpx
 
 from tests import npm
-from tests.harness.processes import eventually, free_port
+from tests.harness.processes import eventually, free_port, get
 
 PACKAGE = "oidc-provider@9.13.3"
 CLIENT_ID, CLIENT_SECRET = "tandem", "a secret of the client"
@@ -39,7 +39,7 @@ class IdentityProvider:
         self._control("rotate")
 
     def _control(self, path: str) -> None:
-        httpx.get(f"{self.issuer}/control/{path}", trust_env=False).raise_for_status()
+        get(f"{self.issuer}/control/{path}").raise_for_status()
 
 
 def log_in(browser: httpx.Client, start: str, name: str) -> httpx.Response:
@@ -83,7 +83,7 @@ def serve(redirect_uri: str, home: str) -> Iterator[IdentityProvider]:
 
 def _answers(issuer: str) -> bool:
     try:
-        found = httpx.get(f"{issuer}/.well-known/openid-configuration", trust_env=False)
+        found = get(f"{issuer}/.well-known/openid-configuration")
     except httpx.TransportError:
         return False
     return found.is_success
