@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests import azurite, google_storage, seaweedfs
+from tests.harness.fluent_client import forget_experiment
 from tests.harness.scheduling import GroupScheduling, longest_first
 from tests.postgresql import PostgreSQL, serve
 
@@ -25,6 +26,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupSchedul
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest."""
     items[:] = longest_first(items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Each test begins without the experiment that an earlier one has set."""
+    forget_experiment()
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,7 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-
-def forget_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take back a set_experiment of an earlier test, on another server maybe."""
-    # Nothing public does. The variable is the client's own, for processes that it starts.
-    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
-    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
+from tests.harness.fluent_client import forget_experiment
 
 
 @contextmanager
@@ -23,7 +18,7 @@ def pointed_at(
     """A client of a server; the fluent API is pointed there too, and has no run when it is left."""
     for name, value in (variables or {}).items():
         monkeypatch.setenv(name, value)
-    forget_experiment(monkeypatch)
+    forget_experiment()
     mlflow.set_tracking_uri(url)
     yield MlflowClient(url)
     while mlflow.active_run():

@@ -18,8 +18,8 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from tests.harness.certificates import HERE, Authority
+from tests.harness.fluent_client import forget_experiment
 from tests.harness.processes import Process, eventually
-from tests.system import stock_clients
 from tests.system.services import artifacts_service, metadata_service
 
 SERVERS = {"metadata": "uvicorn", "artifacts": "hypercorn"}
@@ -77,7 +77,7 @@ def environ(secured: Secured, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytes
     """The environment of a stock client that has a certificate, and trusts nobody yet."""
     monkeypatch.setenv("MLFLOW_TRACKING_CLIENT_CERT_PATH", secured.certificate)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    stock_clients.forget_experiment(monkeypatch)
+    forget_experiment()
     mlflow.set_tracking_uri(secured.metadata.url)
     yield monkeypatch
     mlflow.set_tracking_uri("")
