@@ -135,7 +135,7 @@ def test_killed_anywhere_it_ends_alike(own: Stack, disk: Disk) -> None:
     disk.fill(1, "active", 5)
     rows, files = _of(disk.rows()), disk.files()
     for number in range(2, 8):
-        disk.fill(number, "deleted", 120)
+        disk.fill(number, "deleted", 40)
     chosen = random.Random(22)
     killed = 0
     for _ in range(KILLS):
