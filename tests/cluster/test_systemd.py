@@ -198,5 +198,5 @@ def contents_of(folder: Path) -> dict[str, str]:
     return {
         os.fspath(path.relative_to(folder)): path.read_text()
         for path in folder.rglob("*")
-        if path.is_file() and ".tandem-uploads" not in path.parts
+        if path.is_file() and ".tandem-uploads.trash" not in path.parts
     }

@@ -185,8 +185,8 @@ def test_files_that_went_or_changed_are_kept_for_some_days(backup: Backup) -> No
         for name, text in texts.items():
             (backup.files / name).write_text(text)
 
-    (backup.files / ".tandem-uploads").mkdir()
-    (backup.files / ".tandem-uploads" / "half").write_text("half an upload")
+    (backup.files / ".tandem-uploads.trash").mkdir()
+    (backup.files / ".tandem-uploads.trash" / "half").write_text("half an upload")
     write(stays="1", changes="1", goes="1")
     backup("now")
     (first,) = backup.dumps

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from mlflow.entities import ViewType
+from mlflow.store.tracking.file_store import FileStore
 
 from tandem_artifacts.drivers.base import Entry
 from tandem_artifacts.drivers.local import UPLOADS, Local
@@ -407,3 +409,17 @@ async def test_upload_outlasts_directories_that_come_and_go(
     await local.driver.write("dir/inner/object", stream(b"x"))
     assert not left
     assert local.keys() == ["dir/inner/object"]
+
+
+async def test_mlflow_goes_on_logging_to_a_folder_of_runs_that_takes_uploads(
+    local: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    await local.driver.write("0/run/artifacts/file", stream(b"x"))
+    assert (local.root / UPLOADS).is_dir()
+
+    folder_of_runs = FileStore(str(local.root))
+
+    experiment_id = folder_of_runs.create_experiment("later")
+    (found,) = folder_of_runs.search_experiments(ViewType.ALL)
+    assert found.experiment_id == experiment_id

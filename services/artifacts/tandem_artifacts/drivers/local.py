@@ -29,8 +29,12 @@ from tandem_shared.concurrency.cancellation import shielded
 from tandem_shared.concurrency.threads import Threads
 from tandem_shared.errors import InvalidParameter, NotFound, PermissionDenied, Unavailable
 
-UPLOADS = ".tandem-uploads"
-"""The directory of temporary files below the root; no listing shows it."""
+UPLOADS = ".tandem-uploads.trash"
+"""The directory of temporary files below the root; no listing shows it.
+
+The root may be a folder of runs that MLflow's clients log to. They take each directory in it for an
+experiment and fail on a name that is no id, except for names that end in `.trash`.
+"""
 
 _THREADS = 32
 _SYNC_THREADS = 8
