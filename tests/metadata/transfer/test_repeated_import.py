@@ -190,6 +190,45 @@ def test_ids_that_were_counted_are_another_experiments_if_that_has_no_run_in_com
     assert import_into(settings, store.root).count("experiments")["imported"] == 0
 
 
+def test_registered_model_of_another_folder_is_skipped_with_its_versions(
+    settings: Settings, store: MadeUp, tmp_path: Path
+) -> None:
+    store.experiment(1)
+    store.registered("fraud", {"source": "s3://bucket/one"})
+    (tmp_path / "other").mkdir()
+    other = MadeUp(tmp_path / "other")
+    other.experiment(1)
+    put(
+        other.registered("fraud", {}, {}, creation_timestamp=7) / "aliases" / "champion",
+        "2",
+    )
+    import_into(settings, store.root)
+    before = everything(settings)
+    for dry_run in (True, False):
+        report = import_into(settings, other.root, dry_run=dry_run)
+        assert report.count("registered models")["skipped"] == 1
+        assert report.count("model versions")["skipped"] == 2
+        assert "another registered model that is called 'fraud'" in report.text()
+        assert everything(settings) == before
+
+
+def test_version_of_a_number_that_another_has_is_skipped(settings: Settings, store: MadeUp) -> None:
+    store.experiment(1)
+    folder = store.registered("fraud", {}, {})
+    import_into(settings, store.root)
+    change(folder / "version-2" / "meta.yaml", creation_timestamp=8, source="s3://bucket/else")
+    report = import_into(settings, store.root)
+    assert report.count("model versions") == {
+        "found": 2,
+        "imported": 0,
+        "already there": 1,
+        "skipped": 1,
+    }
+    assert "another version 2 of 'fraud'" in report.text()
+    sources = "SELECT source FROM model_versions WHERE version = 2"
+    assert rows(settings, sources) == [("s3://bucket/model",)]
+
+
 class _Killed(Exception):
     pass
 

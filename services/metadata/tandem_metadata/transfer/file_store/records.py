@@ -172,8 +172,3 @@ class RegisteredModel(Struct):
     tags: dict[str, str]
     aliases: dict[str, int]
     versions: list[Version]
-
-    @property
-    def numbers(self) -> set[int]:
-        """The numbers of the versions."""
-        return {version.number for version in self.versions}

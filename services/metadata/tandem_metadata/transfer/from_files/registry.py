@@ -37,7 +37,14 @@ _VERSION: Final = (
 
 def is_complete(conn: Connection, given: RegisteredModel, report: Report) -> bool:
     """Whether the database has the model with all these versions; the report is told then."""
-    if not _exists(conn, given.name) or not given.numbers <= _versions(conn, given.name):
+    there = _find(conn, given.name)
+    if there is None or not _is_same(given.creation_time, there.creation_time):
+        return False
+    times = _versions(conn, given.name)
+    if not all(
+        each.number in times and _is_same(each.creation_time, times[each.number])
+        for each in given.versions
+    ):
         return False
     report.found(registry.MODELS)
     report.already_there(registry.MODELS)
@@ -58,12 +65,21 @@ def put(
 
     `look` reads what is there, unless the database has no tables. Of a model that is there nothing
     else changes: its tags and aliases are the database's. An alias that is new and leads to a
-    version that is new is added.
+    version that is new is added. Another model of the same name, as another folder or a server has
+    made it, stays as it is, and all of this one is skipped; so is a version that another has the
+    number of. They are told apart by the times of their creation, which nothing changes.
     """
     name = texts.fit("registered_models", "name", given.name, registry.MODELS, given.path)
-    is_new = look is None or not _exists(look, name)
+    model = _find(look, name) if look is not None else None
+    is_new = model is None
     report.found(registry.MODELS)
     report.found(registry.VERSIONS, len(given.versions))
+    if model is not None and not _is_same(given.creation_time, model.creation_time):
+        reason = f"the database has another registered model that is called {name!r}"
+        report.skip(registry.MODELS, given.path, reason)
+        for each in given.versions:
+            report.skip(registry.VERSIONS, each.path, reason)
+        return
     if is_new:
         report.imported(registry.MODELS)
         _insert(conn, tables.registered_models, _MODEL, [_model_row(name, given, texts)])
@@ -76,9 +92,16 @@ def put(
         report.imported(registry.MODEL_TAGS, len(rows))
     else:
         report.already_there(registry.MODELS)
-    there = _versions(look, name) if look is not None and not is_new else set()
-    new = [each for each in given.versions if each.number not in there]
-    report.already_there(registry.VERSIONS, len(given.versions) - len(new))
+    there = _versions(look, name) if look is not None and not is_new else {}
+    new = []
+    for each in given.versions:
+        if each.number not in there:
+            new.append(each)
+        elif _is_same(each.creation_time, there[each.number]):
+            report.already_there(registry.VERSIONS)
+        else:
+            reason = f"the database has another version {each.number} of {name!r}"
+            report.skip(registry.VERSIONS, each.path, reason)
     if look is not None:
         new = [each for each in new if _fits(look, each, report)]
     _put_versions(conn, name, new, locations, texts, report)
@@ -211,14 +234,21 @@ def _fits(conn: Connection, given: Version, report: Report) -> bool:
     return False
 
 
-def _exists(conn: Connection, name: str) -> bool:
+def _find(conn: Connection, name: str) -> Any | None:
     columns = tables.registered_models.c
-    return conn.execute(select(columns.name).where(columns.name == name)).first() is not None
+    found = select(columns.name, columns.creation_time).where(columns.name == name)
+    return conn.execute(found).first()
 
 
-def _versions(conn: Connection, name: str) -> set[int]:
+def _versions(conn: Connection, name: str) -> dict[int, int | None]:
+    """The times of their creation, by their numbers."""
     columns = tables.model_versions.c
-    return set(conn.execute(select(columns.version).where(columns.name == name)).scalars())
+    found = select(columns.version, columns.creation_time).where(columns.name == name)
+    return {row.version: row.creation_time for row in conn.execute(found)}
+
+
+def _is_same(given: int | None, there: int | None) -> bool:
+    return given is None or there is None or given == there
 
 
 def _insert(
