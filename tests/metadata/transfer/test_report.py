@@ -54,11 +54,35 @@ def test_exit_status_is_1_for_skips_only_if_strict_and_for_mismatches_always() -
     assert "metrics of run ab: expected 3, found 2" in made.text()
 
 
-def test_report_of_what_was_refused_says_so() -> None:
+def test_report_of_what_was_refused_says_so_and_counts_nothing() -> None:
     made = _report()
     made.refused = True
     assert made.text().startswith("Refused to import ./mlruns into ")
+    assert "already there" not in made.text()
+    assert "mlruns/1/ab/meta.yaml: it is empty" in made.text()
     assert made.exit_status() == 1
+
+
+def test_tables_without_rows_are_for_programs_only() -> None:
+    made = Report("a", "b")
+    made.found("runs", 2)
+    made.checksum("runs", "2:ab", "2:ab")
+    for name in ("spans", "webhooks"):
+        made.found(name, 0)
+        made.checksum(name, "0:00", "0:00")
+    assert "spans" not in made.text()
+    assert "2:ab" in made.text()
+    assert "spans" in made.document()["counts"]
+    assert len(made.document()["checksums"]) == 3
+
+
+def test_names_that_would_break_a_table_are_escaped_and_cut() -> None:
+    made = _report()
+    made.renumbered.append(Renumbered("line\nbreak\x1b[2J" + "x" * 300, "old", "new"))
+    (line,) = (each for each in made.text().splitlines() if "break" in each)
+    assert "line\\nbreak\\x1b[2Jxx" in line
+    assert line.endswith("…     old     new")
+    assert len(line) < 80
 
 
 def test_document_holds_all_that_the_text_has(tmp_path: Path) -> None:

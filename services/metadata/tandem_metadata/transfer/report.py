@@ -9,6 +9,7 @@ MOST_LISTED: Final = 10_000
 bounded."""
 
 _MOST_SHOWN: Final = 50
+_LONGEST_NAME: Final = 60
 _COLUMNS: Final = ("found", "imported", "already there", "skipped")
 
 
@@ -48,6 +49,11 @@ class Checksums(NamedTuple):
     target: str
     """Of the rows as they were read back."""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether neither side has rows."""
+        return self.source == self.target and self.source.startswith("0:")
+
 
 class Report:
     """Counts what a transfer does; not thread-safe.
@@ -70,6 +76,8 @@ class Report:
         self.notes: list[str] = []
         """Sentences for the end: what remains to be done, or where things are."""
         self._counts: dict[str, list[int]] = {}
+        self._always: set[str] = set()
+        """Kinds that are shown even if nothing of them is found."""
         self._unlisted = 0
         self._skipped = 0
 
@@ -77,6 +85,7 @@ class Report:
         """Show these kinds, in this order, even if nothing of them is found."""
         for kind in kinds:
             self._of(kind)
+        self._always.update(kinds)
 
     def found(self, kind: str, number: int = 1) -> None:
         """Count what the source has."""
@@ -163,11 +172,10 @@ class Report:
     def _lines(self) -> Iterator[str]:
         verb = "Would import" if self.dry_run else "Imported"
         yield f"{'Refused to import' if self.refused else verb} {self.source} into {self.target}."
-        yield ""
-        yield from _table(
-            ("", *_COLUMNS),
-            [(kind, *(f"{number:,}" for number in n)) for kind, n in self._counts.items()],
-        )
+        # Who refuses has only looked for what cannot be stored, and has not counted the rest.
+        if not self.refused:
+            yield ""
+            yield from _table(("", *_COLUMNS), [*self._rows()])
         for title, skipped in (("Skipped:", True), ("Taken over with changes:", False)):
             chosen = [each for each in self.problems if each.skipped == skipped]
             if chosen:
@@ -181,11 +189,12 @@ class Report:
         if self.renumbered:
             yield ""
             yield "Experiments with new ids:"
-            yield from _table(("", "old id", "new id"), self.renumbered)
-        if self.checksums:
+            rows = [(_short(each.name), each.old, each.new) for each in self.renumbered]
+            yield from _table(("", "old id", "new id"), rows)
+        if filled := [each for each in self.checksums if not each.is_empty]:
             yield ""
             yield "Checksums (rows and sum of hashes):"
-            yield from _table(("", "source", "target"), self.checksums)
+            yield from _table(("", "source", "target"), filled)
         if self.mismatches:
             yield ""
             yield "Read back, and not as expected:"
@@ -196,6 +205,18 @@ class Report:
         if self.notes:
             yield ""
             yield from self.notes
+
+    def _rows(self) -> Iterator[tuple[str, ...]]:
+        """The counts as text. Most tables of a database hold nothing: these stay out."""
+        for kind, numbers in self._counts.items():
+            if any(numbers) or kind in self._always:
+                yield kind, *(f"{number:,}" for number in numbers)
+
+
+def _short(name: str) -> str:
+    """A name that fits into a line of a table."""
+    shown = _printable(name)
+    return shown if len(shown) <= _LONGEST_NAME else f"{shown[: _LONGEST_NAME - 1]}…"
 
 
 def _printable(text: str) -> str:

@@ -213,7 +213,8 @@ class _Pass:
             report.imported(EXPERIMENTS)
             report.found(runs.EXPERIMENT_TAGS, len(tags))
             report.imported(runs.EXPERIMENT_TAGS, len(tags))
-            if made.name != experiment.name:
+            # A name that was cut is told of already.
+            if not experiment.name.startswith(made.name):
                 reason = f"another is called {experiment.name!r}; it is {made.name!r} now"
                 report.mend(EXPERIMENTS, experiment.path, reason)
         else:
