@@ -190,6 +190,7 @@ def test_flags_that_cannot_be_are_refused(settings: Settings, make_command: Make
     command = make_command("gc", settings)
     for flags, told in (
         (("--older-than", "soon"), "--older-than cannot be 'soon': it must be an age, as 30d"),
+        (("--older-than", ""), "--older-than cannot be '': it must be an age"),
         (("--run-ids", ""), "--run-ids holds no id"),
         (("--experiment-ids", "1,x"), "--experiment-ids holds 'x', which no experiment can have"),
         (("--tracking-uri", "http://x"), "give --artifacts-url"),
@@ -208,6 +209,14 @@ def test_the_plan_is_shown(settings: Settings, make_command: MakeCommand, world:
     assert status == 0
     assert "Deleted in" in out
     assert ("VACUUM" in out) == settings.backend_store_uri.startswith("sqlite")
+
+
+def test_a_plan_of_nothing_says_so(settings: Settings, make_command: MakeCommand) -> None:
+    for flags in ((), ("--yes",), ("--run-ids", "none")):
+        status, out, _ = make_command("gc", settings)(*flags)
+        assert (status, out.splitlines()[-1]) == (0, "There is nothing to delete.")
+        assert "Nothing was deleted" not in out
+        assert "Deleted in" not in out
 
 
 def test_a_second_gc_is_refused(

@@ -101,6 +101,17 @@ class Report:
         wrong = self.unmeasured if self.dry_run else self.failed
         return 1 if wrong.reasons or self.stopped else 0
 
+    @property
+    def has_plan(self) -> bool:
+        """Whether something was found that is to be deleted."""
+        return any(each.items for each in self.planned.values())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all was looked at, and there is nothing to do and nothing done."""
+        done = any(each.items for each in self.deleted.values())
+        return not (self.has_plan or done or self.failed.reasons or self.stopped)
+
     def as_json(self) -> dict[str, Any]:
         """All of it."""
         return {
@@ -230,7 +241,7 @@ def push(url: str, content: bytes) -> str:
     try:
         answer = httpx.put(f"{url.rstrip('/')}/metrics/job/tandem-gc", content=content, timeout=30)
     except httpx.HTTPError as error:
-        return f"The Pushgateway {shown} does not answer: {error}."
+        return f"The Pushgateway {shown} does not answer: {str(error).rstrip('.')}."
     if answer.is_success:
         return ""
     return f"The Pushgateway {shown} answered {answer.status_code}."

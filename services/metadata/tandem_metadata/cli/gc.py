@@ -77,7 +77,8 @@ def run(parsed: argparse.Namespace) -> int:
         if parsed.yes:
             check = closing.enter_context(lock.alone(database))
         if request.is_explicit:
-            ages = Ages(until if parsed.older_than else None, {}, (), frozenset())
+            is_aged = parsed.older_than is not None
+            ages = Ages(until if is_aged else None, {}, (), frozenset())
         else:
             with database.read() as conn:
                 ages = retention.read(conn, until, now)
@@ -134,6 +135,8 @@ async def _work(
 def _tell(parsed: argparse.Namespace, database: Database, made: Report) -> int:
     if parsed.json:
         sys.stdout.write(report.encode(made).decode())
+    elif made.is_empty:
+        print("There is nothing to delete.")
     elif parsed.yes:
         _print(made.outcome())
         if database.dialect == "sqlite" and any(each.rows for each in made.deleted.values()):
@@ -141,7 +144,8 @@ def _tell(parsed: argparse.Namespace, database: Database, made: Report) -> int:
     else:
         if made.stopped:
             print(f"Stopped: {made.stopped}", file=sys.stderr)
-        print("Nothing was deleted. To delete it, add --yes.")
+        hint = " To delete it, add --yes." if made.has_plan else ""
+        print(f"Nothing was deleted.{hint}")
     if parsed.report:
         report.write(parsed.report, report.encode(made))
     if parsed.metrics_file:
@@ -159,7 +163,8 @@ def _print(lines: Iterable[str]) -> None:
 
 def _until(older_than: str | None, now: int) -> int:
     try:
-        return now - ages_of_text.milliseconds(older_than or _DEFAULT_AGE)
+        given = _DEFAULT_AGE if older_than is None else older_than
+        return now - ages_of_text.milliseconds(given)
     except ValueError as error:
         raise SettingsError(f"--older-than cannot be '{older_than}': {error}.") from None
 
