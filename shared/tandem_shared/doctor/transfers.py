@@ -4,6 +4,7 @@ import base64
 import contextlib
 import hashlib
 import os
+import socket
 import ssl
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +23,7 @@ PART_BYTES: Final = 5 * 1024 * 1024
 """The least that object stores take as a part which is not the last."""
 
 _SERVICE: Final = ARTIFACTS.rpartition("/")[0]
+_NOTHING_SENT: Final = (ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)
 
 
 def folder() -> str:
@@ -92,7 +94,11 @@ class _Trip:
         content = os.urandom(2048)
         path = f"{self._folder}/small.bin"
         self.stored = True  # also where no answer comes
-        answer = self._site.ask("PUT", f"{ARTIFACTS}/{path}", body=content)
+        try:
+            answer = self._site.ask("PUT", f"{ARTIFACTS}/{path}", body=content)
+        except Failed as failed:
+            self.stored = not isinstance(failed.__cause__, _NOTHING_SENT)
+            raise
         self.stored = answer.status == 200 or answer.status >= 500
         self._checked(answer, "store a file")
         found = self._ask("GET", f"{ARTIFACTS}/{path}", "read it back")

@@ -62,6 +62,20 @@ def test_an_empty_database_is_told_by_who_would_fill_it(backend_store_uri: str) 
     assert failed.status is Status.FAILURE
 
 
+def test_a_database_of_mlflows_is_used_by_a_service_that_may_add_its_table(
+    settings: Settings, database: Database
+) -> None:
+    with database.write() as conn:
+        conn.exec_driver_sql("DROP TABLE tandem_webhook_deliveries")
+    found = look(settings)
+    (warned,) = bad(found)
+    assert warned.status is Status.WARNING
+    assert "not yet Tandem's own tandem_webhook_deliveries" in warned.said
+    assert Status.SKIPPED not in {each.status for each in found["database: speed"]}
+    (failed,) = bad(look(replace(settings, migrate=False)))
+    assert (failed.status, "db upgrade" in failed.cure) == (Status.FAILURE, True)
+
+
 def test_a_database_that_does_not_answer_fails_once_and_shows_no_password() -> None:
     uri = f"postgresql://me:secret@127.0.0.1:{free_port()}/mlflow"
     found = look(Settings(backend_store_uri=uri))

@@ -99,26 +99,9 @@ def why_unusable(conn: Connection) -> str | None:
 
     The sentence names the revision that was found, and holds neither an address nor a password.
     """
-    found = _found(conn)
-    if not found:
-        if is_empty(conn):
-            return f"It has no tables yet; {UPGRADE} creates them."
-        found = _found(conn)  # a migration may have committed both since the first look
-    if len(found) > 1:
-        return (
-            "It names several revisions in its table alembic_version: a migration of MLflow's is "
-            "under way, or did not end."
-        )
-    revision = found[0] if found else None
-    if revision is None:
-        return "It has tables but no revision (no alembic_version), so it is not MLflow's."
-    if revision in OLDER:
-        return (
-            f"It is at revision {revision}, older than {FIRST}, the first that Tandem uses; "
-            f"`mlflow db upgrade` of MLflow {MLFLOW_VERSION} upgrades it."
-        )
-    if revision not in KNOWN and (found := fitness.misfits(conn)):
-        return f"It is {_unfit(revision, found)}"
+    revision, why = _look(conn)
+    if why or revision is None:
+        return why
     if not _has_own(conn):
         return (
             f"It is at revision {revision}, which is supported, but lacks Tandem's own "
@@ -126,6 +109,37 @@ def why_unusable(conn: Connection) -> str | None:
         )
     _warn_of_unknown(revision)
     return None
+
+
+def lacks_only_own(conn: Connection) -> bool:
+    """Whether MLflow's tables fit, and nothing is missing but Tandem's own, as `prepare` adds."""
+    _, why = _look(conn)
+    return why is None and not _has_own(conn)
+
+
+def _look(conn: Connection) -> tuple[str | None, str | None]:
+    """The revision, and why MLflow's tables cannot be used; None for the one that is not so."""
+    found = _found(conn)
+    if not found:
+        if is_empty(conn):
+            return None, f"It has no tables yet; {UPGRADE} creates them."
+        found = _found(conn)  # a migration may have committed both since the first look
+    if len(found) > 1:
+        return None, (
+            "It names several revisions in its table alembic_version: a migration of MLflow's is "
+            "under way, or did not end."
+        )
+    if not found:
+        return None, "It has tables but no revision (no alembic_version), so it is not MLflow's."
+    revision = found[0]
+    if revision in OLDER:
+        return None, (
+            f"It is at revision {revision}, older than {FIRST}, the first that Tandem uses; "
+            f"`mlflow db upgrade` of MLflow {MLFLOW_VERSION} upgrades it."
+        )
+    if revision not in KNOWN and (misfits := fitness.misfits(conn)):
+        return None, f"It is {_unfit(revision, misfits)}"
+    return revision, None
 
 
 def prepare(conn: Connection, artifact_root: str) -> None:

@@ -166,7 +166,8 @@ class Examined:
             with self._database.read(quiet=True) as conn:
                 why = revisions.why_unusable(conn)
                 is_empty = bool(why) and revisions.is_empty(conn)
-                if why is None:
+                lacks_own = bool(why) and revisions.lacks_only_own(conn)
+                if why is None or lacks_own:
                     _, described = revisions.describe(revisions.current(conn), conn)
                     has_default = revisions.has_default(conn)
         except exc.ProgrammingError as error:
@@ -180,7 +181,13 @@ class Examined:
                 "Start the service, which makes them, or run `tandem-metadata db upgrade`.",
             )
             return
-        if why:
+        if lacks_own:
+            own = ", ".join(OWN.tables)
+            yield self._absent(
+                f"The database has MLflow's tables and not yet Tandem's own {own}.",
+                "Start the service, which adds it, or run `tandem-metadata db upgrade`.",
+            )
+        elif why:
             yield failure(f"The database cannot be used. {why}", "Do what the sentence says.")
             return
         self._usable = True
@@ -208,7 +215,8 @@ class Examined:
                 )
         if missing and not many:
             names = " and ".join(index.name for index in missing)
-            yield ok(f"{names} is not there, nor needed below {indexes.MANY_RUNS:,} runs.")
+            verb = "are" if len(missing) > 1 else "is"
+            yield ok(f"{names} {verb} not there, nor needed below {indexes.MANY_RUNS:,} runs.")
         elif not missing:
             yield ok("all indexes of db optimize are there.")
         for said in analyzed:
