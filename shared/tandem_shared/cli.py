@@ -66,8 +66,10 @@ class Parser(argparse.ArgumentParser):
             self.error("an argument belongs to no flag; is there a space or a flag missing")
         name = first.partition("=")[0]
         flags = [each for action in self._actions for each in action.option_strings]
-        near = difflib.get_close_matches(name, flags, 1)
-        hint = f"did you mean {near[0]}?" if near else f"`{self.prog} --help` names them all."
+        # Dashes are alike in all of them, and would make any two short names look alike.
+        bare = {each.lstrip("-"): each for each in flags}
+        near = difflib.get_close_matches(name.lstrip("-"), bare, 1)
+        hint = f"did you mean {bare[near[0]]}?" if near else f"`{self.prog} --help` names them all."
         print(f"error: {self.prog} has no flag {name}: {hint}", file=sys.stderr)
         sys.exit(2)
 

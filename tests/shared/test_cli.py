@@ -9,6 +9,7 @@ from typing import NoReturn
 import pytest
 
 from tandem_shared import cli
+from tandem_shared.serving import launch
 from tandem_shared.serving.launch import Service
 from tandem_shared.settings import CommonSettings, setting
 
@@ -52,6 +53,7 @@ COMMAND = cli.Command(
         ("serve --unsaef", "did you mean --unsafe?"),
         ("serve --no-disable-security-middlewares", "did you mean --no-disable-security-middlew"),
         ("serve --pool-size 3", "`tandem-tiny serve --help` names them all."),
+        ("serve --bogus", "`tandem-tiny serve --help` names them all."),
         ("serve secret", "an argument belongs to no flag"),
         ("serve --port", "argument -p/--port: expected one argument."),
         ("check --wait-second 3", "tandem-tiny check has no flag --wait-second: did you mean"),
@@ -99,3 +101,11 @@ def test_a_reader_of_the_output_may_leave() -> None:
     )
     os.close(writing)
     assert (ended.returncode, ended.stderr) == (141, "")
+
+
+def test_a_command_that_is_interrupted_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    assert launch.command(interrupted) == 130
+    assert capsys.readouterr().err == "Stopped before the end.\n"

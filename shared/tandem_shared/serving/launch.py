@@ -65,7 +65,7 @@ def command(main: Callable[[], int]) -> int:
     """Run a command's main; a SettingsError becomes one sentence and exit status 2.
 
     Whoever reads the output may leave before its end, as `head` does: the status is then 141, which
-    shells show for it.
+    shells show for it. It is 130, with a sentence, for a command that is interrupted (Ctrl-C).
     """
     try:
         status = main()
@@ -75,6 +75,9 @@ def command(main: Callable[[], int]) -> int:
         # What is left in the buffer would raise again when the process ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    except KeyboardInterrupt:
+        print("Stopped before the end.", file=sys.stderr)
+        return 128 + signal.SIGINT
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
