@@ -164,3 +164,22 @@ def test_a_look_that_fails_is_told_once_and_repeated(
 
     asyncio.run(follow())
     assert caplog.text.count("is not followed now") == 1
+
+
+def test_what_is_skipped_at_each_look_is_told_once(
+    store: MadeUp, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "tandem.folder")
+
+    async def follow() -> None:
+        follower = _follower(settings)
+        await follower.start()
+        (store.root / "1" / "no run").mkdir()
+        for number in (1, 2, 3):
+            store.run(store.root / "1")
+            await _until(partial(_has, settings, number))
+        await follower.stop()
+
+    asyncio.run(follow())
+    assert caplog.text.count("no run: it is no run") == 1
+    assert "skipped 1 thing of" in caplog.text

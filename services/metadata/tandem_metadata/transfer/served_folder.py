@@ -63,6 +63,7 @@ class ServedFolder:
         self._task: asyncio.Task[None] | None = None
         self._lock: int | None = None
         self._said = ""
+        self._skipped = ""
         self._database: Database | None = None
         self._following: Following | None = None
 
@@ -108,7 +109,7 @@ class ServedFolder:
             self._said = ""
             _log.info("the folder %s is followed again", self._folder.path)
         if report:
-            _tell(report)
+            self._skipped = _tell(report, self._skipped)
 
     def _is_ours(self) -> bool:
         """Whether this process holds the lock, which it tries to take."""
@@ -131,8 +132,11 @@ def _check(folder: RunFolder) -> None:
         pass
 
 
-def _tell(report: Report) -> None:
-    """Log what was taken over, and what was skipped."""
+def _tell(report: Report, told: str = "") -> str:
+    """Log what was taken over, and what was skipped unless that was told last; returns the latter.
+
+    What cannot be read stays so for long, and is met by each look at what has changed beside it.
+    """
     numbers = {kind: report.count(kind)["imported"] for kind in ("experiments", "runs", "metrics")}
     if any(numbers.values()):
         _log.info(
@@ -140,11 +144,16 @@ def _tell(report: Report) -> None:
             report.source,
             ", ".join(f"{number:,} {kind}" for kind, number in numbers.items()),
         )
-    if report.skipped:
-        shown = [f"{each.path}: {each.reason}" for each in report.problems if each.skipped]
+    if not report.skipped:
+        return told
+    shown = [f"{each.path}: {each.reason}" for each in report.problems if each.skipped]
+    things = "1 thing" if report.skipped == 1 else f"{report.skipped:,} things"
+    said = "; ".join(shown[:_LISTED])
+    if said != told:
         _log.warning(
-            "skipped %d things of %s, which `tandem-metadata import --dry-run` lists: %s",
-            report.skipped,
+            "skipped %s of %s, which `tandem-metadata import --dry-run` lists: %s",
+            things,
             report.source,
-            "; ".join(shown[:_LISTED]),
+            said,
         )
+    return said
