@@ -192,7 +192,9 @@ def test_locations_of_every_form_lead_to_the_folder(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("nowhere",), "there is no folder"),
+        (("nowhere",), "there is no folder or database nowhere."),
+        (("",), "there is no folder or database with an empty name"),
+        (("{file}",), "is no folder and no database of SQLite's"),
         (("http://host/mlruns",), "neither a folder nor a database"),
         (("file://host/mlruns",), "names a host"),
         (("{empty}",), "holds no experiments"),
@@ -208,5 +210,13 @@ def test_bad_arguments_are_refused_by_one_sentence(
     command: Command, store: MadeUp, tmp_path: Path, arguments: tuple[str, ...], told: str
 ) -> None:
     (tmp_path / "empty").mkdir()
-    places = {"empty": str(tmp_path / "empty"), "store": str(store.root)}
+    file = put(tmp_path / "file.db", "")
+    places = {"empty": str(tmp_path / "empty"), "store": str(store.root), "file": str(file)}
     assert_error(command(*(each.format(**places) for each in arguments)), told)
+
+
+def test_a_target_that_is_none_is_told_by_its_flag(
+    store: MadeUp, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = Command("import", monkeypatch, capsys, "--to", "copy.db")
+    assert_error(command(str(store.root)), "--to is neither a database URL nor a folder")

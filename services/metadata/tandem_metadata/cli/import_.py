@@ -44,7 +44,7 @@ def run(parsed: argparse.Namespace) -> int:
         _refuse(parsed, _OF_NEPTUNE, "an export of Neptune's")
         return _import_database(parsed)
     _refuse(parsed, _OF_DATABASES, "a database")
-    folder = _folder(parsed.source, "SOURCE")
+    folder = _folder(parsed.source, FLAG)
     if is_export(folder):
         return _import_neptune(parsed, folder)
     _refuse(parsed, _OF_NEPTUNE, "an export of Neptune's")
@@ -122,7 +122,12 @@ def finish(parsed: argparse.Namespace, report: Report) -> int:
 
 def _settings(parsed: argparse.Namespace) -> Settings:
     flags = {"backend_store_uri": parsed.to, "db_auth": parsed.db_auth}
-    return load(Settings, {**os.environ, "TANDEM_INSECURE_NO_AUTH": ""}, flags)
+    try:
+        return load(Settings, {**os.environ, "TANDEM_INSECURE_NO_AUTH": ""}, flags)
+    except SettingsError as error:
+        # Settings are called as `serve` calls them.
+        said = str(error).replace("--backend-store-uri", _target_flag(parsed))
+        raise SettingsError(said) from None
 
 
 def _shown(uri: str, flag: str) -> str:
@@ -192,8 +197,12 @@ def _folder(given: str, what: str) -> str:
             f"{what} {shown} is neither a folder nor a database: write ./mlruns, sqlite:///path or "
             "postgresql://user:password@host/name."
         )
+    if os.path.exists(path) and not os.path.isdir(path):
+        database = " and no database of SQLite's" if what == FLAG else ""
+        raise SettingsError(f"{what}: {path} is no folder{database}.")
     if not os.path.isdir(path):
-        raise SettingsError(f"{what}: there is no folder {path}.")
+        kind = "folder or database" if what == FLAG else "folder"
+        raise SettingsError(f"{what}: there is no {kind} {path or 'with an empty name'}.")
     if not os.access(path, os.R_OK | os.X_OK):
         raise SettingsError(f"{what}: the folder {path} may not be read by this user.")
     return path
