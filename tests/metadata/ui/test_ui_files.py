@@ -34,6 +34,9 @@ def test_ui_page_loads_our_scripts_before_the_builds_own(ui: TestClient) -> None
     assert script.headers["content-type"] == "text/javascript; charset=utf-8"
     for key in ("mlflow.workflowType_v1", "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"):
         assert key in script.text
+    absent = ui.get(f"/{OTHER_SCRIPTS[0]}").text
+    for key in ("modal.analyze-trace", "analyze-button", "mlflow.assistant.panelOpen_v1"):
+        assert key in absent
 
 
 def test_ui_build_on_disk_stays_unchanged(ui: TestClient, build: Path) -> None:

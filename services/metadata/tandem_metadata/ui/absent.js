@@ -8,6 +8,12 @@
     // The assistant, which the UI offers at localhost in any case.
     '[data-assistant-ui="true"]',
     '[role="tab"][id$="-trigger-assistant"]',
+    // Its buttons in a trace and in an evaluation run, and the views of traces that it builds.
+    '[data-component-id="mlflow.evaluations_review.modal.analyze-trace"]',
+    '[data-component-id="mlflow.run-view-evaluations.analyze-button"]',
+    '[data-component-id="mlflow.model_trace_explorer.drawer.custom_view_selector.create"]',
+    '[data-component-id^="shared.model-trace-explorer.custom-view.edit"]',
+    '[role="tab"][id$="-trigger-custom"]',
   ];
   var NOTICE =
     "position:fixed; left:50%; bottom:24px; transform:translateX(-50%); z-index:2147483647;" +
@@ -19,9 +25,19 @@
   var notice = null;
   var timer = 0;
 
+  // The UI's own rules for its buttons are important too. This weighs as much as an id.
+  var OUTWEIGHS = ":not(#_)";
   var style = document.createElement("style");
-  style.textContent = HIDDEN.join(",") + "{display:none !important}";
+  style.textContent = HIDDEN.join(OUTWEIGHS + ",") + OUTWEIGHS + "{display:none !important}";
   document.head.append(style);
+
+  // The panel may have been opened at this address before, by MLflow's own server, which opens it by
+  // itself. Hidden, it would still take half of a trace's width.
+  try {
+    window.localStorage.setItem("mlflow.assistant.panelOpen_v1", "false");
+  } catch (error) {
+    // No local storage: the panel is closed.
+  }
 
   function hide() {
     notice.hidden = true;
