@@ -86,6 +86,12 @@ def test_stored_spans_are_answered_as_they_are(
     ]
 
 
+def test_some_stored_spans(http: httpx.Client, stored: tuple[Path, list[str]]) -> None:
+    given = http.get(_PATH, params={"request_id": _TRACE, "skip_spans": 3, "max_spans": 1})
+    assert given.headers["x-tandem-spans"] == "5"
+    assert given.content == f'{{"spans":[{stored[1][0]},{stored[1][3]}]}}'.encode()
+
+
 def test_spans_in_a_file_are_relayed_as_an_attachment(
     http: httpx.Client, host: ArtifactsHost
 ) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -247,3 +248,59 @@ def test_waiting_for_spans_holds_neither_a_thread_nor_a_connection(
             rows.spans(conn, FULL, 2)
         for each in waiting:
             assert _names(each.result(60)["trace"]) == ["step 0", "step 1"]
+
+
+def _some(http: httpx.Client, skip: int, most: int, **more: Any) -> list[str]:
+    """Spans of `FULL` that the web UI would show."""
+    query = {"trace_id": FULL, "skip_spans": skip, "max_spans": most, **more}
+    answer = http.get(f"{_V3}/get", params=query)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers[trace_spans.ALL_SPANS] == "3"
+    return _names(answer.json()["trace"])
+
+
+def test_some_spans_of_a_trace_are_joined_to_its_root(http: httpx.Client) -> None:
+    whole = ["step 0", "step 1", "step 2"]
+    assert _some(http, 0, 1) == ["step 0"]
+    assert _some(http, 0, 2, allow_partial="true") == ["step 0", "step 1"]
+    assert _some(http, 2, 1) == ["step 0", "step 2"]
+    assert _some(http, 0, 3) == _some(http, 0, 2**31 - 1) == whole
+    assert _some(http, 3, 3) == []
+    without = http.get(f"{_V3}/get", params={"trace_id": FULL, "skip_spans": 2})
+    assert _names(without.json()["trace"]) == whole
+    assert trace_spans.ALL_SPANS not in without.headers
+
+
+def test_some_spans_that_have_come_are_not_all_that_were_announced(http: httpx.Client) -> None:
+    query = {"trace_id": WAITING, "max_spans": 1, "allow_partial": "false"}
+    assert "2 of 3 spans" in http.get(f"{_V3}/get", params=query).json()["message"]
+
+
+@pytest.mark.parametrize("query", ["max_spans=0", "max_spans=x", "max_spans=1&skip_spans=-1"])
+def test_a_number_of_spans_that_is_none_is_refused(http: httpx.Client, query: str) -> None:
+    answer = http.get(f"{_V3}/get?trace_id={FULL}&{query}")
+    assert _refusal(answer) == INVALID
+    assert query.rpartition("&")[2].partition("=")[0] in answer.json()["message"]
+
+
+def test_spans_above_others_are_bounded(database: Database, settings: Settings) -> None:
+    with database.write() as conn:
+        rows.experiment(conn, 1)
+        rows.trace(conn, FULL, tags=rows.IN_DATABASE)
+        rows.spans(conn, FULL, 9)
+        chain = [f"{(1 << 40) + number:016x}" for number in range(9)]
+        for above, below in pairwise(chain):
+            conn.exec_driver_sql(
+                f"UPDATE spans SET parent_span_id = '{above}' WHERE span_id = '{below}'"
+            )
+        outline = spans.outlines(conn, [FULL])[FULL]
+
+        def some(skip: int, most: int) -> list[int]:
+            found = spans.some(conn, FULL, outline, skip, most)
+            return [chain.index(each.span_id) for each in found]
+
+        assert some(3, 4) == [0, 1, 2, 3, 4, 5, 6]
+        assert some(7, 2) == [5, 6, 7, 8]
+        ring = f"UPDATE spans SET parent_span_id = '{chain[8]}' WHERE span_id = '{chain[7]}'"
+        conn.exec_driver_sql(ring)
+        assert some(7, 1) == [7, 8]

@@ -17,7 +17,9 @@ from tandem_metadata.ui.encodings import choose
 from tandem_shared.settings import SettingsError
 from tests.metadata.ui.conftest import DEFAULTS, FILES, FRAME_URL, MAIN, MAIN_URL, PAGE, Start
 
-OTHER_SCRIPTS = ("static-files/tandem-absent.js", "static-files/tandem-html-artifacts.js")
+OTHER_SCRIPTS = tuple(
+    f"static-files/tandem-{name}.js" for name in ("absent", "large-traces", "html-artifacts")
+)
 
 
 def test_ui_page_loads_our_scripts_before_the_builds_own(ui: TestClient) -> None:

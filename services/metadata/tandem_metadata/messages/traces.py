@@ -1,8 +1,8 @@
 """Messages of traces: their attributes in the form of version 3, and in that of old clients."""
 
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from tandem_metadata.messages.assessments import Assessment
 from tandem_metadata.messages.key_value import KeyValue
@@ -84,7 +84,16 @@ class GetTraceInfo(Struct):
     trace_id: Required
 
 
-class GetTrace(Struct):
+class SomeSpans(Struct, kw_only=True):
+    """Which spans of a trace a query asks for. MLflow has no such parameters, and gives all."""
+
+    max_spans: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    """At most so many, and the spans above them; None is all."""
+    skip_spans: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+    """How many come before them, in the order of answers; counts with `max_spans`."""
+
+
+class GetTrace(SomeSpans, kw_only=True):
     """Query of `traces/get`."""
 
     trace_id: Required
@@ -113,7 +122,7 @@ class BatchGetTraceInfosResponse(Struct, omit_defaults=True):
     trace_infos: list[TraceInfo] = []
 
 
-class GetTraceArtifact(Struct):
+class GetTraceArtifact(SomeSpans, kw_only=True):
     """Query of `get-trace-artifact`."""
 
     request_id: str = ""

@@ -63,11 +63,12 @@ def routes(context: Context, client: ArtifactClient) -> list[Route]:
             info = await context.read(load.info, query.request_id)
             return await _file(request, info, path)
         await context.check(request, _READ, query)
-        found = await context.read(trace_spans.find, query.request_id)
+        found = await context.read(trace_spans.find, query.request_id, query)
         if found.location == IN_ARCHIVE:
             raise archived(query.request_id)
         if found.outline or found.location == IN_DATABASE:
-            return await streamed(_stored(context, found), _HEADERS)
+            headers = _HEADERS | trace_spans.counted(found, query)
+            return await streamed(_stored(context, found), headers)
         return await _file(request, found.info, SPANS_FILE)
 
     async def _file(request: Request, info: TraceInfo, path: str) -> Response:

@@ -20,6 +20,7 @@ from tandem_metadata.messages.traces import (
     SPANS_LOCATION,
     BatchGetTraces,
     GetTrace,
+    SomeSpans,
     TraceInfo,
 )
 from tandem_metadata.routes.endpoint import Context
@@ -39,8 +40,12 @@ from tandem_shared.wire import codec
 WAIT_SECONDS: Final = 3.0
 """How long a request waits for spans that a trace's client has announced."""
 
+ALL_SPANS: Final = "x-tandem-spans"
+"""The header of an answer to `max_spans`: how many spans the trace has."""
+
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
 _READ: Final = rules.trace(Action.READ)
+_JSON: Final = {"content-type": "application/json"}
 
 _AT_ONCE: Final = 32 * 1024
 """Bytes of spans that are converted in the event loop, in less time than a thread costs."""
@@ -57,6 +62,8 @@ class Found:
     def __init__(self, info: TraceInfo, outline: Sequence[StoredSpan]) -> None:
         self.info = info
         self.outline = outline
+        self.asked = outline
+        """Those that the answer has."""
         self.size = sum(each.size for each in outline)
         """Bytes of all documents."""
         self.documents: Mapping[str, str] | None = None
@@ -79,20 +86,21 @@ def routes(context: Context) -> list[Route]:
     async def get(request: Request) -> Response:
         query = codec.decode_query(request.query_params.multi_items(), GetTrace)
         await context.check(request, _READ, query)
-        found = await context.read(find, query.trace_id)
+        found = await context.read(find, query.trace_id, query)
         if found.location == IN_ARCHIVE:
             raise archived(query.trace_id)
         if not query.allow_partial:
-            found = await _complete(context, found)
+            found = await _complete(context, found, query)
         context.withhold([found.info])
-        return await _answer(_trace(context, found, b'{"trace":', b"}"))
+        parts = _trace(context, found, b'{"trace":', b"}")
+        return await streamed(parts, _JSON | counted(found, query))
 
     async def batch_get(request: Request) -> Response:
         query = codec.decode_query(request.query_params.multi_items(), BatchGetTraces)
         readable = await context.readable(permissions.EXPERIMENT, permissions.TRACE)
         found = await context.read(_find_all, query, readable)
         context.withhold([each.info for each in found])
-        return await _answer(_traces(context, found))
+        return await streamed(_traces(context, found), _JSON)
 
     return [
         *api_routes("GET", "3.0/mlflow/traces/get", get, _READ),
@@ -100,14 +108,23 @@ def routes(context: Context) -> list[Route]:
     ]
 
 
-def find(conn: Connection, trace_id: str) -> Found:
+def find(conn: Connection, trace_id: str, query: SomeSpans) -> Found:
     """A trace with what is stored of its spans; raises NotFound."""
     infos = load.infos(conn, [trace_id])
     if not infos:
         raise NotFound(f"Trace with ID {trace_id} is not found.")
     found = Found(infos[0], spans.outlines(conn, [trace_id]).get(trace_id, []))
-    _read_short(conn, [found])
+    skip, most = query.skip_spans, query.max_spans
+    if most is None or (most >= len(found.outline) and not skip):
+        _read_short(conn, [found])
+    else:
+        found.asked = spans.some(conn, trace_id, found.outline, skip, most)
     return found
+
+
+def counted(found: Found, query: SomeSpans) -> dict[str, str]:
+    """What the header of an answer says to who asks for some spans."""
+    return {} if query.max_spans is None else {ALL_SPANS: str(len(found.outline))}
 
 
 def archived(trace_id: str) -> NotFound:
@@ -142,7 +159,7 @@ def _read_short(conn: Connection, found: Sequence[Found]) -> None:
             each.documents = documents[each.info.trace_id]
 
 
-async def _complete(context: Context, found: Found) -> Found:
+async def _complete(context: Context, found: Found, query: GetTrace) -> Found:
     """The trace once all its spans are there, for which nothing is held meanwhile.
 
     Raises NotFound if they are not after `WAIT_SECONDS`, or if there will be none.
@@ -161,7 +178,7 @@ async def _complete(context: Context, found: Found) -> Found:
         await asyncio.sleep(min(pause, left))
         pause = min(2 * pause, _LONGEST_PAUSE)
         if await context.read(spans.count, trace_id) != len(found.outline):
-            found = await context.read(find, trace_id)
+            found = await context.read(find, trace_id, query)
     if not found.outline and found.location != IN_DATABASE:
         raise NotFound(
             f"The spans of trace '{trace_id}' are not found in the database: its client keeps them "
@@ -197,7 +214,7 @@ async def documents(
     context: Context, found: Found, make: Callable[[Sequence[str]], bytes]
 ) -> AsyncIterator[bytes]:
     """The spans of a trace in parts, as `make` writes each from stored documents."""
-    for ids in spans.parts(found.outline):
+    for ids in spans.parts(found.asked):
         if found.documents is None:
             stored = await context.read(spans.documents, found.info.trace_id, ids)
         else:
@@ -219,10 +236,6 @@ def converted(stored: Sequence[str]) -> bytes:
         except Unreadable as error:  # the other spans of the trace are still worth reading
             _log.warning("a stored span cannot be read: %s", error, extra=RARELY)
     return b",".join(made)
-
-
-async def _answer(parts: AsyncIterator[bytes]) -> Response:
-    return await streamed(parts, {"content-type": "application/json"})
 
 
 async def streamed(parts: AsyncIterator[bytes], headers: dict[str, str]) -> Response:

@@ -21,6 +21,7 @@ HTML_ARTIFACT = "tandem-html-artifact.html"
 _SCRIPTS = {
     "tandem-defaults.js": "defaults.js",
     "tandem-absent.js": "absent.js",
+    "tandem-large-traces.js": "large_traces.js",
     "tandem-html-artifacts.js": "html_artifacts.js",
 }
 _ADDED = _SCRIPTS | {HTML_ARTIFACT: "html_artifact.html"}

@@ -65,6 +65,28 @@ def outlines(conn: Connection, trace_ids: Collection[str]) -> dict[str, list[Sto
     return found
 
 
+def some(
+    conn: Connection, trace_id: str, outline: Sequence[StoredSpan], skip: int, most: int
+) -> list[StoredSpan]:
+    """So many spans of a trace after others, and those above them, which join them to the root.
+
+    These are at most as many again: nobody looks at a tree that is deeper.
+    """
+    statement = (
+        "SELECT span_id, parent_span_id FROM spans "
+        f"WHERE parent_span_id IS NOT NULL AND trace_id {any_of_texts(conn)}"
+    )
+    parents = dict(fetch_tuples(conn, statement, given_texts(conn, [trace_id])))
+    asked = [each.span_id for each in outline[skip : skip + most]]
+    chosen = set(asked)
+    for span_id in asked:
+        while (span_id := parents.get(span_id, "")) and span_id not in chosen:
+            if len(chosen) == len(asked) + most:
+                break
+            chosen.add(span_id)
+    return [each for each in outline if each.span_id in chosen]
+
+
 def count(conn: Connection, trace_id: str) -> int:
     """How many spans of a trace there are."""
     ((number,),) = fetch_tuples(
