@@ -34,7 +34,7 @@ UNSAFE = [
     ("%2f%2fetc", "relative"),
     ("x" * 256, "longer"),
     ("x/" * 600 + "x", "longer"),
-    (".tandem-uploads/x", "keeps"),
+    (".tandem-uploads.trash/x", "keeps"),
 ]
 
 
