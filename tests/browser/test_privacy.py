@@ -51,7 +51,7 @@ const attempts = [
 ];
 for (const attempt of attempts) {{ try {{ attempt(); }} catch (error) {{ console.error(error); }} }}
 </script>
-<script>setTimeout(() => {{ location = "{origin}/canary-self"; }}, 1000)</script>
+<script>setTimeout(() => {{ location = "{origin}/canary-self"; }}, 4000)</script>
 <meta http-equiv="refresh" content="5;url={inner}">
 """
 _KEPT = "async () => [await indexedDB.databases(), await caches.keys()]"
@@ -102,7 +102,7 @@ def test_a_hostile_report_cannot_act_in_the_ui(browser: Browser, site: Site) -> 
         heading = page.frame_locator("iframe").get_by_role("heading", name="A hostile report")
         expect(heading).to_have_text("A hostile report, running")
         tab.shot("artifact-hostile")
-        page.wait_for_timeout(1500)  # it tries to go elsewhere after a second
+        page.wait_for_timeout(4500)  # it tries to go elsewhere after four seconds
         assert _marks(tab) == []
         assert tab.context.cookies() == []
         assert "canary" not in str(page.evaluate(_KEPT))

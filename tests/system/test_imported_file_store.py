@@ -14,6 +14,7 @@ from mlflow.entities import Metric, Param, ViewType
 
 from tests.harness.processes import environment
 from tests.metadata.transfer.file_stores import MadeUp, example
+from tests.system import stock_clients
 from tests.system.services import artifacts_service, metadata_service, mlflow_server
 
 _IMPORT = (Path(sys.executable).parent / "tandem-metadata", "import")
@@ -69,9 +70,10 @@ def test_artifacts_of_the_folder_are_served_without_a_copy(
     with artifacts_service(tmp_path, str(folder)) as artifacts:
         root = artifacts.url.replace("http://", "mlflow-artifacts://")
         _import(folder, database, "--artifacts-root", root)
-        with metadata_service(tmp_path, database, root) as metadata:
-            client = MlflowClient(metadata.url)
-            monkeypatch.setenv("MLFLOW_TRACKING_URI", metadata.url)
+        with (
+            metadata_service(tmp_path, database, root) as metadata,
+            stock_clients.pointed_at(metadata.url, monkeypatch) as client,
+        ):
             demo = client.get_experiment_by_name("demo")
             assert demo is not None
             (first,) = client.search_runs([demo.experiment_id])
