@@ -2,19 +2,18 @@
 
 import json
 import os
-import subprocess
-import sys
 import uuid
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from tandem_metadata.__main__ import main
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
+from tests.harness import commands
 from tests.harness.processes import environment
 from tests.metadata.cleanup.world import Rows, World, rows
 from tests.system.services import Stack
-
-COMMAND = Path(sys.executable).parent / "tandem-metadata"
 
 ROOT = "mlflow-artifacts:/"
 """Of locations that lead to whatever artifacts service the command is told of."""
@@ -24,20 +23,19 @@ def arguments(stack: Stack, *flags: str) -> list[str]:
     """The command, for the services."""
     where = ["--backend-store-uri", stack.database, "--artifacts-url", stack.artifacts.url]
     root = stack.artifacts.url.replace("http://", "mlflow-artifacts://") + "/"
-    return [str(COMMAND), "gc", *where, "--default-artifact-root", root, *flags]
+    return ["tandem-metadata", "gc", *where, "--default-artifact-root", root, *flags]
+
+
+def begin(stack: Stack, output: Path, *flags: str, **variables: str) -> BaseProcess:
+    """Start the command as a process that prints to the file."""
+    return commands.begin(main, arguments(stack, *flags), output, environment(**variables))
 
 
 def gc(stack: Stack, *flags: str, **variables: str) -> tuple[int, dict[str, Any]]:
     """Run the command; its status and report."""
-    ended = subprocess.run(
-        arguments(stack, "--json", *flags),
-        env=environment(**variables),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert ended.stdout, ended.stderr
-    return ended.returncode, json.loads(ended.stdout)
+    ended = commands.run(main, arguments(stack, "--json", *flags), environment(**variables))
+    assert ended.out, ended.err
+    return ended.status, json.loads(ended.out)
 
 
 class Disk:

@@ -1,8 +1,6 @@
 """`tandem-metadata import` of databases that servers filled: to PostgreSQL and back."""
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +14,14 @@ from mlflow import MlflowClient
 from mlflow.entities import AssessmentSource, Feedback
 from mlflow.genai import datasets
 
+from tandem_metadata.__main__ import main
+from tests.harness import commands
 from tests.harness.processes import environment
 from tests.metadata.spans.exports import export, span
 from tests.metadata.transfer.databases import dump
 from tests.postgresql import PostgreSQL
 from tests.system import services, tracking_content
 
-_BIN = Path(sys.executable).parent
 _ROOT = "mlflow-artifacts://127.0.0.1:5500/"
 
 
@@ -42,14 +41,9 @@ def target(postgresql: PostgreSQL) -> Iterator[str]:
 
 
 def _import(*arguments: str, status: int = 0) -> str:
-    done = subprocess.run(
-        [_BIN / "tandem-metadata", "import", *arguments],
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    done = commands.run(main, ["tandem-metadata", "import", *arguments], environment())
+    assert done.status == status, done
+    return done.out + done.err
 
 
 @contextmanager

@@ -1,8 +1,6 @@
 """Exports of a service that runs: opened by MLflow's own server, and read by URL as users do."""
 
 import io
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,8 @@ import requests
 from mlflow import MlflowClient
 from mlflow.entities import AssessmentSource
 
+from tandem_metadata.__main__ import main
+from tests.harness import commands
 from tests.harness.processes import Process, environment
 from tests.system import services, tracking_content
 
@@ -28,13 +28,10 @@ def client_state() -> Iterator[None]:
 
 
 def _export(database: str, *arguments: str) -> str:
-    command = [
-        Path(sys.executable).parent / "tandem-metadata",
-        *("export", "--backend-store-uri", database, *arguments),
-    ]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    line = ["tandem-metadata", "export", "--backend-store-uri", database, *arguments]
+    done = commands.run(main, line, environment())
+    assert done.status == 0, done.err
+    return done.out
 
 
 def _trace(url: str, experiment_id: str) -> None:

@@ -1,8 +1,6 @@
 """`tandem-metadata gc` beside running services, over real files and databases."""
 
-import contextlib
 import random
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -13,9 +11,9 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from tests.harness.processes import environment, free_port, get
+from tests.harness.processes import eventually, free_port, get
 from tests.system import services, stock_clients
-from tests.system.garbage import Disk, arguments, gc
+from tests.system.garbage import Disk, begin, gc
 from tests.system.services import Stack
 
 KILLS = 10  # on each database
@@ -131,27 +129,22 @@ def _without_datasets(disk: Disk) -> dict[str, list[tuple[object, ...]]]:
     return _of(disk.rows())
 
 
-def test_killed_anywhere_it_ends_alike(own: Stack, disk: Disk) -> None:
+def test_killed_anywhere_it_ends_alike(own: Stack, disk: Disk, tmp_path: Path) -> None:
     disk.fill(1, "active", 5)
     rows, files = _of(disk.rows()), disk.files()
     for number in range(2, 8):
         disk.fill(number, "deleted", 40)
     chosen = random.Random(22)
     killed = 0
+    output = tmp_path / "killed"
     for _ in range(KILLS):
-        running = subprocess.Popen(
-            arguments(own, "--yes", "--no-sizes"),
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        assert running.stdout
-        running.stdout.readline()  # it has made its plan
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            running.wait(chosen.random() * 0.3)
-        killed += running.poll() is None
+        output.unlink(missing_ok=True)
+        running = begin(own, output, "--yes", "--no-sizes")
+        eventually(lambda: output.exists() and bool(output.read_text()), "a plan")
+        running.join(chosen.random() * 0.3)
+        killed += running.is_alive()
         running.kill()
-        running.communicate()
+        running.join()
         disk.execute(
             "UPDATE experiments SET last_update_time = last_update_time"
         )  # is no lock left

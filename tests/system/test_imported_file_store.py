@@ -12,6 +12,8 @@ from mlflow import MlflowClient
 from mlflow.artifacts import load_text
 from mlflow.entities import Metric, Param, ViewType
 
+from tandem_metadata.__main__ import main
+from tests.harness import commands
 from tests.harness.processes import environment
 from tests.metadata.transfer.file_stores import MadeUp, example
 from tests.system import stock_clients
@@ -23,16 +25,11 @@ _PROCESSES = 3
 
 
 def _import(folder: Path, database: str, *arguments: str) -> str:
-    done = subprocess.run(
-        [*_IMPORT, folder, "--to", database, *arguments],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
-    return done.stdout
+    line = ["tandem-metadata", "import", str(folder), "--to", database, *arguments]
+    done = commands.run(main, line, environment())
+    assert done.status == 0, done
+    assert done.err == ""
+    return done.out
 
 
 def test_imported_store_is_served_by_mlflow(tmp_path: Path) -> None:

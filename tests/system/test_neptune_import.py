@@ -1,20 +1,18 @@
 """`tandem-metadata import` of Neptune's runs: read, with their files, by the stock client."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 
+from tandem_metadata.__main__ import main
+from tests.harness import commands
 from tests.harness.processes import environment
 from tests.metadata.transfer import neptune_export
 from tests.metadata.transfer.neptune_export import PROJECT, TIME_MS, point, value
 from tests.system import services
-
-_BIN = Path(sys.executable).parent
 
 
 def _export(folder: Path) -> None:
@@ -48,14 +46,9 @@ def _export(folder: Path) -> None:
 
 
 def _import(*arguments: str, status: int = 0) -> str:
-    done = subprocess.run(
-        [_BIN / "tandem-metadata", "import", *arguments],
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    done = commands.run(main, ["tandem-metadata", "import", *arguments], environment())
+    assert done.status == status, done
+    return done.out + done.err
 
 
 def test_a_run_of_neptune_is_read_with_its_files_and_comes_once(
