@@ -23,7 +23,7 @@ MEMORY_MEBIBYTES = 150
 
 # In a process of its own; VmHWM, because ru_maxrss begins with what the parent used.
 PROGRAM = """
-import asyncio, re, sys
+import asyncio, os, re, sys
 from pathlib import Path
 from tandem_artifacts.drivers.open import open_driver
 
@@ -47,6 +47,9 @@ async def main():
     await driver.close()
 
 asyncio.run(main())
+# Python before 3.14 aborts if a thread of obstore wants it again while it ends.
+sys.stdout.flush()
+os._exit(0)
 """
 
 
