@@ -136,7 +136,7 @@ def test_flag_that_contradicts_the_service_is_refused_with_a_sentence(
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (("--artifacts-destination", "gs://bucket"), "--artifacts-destination"),
+        (("--artifacts-destination", "hdfs://bucket"), "--artifacts-destination"),
         (("--artifacts-destination", "/dev/null/store"), "--artifacts-destination"),
         (("--max-artifact-bytes", "0"), "--max-artifact-bytes"),
         (("--max-artifact-bytes", "1GB"), "--max-artifact-bytes"),
@@ -209,6 +209,11 @@ class Ended:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> "Run":
     """Runs the command line inside the test; it never gets as far as serving."""
+
+    def served(*_: object) -> int:
+        raise AssertionError("it serves, and would do so for ever")
+
+    monkeypatch.setattr("tandem_shared.serving.run.run", served)
 
     def run_inside(*arguments: str) -> Ended:
         monkeypatch.setattr(sys, "argv", ["tandem-artifacts", *arguments])
