@@ -16,7 +16,7 @@ from tests.system import services, stock_clients
 from tests.system.garbage import Disk, begin, gc
 from tests.system.services import Stack
 
-KILLS = 10  # on each database
+KILLS = 20  # on each database
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_killed_anywhere_it_ends_alike(own: Stack, disk: Disk, tmp_path: Path) -
     disk.fill(1, "active", 5)
     rows, files = _of(disk.rows()), disk.files()
     for number in range(2, 8):
-        disk.fill(number, "deleted", 40)
+        disk.fill(number, "deleted", 120)
     chosen = random.Random(22)
     killed = 0
     output = tmp_path / "killed"
