@@ -1,18 +1,15 @@
 """`doctor` of both services beside real services that are well, and beside broken ones."""
 
-import io
 import json
-import os
 import subprocess
 import sys
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
-from unittest import mock
 
 import pytest
 import requests
@@ -21,6 +18,7 @@ from mlflow import MlflowClient
 from tandem_artifacts import __main__ as tandem_artifacts
 from tandem_metadata import __main__ as tandem_metadata
 from tests import seaweedfs
+from tests.harness import commands
 from tests.harness.certificates import HERE, Authority
 from tests.harness.processes import environment, free_port
 from tests.seaweedfs import S3Server
@@ -63,19 +61,9 @@ _MAINS = {"tandem-metadata": tandem_metadata.main, "tandem-artifacts": tandem_ar
 
 
 def doctor(service: str, *flags: str, variables: Mapping[str, str] | None = None) -> Report:
-    """What the command says, in this process: another one would spend a second on its imports."""
-    line, shown, complaints = [service, "doctor", "--json", *flags], io.StringIO(), io.StringIO()
-    with (
-        mock.patch.dict(os.environ, environment(**(variables or {})), clear=True),
-        mock.patch.object(sys, "argv", line),
-        redirect_stdout(shown),
-        redirect_stderr(complaints),
-    ):
-        try:
-            status = _MAINS[service]()
-        except SystemExit as ended:
-            status = int(ended.code or 0)
-    return _report(status, shown.getvalue(), complaints.getvalue())
+    """What the command says."""
+    line = [service, "doctor", "--json", *flags]
+    return _report(*commands.run(_MAINS[service], line, environment(**(variables or {}))))
 
 
 def doctor_within(before: list[str], service: str, *flags: str) -> Report:
