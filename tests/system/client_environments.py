@@ -1,4 +1,7 @@
-"""Environments with the clients of other MLflow releases, made at their first use and kept."""
+"""Environments with the clients of other MLflow releases, or with libraries beside today's client.
+
+They are made at their first use and kept.
+"""
 
 import fcntl
 import subprocess
@@ -13,7 +16,10 @@ from tandem_shared import MLFLOW_VERSION
 TRACING = ("2.14.3", "3.1.4", "3.4.0", "3.10.0")
 """Clients that make traces, each in a way of its own, and do nothing else here."""
 
-OVER = frozenset({*TRACING, "3.18.0"})
+AUTOLOGGING = "autologging"
+"""The followed release's client beside libraries whose calls it traces."""
+
+OVER = frozenset({*TRACING, "3.18.0", AUTOLOGGING})
 """Clients that share what the environment of the tests has installed, but for `mlflow` itself.
 
 Their wheel stands over the followed release's dependencies: that takes seconds. Of 3.18.0 no index
@@ -30,7 +36,7 @@ _CACHE = Path(__file__).parents[2] / ".cache" / "clients"
 
 def begin() -> None:
     """Have the environments made while other tests run: mostly that waits for downloads."""
-    for version in (*OTHERS, *TRACING):
+    for version in (*OTHERS, *TRACING, AUTOLOGGING):
         threading.Thread(target=interpreter, args=(version,), daemon=True).start()
 
 
