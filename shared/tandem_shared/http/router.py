@@ -7,7 +7,7 @@ either are found by one dict look-up; only the others are tried in turn.
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -49,7 +49,10 @@ CHANGES = "tandem.changes"
 MESSAGE = "tandem.message"
 """Scope key of the request's decoded message, if it has one; the audit log names its object."""
 
-API_PREFIXES = ("/api", "/ajax-api")
+API, UI_API = "/api", "/ajax-api"
+"""What paths begin with: those that clients ask, and those that the web UI asks."""
+
+API_PREFIXES = (API, UI_API)
 """Every API path is served for clients under the first, for the web UI under the second."""
 
 IDLE_SECONDS = 60.0
@@ -89,10 +92,16 @@ class Route:
 
 
 def api_routes(
-    method: str, path: str, handle: Handler, permission: Rule, *, reads: bool = False
+    method: str,
+    path: str,
+    handle: Handler,
+    permission: Rule,
+    *,
+    reads: bool = False,
+    prefixes: Sequence[str] = API_PREFIXES,
 ) -> list[Route]:
     """A route below `/api` and one below `/ajax-api`; `path` begins with the version."""
-    return [Route(method, f"{prefix}/{path}", handle, permission, reads) for prefix in API_PREFIXES]
+    return [Route(method, f"{prefix}/{path}", handle, permission, reads) for prefix in prefixes]
 
 
 def json_response(body: bytes, status: int = 200) -> Response:

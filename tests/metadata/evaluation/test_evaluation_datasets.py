@@ -47,6 +47,11 @@ class Datasets(Api):
         counts = self.ok("POST", f"/{dataset_id}/records", records=json.dumps(given))
         return counts["inserted_count"], counts["updated_count"]
 
+    def save(self, dataset_id: str, *given: Any) -> Any:
+        """Records as the web UI saves them."""
+        path = f"{PATH}/{dataset_id}/records".replace("/api/", "/ajax-api/")
+        return self.http.post(path, json={"records": json.dumps(given)})
+
     def records(self, dataset_id: str) -> list[Any]:
         found: list[Any] = json.loads(self.ok("GET", f"/{dataset_id}/records")["records"])
         return found
@@ -147,6 +152,87 @@ def test_records_with_the_same_inputs_are_merged(api: Datasets) -> None:
     assert gone == {"deleted_count": 1}
     assert [each["inputs"] for each in api.records(dataset)] == [{}]
     assert json.loads(api.get(dataset)["profile"]) == {"num_records": 1}
+
+
+def test_records_that_people_edit_are_what_was_saved(api: Datasets) -> None:
+    dataset = api.new()
+    tags = {"keep": "1", "drop": "2", "mlflow.user": "bob"}
+    first = {"inputs": {"q": "first"}, "expectations": {"a": 1, "b": 2}, "tags": tags}
+    api.merge(dataset, {**first, "outputs": "o"}, {"inputs": {"q": "second"}, "tags": {"t": "1"}})
+    known = {each["inputs"]["q"]: each for each in api.records(dataset)}
+    ids = {name: each["dataset_record_id"] for name, each in known.items()}
+    edited = {
+        "dataset_record_id": ids["first"],
+        "inputs": {"q": "changed"},
+        "expectations": {"b": 3},
+        "tags": {"keep": "1", "mlflow.user": "eve"},
+        "source": {"source_type": "HUMAN", "source_data": {"user_name": ""}},
+    }
+    fresh = {"dataset_record_id": "dr-of-nobody", "inputs": {"q": "third"}}
+    odd = [{**fresh, "dataset_record_id": each} for each in ("\x00", "é\ud800", 5, None, "")]
+    answer = api.save(dataset, edited, fresh, *odd)
+    assert answer.json() == {"inserted_count": 1, "updated_count": 6}
+    now = {each["inputs"]["q"]: each for each in api.records(dataset)}
+    assert now.keys() == {"changed", "second", "third"}
+    assert now["second"] == known["second"]
+    changed = now["changed"]
+    assert changed["dataset_record_id"] == ids["first"]
+    assert changed["expectations"] == {"b": 3}
+    assert changed["tags"] == {"keep": "1", "mlflow.user": "eve"}
+    assert (changed["outputs"], changed["created_by"]) == ("o", "bob")
+    assert changed["last_updated_by"] == api.get(dataset)["last_updated_by"] == "eve"
+    assert json.loads(api.get(dataset)["profile"]) == {"num_records": 3}
+
+    emptied = {"dataset_record_id": ids["second"], "inputs": {"q": "second"}, "tags": {}}
+    assert api.save(dataset, emptied).json() == {"inserted_count": 0, "updated_count": 1}
+    # The old inputs are anybody's again.
+    assert api.merge(dataset, {"inputs": {"q": "changed"}}, first) == (1, 1)
+    assert {each["inputs"]["q"]: each["tags"] for each in api.records(dataset)} == {
+        "changed": changed["tags"],
+        "second": {},
+        "third": {},
+        "first": tags,
+    }
+
+
+def test_an_edit_cannot_give_a_record_the_inputs_of_another(api: Datasets) -> None:
+    dataset = api.new()
+    api.merge(dataset, {"inputs": {"q": 1}}, {"inputs": {"q": 2}})
+    before = api.records(dataset)
+    one, two = ({"dataset_record_id": each["dataset_record_id"]} for each in before)
+    for given in (
+        [{**one, "inputs": before[1]["inputs"]}],
+        [{**one, "inputs": {"q": 3}}, {**two, "inputs": {"q": 3}}],
+    ):
+        answer = api.save(dataset, *given)
+        assert (answer.status_code, answer.json()["error_code"]) == INVALID
+        assert "has the same inputs" in answer.json()["message"]
+    assert api.records(dataset) == before
+    # Those of another dataset are none of this one's.
+    other = api.new(name="other")
+    assert api.save(other, {**one, "inputs": {"q": 2}}).json()["inserted_count"] == 1
+    assert api.records(dataset) == before
+    assert api.save("d-nobody", one).status_code == 404
+
+
+def test_what_clients_merge_is_not_taken_for_an_edit(api: Datasets) -> None:
+    dataset = api.new()
+    api.merge(dataset, {"inputs": {"q": 1}, "expectations": {"a": 1}, "tags": {"t": "1"}})
+    [record] = api.records(dataset)
+    given = {**record, "expectations": {"b": 2}, "tags": {}}
+    assert api.merge(dataset, given, {**record, "inputs": {"q": 2}}) == (1, 1)
+    assert [
+        each["expectations"] for each in api.records(dataset) if each["inputs"] == {"q": 1}
+    ] == [{"a": 1, "b": 2}]
+
+
+def test_the_uis_list_says_when_datasets_were_made(api: Datasets) -> None:
+    made = api.create()
+    path = f"{PATH}/search"
+    [shown] = api.http.post(path.replace("/api/", "/ajax-api/"), json={}).json()["datasets"]
+    assert shown["create_time"] == made["created_time"]
+    [found] = api.http.post(path, json={}).json()["datasets"]
+    assert "create_time" not in found
 
 
 def test_records_of_any_text_come_back(api: Datasets) -> None:

@@ -22,6 +22,8 @@ class Dataset(Struct, omit_defaults=True):
     created_by: str | None = None
     last_updated_by: str | None = None
     experiment_ids: list[str] = []
+    create_time: int | None = None
+    """`created_time` again, by the name that the web UI's list looks for; MLflow never has it."""
 
 
 class CreateDataset(Struct):

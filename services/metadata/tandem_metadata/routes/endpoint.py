@@ -4,7 +4,7 @@ import contextlib
 import copy
 import enum
 import inspect
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, Self, TypeVar, TypeVarTuple
@@ -36,7 +36,14 @@ from tandem_metadata.webhooks.targets import Policy
 from tandem_shared.auth.rules import Rule
 from tandem_shared.concurrency import threads
 from tandem_shared.errors import InvalidParameter
-from tandem_shared.http.router import MESSAGE, Route, api_routes, json_response, read_message
+from tandem_shared.http.router import (
+    API_PREFIXES,
+    MESSAGE,
+    Route,
+    api_routes,
+    json_response,
+    read_message,
+)
 from tandem_shared.wire import codec
 
 R = TypeVar("R", bound=Struct)
@@ -229,10 +236,12 @@ class Endpoint(Generic[R]):
     """Who may call it, where requests are authenticated."""
     body_bytes: int = BODY_BYTES
     """The longest body, unless `--max-body-bytes` is less."""
+    prefixes: Sequence[str] = API_PREFIXES
+    """Below which it is served: one where the web UI and clients mean different things."""
 
 
 def bind(context: Context, endpoints: Iterable[Endpoint[Any]]) -> list[Route]:
-    """Routes for endpoints, under `/api` and `/ajax-api` alike."""
+    """Routes for endpoints, under `/api` and `/ajax-api` alike if they do not say otherwise."""
     return [
         route
         for each in endpoints
@@ -242,6 +251,7 @@ def bind(context: Context, endpoints: Iterable[Endpoint[Any]]) -> list[Route]:
             _handler(context, each),
             each.permission,
             reads=each.method == "POST" and each.access is READ,
+            prefixes=each.prefixes,
         )
     ]
 

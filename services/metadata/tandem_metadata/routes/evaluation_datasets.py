@@ -7,6 +7,7 @@ from tandem_metadata.database import Connection
 from tandem_metadata.messages import evaluation_datasets as messages
 from tandem_metadata.routes.endpoint import READ, RETRIED_WRITE, Endpoint
 from tandem_metadata.store.evaluation import associations, datasets, membership, records, search
+from tandem_shared.http.router import API, UI_API
 
 _RECORDS_BYTES: Final = 64 * 1024 * 1024
 """The longest body of records: clients send all of a dataset in one request."""
@@ -41,6 +42,16 @@ def find(conn: Connection, request: messages.SearchDatasets) -> messages.SearchD
     return messages.SearchDatasetsResponse(found, token)
 
 
+def find_for_ui(
+    conn: Connection, request: messages.SearchDatasets
+) -> messages.SearchDatasetsResponse:
+    """Find datasets, and say when they were made by the name that the web UI looks for."""
+    answer = find(conn, request)
+    for each in answer.datasets:
+        each.create_time = each.created_time
+    return answer
+
+
 def set_tags(conn: Connection, request: messages.SetDatasetTags) -> None:
     """Set tags of a dataset."""
     datasets.put_tags(conn, request.dataset_id, request.tags)
@@ -56,6 +67,13 @@ def upsert_records(
 ) -> messages.UpsertRecordsResponse:
     """Add records to a dataset."""
     return messages.UpsertRecordsResponse(*records.merge(conn, request.dataset_id, request.records))
+
+
+def save_records(
+    conn: Connection, request: messages.UpsertRecords
+) -> messages.UpsertRecordsResponse:
+    """Save what people have made of records in the web UI, which names those that there were."""
+    return messages.UpsertRecordsResponse(*records.save(conn, request.dataset_id, request.records))
 
 
 def get_records(conn: Connection, request: messages.GetRecords) -> messages.GetRecordsResponse:
@@ -107,8 +125,19 @@ ENDPOINTS: list[Endpoint[Any]] = [
     Endpoint(
         "POST", f"{_PATH}/create", messages.CreateDataset, RETRIED_WRITE, create, rules.CREATE
     ),
-    Endpoint("GET", f"{_PATH}/search", messages.SearchDatasets, READ, find, rules.SEARCH),
-    Endpoint("POST", f"{_PATH}/search", messages.SearchDatasets, READ, find, rules.SEARCH),
+    *(
+        Endpoint(
+            method,
+            f"{_PATH}/search",
+            messages.SearchDatasets,
+            READ,
+            handle,
+            rules.SEARCH,
+            prefixes=[prefix],
+        )
+        for method in ("GET", "POST")
+        for prefix, handle in ((API, find), (UI_API, find_for_ui))
+    ),
     Endpoint("GET", _ONE, messages.GetDataset, READ, get, rules.READ),
     Endpoint("DELETE", _ONE, messages.DeleteDataset, RETRIED_WRITE, delete, rules.DELETE),
     Endpoint(
@@ -122,14 +151,18 @@ ENDPOINTS: list[Endpoint[Any]] = [
         delete_tag,
         rules.CHANGE,
     ),
-    Endpoint(
-        "POST",
-        _RECORDS,
-        messages.UpsertRecords,
-        RETRIED_WRITE,
-        upsert_records,
-        rules.CHANGE,
-        _RECORDS_BYTES,
+    *(
+        Endpoint(
+            "POST",
+            _RECORDS,
+            messages.UpsertRecords,
+            RETRIED_WRITE,
+            handle,
+            rules.CHANGE,
+            _RECORDS_BYTES,
+            [prefix],
+        )
+        for prefix, handle in ((API, upsert_records), (UI_API, save_records))
     ),
     Endpoint("GET", _RECORDS, messages.GetRecords, READ, get_records, rules.READ),
     Endpoint(

@@ -1,14 +1,14 @@
-"""Records of evaluation datasets: merged into what there is, read and deleted.
+"""Records of evaluation datasets: merged into what there is, edited, read and deleted.
 
 Those with the same inputs are one record of a dataset.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row, Table, delete, func, select, update
+from sqlalchemy import Column, Connection, Row, Table, delete, func, select, update
 
 from tandem_metadata.database.tables.evaluation import (
     evaluation_dataset_records as records,
@@ -22,6 +22,7 @@ from tandem_metadata.store.dialect import bulk
 from tandem_metadata.store.dialect.in_list import any_of
 from tandem_metadata.store.evaluation import datasets, schemas, values
 from tandem_shared.clock import now_ms
+from tandem_shared.errors import InvalidParameter
 
 DEFAULT_MAX_RESULTS: Final = 1_000
 
@@ -41,6 +42,9 @@ _CHANGED: Final = (
 )
 """What a record with known inputs changes of the stored one, after its id."""
 
+_EDITED: Final = (*_CHANGED, "inputs", "input_hash")
+"""What the edit of a record changes of it, after its id."""
+
 
 class Merged(NamedTuple):
     """How many records are new, and how often known ones were changed."""
@@ -55,11 +59,40 @@ def merge(conn: Connection, dataset_id: str, given: str) -> Merged:
     To a record with known inputs expectations and tags are added, and its outputs are replaced if
     there are any. Raises NotFound, and InvalidParameter for what are no records.
     """
+    return _put(conn, dataset_id, given, _merge_all)
+
+
+def save(conn: Connection, dataset_id: str, given: str) -> Merged:
+    """As `merge`, but for records with the id of one that the dataset has.
+
+    That one gets the inputs, expectations and tags that are given, in place of those that it had.
+    Raises InvalidParameter, too, for inputs that another record has.
+    """
+    return _put(conn, dataset_id, given, _save_all)
+
+
+_Hashed = list[tuple[str, dict[str, Any]]]
+"""Records with the hashes of their inputs."""
+
+
+def _put(
+    conn: Connection,
+    dataset_id: str,
+    given: str,
+    into: Callable[[Connection, str, _Hashed, int], int],
+) -> Merged:
+    """Write records by a function, which returns how many are new, and what they say of all."""
     new = [(values.input_hash(each["inputs"]), each) for each in values.records(given)]
     dataset = datasets.locked(conn, dataset_id)
     if dataset is None:
         raise datasets.not_found(dataset_id)
     now = now_ms()
+    inserted = into(conn, dataset_id, new, now)
+    _update_dataset(conn, dataset, [record for _, record in new], now)
+    return Merged(inserted, len(new) - inserted)
+
+
+def _merge_all(conn: Connection, dataset_id: str, new: _Hashed, now: int) -> int:
     known = _known(conn, dataset_id, {each for each, _ in new})
     stored, changed, inserted = {*known}, {}, 0
     for hashed, record in new:
@@ -73,8 +106,51 @@ def merge(conn: Connection, dataset_id: str, given: str) -> Merged:
     fresh = [row for hashed, row in known.items() if hashed not in stored]
     bulk.insert_rows(conn, records, _COLUMNS, [_written(row, _COLUMNS) for row in fresh])
     bulk.update(conn, records, _CHANGED, [_written(row, _CHANGED) for row in changed.values()])
-    _update_dataset(conn, dataset, [record for _, record in new], now)
-    return Merged(inserted, len(new) - inserted)
+    return inserted
+
+
+def _save_all(conn: Connection, dataset_id: str, new: _Hashed, now: int) -> int:
+    ids = {record_id for _, each in new if (record_id := _named(each))}
+    rows = _rows(conn, dataset_id, records.c.dataset_record_id, ids)
+    edited = {row["dataset_record_id"]: row for row in rows}
+    rest = []
+    for hashed, record in new:
+        if row := edited.get(_named(record)):
+            _edit(row, hashed, record, now)
+        else:
+            rest.append((hashed, record))
+    _check_inputs(conn, dataset_id, edited)
+    bulk.update(conn, records, _EDITED, [_written(row, _EDITED) for row in edited.values()])
+    return _merge_all(conn, dataset_id, rest, now)
+
+
+def _named(record: Mapping[str, Any]) -> str:
+    """The id that a record is given; nothing for one that no record can have."""
+    given = record.get("dataset_record_id")
+    return given if isinstance(given, str) and given.isascii() and given.isprintable() else ""
+
+
+def _edit(row: dict[str, Any], hashed: str, record: Mapping[str, Any], now: int) -> None:
+    _merge(row, record, now)
+    for name in ("expectations", "tags"):
+        if record.get(name) is not None:
+            row[name] = record[name]
+    row["inputs"], row["input_hash"] = record["inputs"], hashed
+
+
+def _check_inputs(
+    conn: Connection, dataset_id: str, edited: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Raise InvalidParameter where an edit gives a record the inputs of another."""
+    given = {row["input_hash"]: record_id for record_id, row in edited.items()}
+    stored = _rows(conn, dataset_id, records.c.input_hash, given)
+    if len(given) < len(edited) or any(
+        row["dataset_record_id"] != given[row["input_hash"]] for row in stored
+    ):
+        raise InvalidParameter(
+            "Another record of the dataset has the same inputs. Give this one other inputs, or "
+            "change that one."
+        )
 
 
 def page(
@@ -125,12 +201,17 @@ def remove(conn: Connection, dataset_id: str, record_ids: Sequence[str]) -> int:
 
 def _known(conn: Connection, dataset_id: str, hashes: Iterable[str]) -> dict[str, dict[str, Any]]:
     """The stored records with these inputs."""
-    found = conn.execute(
-        select(*records.c).where(
-            records.c.dataset_id == dataset_id, any_of(conn, records.c.input_hash, [*hashes])
-        )
+    rows = _rows(conn, dataset_id, records.c.input_hash, hashes)
+    return {row["input_hash"]: row for row in rows}
+
+
+def _rows(
+    conn: Connection, dataset_id: str, column: Column[Any], among: Iterable[str]
+) -> list[dict[str, Any]]:
+    chosen = select(*records.c).where(
+        records.c.dataset_id == dataset_id, any_of(conn, column, [*among])
     )
-    return {row["input_hash"]: dict(row) for row in found.mappings()}
+    return [dict(row) for row in conn.execute(chosen).mappings()]
 
 
 def _new(dataset_id: str, hashed: str, record: Mapping[str, Any], now: int) -> dict[str, Any]:
