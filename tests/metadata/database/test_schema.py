@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from tandem_metadata.database.address import parse_url
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.head import gateway
-from tandem_metadata.database.indexes import STARTED
+from tandem_metadata.database.indexes import NEW
 from tandem_metadata.database.known_revisions import HEAD
 from tandem_metadata.settings import Settings
 from tests.metadata.conftest import ARTIFACT_ROOT
@@ -26,10 +26,13 @@ def _describe(uri: str) -> catalog.Catalog:
     return described
 
 
-def _add_index(uri: str) -> None:
+def _add_indexes(uri: str) -> None:
     engine = create_engine(parse_url(uri))
     with engine.begin() as conn:
-        conn.exec_driver_sql(f"CREATE INDEX {STARTED.definition(conn.dialect.name)}")
+        dialect = conn.dialect.name
+        for index in NEW:
+            if dialect in index.dialects:
+                conn.exec_driver_sql(f"CREATE INDEX {index.definition(dialect)}")
     engine.dispose()
 
 
@@ -43,7 +46,7 @@ def test_a_new_database_has_the_tables_of_mlflow_and_tandems_own(
 ) -> None:
     mlflow_tables.load(backend_store_uri)
     mlflow_tables.upgrade(backend_store_uri, HEAD)
-    _add_index(backend_store_uri)
+    _add_indexes(backend_store_uri)
     expected = _describe(backend_store_uri)
     made, own = catalog.without(_describe(prepared_uri), OWN)
     assert own == OWN

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import insert, text
 
 from tandem_metadata.database.database import Database
+from tandem_metadata.database.tables.traces import trace_info
 from tandem_metadata.database.tables.tracking import runs
 from tandem_metadata.doctor.database import Examined
 from tandem_metadata.settings import Settings
@@ -116,6 +117,26 @@ def test_missing_indexes_count_once_there_are_many_runs(
     assert {each.status for each in warned} == {Status.WARNING}
     assert "tandem_runs_started is missing" in warned[0].said
     assert all("db optimize" in each.cure for each in warned)
+
+
+def test_the_index_of_costs_counts_once_there_are_many_traces(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tandem_metadata.database.indexes.MANY_RUNS", 3)
+    with database.write() as conn:
+        conn.execute(text("DROP INDEX IF EXISTS tandem_spans_costs"))
+    assert bad(look(settings)) == []
+    with database.write() as conn:
+        one = {"experiment_id": 0, "timestamp_ms": 1, "status": "OK"}
+        rows = [{"request_id": f"tr-{number:032x}", **one} for number in range(4)]
+        conn.execute(insert(trace_info), rows)
+    warned = bad(look(settings))
+    if database.dialect == "postgresql":  # which has such an index of MLflow's
+        assert warned == []
+        return
+    assert [each.status for each in warned] == [Status.WARNING]
+    assert "tandem_spans_costs is missing or unfinished, among more than 3 traces" in warned[0].said
+    assert "db optimize" in warned[0].cure
 
 
 @only_postgresql

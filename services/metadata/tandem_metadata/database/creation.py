@@ -6,7 +6,7 @@ from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, Strin
 
 from tandem_metadata.database import known_revisions
 from tandem_metadata.database.head import HEAD, gateway, workspaces
-from tandem_metadata.database.indexes import STARTED
+from tandem_metadata.database.indexes import NEW
 
 FILLFACTOR_DDL: Final = "ALTER TABLE latest_metrics SET (fillfactor = 50)"
 """Leaves half of each page free for new row versions, which each logged metric makes.
@@ -49,7 +49,9 @@ def create(conn: Connection) -> None:
     conn.execute(insert(workspaces.workspaces).values(_DEFAULT_WORKSPACE))
     _ALEMBIC_VERSION.create(conn, checkfirst=True)
     conn.execute(insert(_ALEMBIC_VERSION).values(version_num=known_revisions.HEAD))
-    conn.exec_driver_sql(f"CREATE INDEX {STARTED.definition(dialect)}")
+    for index in NEW:
+        if dialect in index.dialects:
+            conn.exec_driver_sql(f"CREATE INDEX {index.definition(dialect)}")
     if dialect == "postgresql":
         for statement in (FILLFACTOR_DDL, *EXTENDED_STATISTICS_DDL):
             conn.exec_driver_sql(statement)

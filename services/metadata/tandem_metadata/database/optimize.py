@@ -37,7 +37,7 @@ def add(database: Database, say: Say) -> None:
     supported, for a role that may not do it, and while another process does it.
     """
     with _alone(database):
-        for index in indexes.ALL:
+        for index in _of(database):
             _add(database, index, say)
         began = time.monotonic()
         with _changing(database) as conn:
@@ -48,12 +48,17 @@ def add(database: Database, say: Say) -> None:
 def drop(database: Database, say: Say) -> None:
     """Drop the indexes that are there; says and raises as `add` does."""
     with _alone(database):
-        for index in indexes.ALL:
+        for index in _of(database):
             if not _exists(database, index):
                 say(f"{index.name} is not there; nothing to do.")
                 continue
             _drop(database, index)
             say(f"Dropped {index.name}.")
+
+
+def _of(database: Database) -> list[Index]:
+    with database.read() as conn:
+        return indexes.of(conn)
 
 
 def _add(database: Database, index: Index, say: Say) -> None:

@@ -45,6 +45,8 @@ WHERE relname = ANY(CAST(:names AS text[])) AND n_live_tup > :many
   AND last_analyze IS NULL AND last_autoanalyze IS NULL ORDER BY 1"""
 ).bindparams(bindparam("names"))
 _SEARCHED: Final = ("experiments", "runs", "metrics", "latest_metrics", "params", "tags")
+_ROWS: Final = {"runs": "runs", "trace_info": "traces"}
+"""What the rows of tables are called of which there may be many."""
 _STATISTICS: Final = ("tandem_params", "tandem_tags")
 
 
@@ -203,25 +205,28 @@ class Examined:
             yield _unreached()
             return
         with self.database.read(quiet=True) as conn:
-            many = _has_many_runs(conn)
-            missing = [each for each in indexes.ALL if not indexes.is_there(conn, each)]
-            analyzed = list(_unanalyzed(conn)) if many else []
-        for index in missing:
-            if many:
-                yield warning(
-                    f"The index {index.name} is missing or unfinished, among more than "
-                    f"{indexes.MANY_RUNS:,} runs: searches read all of them.",
-                    _OPTIMIZE,
-                )
-        if missing and not many:
-            names = " and ".join(index.name for index in missing)
-            verb = "are" if len(missing) > 1 else "is"
-            yield ok(f"{names} {verb} not there, nor needed below {indexes.MANY_RUNS:,} runs.")
-        elif not missing:
+            missing = [each for each in indexes.of(conn) if not indexes.is_there(conn, each)]
+            many = {each for each in _ROWS if _has_many(conn, each)}
+            analyzed = list(_unanalyzed(conn)) if "runs" in many else []
+        for table, rows in _ROWS.items():
+            lacking = [index for index in missing if index.counted == table]
+            if table in many:
+                for index in lacking:
+                    yield warning(
+                        f"The index {index.name} is missing or unfinished, among more than "
+                        f"{indexes.MANY_RUNS:,} {rows}: {index.without}.",
+                        _OPTIMIZE,
+                    )
+            elif lacking:
+                names = " and ".join(index.name for index in lacking)
+                verb = "are" if len(lacking) > 1 else "is"
+                needed = f"nor needed below {indexes.MANY_RUNS:,} {rows}"
+                yield ok(f"{names} {verb} not there, {needed}.")
+        if not missing:
             yield ok("all indexes of db optimize are there.")
         for said in analyzed:
             yield warning(said, _OPTIMIZE)
-        if many and not analyzed:
+        if "runs" in many and not analyzed:
             yield ok("the planner has statistics.")
 
     def _clock(self) -> Iterator[Finding]:
@@ -265,8 +270,8 @@ def _unreached() -> Finding:
     return skipped("the database does not answer, or cannot be used.")
 
 
-def _has_many_runs(conn: Connection) -> bool:
-    counted = text("SELECT count(*) FROM (SELECT 1 FROM runs LIMIT :most) AS first")
+def _has_many(conn: Connection, table: str) -> bool:
+    counted = text(f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT :most) AS first")
     number: int = conn.execute(counted, {"most": indexes.MANY_RUNS + 1}).scalar_one()
     return number > indexes.MANY_RUNS
 

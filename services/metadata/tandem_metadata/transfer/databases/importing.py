@@ -289,7 +289,7 @@ class Import:
         with database.read() as conn:
             lacking = [
                 index
-                for index in indexes.ALL
+                for index in indexes.of(conn)
                 if indexes.is_there(self._source.conn, index) and not indexes.is_there(conn, index)
             ]
         try:
