@@ -1,15 +1,18 @@
-"""Exporters of OpenTelemetry in JavaScript send their traces here, without MLflow's SDK."""
+"""Exporters of OpenTelemetry in JavaScript and Go send their traces here, without MLflow's SDK."""
 
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import mlflow
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Trace
 
 from tests import npm
-from tests.harness.processes import environment
+from tests.harness import traefik
+from tests.harness.processes import answers, environment, eventually, free_ports
 from tests.system.client_environments import PINS
 from tests.system.services import Stack
 
@@ -53,3 +56,47 @@ def test_an_exporter_of_javascript_logs_here(
     assert (chat.span_type, chat.parent_id) == ("CHAT_MODEL", root.span_id)
     assert (chat.status.status_code.value, chat.status.description) == ("ERROR", "no")
     assert [each.attributes["exception.message"] for each in chat.events] == ["no such page"]
+
+
+def test_an_exporter_of_go_logs_here(
+    stack: Stack,
+    client: MlflowClient,
+    experiment: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Traefik's, which tells of each request that it passes on."""
+    port, pinged = free_ports(2)
+    router = {"rule": "PathPrefix(`/`)", "service": "tandem", "entryPoints": ["web"]}
+    served = {"loadBalancer": {"servers": [{"url": stack.metadata.url}]}}
+    described = {"http": {"routers": {"all": router}, "services": {"tandem": served}}}
+    traefik.write_routes(tmp_path, described)
+    options = [
+        f"--entrypoints.web.address=127.0.0.1:{port}",
+        f"--entrypoints.traefik.address=127.0.0.1:{pinged}",
+        "--ping=true",
+        "--tracing=true",
+        "--tracing.servicename=edge",
+        "--tracing.resourceattributes.team=blue",
+        f"--tracing.otlp.http.endpoint={stack.metadata.url}/v1/traces",
+        f"--tracing.otlp.http.headers.x-mlflow-experiment-id={experiment}",
+    ]
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")  # milliseconds, instead of 5,000
+    url = f"http://127.0.0.1:{port}/version"
+    passed_on = "span.attributes.`http.response.status_code` = '200'"
+
+    def told() -> list[Trace]:
+        return client.search_traces(locations=[experiment], filter_string=passed_on)
+
+    with traefik.serve(tmp_path, options, lambda: answers(f"http://127.0.0.1:{pinged}/ping")):
+        eventually(lambda: answers(url))
+        eventually(lambda: [len(each.data.spans) for each in told()] == [2], "both spans")
+    (found,) = told()
+    assert str(found.info.state) == "OK"
+    assert found.info.tags["team"] == "blue"
+    assert found.info.tags["process.runtime.name"] == "go"
+    entry, proxy = found.data.spans
+    assert [entry.name, entry.parent_id, proxy.name] == ["GET", None, "ReverseProxy"]
+    assert proxy.parent_id == entry.span_id
+    assert entry.attributes["url.path"] == "/version"
+    assert proxy.attributes["http.response.status_code"] == 200
