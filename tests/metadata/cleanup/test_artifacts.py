@@ -1,5 +1,6 @@
 """What `gc` asks of an artifacts service, and what it makes of its answers."""
 
+import contextlib
 import json
 import threading
 import time
@@ -52,16 +53,18 @@ class Service:
                 with service._lock:
                     service.at_once -= 1
                 sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(sent)))
-                self.end_headers()
-                self.wfile.write(sent)
+                with contextlib.suppress(ConnectionError):  # the client may have waited long enough
+                    self.send_response(status)
+                    self.send_header("Content-Length", str(len(sent)))
+                    self.end_headers()
+                    self.wfile.write(sent)
 
             do_GET = do_DELETE = _do  # noqa: N815 - as the library calls them
 
             def log_message(self, *_: object) -> None: ...
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = False  # so that `stop` waits for them
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 

@@ -9,8 +9,9 @@ from tandem_metadata.settings import Settings
 from tandem_metadata.store.traces import deletion, tags
 from tandem_metadata.store.traces.changes import Change, Told
 from tests.harness.processes import eventually
-from tests.metadata.conftest import only_postgresql, only_sqlite
+from tests.metadata.conftest import only_sqlite
 from tests.metadata.traces.writing import logged, make, name_of, new_id, span, started, usage
+from tests.postgresql import PostgreSQL
 
 GROUPS, GROUP = 20, 10
 TABLES = ("trace_info", "spans", "trace_tags", "trace_request_metadata", "assessments")
@@ -58,20 +59,24 @@ def test_statements_of_sqlite_find_rows_by_indexes(database: Database) -> None:
     assert seen == {*TABLES}
 
 
-@only_postgresql
 def test_plans_that_were_made_while_tables_were_empty_read_none_as_a_whole(
-    settings: Settings, database: Database
+    postgresql: PostgreSQL, postgresql_template: str
 ) -> None:
     """Rows of other traces would be read again and again, as these become more."""
+    name = postgresql.create(postgresql_template)  # one that was used has counted what it read
+    settings = Settings(backend_store_uri=postgresql.uri(name))
     keyed = Database(settings, point_lookups=1)
     for _ in range(GROUPS):
         ids = [new_id() for _ in range(GROUP)]
         for changes in zip(*map(_changes, ids), strict=True):
             make(keyed, *changes)
     keyed.close()  # what a connection read is counted at its end
+    database = Database(settings)
     with database.read() as conn:
         eventually(lambda: _counted(conn)["spans"][1] >= GROUPS * GROUP * 3)
         read = {table: rows for table, (rows, _) in _counted(conn).items()}
+    database.close()
+    postgresql.drop(name)
     assert read == dict.fromkeys(TABLES, 0)
 
 
