@@ -2,12 +2,14 @@
 
 Every use of what Hypercorn and h11 do not document is here:
 
-- `hypercorn.asyncio.run.TCPServer`, `hypercorn.protocol.H11Protocol` and
-  `hypercorn.asyncio.tcp_server.MAX_RECV` are replaced, as no setting can.
+- `hypercorn.asyncio.run.TCPServer`, `hypercorn.protocol.H11Protocol`, `HTTPStream` of the
+  protocols h11 and h2, and `hypercorn.asyncio.tcp_server.MAX_RECV` are replaced, as no setting can.
 - Of `TCPServer` `protocol_send`, `_close`, `_read_data` and `_idle_timeout` are overridden, and
   `config`, `context`, `idle_task`, `loop`, `state`, `writer` and `_initiate_server_close` used.
 - Of `H11Protocol` `_check_protocol`, `_create_stream` and `_send_h11_event` are overridden, and
   `config`, `connection`, `send` and `_send_error_response` used.
+- Of `HTTPStream` `app_send` and `handle` are overridden, and `state` and `app_put`, a method of the
+  queue of the request's body, used.
 - The frozen `h11.Response` is given its `reason`.
 """
 
@@ -26,8 +28,13 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.asyncio import tcp_server
 from hypercorn.config import Config, Sockets
 from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol import h2
+from hypercorn.protocol import h11 as http11
+from hypercorn.protocol.events import Event as StreamEvent
+from hypercorn.protocol.events import StreamClosed
 from hypercorn.protocol.h11 import H11Protocol
-from hypercorn.typing import H11SendableEvent
+from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
+from hypercorn.typing import ASGISendEvent, H11SendableEvent
 from starlette.types import ASGIApp
 
 from tandem_shared.serving import closing
@@ -55,6 +62,37 @@ _QUEUED_PIECES = 2
 _MAX_REQUESTS = 1_000_000
 """Requests on one connection; Hypercorn would close it after 1,000."""
 _PHRASES = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
+
+
+class _HTTPStream(HTTPStream):
+    """One request and its answer, whose end does not wait for the application.
+
+    Hypercorn tells the application that the stream has ended once there is room in the queue of the
+    request's body. Nobody makes room when the answer precedes the end of the body: request and
+    connection would stay for ever.
+    """
+
+    _left = False
+    """Whether the application has returned."""
+
+    async def app_send(self, message: ASGISendEvent | None) -> None:
+        if message is None:
+            self._left = True
+            self._make_room()
+        await super().app_send(message)
+
+    async def handle(self, event: StreamEvent) -> None:
+        # The application may still want a body whose client has left.
+        answered = self._left or self.state is ASGIHTTPState.CLOSED
+        if answered and type(event) is StreamClosed:
+            self._make_room()
+        await super().handle(event)
+
+    def _make_room(self) -> None:
+        if self.app_put is not None:
+            queue = cast("asyncio.Queue[Any]", cast(Any, self.app_put).__self__)
+            while not queue.empty():
+                queue.get_nowait()
 
 
 class _Head(RawData):
@@ -232,6 +270,8 @@ for distribution, supported in SUPPORTED:
 _replace(tcp_server, "MAX_RECV", _READ_BYTES)
 _replace(hypercorn_run, "TCPServer", _TCPServer)
 _replace(hypercorn.protocol, "H11Protocol", _H11Protocol)
+_replace(http11, "HTTPStream", _HTTPStream)
+_replace(h2, "HTTPStream", _HTTPStream)
 
 
 async def serve(

@@ -13,6 +13,9 @@ import pytest
 import uvicorn
 from hypercorn.asyncio import run as hypercorn_run
 from hypercorn.asyncio import tcp_server
+from hypercorn.asyncio.task_group import TaskGroup
+from hypercorn.protocol import h2 as http2
+from hypercorn.protocol import h11 as http11
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -102,6 +105,17 @@ def test_hypercorn_has_the_methods_that_are_overridden_and_what_they_use() -> No
         assert parameters(method) == ["self", parameter]
         assert inspect.iscoroutinefunction(method)
     assert {"config", "connection", "send"} <= assigned(H11Protocol, "__init__")
+
+
+def test_hypercorn_hands_the_body_to_its_application_by_a_queue() -> None:
+    for protocol in (http11, http2):
+        assert protocol.HTTPStream is hypercorn_server._HTTPStream
+        assert "HTTPStream(" in inspect.getsource(protocol)
+    assert parameters(HTTPStream.app_send) == ["self", "message"]
+    assert parameters(HTTPStream.handle) == ["self", "event"]
+    assert "state" in assigned(HTTPStream, "__init__")
+    assert "self.app_put = await self.task_group.spawn_app(" in inspect.getsource(HTTPStream.handle)
+    assert "return app_queue.put" in inspect.getsource(TaskGroup.spawn_app)
 
 
 def test_both_servers_give_the_state_of_a_connection_to_its_requests() -> None:
