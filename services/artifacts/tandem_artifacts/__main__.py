@@ -1,11 +1,30 @@
 """The command `tandem-artifacts`: `serve` and `doctor`."""
 
+import atexit
+import os
 import sys
+from typing import NoReturn
 
 from tandem_artifacts.cli.parsers import doctor
 from tandem_artifacts.settings import ACCEPTED_SWITCHES, NAME, REFUSED_FLAGS, Settings
 from tandem_shared import cli
 from tandem_shared.serving.launch import Service
+
+
+def program() -> NoReturn:
+    """Run the command line, and end the process with its status.
+
+    Before Python 3.14, a thread of obstore that asks for the interpreter while this ends aborts the
+    process: an upload that a stop has cut leaves such a thread. So a process that has used obstore
+    ends at once, after the handlers of `atexit`, by which logs and instrumentation are flushed.
+    """
+    status = main()
+    if "obstore" in sys.modules:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def main() -> int:
@@ -35,4 +54,4 @@ def _prepare(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

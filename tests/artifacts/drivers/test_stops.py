@@ -1,5 +1,7 @@
 """A stop while a part of an upload is on its way to an object store that is slow."""
 
+import contextlib
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ from tests.artifacts.drivers.conftest import Bucket, Store
 from tests.artifacts.service import ARTIFACTS
 from tests.faults.gate import Gate
 from tests.harness.processes import eventually
-from tests.system.services import artifacts_service
+from tests.system.services import artifacts_service, service
 
 
 @pytest.fixture
@@ -51,7 +53,8 @@ def test_stop_while_a_part_is_on_its_way_leaves_no_multipart_upload(
             upload.sendall(bytes(PART_BYTES + 1))
             eventually(lambda: store.leftovers() != [], "the first part leaves")
             with gate.frozen():
-                upload.sendall(bytes(PART_BYTES))
+                # Whichever part is on its way by then; the service takes no more than one beside.
+                threading.Thread(target=_send_until_cut, args=(upload,)).start()
                 service.send_signal()
                 threading.Event().wait(1)  # past the graceful timeout: the request is cancelled
                 assert service.popen.poll() is None
@@ -59,3 +62,33 @@ def test_stop_while_a_part_is_on_its_way_leaves_no_multipart_upload(
     assert store.keys() == ["whole"]
     assert store.leftovers() == []
     assert "abandoned" not in service.output()
+
+
+def _send_until_cut(upload: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        upload.sendall(bytes(7 * PART_BYTES))
+
+
+PROGRAM = """
+import atexit
+from tandem_artifacts.__main__ import program
+
+atexit.register(print, "handlers of atexit ran", flush=True)
+try:
+    program()
+finally:
+    print("Python ends")
+"""
+
+
+@pytest.mark.parametrize(("kind", "ends"), [("gs", False), ("azure", False), ("local", True)])
+def test_handlers_of_atexit_run_but_not_the_end_of_python_beside_threads_of_obstore(
+    kind: str, ends: bool, make_store: Callable[[str], Store], tmp_path: Path
+) -> None:
+    destination = make_store(kind).destination
+    serve = ["python", "-c", PROGRAM, "serve", "--artifacts-destination", destination]
+    with service(tmp_path, serve) as process:
+        put = httpx.put(f"{process.url}{ARTIFACTS}/x", content=b"x")
+        assert put.status_code == 200
+    assert "handlers of atexit ran" in process.output()
+    assert ("Python ends" in process.output()) == ends
