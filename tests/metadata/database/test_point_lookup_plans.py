@@ -13,11 +13,19 @@ from tandem_metadata.store.tracking import create_many, runs
 from tandem_shared.errors import Unavailable
 from tandem_shared.settings import replace
 from tests.harness.processes import eventually
-from tests.metadata.conftest import only_postgresql, terminate_others
+from tests.metadata.conftest import terminate_others
 from tests.metadata.logging_client import new_run
+from tests.postgresql import PostgreSQL
 
-pytestmark = only_postgresql
 _GROUPS, _GROUP = 30, 10
+
+
+@pytest.fixture
+def prepared_uri(postgresql: PostgreSQL, postgresql_template: str) -> Iterator[str]:
+    """The address of a new database: one that was used has counted what emptying it read."""
+    name = postgresql.create(postgresql_template)
+    yield postgresql.uri(name)
+    postgresql.drop(name)
 
 
 @pytest.fixture
