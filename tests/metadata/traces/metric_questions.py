@@ -1,7 +1,8 @@
 """Traces to count, sent as clients send them, and questions about them as the web UI asks."""
 
 import json
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -26,6 +27,24 @@ def fill(post: Post, experiments: tuple[str, str]) -> None:
         _spans(post, number, experiment)
         if number != 5:  # which is of a library that knows no MLflow
             _info(post, number, experiment)
+
+
+def fill_large(post: Post, experiment: str, values: Sequence[float]) -> None:
+    """Send a trace for each value, which is what it costs and what somebody gives it."""
+    for value in values:
+        trace = os.urandom(16)
+        cost = {"input_cost": value, "output_cost": 0.0, "total_cost": value}
+        sent = span(b"12345678", attributes={"mlflow.llm.cost": cost}, trace_id=trace)
+        headers = {"content-type": "application/x-protobuf", "x-mlflow-experiment-id": experiment}
+        post("/v1/traces", export(sent).SerializeToString(), headers)
+        body = {
+            **_where(trace.hex(), experiment),
+            "request_time": "2026-11-28T16:59:12.764Z",
+            "state": "OK",
+            "assessments": [_feedback(trace.hex(), f"a-{trace.hex()}", "large", value)],
+        }
+        given = json.dumps({"trace": {"trace_info": body}}).encode()
+        post("/api/3.0/mlflow/traces", given, {"content-type": "application/json"})
 
 
 def _id(number: int) -> str:
@@ -97,11 +116,7 @@ def _info(post: Post, number: int, experiment: str) -> None:
     if number != 9:
         tags["mlflow.traceName"] = ("agent", "chat", "été")[number % 3]
     body = {
-        "trace_id": f"tr-{_id(number)}",
-        "trace_location": {
-            "type": "MLFLOW_EXPERIMENT",
-            "mlflow_experiment": {"experiment_id": experiment},
-        },
+        **_where(_id(number), experiment),
         "request_time": _time(second, rest),
         "execution_duration": f"0.{(number + 1) * 7:03}s",
         "state": "ERROR" if number % 5 == 4 else "OK",
@@ -113,6 +128,11 @@ def _info(post: Post, number: int, experiment: str) -> None:
     post("/api/3.0/mlflow/traces", given, {"content-type": "application/json"})
 
 
+def _where(trace: str, experiment: str) -> dict[str, Any]:
+    location = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": experiment}}
+    return {"trace_id": f"tr-{trace}", "trace_location": location}
+
+
 def _time(second: int, milliseconds: int) -> str:
     return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03}Z"
 
@@ -120,17 +140,24 @@ def _time(second: int, milliseconds: int) -> str:
 def _assessments(number: int) -> Iterator[dict[str, Any]]:
     for place in range(number % 4):
         value = _VALUES[(number + place) % len(_VALUES)]
-        expected = place == 2
-        yield {
-            "assessment_id": f"a-{number}-{place}",
-            "assessment_name": ("correct", "score")[place % 2],
-            "trace_id": f"tr-{_id(number)}",
-            "source": {"source_type": "HUMAN", "source_id": "bob"},
-            "create_time": "2026-11-28T16:59:12.764Z",
-            "last_update_time": "2026-11-28T16:59:12.764Z",
-            "valid": number != 6,
-            **({"expectation": {"value": "x"}} if expected else {"feedback": {"value": value}}),
-        }
+        name = ("correct", "score")[place % 2]
+        made = _feedback(_id(number), f"a-{number}-{place}", name, value)
+        if place == 2:
+            made["expectation"] = {"value": "x"}
+            del made["feedback"]
+        yield {**made, "valid": number != 6}
+
+
+def _feedback(trace: str, assessment_id: str, name: str, value: Any) -> dict[str, Any]:
+    return {
+        "assessment_id": assessment_id,
+        "assessment_name": name,
+        "trace_id": f"tr-{trace}",
+        "source": {"source_type": "HUMAN", "source_id": "bob"},
+        "create_time": "2026-11-28T16:59:12.764Z",
+        "last_update_time": "2026-11-28T16:59:12.764Z",
+        "feedback": {"value": value},
+    }
 
 
 _WINDOW: Final = {"start_time_ms": FIRST_MS, "end_time_ms": LAST_MS}

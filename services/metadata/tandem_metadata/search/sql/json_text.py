@@ -30,8 +30,11 @@ from tandem_metadata.search.sql import json_validity
 from tandem_metadata.search.sql.compile import Clause
 from tandem_metadata.search.sql.json_validity import is_json, is_reducible
 
-_NUMBER: Final = (
-    r"\A-?[0-9]{1,17}(\.[0-9]+)?([eE][+-]?([0-9]{1,2}|[12][0-8][0-9]))?\Z"  # no overflow
+_NUMBER: Final = (  # none of which overflows
+    r"\A-?([0-9]{1,17}(\.[0-9]+)?([eE][+-]?([0-9]{1,2}|1[0-9]{2}|2[0-8][0-9]))?"
+    r"|([0-9]{18,255}(\.[0-9]+)?)"  # as jsonb writes large ones
+    r"|([0-9](\.[0-9]+)?[eE]\+?(29[0-9]|30[0-7]))"
+    r"|(1(\.([0-6][0-9]*|7([0-8][0-9]*)?))?[eE]\+?308))\Z"
 )
 _BEGINS: Final = "attributes"
 _CHECKS_JSON: Final = 16

@@ -1,6 +1,8 @@
 """Answers questions about metrics, by one statement each."""
 
-from collections.abc import Sequence
+import math
+import sys
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -21,6 +23,7 @@ from sqlalchemy import (
 
 from tandem_metadata.database import trace_schema
 from tandem_metadata.database.pool import PLANNED
+from tandem_metadata.database.tables.traces import COSTS
 from tandem_metadata.messages.trace_metrics import MetricDataPoint, QueryTraceMetrics
 from tandem_metadata.search.sql.index_scans import literal_limit
 from tandem_metadata.search.sql.json_text import Json
@@ -40,6 +43,16 @@ _OPTIONS: Final = {PLANNED: True}
 """Plans for any values do not know how much of an experiment a time has."""
 
 _TIMES, _UPTO, _NUMBER = "times", "upto", "number"
+
+_LARGE: Final = 1e200
+"""From here on values are summed apart, by `_SCALE` smaller: no sum of doubles then overflows.
+
+PostgreSQL fails where one does, and SQLite takes it for infinite, also in a mean.
+"""
+_SCALE: Final = 2.0**64
+_SUMMED: Final = ("SUM", "AVG")
+_PARTS: Final = 3
+"""Columns of a sum: of values that are not large, of the large ones, and how many there are."""
 
 
 def query(conn: Connection, request: QueryTraceMetrics) -> list[MetricDataPoint]:
@@ -70,9 +83,11 @@ def _statement(conn: Connection, question: Question, ids: Sequence[int]) -> Sele
     source = rows.subquery()
     groups = [source.c[name] for name in names]
     values = [
-        _aggregated(question, source.c, kind, percentile).label(f"value_{number}")
-        for number, (kind, percentile) in enumerate(_asked(question))
+        column
+        for kind, percentile in _asked(question)
+        for column in _columns(question, source.c, kind, percentile)
     ]
+    values = [value.label(f"value_{number}") for number, value in enumerate(values)]
     return (
         select(*groups, *values)
         .group_by(*groups)
@@ -83,6 +98,26 @@ def _statement(conn: Connection, question: Question, ids: Sequence[int]) -> Sele
 
 def _asked(question: Question) -> Sequence[tuple[str, float]]:
     return list(question.aggregations.values())
+
+
+def _columns(
+    question: Question, columns: Any, kind: str, percentile: float
+) -> Sequence[ColumnElement[Any]]:
+    """What an aggregation is computed of: itself, or the parts of a sum."""
+    if not _has_parts(question, kind):
+        return [_aggregated(question, columns, kind, percentile)]
+    value = columns[VALUE]
+    is_large = func.abs(value) >= _LARGE
+    small, large = case((~is_large, value)), case((is_large, value / _SCALE))
+    if _TIMES in columns:
+        times = columns[_TIMES]
+        return [func.sum(small * times), func.sum(large * times), func.sum(times)]
+    return [func.sum(small), func.sum(large), func.count(value)]
+
+
+def _has_parts(question: Question, kind: str) -> bool:
+    """Whether a sum may overflow. Times and tokens are integers, of which none does."""
+    return kind in _SUMMED and question.metric in (*COSTS, "assessment_value")
 
 
 def _aggregated(
@@ -155,9 +190,31 @@ def _point(question: Question, row: Row[Any]) -> MetricDataPoint:
     if TIME_BUCKET in dimensions:
         begins = _EPOCH + timedelta(milliseconds=int(dimensions[TIME_BUCKET]))
         dimensions[TIME_BUCKET] = begins.isoformat()
-    values = zip(question.aggregations, row[len(names) :], strict=True)
+    values = zip(question.aggregations, _values(question, iter(row[len(names) :])), strict=True)
     return MetricDataPoint(
         metric_name=question.metric,
         dimensions=dimensions,
         values={name: json_double(float(value)) for name, value in values if value is not None},
     )
+
+
+def _values(question: Question, found: Iterator[Any]) -> Iterator[Any]:
+    """The value of each aggregation; None where there is none."""
+    for kind, _ in _asked(question):
+        if not _has_parts(question, kind):
+            yield next(found)
+            continue
+        small, large, count = (next(found) for _ in range(_PARTS))
+        if not count:
+            yield None
+        elif kind == "SUM":
+            yield (small or 0.0) + (large or 0.0) * _SCALE
+        else:
+            yield _mean(small or 0.0, large or 0.0, count)
+
+
+def _mean(small: float, large: float, count: int) -> float:
+    mean = small / count + large / count * _SCALE
+    if math.isinf(mean) and math.isfinite(large):  # by the last bit: no mean exceeds its values
+        return math.copysign(sys.float_info.max, mean)
+    return mean
