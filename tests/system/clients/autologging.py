@@ -21,8 +21,9 @@ def main(file, api):
     for library, call in calls.items():
         exec(lines[library], {"mlflow": mlflow})
         call(api)
-        # The others call OpenAI's library themselves.
-        getattr(mlflow, library).autolog(disable=True)
+        if library == "langchain":
+            # What LangChain asks of OpenAI's library is traced twice; of LlamaIndex only its own.
+            mlflow.openai.autolog(disable=True)
     mlflow.flush_trace_async_logging()
 
 
