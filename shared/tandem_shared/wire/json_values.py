@@ -1,4 +1,4 @@
-"""Counts the values of a JSON text without decoding it.
+"""Counts the values of a JSON text without decoding it, and cuts those that are nested too deeply.
 
 Three bytes of JSON can become an object of 200 bytes: values are counted before they are decoded.
 Counting proceeds by short pieces, between which other threads can run.
@@ -11,6 +11,8 @@ _PIECE: Final = 128 * 1024
 _QUOTE: Final = ord('"')
 _SIGNS: Final = (b",", b"[", b"{")
 _STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_OPENING: Final = b"[{"
 
 
 def more_than(body: bytes | bytearray, most: int) -> bool:
@@ -28,6 +30,31 @@ def more_than(body: bytes | bytearray, most: int) -> bool:
             return True
         place = _end(body, start + 1)
     return count + _signs(body, place, len(body), most) > most
+
+
+def cut(body: bytes, depth: int) -> bytes:
+    """The text with null for each array and object that lies within `depth` others.
+
+    Decoders follow some hundred levels, and refuse the whole text where there are more.
+    """
+    pieces: list[bytes] = []
+    level = kept = 0
+    for found in _STRING_OR_BRACKET.finditer(body):
+        at = found.start()
+        sign = body[at]
+        if sign == _QUOTE:
+            continue
+        if sign in _OPENING:
+            if level == depth:
+                pieces += (body[kept:at], b"null")
+            level += 1
+        else:
+            level -= 1
+            if level == depth:
+                kept = at + 1
+    if level <= depth:
+        pieces.append(body[kept:])
+    return b"".join(pieces)
 
 
 def _signs(body: bytes | bytearray, start: int, end: int, enough: int) -> int:

@@ -124,20 +124,32 @@ def test_a_bad_value_refuses_its_span_alone(value: Any, reason: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["arrayValue", "kvlistValue"])
-def test_a_value_that_is_nested_too_deeply_refuses_its_span_alone(kind: str) -> None:
-    def nested(depth: int) -> Any:
-        if depth == 0:
-            return {"intValue": 1}
-        inner = nested(depth - 1)
-        return {kind: {"values": [inner if kind == "arrayValue" else {"value": inner}]}}
+@pytest.mark.parametrize("more", [0, 1, 100, 10_000])
+def test_a_value_that_is_nested_too_deeply_is_cut(kind: str, more: int) -> None:
+    """The rest of it, its span and all others are kept."""
+    depth = values.MAX_DEPTH + more
+    member = '{"key": "k", "value": ' if kind == "kvlistValue" else ""
+    opened = f'{{"{kind}": {{"values": [{member}'
+    closed = "]}}" if kind == "arrayValue" else "}]}}"
+    nested = opened * depth + '{"stringValue": "]}\\"["}' + closed * depth
+    attributes = [{"key": "deep", "value": "NESTED"}, {"key": "b", "value": {"intValue": 5}}]
+    body = _body(_span(attributes=attributes), _span()).replace(b'"NESTED"', nested.encode())
+    batch = decode.from_json(body)
+    assert (len(batch.spans), batch.rejected) == (2, 0)
+    found = batch.spans[0].attributes
+    assert found["b"] == 5
+    value = found["deep"]
+    for _ in range(values.MAX_DEPTH):
+        [value] = value if kind == "arrayValue" else value.values()
+    assert value == (values.TOO_DEEP if more else ']}"[')
 
-    spans = [
-        _span(attributes=[{"key": "k", "value": nested(depth)}])
-        for depth in (values.MAX_DEPTH, values.MAX_DEPTH + 1)
-    ]
-    batch = decode.from_json(_body(*spans))
-    assert (len(batch.spans), batch.rejected) == (1, 1)
-    assert batch.reasons == [f"A value is nested more than {values.MAX_DEPTH} deep."]
+
+def test_a_long_body_that_is_nested_too_deeply_is_malformed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(otlp_json, "_CUT_BYTES", 30_000)
+    with pytest.raises(decode.Malformed, match="too deeply; export smaller batches"):
+        decode.from_json(b'{"x":' + b"[" * 20_000 + b"]" * 20_000 + b"}")
 
 
 def test_a_bad_attribute_of_the_resource_is_left_out() -> None:

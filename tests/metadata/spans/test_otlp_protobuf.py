@@ -150,14 +150,20 @@ def test_a_bad_span_is_refused_alone(bad: Any, reason: str) -> None:
     assert (batch.rejected, batch.reasons) == (2, [reason])
 
 
-def test_a_value_that_is_nested_too_deeply_refuses_its_span_alone() -> None:
-    deep: Any = "x"
-    for _ in range(values.MAX_DEPTH + 1):
-        deep = [deep]
-    body = _beyond_protobufs_depth(span(attributes={"k": "here"}), deep)
+@pytest.mark.parametrize("more", [0, 1, 2000])
+@pytest.mark.parametrize("are_lists", [True, False])
+def test_a_value_that_is_nested_too_deeply_is_cut(are_lists: bool, more: int) -> None:
+    """Beyond what protobuf's library reads; the rest of it and all spans are kept."""
+    body = _nested(span(attributes={"k": "here"}), values.MAX_DEPTH + more, are_lists=are_lists)
     batch = decode.from_protobuf(body)
-    assert [each.span_id for each in batch.spans] == [CHILD]
-    assert batch.reasons == [f"A value is nested more than {values.MAX_DEPTH} deep."]
+    assert [each.span_id for each in batch.spans] == [ROOT, CHILD]
+    assert batch.rejected == 0
+    found = batch.spans[0].attributes
+    assert found["k"] == "here"
+    value = found["deep"]
+    for _ in range(values.MAX_DEPTH):
+        [value] = value if are_lists else value.values()
+    assert value == (values.TOO_DEEP if more else "end")
 
 
 def test_reasons_are_few() -> None:
@@ -364,19 +370,23 @@ def _read(sent: Any) -> Span:
 
 
 def _message(number: int, content: bytes) -> bytes:
-    assert len(content) < 128 * 128
+    size = bytearray()
     length = len(content)
-    size = bytes([length]) if length < 128 else bytes([length & 127 | 128, length >> 7])
-    return bytes([number << 3 | 2]) + size + content
+    while length > 127:
+        size.append(length & 127 | 128)
+        length >>= 7
+    return bytes([number << 3 | 2, *size, length]) + content
 
 
-def _beyond_protobufs_depth(sent: Any, deep: list[Any]) -> bytes:
-    """An export of a span with a deep value and of a good one; protobuf's library makes no such."""
-    value = b""
-    while isinstance(deep, list):
-        value = _message(5, _message(1, value)) if value else _message(5, b"")
-        [deep] = deep
-    attribute = _message(9, _message(1, b"k") + _message(2, value))
+def _nested(sent: Any, depth: int, *, are_lists: bool) -> bytes:
+    """An export of a span with a deep value, and of a good one, after it."""
+    value = _message(1, b"end")
+    for _ in range(depth):
+        if are_lists:
+            value = _message(5, _message(1, value))
+        else:
+            value = _message(6, _message(1, _message(1, b"k") + _message(2, value)))
+    attribute = _message(9, _message(1, b"deep") + _message(2, value))
     spans = _message(2, sent.SerializeToString() + attribute)
     good = _message(2, span(CHILD).SerializeToString())
     return _message(1, _message(2, spans + good))

@@ -1,4 +1,4 @@
-"""Counting the values of a JSON text."""
+"""Counting the values of a JSON text, and cutting those that are nested too deeply."""
 
 import json
 from typing import Any
@@ -54,3 +54,40 @@ def _marks(value: Any) -> int:
     if isinstance(value, list):
         return max(len(value), 1) + sum(map(_marks, value))
     return int(isinstance(value, str))
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("[]", "[]"),
+        ('{"a": [1, [2]], "b": [3]}', '{"a": [1, null], "b": [3]}'),
+        ('[{"a": {"b": [[[]]], "c": 5}, "d": {}}, [[], [4, {}]]]', None),
+        (r'["]", [["]\"", "\\", [{}]], "["]]', r'["]", [null, "["]]'),
+        ("[" * 100_000, "[[null"),
+        ("[[[" + '"' + r"\"" * 100_000, "[[null"),
+        ('[[["\\', "[[null"),
+        ("]]] [[[[]", "]]] [[[[]"),
+        ("", ""),
+        ("5", "5"),
+    ],
+    ids=lambda each: str(each)[:30],
+)
+def test_deep_values_are_cut(text: str, wanted: str | None) -> None:
+    if wanted is None:
+        wanted = '[{"a": null, "d": null}, [null, null]]'
+    assert json_values.cut(text.encode(), 2).decode() == wanted
+
+
+@given(VALUES, st.integers(0, 6))
+def test_what_is_cut_is_json_and_else_as_it_was(value: Any, depth: int) -> None:
+    def cut(value: Any, left: int) -> Any:
+        if not isinstance(value, list | dict):
+            return value
+        if left == 0:
+            return None
+        if isinstance(value, list):
+            return [cut(each, left - 1) for each in value]
+        return {key: cut(each, left - 1) for key, each in value.items()}
+
+    body = json.dumps(value).encode()
+    assert json.loads(json_values.cut(body, depth)) == cut(value, depth)

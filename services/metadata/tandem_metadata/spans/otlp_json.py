@@ -17,6 +17,7 @@ from tandem_metadata.spans.span import Event, Link, Span
 from tandem_metadata.spans.values import (
     MAX_DEPTH,
     MAX_VALUES,
+    TOO_DEEP,
     Allowance,
     Malformed,
     Refused,
@@ -34,6 +35,14 @@ _STATUSES: Final = {
 _CAPITAL = re.compile("[A-Z]")
 _MAX_VALUES: Final = 3 * MAX_VALUES
 """The most values of the JSON text. An attribute has seven, with its names and wrappers."""
+
+_DEEPEST: Final = 32 + 4 * MAX_DEPTH
+"""How deep the JSON text is read where it is nested deeper than decoders follow.
+
+An object within an attribute takes four levels. What lies deeper is in none that is kept.
+"""
+_CUT_BYTES: Final = 4 * 2**20
+"""The largest such text that is read: to cut it takes a second at most."""
 
 
 def decode(body: bytes) -> Batch:
@@ -57,14 +66,22 @@ def decode(body: bytes) -> Batch:
 
 def _parse(body: bytes) -> Any:
     try:
-        return msgspec.json.decode(body)
+        return _decoded(body)
     except RecursionError:
-        raise Malformed("the body is nested too deeply") from None
+        pass
+    if len(body) > _CUT_BYTES:
+        raise Malformed("the body is nested too deeply; export smaller batches")
+    return _decoded(json_values.cut(body, _DEEPEST))
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     try:  # JavaScript writes half surrogate pairs, and Python NaN: msgspec reads neither
         return json.loads(body)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise Malformed("the body is not valid JSON") from None
 
 
@@ -147,16 +164,16 @@ class _Reader:
                     return _number(value)
                 case "doubleValue":
                     return _double(value)
+                case "arrayValue" | "kvlistValue" if depth == 0:
+                    return TOO_DEEP
                 case "arrayValue":
                     elements = _list(_object(value), "values")
                     self._allowance.take(len(elements))
-                    below = _below(depth)
-                    return [self._value(each, below) for each in elements]
+                    return [self._value(each, depth - 1) for each in elements]
                 case "kvlistValue":
                     members: dict[str, Any] = {}
-                    below = _below(depth)
                     for member in _list(_object(value), "values"):
-                        self._member(member, members, below)
+                        self._member(member, members, depth - 1)
                     return members
                 case "bytesValue":
                     return _base64(value)
@@ -259,9 +276,3 @@ def _base64(value: Any) -> str:
         return base64.b64encode(base64.b64decode(value + "=" * (-len(value) % 4))).decode()
     except (TypeError, ValueError, binascii.Error):
         raise Refused("A bytesValue is not base64.") from None
-
-
-def _below(depth: int) -> int:
-    if depth == 0:
-        raise Refused(f"A value is nested more than {MAX_DEPTH} deep.")
-    return depth - 1

@@ -20,7 +20,7 @@ from tandem_metadata.spans.protobuf import (
     text,
 )
 from tandem_metadata.spans.span import Event, Link, Span
-from tandem_metadata.spans.values import MAX_DEPTH, Allowance, Malformed, Refused
+from tandem_metadata.spans.values import MAX_DEPTH, TOO_DEEP, Allowance, Malformed, Refused
 
 # ExportTraceServiceRequest, ResourceSpans, ScopeSpans and Resource.
 _RESOURCE_SPANS: Final = tag(1, BYTES)
@@ -249,25 +249,19 @@ class _Reader:
                 value = start != 0
             elif field == _DOUBLE:
                 value = double(body, start)
+            elif depth == 0 and field in (_KEY_VALUES, _ARRAY):
+                value = TOO_DEEP
             elif field == _KEY_VALUES:
                 value = {}
-                below = _below(depth)
                 for part, first, last in self._fields(start, stop):
                     if part == _ELEMENT:
-                        self._member(first, last, value, below)
+                        self._member(first, last, value, depth - 1)
             elif field == _ARRAY:
                 value = []
-                below = _below(depth)
                 for part, first, last in self._fields(start, stop):
                     if part == _ELEMENT:
                         self._allowance.take()
-                        value.append(self._value(first, last, below))
+                        value.append(self._value(first, last, depth - 1))
             elif field == _BINARY:
                 value = base64.b64encode(body[start:stop]).decode()
         return value
-
-
-def _below(depth: int) -> int:
-    if depth == 0:
-        raise Refused(f"A value is nested more than {MAX_DEPTH} deep.")
-    return depth - 1

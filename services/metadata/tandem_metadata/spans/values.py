@@ -21,6 +21,9 @@ MAX_FIELDS: Final = 5 * MAX_VALUES
 MAX_DEPTH: Final = 64
 """How deep lists and objects may be nested in a value."""
 
+TOO_DEEP: Final = f"(nested more than {MAX_DEPTH} deep)"
+"""What stands for a list or an object that lies deeper."""
+
 _REPLACEMENT: Final = "\ufffd"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TEXTS: Final = frozenset('"{[ \t\r\n')
