@@ -153,19 +153,35 @@ def test_traces_are_compared(tab: Tab, traced: str) -> None:
     tab.shot("traces-compared")
 
 
-def test_people_delete_traces(tab: Tab, client: MlflowClient, one_host: Site) -> None:
+def test_people_delete_several_traces_and_one(
+    tab: Tab, client: MlflowClient, one_host: Site
+) -> None:
     experiment_id = client.create_experiment("to delete")
     mlflow.set_experiment(experiment_id=experiment_id)
-    for number in (27, 28):
+    for number in range(25, 29):
         _agent(f"question {number}", "s")
     mlflow.flush_trace_async_logging()
     main = tab.open(f"/experiments/{experiment_id}/traces").get_by_role("main")
-    _row(main, 28).get_by_role("checkbox").check()
+    _delete(tab, 25, 26)
+    expect(_rows(main)).to_have_count(2)
+    _delete(tab, 28)
+    expect(_rows(main)).to_have_count(1)
+    expect(_row(main, 27)).to_be_visible()
+    tab.rest()
+    tab.shot("traces-deleted")
+    tab.page.reload()
+    expect(_row(main, 27)).to_be_visible()
+    expect(_rows(main)).to_have_count(1)
+    [left] = client.search_traces(locations=[experiment_id])
+    assert left.info.request_preview == '{"question": "question 27", "session": "s"}'
+
+
+def _delete(tab: Tab, *numbers: int) -> None:
+    """Delete traces of the open list."""
+    for number in numbers:
+        _row(tab.page.get_by_role("main"), number).get_by_role("checkbox").check()
     tab.page.get_by_role("button", name="Actions for selected traces").click()
     tab.page.get_by_role("menuitem", name="Delete").click()
     dialog = tab.page.get_by_role("dialog")
     dialog.get_by_role("button", name=re.compile("Delete")).click()
-    expect(_rows(main)).to_have_count(1)
-    expect(_row(main, 27)).to_be_visible()
-    tab.rest()
-    assert len(client.search_traces(locations=[experiment_id])) == 1
+    expect(dialog).to_have_count(0)
