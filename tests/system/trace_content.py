@@ -1,56 +1,39 @@
-"""A database with traces goes from Tandem to MLflow's own server and back, and nothing is lost."""
+"""Traces as a server keeps them: written, read back, and continued by another server."""
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
-import pytest
 import requests
 
-from tests.metadata.database import mlflow_tables
 from tests.metadata.spans.exports import START, export, span
-from tests.system import services
 
-_ROOT: Final = "mlflow-artifacts://127.0.0.1:5500/"
 _V2: Final = "/api/2.0/mlflow"
 _V3: Final = "/api/3.0/mlflow/traces"
 _LOCATION: Final = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "0"}}
 _MS: Final = 1_000_000
 
 
-@pytest.fixture(params=["head-sqlite", "first-sqlite"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of a database: empty, or with the tables of the first revision."""
-    revision = request.param.split("-")[0]
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    if revision == "first":
-        mlflow_tables.load(uri)
-    return uri
+def take_turns(mlflow: str, tandem: str, made: list[str], first: dict[str, Any]) -> None:
+    """Let MLflow's server and Tandem, over one database, read and continue what the other wrote.
 
-
-def test_traces_go_from_tandem_to_mlflow_and_back(address: str, tmp_path: Path) -> None:
-    with services.metadata_service(tmp_path, address, _ROOT) as tandem:
-        made = _fill(tandem.url, 1)
-        first = _read(tandem.url, made)
+    `made` are traces of `fill` as number 1, and `first` is what Tandem answered of them.
+    """
     _expect_everything(first, made)
-    services.mlflow_upgrade(address)
-    with services.mlflow_server(tmp_path, database=address, artifact_root=_ROOT) as mlflow:
-        assert _read(mlflow.url, made) == first
-        _go_on(mlflow.url, made, 100)
-        made += _fill(mlflow.url, 2)
-        second = _read(mlflow.url, made)
-        with services.metadata_service(tmp_path, address, _ROOT) as tandem:
-            assert _read(tandem.url, made) == second
-            _go_on(tandem.url, made, 200)
-            made += _fill(tandem.url, 3)
-            third = _read(tandem.url, made)
-        assert _read(mlflow.url, made) == third
+    assert read(mlflow, made) == first
+    _go_on(mlflow, made, 100)
+    made = made + fill(mlflow, 2)
+    second = read(mlflow, made)
+    assert read(tandem, made) == second
+    _go_on(tandem, made, 200)
+    made = made + fill(tandem, 3)
+    third = read(tandem, made)
+    assert read(mlflow, made) == third
     for before, after in ((first, second), (second, third)):
         _expect_more(before, after)
 
 
-def _fill(url: str, number: int) -> list[str]:
+def fill(url: str, number: int) -> list[str]:
     """Three traces: by OpenTelemetry alone, as the current client sends one, and of version 2."""
     foreign, own = (f"tr-{16 * number + each:032x}" for each in (1, 2))
     _export(url, foreign, 0, kind="RETRIEVER")
@@ -151,7 +134,7 @@ def _assess(url: str, trace_id: str, given: dict[str, Any]) -> str:
     return str(made["assessment"]["assessment_id"])
 
 
-def _read(url: str, made: Sequence[str]) -> dict[str, Any]:
+def read(url: str, made: Sequence[str]) -> dict[str, Any]:
     """What a server answers of all traces, by each of the ways to ask."""
     spans = [each for each in made if each.startswith("tr-")]
     searches = {
@@ -182,7 +165,7 @@ def _read(url: str, made: Sequence[str]) -> dict[str, Any]:
             ("ASSESSMENTS", "assessment_count", "COUNT", ["assessment_name", "assessment_value"]),
         )
     }
-    return {
+    found = {
         "infos": {each: _get(url, f"{_V3}/{each}") for each in made},
         "old infos": {each: _unordered(_get(url, f"{_V2}/traces/{each}/info")) for each in made},
         "spans": {
@@ -192,10 +175,12 @@ def _read(url: str, made: Sequence[str]) -> dict[str, Any]:
         "searches": searches,
         "counts": counts,
     }
+    _order_assessments(found)
+    return found
 
 
 def _expect_everything(read: dict[str, Any], made: Sequence[str]) -> None:
-    """That what was read is what `_fill` wrote, and not nothing on both sides."""
+    """That what was read is what `fill` wrote, and not nothing on both sides."""
     foreign, own, old = made
     infos = {each: read["infos"][each]["trace"]["trace_info"] for each in made}
     assert infos[own]["trace_metadata"]["mlflow.trace.session"] == "s"
@@ -251,3 +236,15 @@ def _unordered(answer: Any) -> Any:
     """Tags and metadata of version 2 are lists whose order says nothing."""
     info = answer["trace_info"]
     return {k: sorted(v, key=str) if isinstance(v, list) else v for k, v in info.items()}
+
+
+def _order_assessments(found: Any) -> None:
+    """Order all lists of assessments, which MLflow answers as they lie in the table.
+
+    Its upgrade from the first revision leaves them there in any order.
+    """
+    for each in found.values() if isinstance(found, dict) else found:
+        if isinstance(each, dict | list):
+            _order_assessments(each)
+    if isinstance(found, dict) and "assessments" in found:
+        found["assessments"].sort(key=lambda each: str(each["assessment_id"]))
