@@ -127,6 +127,17 @@ def _full(trace_id: bytes) -> ExportTraceServiceRequest:
     return export(late, failed, root, resource=RESOURCE)
 
 
+def _without_numbers(trace_id: bytes) -> ExportTraceServiceRequest:
+    """NaN and infinities wherever a span has attributes."""
+    given = {"a": math.nan, "b": [math.inf, {"c": -math.inf}], "d": "NaN"}
+    made = span(trace_id=trace_id, attributes=given)
+    happened = made.events.add(name="loss", time_unix_nano=START + 6)
+    for owner in (happened, made.links.add(trace_id=b"\1" * 16, span_id=b"\2" * 8)):
+        for key, value in given.items():
+            attribute(owner, key, value)
+    return export(made)
+
+
 def _without_links(request: ExportTraceServiceRequest) -> ExportTraceServiceRequest:
     """MLflow reads the ids of links in JSON as base64, which they are not."""
     for sent in request.resource_spans[0].scope_spans[0].spans:
@@ -142,6 +153,8 @@ def _cases() -> dict[str, Sent]:
         cases[f"{name} in JSON"] = Sent(again, JSON)
     cases["full"] = Sent(_full(_trace(80)))
     cases["full in JSON"] = Sent(_without_links(_full(_trace(180))), JSON)
+    cases["no numbers"] = Sent(_without_numbers(_trace(83)))
+    cases["no numbers in JSON"] = Sent(_without_links(_without_numbers(_trace(183))), JSON)
     cases["agent"] = Sent(
         export(span(trace_id=_trace(81)), resource={"service.name": "claude-code"})
     )

@@ -4,6 +4,7 @@ import json
 import math
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,21 +107,38 @@ def test_nan_in_an_attribute_is_a_word_in_the_answer() -> None:
     assert values["y"] == {"array_value": {"values": [{"double_value": "Infinity"}]}}
 
 
-def test_nan_in_an_event_is_a_string_of_the_document() -> None:
-    sent = span()
-    attribute(sent.events.add(name="e"), "x", [math.nan, -math.inf])
-    content = document.encode(_read(sent))
-    [event] = json.loads(content, parse_constant=pytest.fail)["events"]
-    assert event["attributes"] == {"x": ["NaN", "-Infinity"]}
+def _with_nan() -> ProtobufSpan:
+    sent = span(attributes={"said": "NaN, or -Infinity?"})
+    for owner in (sent.events.add(name="e"), sent.links.add(trace_id=TRACE, span_id=CHILD)):
+        attribute(owner, "x", {"a": [math.nan, -math.inf, math.inf], "b": "NaN"})
+    return sent
 
 
-def test_nan_that_mlflow_stored_in_an_event_is_read() -> None:
-    sent = span()
-    attribute(sent.events.add(name="e"), "x", math.nan)
-    content = _reference_document(sent)
-    assert "NaN" in content
-    [event] = json.loads(bytes(wire.encode(content)))["events"]
-    assert event["attributes"] == [{"key": "x", "value": {"double_value": "NaN"}}]
+def test_nan_in_an_event_or_a_link_is_a_number_in_the_answer() -> None:
+    content = document.encode(_read(_with_nan()))
+    assert content == _reference_document(_with_nan())
+    answer = json.loads(bytes(wire.encode(content)))
+    for owner in (*answer["events"], *answer["links"]):
+        [member] = owner["attributes"]
+        found = {each["key"]: each["value"] for each in member["value"]["kvlist_value"]["values"]}
+        numbers = [{"double_value": each} for each in ("NaN", "-Infinity", "Infinity")]
+        assert found["a"] == {"array_value": {"values": numbers}}
+        assert found["b"] == {"string_value": "NaN"}
+
+
+def test_a_document_as_json_has_words_for_nan() -> None:
+    content = document.encode(_read(_with_nan()))
+    with pytest.raises(msgspec.DecodeError):
+        msgspec.json.decode(content)
+    read = msgspec.json.decode(document.as_json(content))
+    for owner in (*read["events"], *read["links"]):
+        assert owner["attributes"] == {"x": {"a": ["NaN", "-Infinity", "Infinity"], "b": "NaN"}}
+    assert read["attributes"] == json.loads(content)["attributes"]
+
+
+@pytest.mark.parametrize("content", ["", "NaN, or", '{"a": "NaN"}', "[" * 10_000 + "Infinity"])
+def test_other_texts_as_json_are_the_very_texts(content: str) -> None:
+    assert document.as_json(content) is content
 
 
 def test_a_document_of_mlflow_3_5_is_read() -> None:

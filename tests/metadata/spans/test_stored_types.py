@@ -1,8 +1,10 @@
 """Spans that were stored with what another library calls their type are answered with MLflow's."""
 
 import json
+import math
 from typing import Any
 
+import msgspec
 import pytest
 
 from tandem_metadata.spans import wire
@@ -70,7 +72,16 @@ def test_other_documents_are_answered_as_they_are(attributes: dict[str, Any]) ->
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "{}", "[]", '{"attributes": 5}', '{"attributes": {"gen_ai.x": 5}, "e": NaN}'],
+    ["", "{", "{}", "[]", '{"attributes": 5}', '{"attributes": {"gen_ai.x": 5}, "e": NaN'],
 )
 def test_what_is_no_document_of_a_span_stays(content: str) -> None:
     assert typed(content) is content
+
+
+def test_a_document_with_nan_is_answered_as_json() -> None:
+    """The web UI reads it, and no browser reads NaN."""
+    stored = _stored(**{"openinference.span.kind": "LLM"})
+    stored["events"] = [{"name": "e", "time_unix_nano": 1, "attributes": {"x": math.nan}}]
+    answered = msgspec.json.decode(typed(_text(stored)))
+    assert answered["events"][0]["attributes"] == {"x": "NaN"}
+    assert json.loads(answered["attributes"]["mlflow.spanType"]) == "LLM"

@@ -1,12 +1,13 @@
 """Traces to count, sent as clients send them, and questions about them as the web UI asks."""
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from tests.metadata.spans.exports import export, span
+from tests.metadata.spans.exports import attribute, export, span
 
 DAY: Final = 86_400
 FIRST_MS: Final = 1_795_305_600_000 + 7
@@ -100,6 +101,8 @@ def _spans(post: Post, number: int, experiment: str) -> None:
                 status={"code": "STATUS_CODE_ERROR" if number == 7 else "STATUS_CODE_OK"},
             )
         )
+        # Its document is no JSON then, and is read all the same.
+        attribute(made[-1].events.add(name="loss"), "values", [math.nan, -math.inf])
     headers = {"content-type": "application/x-protobuf", "x-mlflow-experiment-id": experiment}
     post("/v1/traces", export(*made).SerializeToString(), headers)
 

@@ -1,5 +1,6 @@
 """What is written at one revision, and what MLflow makes of it when it upgrades the database."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from tandem_metadata.database.database import Database
 from tandem_metadata.database.known_revisions import FIRST, HEAD
 from tandem_metadata.settings import Settings
+from tandem_metadata.spans.span import Event
 from tandem_metadata.store.traces import deletion, load, tags
 from tandem_metadata.store.traces.changes import Change, EndTrace, Told
 from tandem_shared.errors import NotFound
@@ -74,6 +76,16 @@ def test_a_span_that_comes_again_with_less_lowers_the_sums(written: Database) ->
     assert found["mlflow.trace.tokenUsage"]["input_tokens"] == 1
     make(written, logged(span(trace, 2, 1)))
     assert "trace_metadata" not in stored(written, trace)
+
+
+def test_a_span_with_nan_in_an_event_counts_when_others_come(written: Database) -> None:
+    trace = new_id()
+    happened = Event("loss", 5, {"values": [math.nan, -math.inf]})
+    make(written, logged(span(trace, 1), span(trace, 2, 1, usage(8), events=[happened])))
+    make(written, logged(span(trace, 3, 1, usage(1))))
+    found = stored(written, trace)["trace_metadata"]
+    assert found["mlflow.trace.tokenUsage"]["input_tokens"] == 9
+    assert found["mlflow.trace.cost"]["input_cost"] == 1.125
 
 
 def test_a_trace_of_an_old_client_is_ended_over_what_it_had(written: Database) -> None:

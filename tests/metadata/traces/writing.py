@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from tandem_metadata.database import trace_schema
 from tandem_metadata.database.database import Database
-from tandem_metadata.spans.span import Span
+from tandem_metadata.spans.span import Event, Span
 from tandem_metadata.spans.summary import SpanSummary, summarise_all
 from tandem_metadata.store.traces import load, write
 from tandem_metadata.store.traces.changes import Change, LogSpans, StartTrace, Told
@@ -48,6 +48,7 @@ def span(
     status: str = "OK",
     resource: dict[str, Any] | None = None,
     name: str = "",
+    events: Sequence[Event] = (),
 ) -> SpanSummary:
     """A span whose id is a number."""
     given = Span(
@@ -59,6 +60,7 @@ def span(
         None if end_ms is None else end_ms * MS,
         status,
         attributes={"mlflow.traceRequestId": name_of(trace), **(attributes or {})},
+        events=[*events],
         resource=resource or {},
     )
     return summarise_all([given])[0]

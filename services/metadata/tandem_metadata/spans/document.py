@@ -165,7 +165,7 @@ def _events(events: list[Event]) -> str:
             {
                 "name": event.name,
                 "time_unix_nano": event.time_ns,
-                "attributes": _finite(event.attributes),
+                "attributes": event.attributes,
             }
             for event in events
         ]
@@ -180,7 +180,7 @@ def _links(links: list[Link]) -> str:
             {
                 "trace_id": trace_id(link.trace_id),
                 "span_id": link.span_id.hex(),
-                "attributes": _finite(link.attributes) or None,
+                "attributes": link.attributes or None,
             }
             for link in links
         ]
@@ -191,8 +191,34 @@ def _base64(identifier: bytes) -> str:
     return base64.b64encode(identifier).decode()
 
 
+def as_json(content: str) -> str:
+    """The document as JSON, which knows no NaN and no infinities: words stand for those.
+
+    Python writes and reads them, as MLflow does in attributes of events and links. Other documents
+    are returned as they are, also what is none.
+    """
+    if not may_have_nan(content) or _is_json(content):
+        return content
+    try:
+        return as_text(_finite(json.loads(content)))
+    except (ValueError, RecursionError):
+        return content
+
+
+def may_have_nan(content: str) -> bool:
+    """Whether a text has NaN or an infinity, of which JSON has none, or the word."""
+    return "NaN" in content or "Infinity" in content
+
+
+def _is_json(content: str) -> bool:
+    try:
+        msgspec.json.decode(content)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
 def _finite(value: Any) -> Any:
-    """The value with words for NaN and the infinities, which no JSON has."""
     if isinstance(value, float):
         return value if math.isfinite(value) else as_text(value)
     if isinstance(value, dict):

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tandem_metadata.spans.document import value_of
+from tandem_metadata.spans.document import as_json, value_of
 from tandem_metadata.spans.keys import TYPE
 from tandem_metadata.spans.translation import conventions_of, translate_type
 from tandem_metadata.spans.values import as_text
@@ -22,7 +22,8 @@ _names: Final = msgspec.json.Decoder(_Names)
 
 
 def typed(content: str) -> str:
-    """The document with MLflow's type of its span; mostly the very document."""
+    """The document, as JSON, with MLflow's type of its span; mostly the very document."""
+    content = as_json(content)
     if TYPE in content and _UNKNOWN not in content:
         return content
     try:
@@ -33,7 +34,7 @@ def typed(content: str) -> str:
             key: value_of(text) for key, text in document["attributes"].items()
         }
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return content  # no document of a span, or one that holds NaN
+        return content  # no document of a span
     if not translate_type(attributes):
         return content
     document["attributes"][TYPE] = as_text(attributes[TYPE])

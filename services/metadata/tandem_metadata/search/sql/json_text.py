@@ -37,6 +37,11 @@ _NUMBER: Final = (  # none of which overflows
     r"|(1(\.([0-6][0-9]*|7([0-8][0-9]*)?))?[eE]\+?308))\Z"
 )
 _BEGINS: Final = "attributes"
+_NUMBERS: Final = {"NaN": "8.7654321012345e271", "Infinity": "8.7654321012345e272"}
+"""Numbers that stand for what JSON has none of, while a document is read.
+
+Python writes these words where an attribute of an event has such a number, as MLflow does.
+"""
 _CHECKS_JSON: Final = 16
 """The PostgreSQL that can tell what is JSON."""
 _TRIED: Final = 20
@@ -83,19 +88,29 @@ class Json:
 
     def attribute_text(self, document: Column[str], key: str) -> ColumnElement[str]:
         """As `attribute`, as it is written: a text in quotes, an object in braces."""
-        if self.dialect == "sqlite":
-            is_json: Clause = func.json_valid(document) == 1
-            quoted = json.dumps(key, ensure_ascii=False)
-            found: ColumnElement[str] = func.json_extract(
-                document, f"$.{_BEGINS}.{quoted}", type_=String()
-            )
-        else:
-            may_be_read = json_validity.may_be_read if self.can_check else is_reducible
-            is_json = may_be_read(document)
-            inner = cast(document, JSON).op("->", return_type=JSON())(_BEGINS)
-            found = inner.op("->>", return_type=String())(key)
+        find = func.instr if self.dialect == "sqlite" else func.strpos
+        has_key = self.may_have(document, key)
+        has_nan = or_(*(find(document, word) > 0 for word in _NUMBERS))
+        text: ColumnElement[str] = document
+        numbered, numbered_key = text, key
+        for word, number in _NUMBERS.items():
+            numbered = func.replace(numbered, word, number)
+            numbered_key = numbered_key.replace(word, number)
+        is_json, found = self._read(text, key)
+        is_numbered, worded = self._read(numbered, numbered_key)
+        for word, number in _NUMBERS.items():
+            worded = func.replace(worded, number, word)
         # Only a text that has the key is read as JSON.
-        return case((and_(self.may_have(document, key), is_json), found))
+        return case((and_(has_key, is_json), found), (and_(has_key, has_nan, is_numbered), worded))
+
+    def _read(self, text: ColumnElement[str], key: str) -> tuple[Clause, ColumnElement[str]]:
+        """Whether a document may be read as JSON, and what it then has as an attribute."""
+        if self.dialect == "sqlite":
+            path = f"$.{_BEGINS}.{json.dumps(key, ensure_ascii=False)}"
+            return func.json_valid(text) == 1, func.json_extract(text, path, type_=String())
+        may_be_read = json_validity.may_be_read if self.can_check else is_reducible
+        inner = cast(text, JSON).op("->", return_type=JSON())(_BEGINS)
+        return may_be_read(text), inner.op("->>", return_type=String())(key)
 
     def may_say(self, document: Column[str], condition: Condition) -> Clause:
         """What is true of a document wherever the condition holds of an attribute of it."""

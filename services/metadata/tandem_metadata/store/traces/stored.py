@@ -11,7 +11,7 @@ from tandem_metadata.database.tables.traces import COSTS, TOKENS
 from tandem_metadata.database.trace_schema import TraceSchema
 from tandem_metadata.messages.traces import COST, NAME, SESSION, TOKEN_USAGE
 from tandem_metadata.spans import keys
-from tandem_metadata.spans.document import value_of
+from tandem_metadata.spans.document import as_json, value_of
 from tandem_metadata.spans.summary import cost_of, usage_of
 from tandem_metadata.spans.usage import Row
 from tandem_metadata.store.dialect import bulk
@@ -170,8 +170,11 @@ def spans(conn: Connection, trace_ids: Sequence[str]) -> Mapping[str, list[Row]]
 def _counts(content: str) -> tuple[dict[str, int] | None, dict[str, float] | None]:
     try:
         attributes = _decoder.decode(content).attributes or {}
-    except msgspec.DecodeError:  # MLflow writes NaN into events
-        return None, None
+    except msgspec.DecodeError:
+        try:  # which has NaN in an event
+            attributes = _decoder.decode(as_json(content)).attributes or {}
+        except msgspec.DecodeError:
+            return None, None
     wanted: dict[str, Any] = {
         key: value_of(attributes[key]) for key in (keys.USAGE, keys.COST) if key in attributes
     }
