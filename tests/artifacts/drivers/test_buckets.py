@@ -11,14 +11,15 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from tandem_artifacts.drivers.base import Driver, MultipartUpload, Part
+from tandem_artifacts.drivers.base import MultipartUpload, Part
 from tandem_artifacts.drivers.objects import content_type
 from tandem_artifacts.drivers.open import open_driver
 from tandem_artifacts.drivers.upload import PART_BYTES
-from tandem_shared.errors import ApiError, InvalidParameter, NotFound, PermissionDenied, Unavailable
+from tandem_shared.errors import InvalidParameter, NotFound, PermissionDenied, Unavailable
 from tests import seaweedfs
 from tests.artifacts.drivers.conftest import Bucket, Store
 from tests.artifacts.drivers.content import breaking, fetch, pattern, stream
+from tests.artifacts.drivers.refusals import refusals
 
 pytestmark = pytest.mark.anyio
 
@@ -176,25 +177,6 @@ async def test_upload_arguments_go_with_small_and_large_objects(
         for name in ("small", "large"):
             found = client.head_object(Bucket=bucket.bucket, Key=f"{bucket.prefix}/{name}")
             assert found["Metadata"] == {"team": "blue"}
-
-
-async def refusals(driver: Driver) -> list[ApiError]:
-    """What every operation answers with."""
-    errors = []
-    for operation in (
-        driver.check(),
-        driver.stat("object"),
-        fetch(driver, "object"),
-        driver.write("object", stream(b"x")),
-        driver.write("object", stream(bytes(PART_BYTES + 1))),
-        anext(aiter(driver.list(""))),
-        driver.delete("object"),
-        driver.create_multipart("object", 1),
-    ):
-        with pytest.raises(ApiError) as raised:
-            await operation
-        errors.append(raised.value)
-    return errors
 
 
 async def test_wrong_credentials_are_told_without_naming_them(
