@@ -8,10 +8,12 @@ import pytest
 
 from tandem_metadata.settings import Settings
 from tandem_metadata.transfer.report import Problem
-from tests.metadata.transfer import odd_stores
+from tests.metadata.transfer import odd_entities, odd_experiments, odd_runs, odd_values
 from tests.metadata.transfer.file_stores import MadeUp, import_into
 from tests.metadata.transfer.odd_stores import GOOD, Odd
 from tests.metadata.transfer.rows import everything, rows
+
+_ALL = [*odd_runs.ALL, *odd_experiments.ALL, *odd_values.ALL, *odd_entities.ALL]
 
 
 def _check(found: list[Problem], expected: dict[str, str], root: Path) -> None:
@@ -33,7 +35,7 @@ def _age(root: Path) -> None:
             os.utime(path, (hour_ago, hour_ago))
 
 
-@pytest.mark.parametrize("odd", odd_stores.ALL, ids=lambda odd: odd.make.__name__)
+@pytest.mark.parametrize("odd", _ALL, ids=lambda odd: odd.make.__name__)
 def test_odd_file_store(odd: Odd, settings: Settings, tmp_path: Path) -> None:
     store = MadeUp(tmp_path)
     experiment = store.experiment(1, "one")
@@ -65,5 +67,5 @@ def test_odd_file_store(odd: Odd, settings: Settings, tmp_path: Path) -> None:
 
 
 def test_there_are_some_fifty_odd_stores_each_with_a_name_of_its_own() -> None:
-    names = [odd.make.__name__ for odd in odd_stores.ALL]
+    names = [odd.make.__name__ for odd in _ALL]
     assert len(names) == len(set(names)) >= 50
