@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Self
 
 from tests.cluster.kubelet import Node, Pod
-from tests.cluster.manifests import Deployment, Manifests, Service, Template
+from tests.cluster.manifests import Deployment, Manifests
+from tests.cluster.pod_templates import Template
+from tests.cluster.routes import Service
 from tests.cluster.service_proxy import ServiceProxy
 
 READY_SECONDS = 90

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.manifests import Route, Unsupported
+from tests.cluster.objects import Unsupported
+from tests.cluster.routes import Route
 from tests.harness import traefik
 from tests.harness.certificates import Authority
 from tests.harness.processes import free_port

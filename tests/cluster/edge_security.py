@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests import debian
-from tests.cluster.manifests import Unsupported
+from tests.cluster.objects import Unsupported
 from tests.harness.processes import free_port, running
 from tests.kubernetes.tools import Object
 

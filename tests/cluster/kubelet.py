@@ -21,15 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.cluster.containers import Sidecar, kill_session
-from tests.cluster.manifests import (
-    Container,
-    Object,
-    Probe,
-    Template,
-    Unsupported,
-    environment,
-    expand,
-)
+from tests.cluster.objects import Object, Unsupported
+from tests.cluster.pod_templates import Container, Probe, Template, environment, expand
 
 _SUCCESS = range(200, 400)
 _LOOPBACK = re.compile(r"(?<![\w.])127\.0\.0\.1(?![\w.])")

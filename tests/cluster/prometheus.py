@@ -9,7 +9,8 @@ from typing import Any
 
 from tests.cluster.edge import Held
 from tests.cluster.kubelet import Pod
-from tests.cluster.manifests import Manifests, Monitor, Object
+from tests.cluster.manifests import Manifests, Monitor
+from tests.cluster.objects import Object
 from tests.harness.processes import eventually
 from tests.harness.prometheus import Prometheus, running
 

@@ -15,7 +15,8 @@ import yaml
 from tests.cluster import edge, manifests
 from tests.cluster.cluster import Cluster, Image
 from tests.cluster.kubelet import Pod
-from tests.cluster.manifests import Route, Unsupported
+from tests.cluster.objects import Unsupported
+from tests.cluster.routes import Route
 from tests.harness.processes import eventually
 
 OBJECTS = """
