@@ -33,11 +33,16 @@ class Progress:
 
 
 def take(
-    uri: str, to: str, *, progress: importing.Progress | None = None, **options: bool
+    uri: str,
+    to: str,
+    *,
+    progress: importing.Progress | None = None,
+    report: Report | None = None,
+    **options: bool,
 ) -> Report:
-    """Take the rows of one database into another."""
+    """Take the rows of one database into another; a report that is given tells of a refusal too."""
     chosen = importing.Options(**options)
-    report = Report("the source", "the target", dry_run=chosen.dry_run)
+    report = report or Report("the source", "the target", dry_run=chosen.dry_run)
     settings = Settings(backend_store_uri=to, pool_timeout=30.0)
     importing.take(uri, settings, chosen, report, progress or Progress())
     return report
@@ -69,6 +74,22 @@ def execute(uri: str, *statements: str) -> list[Any]:
             result = conn.exec_driver_sql(statement)
             rows = [tuple(row) for row in result] if result.returns_rows else []
     return rows
+
+
+def one_value(uri: str, statement: str) -> object:
+    """The one value that a statement returns."""
+    ((found,),) = execute(uri, statement)
+    return found
+
+
+_RUN = "INSERT INTO runs (run_uuid, experiment_id, status, lifecycle_stage{}) VALUES ('{}', {}{})"
+
+
+def insert_run(run_id: str, experiment: int = 0, **more: str) -> str:
+    """The statement that adds a run; `more` are further columns, as SQL writes their values."""
+    names = "".join(f", {name}" for name in more)
+    values = ", 'FINISHED', 'active'" + "".join(f", {value}" for value in more.values())
+    return _RUN.format(names, run_id, experiment, values)
 
 
 def prepare(uri: str, *, accounts: bool = False) -> str:

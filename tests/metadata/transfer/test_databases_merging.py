@@ -15,12 +15,6 @@ _LARGE = 2**40
 A, B = "a" * 32, "b" * 32
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> str:
-    """A prepared SQLite database."""
-    return prepare(f"sqlite:///{tmp_path / 'source.db'}")
-
-
 @pytest.fixture(params=["sqlite", "sqlite in use", "postgresql"])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A prepared database with an experiment of its own; it may be used by another process."""

@@ -1,6 +1,5 @@
 """Every row of every table arrives in the other database, and comes back as it was."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,6 @@ from tests.postgresql import PostgreSQL
 
 _LOCAL = {"tandem_sessions", "tandem_signing_keys"}
 """Tables whose rows are good for one server only."""
-
-
-@pytest.fixture
-def empty(postgresql: PostgreSQL) -> Iterator[str]:
-    """The address of a PostgreSQL database without tables."""
-    name = postgresql.create()
-    yield postgresql.uri(name)
-    postgresql.drop(name)
 
 
 @pytest.fixture(params=["head", "first"])

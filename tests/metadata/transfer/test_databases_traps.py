@@ -1,8 +1,7 @@
-"""What SQLite stores and PostgreSQL does not, and what else goes wrong between two databases."""
+"""What goes wrong between two databases: revisions, ids, orphans, writes meanwhile, indexes."""
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,41 +18,16 @@ from tests.metadata.transfer.databases import (
     dump,
     execute,
     filled,
+    insert_run,
+    one_value,
     prepare,
     take,
 )
-from tests.postgresql import PostgreSQL
 
 _LARGE = 623480970228816116
-_RUN = "INSERT INTO runs (run_uuid, experiment_id, status, lifecycle_stage{}) VALUES ('{}', {}{})"
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> str:
-    """A prepared SQLite database."""
-    return prepare(f"sqlite:///{tmp_path / 'source.db'}")
-
-
-@pytest.fixture
-def empty(postgresql: PostgreSQL) -> Iterator[str]:
-    """The address of a PostgreSQL database without tables."""
-    name = postgresql.create()
-    yield postgresql.uri(name)
-    postgresql.drop(name)
-
-
-def _run(run_id: str, experiment: int = 0, **more: str) -> str:
-    names = "".join(f", {name}" for name in more)
-    values = ", 'FINISHED', 'active'" + "".join(f", {value}" for value in more.values())
-    return _RUN.format(names, run_id, experiment, values)
-
-
-def _value(uri: str, statement: str) -> object:
-    ((value,),) = execute(uri, statement)
-    return value
-
-
-# 1
+# Revisions and addresses
 
 
 def test_an_older_source_is_refused_with_the_command_that_upgrades_it(
@@ -96,7 +70,7 @@ def test_a_database_is_not_taken_into_itself(source: str) -> None:
         take(source, source)
 
 
-# 2
+# Large ids
 
 
 def test_ids_beyond_31_bits_are_renumbered_wherever_an_experiment_is_named(
@@ -133,7 +107,7 @@ def test_ids_beyond_31_bits_are_renumbered_wherever_an_experiment_is_named(
     associations = "SELECT source_id, destination_id FROM entity_associations"
     assert ("5", "4") in execute(empty, associations)
     prompts = "SELECT value FROM registered_model_tags WHERE key = '_mlflow_experiment_ids'"
-    assert _value(empty, prompts) == ",4,5,"
+    assert one_value(empty, prompts) == ",4,5,"
     patterns = {each for (each,) in execute(empty, "SELECT resource_pattern FROM role_permissions")}
     assert {"5", "5/a%2Fb"} < patterns
     assert json.loads(str(execute(empty, "SELECT experiments FROM tandem_tokens")[0][0])) == [
@@ -153,153 +127,7 @@ def test_ids_beyond_31_bits_stay_on_sqlite(tmp_path: Path) -> None:
     assert dump(target) == dump(source)
 
 
-# 3
-
-
-def _with_long_texts(source: str) -> None:
-    execute(
-        source,
-        "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage)"
-        f" VALUES (1, '{'é' * 300}', '{'l' * 600}', 'active')",
-        _run("a" * 32, 1, name=f"'{'n' * 600}'", user_id=f"'{'u' * 300}'"),
-    )
-
-
-def test_texts_that_are_too_long_are_all_listed_and_nothing_is_written(
-    source: str, empty: str
-) -> None:
-    _with_long_texts(source)
-    report = Report("a", "b")
-    with pytest.raises(Refused, match="--truncate"):
-        _take_into(source, empty, report)
-    assert {each.path for each in report.problems} == {
-        "experiments.name",
-        "experiments.artifact_location",
-        "runs.name",
-        "runs.user_id",
-    }
-    assert "1 value longer than 256 characters, as of 1" in report.problems[0].reason
-    assert execute(empty, "SELECT 1 FROM runs") == []
-
-
-def _take_into(source: str, to: str, report: Report) -> None:
-    from tandem_metadata.transfer.databases import importing
-
-    settings = Settings(backend_store_uri=to)
-    importing.take(source, settings, importing.Options(), report, Progress())
-
-
-def test_texts_that_are_too_long_are_cut_if_asked_for(source: str, empty: str) -> None:
-    _with_long_texts(source)
-    report = take(source, empty, truncate=True)
-    assert len(report.problems) == 4
-    assert not any(each.skipped for each in report.problems)
-    assert _value(empty, "SELECT name FROM experiments WHERE experiment_id = 1") == "é" * 256
-    assert execute(empty, "SELECT name, user_id FROM runs") == [("n" * 250, "u" * 256)]
-    assert not report.mismatches
-
-
-# 4
-
-
-def test_nul_becomes_a_replacement_character_and_is_reported(source: str, empty: str) -> None:
-    execute(
-        source,
-        _run("a" * 32),
-        "INSERT INTO params VALUES ('p', 'a' || char(0) || 'b', '" + "a" * 32 + "')",
-        "INSERT INTO tags VALUES ('t' || char(0), '"
-        + "x" * 7999
-        + "' || char(0) || 'tail', '"
-        + "a" * 32
-        + "')",
-    )
-    report = take(source, empty, truncate=True)
-    assert _value(empty, "SELECT value FROM params") == "a\ufffdb"
-    assert execute(empty, "SELECT key, value FROM tags") == [("t\ufffd", "x" * 7999 + "\ufffd")]
-    assert sorted(each.path for each in report.problems) == [
-        *("params.value", "tags.key", "tags.value", "tags.value"),
-    ]
-
-
-# 5
-
-
-def test_values_that_are_no_booleans_numbers_or_texts_are_listed(source: str, empty: str) -> None:
-    run_id = "a" * 32
-    execute(
-        source,
-        _run(run_id, start_time="'soon'"),
-        f"INSERT INTO latest_metrics VALUES ('m', 'much', 1, 2.5, 0, '{run_id}')",
-        f"INSERT INTO params VALUES ('p', x'ff00', '{run_id}')",
-    )
-    report = Report("a", "b")
-    with pytest.raises(Refused):
-        _take_into(source, empty, report)
-    assert {each.path for each in report.problems} == {
-        *("runs.start_time", "latest_metrics.value", "latest_metrics.step", "params.value"),
-    }
-
-
-# 6 and 7
-
-
-def test_generated_columns_are_generated_and_doubles_keep_every_bit(
-    source: str, empty: str
-) -> None:
-    filled(source)
-    execute(source, "UPDATE spans SET end_time_unix_nano = start_time_unix_nano + 5")
-    take(source, empty)
-    assert execute(empty, "SELECT DISTINCT duration_ns FROM spans") == [(5,)]
-    values = [value for (value,) in execute(empty, "SELECT value FROM metrics ORDER BY step")]
-    assert [value.hex() for value in values] == [
-        each.hex() for each in (0.1 + 0.2, 5e-324, -1.7976931348623157e308)
-    ]
-    assert execute(empty, "SELECT is_nan FROM metrics ORDER BY step") == [
-        *((False,), (True,), (False,)),
-    ]
-
-
-def test_nan_and_negative_zero_of_postgresql_are_what_sqlite_stores(
-    empty: str, tmp_path: Path
-) -> None:
-    filled(prepare(empty))
-    execute(
-        empty,
-        "UPDATE trace_metrics SET value = 'NaN' WHERE value > 0.1",
-        "UPDATE metrics SET value = '-0.0' WHERE value > 0.1",
-    )
-    target = f"sqlite:///{tmp_path / 'target.db'}"
-    report = take(empty, target)
-    assert not report.mismatches
-    assert [each.path for each in report.problems] == ["trace_metrics.value"]
-    assert execute(target, "SELECT count(*) FROM trace_metrics WHERE value IS NULL") == [(2,)]
-
-
-# 8
-
-
-def test_nan_in_json_becomes_null_and_secrets_stay_bytes(source: str, empty: str) -> None:
-    execute(
-        source,
-        "INSERT INTO jobs (id, creation_time, job_name, params, status, retry_count,"
-        " last_update_time, progress) VALUES ('j', 1, 'n', '{}', 0, 0, 1,"
-        """ '{"a": NaN, "b": [-Infinity, "NaN"]}')""",
-        "INSERT INTO secrets (secret_id, secret_name, encrypted_value, wrapped_dek, kek_version,"
-        " masked_value, created_at, last_updated_at)"
-        " VALUES ('s', 'n', x'00ff27', x'5c', 1, 'x', 1, 1)",
-    )
-    report = take(source, empty)
-    assert [each.path for each in report.problems] == ["jobs.progress"]
-    assert _value(empty, "SELECT progress FROM jobs") == {"a": None, "b": [None, "NaN"]}
-    assert execute(empty, "SELECT encrypted_value, wrapped_dek FROM secrets") == [
-        (b"\x00\xff'", b"\\")
-    ]
-    execute(source, "UPDATE jobs SET progress = '{broken'")
-    with pytest.raises(Refused):
-        take(source, empty)
-
-
-# 9
+# Orphans
 
 
 @pytest.fixture
@@ -307,7 +135,7 @@ def orphaned(source: str) -> str:
     """A run without its experiment, with what belongs to it; and one whose rows are all there."""
     conn = sqlite3.connect(source.removeprefix("sqlite:///"))  # which checks no foreign keys
     for run_id, experiment in (("a" * 32, 99), ("b" * 32, 0)):
-        conn.execute(_run(run_id, experiment))
+        conn.execute(insert_run(run_id, experiment))
         for step in range(3):
             conn.execute(f"INSERT INTO metrics VALUES ('m', 1.0, 1, '{run_id}', {step}, 0)")
     conn.execute(f"INSERT INTO params VALUES ('p', 'v', '{'c' * 32}')")
@@ -319,7 +147,7 @@ def orphaned(source: str) -> str:
 def test_orphans_are_found_with_what_belongs_to_them(orphaned: str, empty: str) -> None:
     report = Report("a", "b")
     with pytest.raises(Refused, match="--drop-orphans"):
-        _take_into(orphaned, empty, report)
+        take(orphaned, empty, report=report)
     assert {each.path: each.reason for each in report.problems} == {
         "1 rows of runs": "without experiments",
         "3 rows of metrics": "without runs",
@@ -341,11 +169,11 @@ def test_orphans_are_left_out_if_asked_for(orphaned: str, empty: str) -> None:
     }
 
 
-# 10
+# The next id
 
 
 def _next_experiment(uri: str) -> object:
-    return _value(
+    return one_value(
         uri, "INSERT INTO experiments (name, lifecycle_stage) VALUES ('next', 'active')"
         " RETURNING experiment_id"
     )  # fmt: skip
@@ -365,7 +193,7 @@ def test_with_the_default_experiment_alone_new_ones_begin_at_one(source: str, em
     assert _next_experiment(empty) == 1
 
 
-# 11
+# Reading
 
 
 class _Meanwhile(Progress):
@@ -377,12 +205,12 @@ class _Meanwhile(Progress):
 
     def advance(self, number: int = 1) -> None:
         if self._source:
-            execute(self._source, _run("d" * 32))
+            execute(self._source, insert_run("d" * 32))
             self._source = None
 
 
 def test_the_source_is_read_as_it_was_at_one_moment(source: str, empty: str) -> None:
-    execute(source, _run("a" * 32))
+    execute(source, insert_run("a" * 32))
     report = take(source, empty, progress=_Meanwhile(source))
     assert execute(empty, "SELECT run_uuid FROM runs") == [("a" * 32,)]
     assert "The source was written to meanwhile" in report.notes[-1]
@@ -397,7 +225,7 @@ def test_nothing_is_left_beside_the_source(source: str, empty: str, tmp_path: Pa
     assert {path.name: path.read_bytes() for path in tmp_path.glob("source*")} == before
 
 
-# 13
+# Indexes
 
 
 def test_indexes_of_db_optimize_are_made_again(source: str, empty: str) -> None:
