@@ -145,11 +145,13 @@ def _by_time(search: _Search, *, ascending: bool) -> Sequence[Any]:
 
     It does not have those of one time by id. Sorting by both would let the planner choose to read
     all that match, and where there are no statistics it does. So a page ends at some time, and then
-    the traces of this time are read once more.
+    the traces of this time are read once more, unless the next trace is known to be of another. It
+    is looked at without a filter only: with one it might be the last of very many.
     """
     time = search.clauses.schema.trace_info.c.timestamp_ms
     order = time.asc() if ascending else time.desc()
-    limit = literal_limit(search.limit)
+    looked_at = search.limit if search.criteria else search.limit + 1
+    limit = literal_limit(looked_at)
     parts = [
         _matching(search, [each]).order_by(order).limit(limit) for each in search.experiment_ids
     ]
@@ -161,7 +163,9 @@ def _by_time(search: _Search, *, ascending: bool) -> Sequence[Any]:
     rows = search.conn.execute(statement, execution_options=OPTIONS).all()
     if len(rows) < search.limit:
         return _sorted(rows, ascending=ascending)
-    last = rows[-1].timestamp_ms
+    last = rows[search.limit - 1].timestamp_ms
+    if len(rows) > search.limit and rows[search.limit].timestamp_ms != last:
+        return _sorted(rows[: search.limit], ascending=ascending)
     before = [each for each in rows if each.timestamp_ms != last]
     ties = (
         _matching(search, search.experiment_ids)
