@@ -27,8 +27,12 @@ class _Work:
         return [NotFound("odd") if call % 2 else call * 10 for call in calls]
 
 
-def _batcher(work: _Work, *, limit: int = 100, timeout: float = 10) -> Batcher[int, int]:
-    return Batcher("test", work, cost=lambda call: call, limit=limit, timeout=timeout)
+def _batcher(
+    work: _Work, *, limit: int = 100, timeout: float = 10, gather: float = 0
+) -> Batcher[int, int]:
+    return Batcher(
+        "test", work, cost=lambda call: call, limit=limit, timeout=timeout, gather=gather
+    )
 
 
 async def _began(work: _Work) -> None:
@@ -52,6 +56,41 @@ def test_batcher_runs_calls_together_that_came_during_a_run() -> None:
     assert work.runs == [[2], [4, 5, 6]]
     assert [outcomes[0], outcomes[1], outcomes[3]] == [20, 40, 60]
     assert isinstance(outcomes[2], NotFound)
+
+
+def test_batcher_gathers_the_next_calls_of_those_it_has_answered() -> None:
+    work = _Work()
+
+    async def twice(batcher: Batcher[int, int]) -> None:
+        await batcher.run(2)
+        await batcher.run(6)
+
+    async def main() -> None:
+        batcher = _batcher(work, gather=1)
+        first = asyncio.create_task(twice(batcher))
+        await _began(work)
+        other = asyncio.create_task(batcher.run(4))
+        await asyncio.sleep(0)
+        work.go.set()
+        await asyncio.gather(first, other)
+        await batcher.aclose()
+
+    asyncio.run(main())
+    assert work.runs == [[2], [4, 6]]
+
+
+def test_batcher_lets_a_lone_caller_wait_for_nobody() -> None:
+    work = _Work()
+    work.go.set()
+
+    async def main() -> None:
+        batcher = _batcher(work, gather=60)
+        for call in (2, 4, 6):
+            await asyncio.wait_for(batcher.run(call), 10)
+        await batcher.aclose()
+
+    asyncio.run(main())
+    assert work.runs == [[2], [4], [6]]
 
 
 def test_batcher_takes_calls_until_they_cost_the_limit() -> None:

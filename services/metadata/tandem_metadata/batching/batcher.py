@@ -48,6 +48,7 @@ class Batcher(Generic[C, R]):
         timeout: float,
         read_timeout: float | None = None,
         rest: Callable[[float], float] | None = None,
+        gather: float = 0.0,
     ) -> None:
         """`work` runs in a thread and returns an outcome for each call: a result or an exception.
 
@@ -55,6 +56,10 @@ class Batcher(Generic[C, R]):
         call that no run has taken after `timeout` seconds fails with Unavailable, and is dropped.
         A run that reads for longer than `read_timeout` is cancelled within a second: ReadTimeout.
         After a run of some seconds the thread rests for as many as `rest` says, which it calls.
+
+        While several callers are at work, the thread gathers calls for `gather` seconds before each
+        run. Clients that call again once they have their answer would else fall into two halves,
+        one of which is answered while the other waits, so that runs are twice as many.
         """
         self._work = work
         self._cost = cost
@@ -62,6 +67,7 @@ class Batcher(Generic[C, R]):
         self._timeout = timeout
         self._read_timeout = read_timeout
         self._rest = rest
+        self._gather = gather
         self._threads = Threads(name, 1)
         self._sweeping = False
         self._drained: asyncio.Future[None] | None = None
@@ -120,7 +126,10 @@ class Batcher(Generic[C, R]):
                 outcomes = [error] * len(calls)
             self._reading = None
             call_in_loop(loop, _settle, calls, outcomes)
-            if self._rest is not None and (seconds := self._rest(time.monotonic() - began)) > 0:
+            seconds = self._rest(time.monotonic() - began) if self._rest else 0.0
+            if len(calls) > 1 or self._calls:
+                seconds = max(seconds, self._gather)
+            if seconds > 0:
                 time.sleep(seconds)
 
     def _take(self) -> list[_Waiting[C, R]]:
