@@ -4,6 +4,7 @@ connection.
 
 import asyncio
 import itertools
+import secrets
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,12 +20,14 @@ from tandem_metadata.database.read_cancellation import ReadTimeout
 from tandem_metadata.settings import Settings
 from tests import pgbouncer
 from tests.harness.processes import answers, eventually
+from tests.metadata.spans.exports import export, span
 from tests.postgresql import PostgreSQL
 from tests.system import services
 
 API = "/api/2.0/mlflow"
 ROOT = "mlflow-artifacts://127.0.0.1:5500/"
 POOL = 4
+PROTOBUF = {"Content-Type": "application/x-protobuf"}
 CLIENTS = 6
 ROUNDS = 12
 
@@ -102,9 +105,11 @@ def _failures(url: str) -> list[str]:
     failures: list[str] = []
     numbers = itertools.count()
 
-    def ask(http: requests.Session, method: str, path: str, fields: dict[str, Any]) -> Any:
+    def ask(
+        http: requests.Session, method: str, path: str, fields: dict[str, Any], api: str = API
+    ) -> Any:
         named = {"params": fields} if method == "GET" else {"json": fields}
-        answer = http.request(method, f"{url}{API}/{path}", timeout=60, **named)
+        answer = http.request(method, f"{url}{api}/{path}", timeout=60, **named)
         if answer.status_code != 200:
             failures.append(f"{path}: {answer.status_code} {answer.text}")
             return {}
@@ -130,6 +135,18 @@ def _failures(url: str) -> list[str]:
                 found = ask(http, "POST", "runs/search", search)
                 if [each["info"]["run_id"] for each in found.get("runs", [])] != [run_id]:
                     failures.append(f"step {step} was not found")
+                trace = secrets.token_bytes(16)
+                for each in (b"second..", b"first..."):
+                    sent = export(span(each, trace_id=trace))
+                    headers = {**PROTOBUF, "x-mlflow-experiment-id": experiment}
+                    body = sent.SerializeToString()
+                    if http.post(f"{url}/v1/traces", body, headers=headers).status_code != 200:
+                        failures.append("a span was refused")
+                place = {"mlflow_experiment": {"experiment_id": experiment}}
+                search = {"locations": [{"type": "MLFLOW_EXPERIMENT", **place}]}
+                found = ask(http, "POST", "traces/search", search, "/api/3.0/mlflow")
+                if len(found.get("traces", [])) != step + 1:
+                    failures.append(f"trace {step} was not found")
 
     threads = [threading.Thread(target=work) for _ in range(CLIENTS)]
     for thread in threads:

@@ -1,14 +1,15 @@
 """Statements that read traces find their rows by keys, whatever the planner knows of the tables."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 
+from tandem_metadata.database import direct
 from tandem_metadata.database.database import Database
-from tandem_metadata.store.traces import load, load_assessments, spans
+from tandem_metadata.store.traces import load, spans
 from tests.metadata.traces.content import FULL, LONG
 
 _SPANS = [f"{(1 << 40) + number:016x}" for number in range(3)]
@@ -28,16 +29,17 @@ def test_traces_are_found_by_keys(
     traced: Database, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plans: list[str] = []
-    fetch = load.fetch_tuples
+    fetch = direct.fetch_each
 
-    def explained(conn: Connection, statement: str, given: dict[str, Any]) -> Any:
+    def explained(conn: Connection, reads: Sequence[tuple[str, Any]]) -> Any:
         explain = "EXPLAIN" if conn.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
-        plan = conn.exec_driver_sql(f"{explain} {statement}", given)
-        plans.append("\n".join(str(row[-1]) for row in plan))
-        return fetch(conn, statement, given)
+        for statement, given in reads:
+            plan = conn.exec_driver_sql(f"{explain} {statement}", given)
+            plans.append("\n".join(str(row[-1]) for row in plan))
+        return fetch(conn, reads)
 
-    for module in (load, load_assessments, spans):
-        monkeypatch.setattr(module, "fetch_tuples", explained)
+    for module in (direct, load):
+        monkeypatch.setattr(module, "fetch_each", explained)
     with traced.write() as conn:
         if conn.dialect.name == "postgresql":  # else it scans tables of one page
             conn.exec_driver_sql("SET LOCAL enable_seqscan = off")

@@ -322,7 +322,7 @@ class Database:
                 try:
                     with opened(point_lookup) as conn:
                         return function(conn)
-                except exc.DBAPIError as error:
+                except (exc.DBAPIError, psycopg.Error) as error:
                     if sqlstate(error) not in _RETRIED:
                         raise
                 time.sleep(_BACKOFF * 2**attempt * random.random())

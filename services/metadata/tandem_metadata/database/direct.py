@@ -6,7 +6,7 @@ columns.
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import psycopg
@@ -67,22 +67,55 @@ def checkout(engine: Engine) -> Iterator[DirectConnection]:
             pooled.close()
 
 
-def fetch_tuples(
-    conn: Connection, statement: str, parameters: Mapping[str, Any]
-) -> Sequence[tuple[Any, ...]]:
+Rows = Sequence[tuple[Any, ...]]
+
+
+def fetch_tuples(conn: Connection, statement: str, parameters: Any) -> Rows:
     """All rows of a statement that reads; PostgreSQL sends them in binary format.
 
     Raises what the driver raises. When the database ceases to answer, that is psycopg's
     OperationalError, and the pool's connections are replaced.
     """
+    return fetch_each(conn, [(statement, parameters)])[0]
+
+
+def fetch_each(conn: Connection, reads: Sequence[tuple[str, Any]]) -> list[Rows]:
+    """As `fetch_tuples`, for statements with their parameters, in their order.
+
+    PostgreSQL gets all of them in one message, and each sees what was committed before it.
+    """
     connection: Any = conn.connection.driver_connection
     if isinstance(connection, sqlite3.Connection):
-        return connection.execute(statement, parameters).fetchall()
+        return [connection.execute(*read).fetchall() for read in reads]
     if PREPARES in conn.info:  # a statement that was `PLANNED` may have been the last
         connection.prepare_threshold = PREPARED_AFTER
+    with _losing(conn, connection):
+        if len(reads) == 1:
+            return [connection.cursor(binary=True).execute(*reads[0]).fetchall()]
+        with connection.pipeline():
+            cursors = [connection.cursor(binary=True).execute(*read) for read in reads]
+        return [cursor.fetchall() for cursor in cursors]
+
+
+@contextlib.contextmanager
+def without_waiting(conn: Connection) -> Iterator[None]:
+    """Within, PostgreSQL gets statements in one message; none may be asked what it has found.
+
+    What fails raises at the end or at a later statement, SQLAlchemy's error or psycopg's.
+    """
+    connection: Any = conn.connection.driver_connection
+    if isinstance(connection, sqlite3.Connection):
+        yield
+        return
+    with _losing(conn, connection), connection.pipeline():
+        yield
+
+
+@contextlib.contextmanager
+def _losing(conn: Connection, connection: "psycopg.Connection[Any]") -> Iterator[None]:
+    """Have the pool's connections replaced if the database ceases to answer."""
     try:
-        rows: Sequence[tuple[Any, ...]]
-        rows = connection.cursor(binary=True).execute(statement, parameters).fetchall()
+        yield
     except psycopg.Error as error:
         if not connection.closed:
             raise
@@ -91,4 +124,3 @@ def fetch_tuples(
         if isinstance(error, psycopg.OperationalError):
             raise
         raise psycopg.OperationalError(str(error)) from error
-    return rows

@@ -35,7 +35,7 @@ from tandem_metadata.database.tables.traces import (
 _TRUSTED: Final = 1.0
 """Seconds for which the revision is not looked at again: MLflow may upgrade a database in use."""
 
-_REVISION: Final = "SELECT version_num FROM alembic_version"
+REVISION: Final = "SELECT version_num FROM alembic_version"
 _COLUMNS: Final = {
     "postgresql": """
 SELECT relname, attname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
@@ -107,15 +107,16 @@ def of(conn: Statements, *, fresh: bool = False) -> TraceSchema:
     The answer may be a second old. What writes asks for a `fresh` one, which takes a statement.
     """
     known = _known.get(conn.dialect)
-    now = time.monotonic()
-    if known and not fresh and now < known.until:
+    if known and not fresh and time.monotonic() < known.until:
         return known.schema
-    revision = next((row[0] for row in conn.exec_driver_sql(_REVISION)), None)
-    if known and known.revision == revision:
-        schema = known.schema
-    else:
-        schema = find(conn)
-    _known[conn.dialect] = _Known(revision, schema, now + _TRUSTED)
+    return at(conn, next((row[0] for row in conn.exec_driver_sql(REVISION)), None))
+
+
+def at(conn: Statements, revision: str | None) -> TraceSchema:
+    """What the database has for traces, for who has just asked it for its `REVISION`."""
+    known = _known.get(conn.dialect)
+    schema = known.schema if known and known.revision == revision else find(conn)
+    _known[conn.dialect] = _Known(revision, schema, time.monotonic() + _TRUSTED)
     return schema
 
 

@@ -1,4 +1,4 @@
-"""Traces without their spans, read for many traces at once: three statements for any number.
+"""Traces without their spans, read for many traces at once: three statements in one message.
 
 Where a revision of MLflow's schema has columns for a trace's name, session, tokens and costs, these
 count, and not a tag and metadata: answers are the same in all generations (`trace_schema`).
@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection
 
 from tandem_metadata.database import trace_schema
-from tandem_metadata.database.direct import fetch_tuples
+from tandem_metadata.database.direct import Rows, fetch_each, fetch_tuples
 from tandem_metadata.database.tables.traces import COSTS, TOKENS
 from tandem_metadata.messages import times, traces
 from tandem_metadata.messages.key_value import KeyValue
@@ -57,10 +57,8 @@ class _Loaded(NamedTuple):
 
 def infos(conn: Connection, trace_ids: Collection[str]) -> list[TraceInfo]:
     """The traces that exist, in the order of the ids, each once, with their assessments."""
-    loaded = _load(conn, trace_ids)
-    if not loaded.rows:
-        return []
-    assessments = load_assessments.of_traces(conn, trace_ids)
+    loaded, found = _load(conn, trace_ids, load_assessments.statement(conn))
+    assessments = load_assessments.by_trace(found)
     return [
         TraceInfo(
             trace_id=row[0],
@@ -88,7 +86,7 @@ def info(conn: Connection, trace_id: str) -> TraceInfo:
 
 def old_infos(conn: Connection, trace_ids: Collection[str]) -> list[OldTraceInfo]:
     """As `infos`, in the form of version 2: without assessments and previews."""
-    loaded = _load(conn, trace_ids)
+    loaded, _ = _load(conn, trace_ids)
     return [
         OldTraceInfo(
             request_id=trace_id,
@@ -125,23 +123,24 @@ def experiments_of(conn: Connection, trace_ids: Collection[str]) -> dict[str, st
     return {trace_id: str(experiment_id) for trace_id, experiment_id in rows}
 
 
-def _load(conn: Connection, trace_ids: Collection[str]) -> _Loaded:
-    given = given_texts(conn, trace_ids)
+def _load(conn: Connection, trace_ids: Collection[str], *others: str) -> tuple[_Loaded, Rows]:
+    """The traces, and what another statement finds by the same ids, if one is given."""
     has_columns = trace_schema.of(conn).has_columns
     columns = f"{_OWN}, {_ANALYTICS}" if has_columns else _OWN
-    found = fetch_tuples(conn, f"SELECT {columns} {rows_of(conn, 'trace_info', _ID)}", given)
+    statements = (
+        f"SELECT {columns} {rows_of(conn, 'trace_info', _ID)}",
+        f"SELECT {_TAG}, request_id, key, value {rows_of(conn, 'trace_tags', _ID)} UNION ALL "
+        f"SELECT {_METADATA}, request_id, key, value "
+        f"{rows_of(conn, 'trace_request_metadata', _ID)}",
+        *others,
+    )
+    given = given_texts(conn, trace_ids)
+    found, pairs, *rest = fetch_each(conn, [(each, given) for each in statements])
     by_id = {row[0]: row for row in found}
     rows = [by_id[each] for each in dict.fromkeys(trace_ids) if each in by_id]
     tags: Pairs = {trace_id: {} for trace_id in by_id}
     metadata: Pairs = {trace_id: {} for trace_id in by_id}
-    if not rows:
-        return _Loaded(rows, tags, metadata)
-    statement = (
-        f"SELECT {_TAG}, request_id, key, value {rows_of(conn, 'trace_tags', _ID)} UNION ALL "
-        f"SELECT {_METADATA}, request_id, key, value "
-        f"{rows_of(conn, 'trace_request_metadata', _ID)}"
-    )
-    for kind, trace_id, key, value in fetch_tuples(conn, statement, given):
+    for kind, trace_id, key, value in pairs:
         if trace_id not in by_id:  # it has come between the two statements
             continue
         if kind == _TAG:
@@ -151,7 +150,7 @@ def _load(conn: Connection, trace_ids: Collection[str]) -> _Loaded:
     if has_columns:
         for row in rows:
             _use_columns(row[_OWN_WIDTH:], tags[row[0]], metadata[row[0]])
-    return _Loaded(rows, tags, metadata)
+    return _Loaded(rows, tags, metadata), rest[0] if rest else ()
 
 
 def _use_columns(values: Sequence[Any], tags: dict[str, str], metadata: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from tandem_metadata.database.direct import without_waiting
 from tandem_metadata.database.tables.traces import COSTS, TOKENS
 from tandem_metadata.database.trace_schema import TraceSchema
 from tandem_metadata.messages.traces import COST, NAME, SESSION, TOKEN_USAGE
@@ -43,6 +44,21 @@ _UNTYPED: Final = "UNKNOWN"
 
 def save(conn: Connection, schema: TraceSchema, traces: Sequence[TraceState]) -> None:
     """Store the traces, whose rows the transaction has created or locked, in their order."""
+    assessments.put(
+        conn,
+        schema,
+        [
+            assessments.OfTrace(given, each.trace_id, each.experiment_id, each.timestamp_ms)
+            for each in traces
+            for given in each.assessments.values()
+        ],
+    )
+    with without_waiting(conn):
+        _save(conn, schema, traces)
+
+
+def _save(conn: Connection, schema: TraceSchema, traces: Sequence[TraceState]) -> None:
+    """All but assessments."""
     changed = [each for each in traces if each.stored and each.row() != each.stored]
     width = len(columns(schema))
     bulk.update(
@@ -58,15 +74,6 @@ def save(conn: Connection, schema: TraceSchema, traces: Sequence[TraceState]) ->
     if not schema.has_columns:
         _drop_metadata(conn, schema, changed)
         _save_metrics(conn, schema, traces)
-    assessments.put(
-        conn,
-        schema,
-        [
-            assessments.OfTrace(given, each.trace_id, each.experiment_id, each.timestamp_ms)
-            for each in traces
-            for given in each.assessments.values()
-        ],
-    )
     runs = ((each.trace_id, run_id) for each in traces for run_id in each.run_ids)
     links.link(conn, links.RUN, runs)
 

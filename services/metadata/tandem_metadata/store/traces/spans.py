@@ -76,7 +76,7 @@ def some(
         "SELECT span_id, parent_span_id FROM spans "
         f"WHERE parent_span_id IS NOT NULL AND trace_id {any_of_texts(conn)}"
     )
-    parents = dict(fetch_tuples(conn, statement, given_texts(conn, [trace_id])))
+    parents: dict[str, str] = dict(fetch_tuples(conn, statement, given_texts(conn, [trace_id])))
     asked = [each.span_id for each in outline[skip : skip + most]]
     chosen = set(asked)
     for span_id in asked:
@@ -100,7 +100,7 @@ def count(conn: Connection, trace_id: str) -> int:
 def documents(conn: Connection, trace_id: str, span_ids: Sequence[str]) -> list[str]:
     """The documents of spans of a trace that are still there, in this order."""
     given = {"trace_id": trace_id, **given_texts(conn, span_ids)}
-    found = dict(fetch_tuples(conn, _DOCUMENTS[is_postgresql(conn)], given))
+    found: dict[str, str] = dict(fetch_tuples(conn, _DOCUMENTS[is_postgresql(conn)], given))
     return [content for each in span_ids if (content := found.get(each))]
 
 

@@ -7,6 +7,8 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection
 
+from tandem_metadata.database import trace_schema
+from tandem_metadata.database.direct import fetch_each
 from tandem_metadata.database.tables.traces import COSTS, TOKENS
 from tandem_metadata.database.trace_schema import TraceSchema
 from tandem_metadata.messages.traces import COST, NAME, SESSION, TOKEN_USAGE
@@ -51,19 +53,20 @@ def columns(schema: TraceSchema) -> tuple[str, ...]:
     return COLUMNS if schema.has_columns else BASIC_COLUMNS
 
 
-def experiments(
-    conn: Connection, numbers: Sequence[int]
-) -> dict[int, tuple[str | None, str | None]]:
-    """The lifecycle stage and the artifact location of each experiment that exists."""
-    chosen, given = "IN (SELECT value FROM json_each(?))", json.dumps(numbers)
+def look(
+    conn: Connection, experiments: Sequence[int]
+) -> tuple[TraceSchema, dict[int, tuple[str | None, str | None]]]:
+    """What the database has for traces, and stage and location of each experiment that exists."""
+    chosen, given = "IN (SELECT value FROM json_each(?))", json.dumps(experiments)
     if is_postgresql(conn):
-        chosen, given = "= ANY(ARRAY(SELECT unnest(%s::int[])))", [*numbers]  # type: ignore[assignment]
-    found = conn.exec_driver_sql(
+        chosen, given = "= ANY(ARRAY(SELECT unnest(%s::int[])))", [*experiments]  # type: ignore[assignment]
+    statement = (
         "SELECT experiment_id, lifecycle_stage, artifact_location FROM experiments "
-        f"WHERE experiment_id {chosen}",
-        (given,),
+        f"WHERE experiment_id {chosen}"
     )
-    return {number: (stage, location) for number, stage, location in found}
+    revisions, found = fetch_each(conn, [(trace_schema.REVISION, ()), (statement, (given,))])
+    schema = trace_schema.at(conn, revisions[0][0] if revisions else None)
+    return schema, {number: (stage, location) for number, stage, location in found}
 
 
 def create(conn: Connection, schema: TraceSchema, traces: Sequence[TraceState]) -> set[str]:
@@ -95,21 +98,25 @@ def lock(conn: Connection, schema: TraceSchema, trace_ids: Sequence[str]) -> dic
     among = f"WHERE request_id {any_of_texts(conn)}"
     locked = "ORDER BY request_id FOR NO KEY UPDATE" if is_postgresql(conn) else ""
     names = ", ".join(columns(schema))
-    select = f"SELECT {names} FROM trace_info {among} {locked}"
-    rows = conn.exec_driver_sql(select, given).fetchall()
+    wanted = ", ".join(f"'{key}'" for key in _METADATA)
+    rows, pairs = fetch_each(
+        conn,
+        [
+            (f"SELECT {names} FROM trace_info {among} {locked}", given),
+            (
+                f"SELECT 0, request_id, key, value FROM trace_tags {among} UNION ALL "
+                f"SELECT 1, request_id, key, value FROM trace_request_metadata {among} "
+                f"AND key IN ({wanted})",
+                given,
+            ),
+        ],
+    )
     found = {row[0]: TraceState(*row[:BASIC]) for row in rows}
     if not found:
         return found
     if schema.has_columns:
         for row in rows:
             _take_columns(found[row[0]], row[BASIC:])
-    wanted = ", ".join(f"'{key}'" for key in _METADATA)
-    pairs = conn.exec_driver_sql(
-        f"SELECT 0, request_id, key, value FROM trace_tags {among} UNION ALL "
-        f"SELECT 1, request_id, key, value FROM trace_request_metadata {among} "
-        f"AND key IN ({wanted})",
-        given,
-    )
     for is_metadata, trace_id, key, value in pairs:
         if (trace := found.get(trace_id)) is None:  # it has come between the two statements
             continue

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
-from tandem_metadata.database import trace_schema
+from tandem_metadata.database.trace_schema import TraceSchema
 from tandem_metadata.messages.traces import OldTraceInfo, TraceInfo
 from tandem_metadata.rules import artifact_locations
 from tandem_metadata.spans.summary import SpanSummary
@@ -68,10 +68,10 @@ def write(conn: Connection, changes: Sequence[Change]) -> list[Outcome]:
     for a trace that may not be written to. Of `LogSpans` only the spans of such traces are refused.
     """
     outcomes: dict[int, Outcome] = {}
-    known = _experiments(conn, changes, outcomes)
+    schema, known = _look(conn, changes, outcomes)
     parts = _parts(changes, outcomes)
-    made = _make(conn, parts, known)
-    save.save(conn, trace_schema.of(conn), [each.state for each in made.values() if each.state])
+    made = _make(conn, schema, parts, known)
+    save.save(conn, schema, [each.state for each in made.values() if each.state])
     for each in made.values():
         for part, error in each.refused:
             if isinstance(part.change, LogSpans):
@@ -86,10 +86,12 @@ def write(conn: Connection, changes: Sequence[Change]) -> list[Outcome]:
 
 
 def _make(
-    conn: Connection, parts: Mapping[str, list[_Part]], known: Mapping[str, _Experiment]
+    conn: Connection,
+    schema: TraceSchema,
+    parts: Mapping[str, list[_Part]],
+    known: Mapping[str, _Experiment],
 ) -> dict[str, _Made]:
     """All traces after their parts, created or locked, with nothing else written."""
-    schema = trace_schema.of(conn, fresh=True)
     made: dict[str, _Made] = {}
     for _ in range(_ATTEMPTS):
         if not (waiting := sorted(parts.keys() - made.keys())):
@@ -173,10 +175,10 @@ def _parts(changes: Sequence[Change], outcomes: Mapping[int, Outcome]) -> dict[s
     return parts
 
 
-def _experiments(
+def _look(
     conn: Connection, changes: Sequence[Change], outcomes: dict[int, Outcome]
-) -> dict[str, _Experiment]:
-    """The experiments of the changes by their ids; puts errors into `outcomes`."""
+) -> tuple[TraceSchema, dict[str, _Experiment]]:
+    """What there is for traces, and the changes' experiments; puts errors into `outcomes`."""
     named = {each.experiment_id for each in changes if not isinstance(each, EndTrace)}
     numbers: dict[str, int] = {}
     errors: dict[str, ApiError] = {}
@@ -185,7 +187,7 @@ def _experiments(
             numbers[experiment_id] = experiments.parse_id(conn, experiment_id)
         except ApiError as error:
             errors[experiment_id] = error
-    rows = stored.experiments(conn, sorted(set(numbers.values()))) if numbers else {}
+    schema, rows = stored.look(conn, sorted(set(numbers.values())))
     for index, change in enumerate(changes):
         if isinstance(change, EndTrace):
             continue
@@ -195,7 +197,7 @@ def _experiments(
         refused = errors.get(change.experiment_id)
         if refused := refused or experiments.refusal(change.experiment_id, stage):
             outcomes[index] = refused
-    return {
+    return schema, {
         experiment_id: _Experiment(number, rows[number][1] or "")
         for experiment_id, number in numbers.items()
         if number in rows
