@@ -125,9 +125,11 @@ class Batcher(Generic[C, R]):
             except BaseException as error:
                 outcomes = [error] * len(calls)
             self._reading = None
+            # Seen before the answers leave: a lone caller may call again at once.
+            several = len(calls) > 1 or bool(self._calls)
             call_in_loop(loop, _settle, calls, outcomes)
             seconds = self._rest(time.monotonic() - began) if self._rest else 0.0
-            if len(calls) > 1 or self._calls:
+            if several:
                 seconds = max(seconds, self._gather)
             if seconds > 0:
                 time.sleep(seconds)
