@@ -24,9 +24,9 @@ _CODE: Final = (
     rf"|[dD][89abAB]{_ANY}{{2}}\\u[dD][c-fC-F]{_ANY}{{2}}"
 )
 _STRING: Final = rf'"(?:[^"\\\u0001-\u001f]|\\["\\/bfnrt]|\\u(?:{_CODE}))*"'
-# PostgreSQL's numbers have an end, which these do not reach.
+# PostgreSQL's numbers have an end, some 16,000 digits after the point, which these do not reach.
 _OTHER: Final = (
-    r"true|false|null|-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,99})?(?:[eE][+-]?0*[0-9]{1,3})?"
+    r"true|false|null|-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,99})?(?:[eE][+-]?0*[0-9]{1,4})?"
 )
 _VALUE: Final = '(?:0|"")'
 _ELEMENT: Final = f"{_SPACE}{_VALUE}{_SPACE}"
