@@ -98,6 +98,7 @@ def test_a_hostile_report_cannot_act_in_the_ui(browser: Browser, site: Site) -> 
     with open_tab(browser, site.layout, f"hostile-{site.layout.name}") as tab:
         page = tab.open(f"/experiments/{experiment_id}/runs/{run_id}/artifacts/hostile")
         tree = page.get_by_role("main").get_by_role("list").first
+        tab.settle()  # the page chooses the folder of the address once it has come
         tree.get_by_text("report.html", exact=True).click()
         heading = page.frame_locator("iframe").get_by_role("heading", name="A hostile report")
         expect(heading).to_have_text("A hostile report, running")
