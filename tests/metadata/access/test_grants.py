@@ -1,6 +1,6 @@
 """What grants permit, beside a plain evaluator of MLflow's rules of precedence (hypothesis)."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tandem_metadata.access.account import Account
@@ -11,6 +11,7 @@ from tandem_metadata.rules.permissions import (
     PROMPT,
     REGISTERED_MODEL,
     RUN,
+    SCORER,
     TIERS,
     WORKSPACE,
     Action,
@@ -103,6 +104,7 @@ def test_grants_that_name_no_resource_decide_all_alike(
     st.sampled_from((None, RUN, LOGGED_MODEL)),
     st.sampled_from(Action),
 )
+@example([Grant(RUN, ANY, Level.READ)], Level.USE, False, {"1"}, "1", RUN, Action.USE)
 def test_token_that_is_restricted_permits_the_same_within_and_nothing_beyond(
     grants: list[Grant],
     default: Level,
@@ -152,3 +154,11 @@ def test_grant_on_one_of_a_type_whose_grants_hold_for_all_counts_for_nothing(
 ) -> None:
     given = [] if pattern == ANY else [Grant(RUN, pattern, Level.DENY)]
     assert Grants.of(given, default).level(Key(RUN)) is default
+
+
+def test_token_that_is_restricted_has_grants_on_scorers_as_they_count() -> None:
+    """The default permission raises a grant that is less."""
+    whole = Account(name="a", grants=Grants.of([Grant(SCORER, "1/s", Level.READ)], Level.USE))
+    scorer = Key(SCORER, "1/s")
+    assert whole.permits(Action.USE, scorer)
+    assert whole.restricted_to({"1"}).permits(Action.USE, scorer)

@@ -93,9 +93,10 @@ class Account(Principal):
             for each in experiments
         }
         unlimited = self.admin or self.grants.administers
+        # Levels as they count, not as they are granted: the default raises these, and it goes.
         of_all = {
-            kind: level
-            for kind, level in self.grants.of_all.items()
+            kind: self.grants.level(Key(kind))
+            for kind in self.grants.of_all
             if kind != permissions.WORKSPACE and not unlimited
         }
         for kind in _TOP_LEVEL:
@@ -103,7 +104,8 @@ class Account(Principal):
         # Grants on scorers decide without those on the experiment, so they are taken along.
         scorer = permissions.SCORER
         of_all[scorer] = Level.MANAGE if unlimited else self.grants.level(Key(scorer))
-        one = {} if unlimited else dict(self.grants.of_one.get(scorer, {}))
+        named = () if unlimited else self.grants.of_one.get(scorer, ())
+        one = {each: self.grants.level(Key(scorer, each)) for each in named}
         of_one = {permissions.EXPERIMENT: held, scorer: one}
         grants = Grants(Level.NO_PERMISSIONS, of_all, of_one)
         return replace(self, admin=False, grants=grants, experiments=tuple(experiments))
