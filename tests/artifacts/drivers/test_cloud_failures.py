@@ -1,7 +1,7 @@
 """Stores of Azure and Google that are missing, slow or gone."""
 
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,6 +17,19 @@ from tests.faults.gate import Gate
 from tests.google_storage import GoogleStorage
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def gated(
+    make_store: Callable[[str], Store], google: GoogleStorage, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Store, Gate]]:
+    """A store of Google's, and the gate before its server."""
+    store = make_store("gs")
+    at = urlsplit(google.url)
+    gate = Gate(at.hostname or "", at.port or 0)
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"127.0.0.1:{gate.port}")
+    yield store, gate
+    gate.close()
 
 
 async def test_missing_bucket_fails_the_check(cloud: Store) -> None:
@@ -51,12 +64,9 @@ async def test_server_that_does_not_answer_is_unavailable(
 
 
 async def test_part_that_takes_too_long_fails_the_upload(
-    make_store: Callable[[str], Store], google: GoogleStorage, monkeypatch: pytest.MonkeyPatch
+    gated: tuple[Store, Gate], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = make_store("gs")
-    at = urlsplit(google.url)
-    gate = Gate(at.hostname or "", at.port or 0)
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"127.0.0.1:{gate.port}")
+    store, gate = gated
     monkeypatch.setenv("MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT", "1")
     monkeypatch.setattr("tandem_artifacts.drivers.objects.ATTEMPTS", 1)
     driver = open_driver(store.destination)
@@ -68,16 +78,12 @@ async def test_part_that_takes_too_long_fails_the_upload(
         assert await fetch(driver, "other") == b"y"
     finally:
         await driver.close()
-        gate.close()
 
 
 async def test_failing_store_ends_the_upload_before_its_bytes_have_come(
-    make_store: Callable[[str], Store], google: GoogleStorage, monkeypatch: pytest.MonkeyPatch
+    gated: tuple[Store, Gate], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = make_store("gs")
-    at = urlsplit(google.url)
-    gate = Gate(at.hostname or "", at.port or 0)
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"127.0.0.1:{gate.port}")
+    store, gate = gated
     monkeypatch.setattr("tandem_artifacts.drivers.objects.ATTEMPTS", 1)
     driver = open_driver(store.destination)
     sent = 0
@@ -94,16 +100,12 @@ async def test_failing_store_ends_the_upload_before_its_bytes_have_come(
         assert sent < 20
     finally:
         await driver.close()
-        gate.close()
 
 
 async def test_upload_that_breaks_off_while_the_store_is_gone_fails_as_it_broke_off(
-    make_store: Callable[[str], Store], google: GoogleStorage, monkeypatch: pytest.MonkeyPatch
+    gated: tuple[Store, Gate], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = make_store("gs")
-    at = urlsplit(google.url)
-    gate = Gate(at.hostname or "", at.port or 0)
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"127.0.0.1:{gate.port}")
+    store, gate = gated
     monkeypatch.setattr("tandem_artifacts.drivers.objects.ATTEMPTS", 1)
     driver = open_driver(store.destination)
 
@@ -117,4 +119,3 @@ async def test_upload_that_breaks_off_while_the_store_is_gone_fails_as_it_broke_
         assert store.keys() == []
     finally:
         await driver.close()
-        gate.close()
