@@ -78,12 +78,17 @@ class Hammer:
 
 
 def stored_steps(service: Process, run_id: str, key: str) -> set[int]:
-    """The steps stored of a metric whose values equal its steps."""
+    """The steps stored of a metric whose values equal its steps; a 503 is asked again."""
+    deadline = time.monotonic() + 30
     steps: set[int] = set()
     fields = {"run_id": run_id, "metric_key": key, "max_results": "25000"}
     while True:
         url = f"{service.url}{_API}/metrics/get-history"
-        answer = requests.get(url, params=fields, timeout=60).json()
+        while (response := requests.get(url, params=fields, timeout=60)).status_code == 503:
+            assert time.monotonic() < deadline, response.text
+            time.sleep(0.1)
+        assert response.status_code == 200, response.text
+        answer = response.json()
         metrics = answer.get("metrics", [])
         assert all(metric["value"] == metric["step"] for metric in metrics)
         steps |= {metric["step"] for metric in metrics}

@@ -59,6 +59,9 @@ def launch(
         if signals.STOP_REQUESTED.is_set():
             return 0
         raise
+    finally:
+        # A stop has nothing left to stop, and would break into what runs as Python ends.
+        signals.ignore_signals()
 
 
 def command(main: Callable[[], int]) -> int:

@@ -128,6 +128,13 @@ def test_a_stop_that_ends_in_an_error_while_starting_still_stops(start: Starter)
 
 
 @WORKERS
+def test_a_stop_after_the_end_changes_nothing(start: Starter, workers: str) -> None:
+    process = start(workers, "--port=0", "--broken=true", "--late_stop=true", ready=False)
+    assert process.wait() == 2
+    assert "Traceback" not in process.output()
+
+
+@WORKERS
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_fails_readiness_first_and_lets_requests_finish(
     start: Starter, workers: str, number: signal.Signals, tmp_path: Path

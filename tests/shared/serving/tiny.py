@@ -15,6 +15,7 @@ class Settings(CommonSettings):
     broken: bool = setting(False, "Fail to start in the worker.", env="TINY_BROKEN")
     lost_stop: bool = setting(False, "Lose a stop while starting.", env="TINY_LOST_STOP")
     spoilt_stop: bool = setting(False, "Fail from a stop.", env="TINY_SPOILT_STOP")
+    late_stop: bool = setting(False, "Stop as Python ends.", env="TINY_LATE_STOP")
     loop_stop: bool = setting(False, "Stop as the loop is made.", env="TINY_LOOP_STOP")
 
 

@@ -1,6 +1,7 @@
 """The application of the small service."""
 
 import asyncio
+import atexit
 import os
 import signal
 import socket
@@ -75,6 +76,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         StopsWhenFinalized()
     if settings.spoilt_stop:
         fail_from_a_stop()
+    if settings.late_stop:
+        atexit.register(signal.raise_signal, signal.SIGTERM)
     if settings.loop_stop:
         stop_with_a_half_made_loop()
     if settings.broken:
