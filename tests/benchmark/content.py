@@ -140,15 +140,15 @@ class Content:
     def traced(self) -> tuple[str, list[str]]:
         """An experiment of many traces, with what their clients told of them; and their ids."""
         experiment = self._experiment("traced")
-        groups = range(TRACES // trace_bodies.TOGETHER)
-        made = self._each(lambda group: self._traces(experiment, group), groups)
+        now = time.time_ns() // 10**9
+        firsts = range(now - TRACES, now, trace_bodies.TOGETHER)
+        made = self._each(lambda first: self._traces(experiment, first), firsts)
         return experiment, [trace_id for ids in made for trace_id in ids]
 
-    def _traces(self, experiment: str, group: int) -> list[str]:
-        """Some traces of ten spans, a second after each other; the last of all groups is now."""
+    def _traces(self, experiment: str, first: int) -> list[str]:
+        """Some traces of ten spans, a second after each other, from that second on."""
         (spans,), start = trace_bodies.exported(), trace_bodies.started(experiment)
         ids = [os.urandom(16) for _ in range(trace_bodies.TOGETHER)]
-        first = time.time_ns() // 10**9 - TRACES + group * trace_bodies.TOGETHER
         given = [(trace_id, (first + place) * 10**9) for place, trace_id in enumerate(ids)]
         body = b"".join(trace_bodies.filled(spans, *each) for each in given)
         self.api.send("POST", trace_bodies.EXPORT, body, trace_bodies.headers(experiment))

@@ -48,7 +48,8 @@ local function new_trace()
   local begin = data.begin or now()
   return {
     id = id, hex = hex(id), begin = fixed64(begin * 1e6), ["end"] = fixed64((begin + 48) * 1e6),
-    time = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(begin / 1000))
+    time = os.date("!%Y-%m-%dT%H:%M:%S", math.floor(begin / 1000))
+      .. string.format(".%03dZ", begin % 1000)
   }
 end
 

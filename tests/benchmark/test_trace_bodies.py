@@ -38,7 +38,7 @@ def test_what_a_client_says_names_the_trace() -> None:
     body = json.loads(trace_bodies.filled(trace_bodies.started("7"), ID, BEGIN))
     info = body["trace"]["trace_info"]
     assert info["trace_id"] == f"tr-{ID.hex()}"
-    assert info["request_time"] == "2023-11-14T22:13:20Z"
+    assert info["request_time"] == "2023-11-14T22:13:20.000Z"
     assert info["trace_location"]["mlflow_experiment"]["experiment_id"] == "7"
 
 
@@ -102,7 +102,7 @@ def _one_trace(requests: list[tuple[str, str, bytes]], data: dict[str, Any]) -> 
     assert paths == (trace_bodies.EXPORT, trace_bodies.EXPORT, trace_bodies.START)
     assert types == (trace_bodies.PROTOBUF, trace_bodies.PROTOBUF, "application/json")
     info = json.loads(bodies[2])["trace"]["trace_info"]
-    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", info["request_time"])
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", info["request_time"])
     trace_id = bytes.fromhex(info["trace_id"].removeprefix("tr-"))
     spans = [*_spans(bodies[0]), *_spans(bodies[1])]
     assert {span.trace_id for span in spans} == {trace_id}

@@ -9,6 +9,7 @@ import re
 import struct
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from opentelemetry.proto.trace.v1 import trace_pb2
@@ -64,7 +65,10 @@ def filled(body: Body, trace_id: bytes, begin_ns: int) -> bytes:
         "hex": trace_id.hex().encode(),
         "begin": struct.pack("<Q", begin_ns),
         "end": struct.pack("<Q", begin_ns + _TOOK_NS),
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begin_ns // 10**9)).encode(),
+        "time": datetime.fromtimestamp(begin_ns // 10**6 / 1000, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+        .encode(),
     }
     return b"".join(piece.get("text") or slots[str(piece["slot"])] for piece in body)  # type: ignore[misc]
 

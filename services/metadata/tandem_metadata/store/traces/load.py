@@ -1,14 +1,16 @@
-"""Traces without their spans, read for many traces at once: three statements in one message.
+"""Traces without their spans, read for many traces at once: two statements in one message.
 
 Where a revision of MLflow's schema has columns for a trace's name, session, tokens and costs, these
 count, and not a tag and metadata: answers are the same in all generations (`trace_schema`).
 """
 
 import json
-import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from math import isfinite
 from typing import Any, Final, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection
 
 from tandem_metadata.database import trace_schema
@@ -22,6 +24,7 @@ from tandem_metadata.messages.traces import (
     TraceInfo,
     TraceLocation,
 )
+from tandem_metadata.store.dialect.pg_arrays import is_postgresql
 from tandem_metadata.store.dialect.texts import given_texts, rows_of
 from tandem_metadata.store.traces import load_assessments
 from tandem_shared.errors import NotFound
@@ -31,7 +34,7 @@ _METADATA_CHARACTERS: Final = 250
 _TAG_CHARACTERS: Final = 4096
 """What answers hold of keys and values that are stored longer."""
 
-_IN_METADATA: Final = frozenset({traces.SESSION, traces.TOKEN_USAGE, traces.COST})
+_IN_METADATA: Final = (traces.SESSION, traces.TOKEN_USAGE, traces.COST)
 _NEW_STATES: Final = {"TRACE_STATUS_UNSPECIFIED": "STATE_UNSPECIFIED"}
 """States of version 2 that version 3 calls otherwise."""
 
@@ -42,8 +45,7 @@ _OWN: Final = (
 _OWN_WIDTH: Final = 8
 _ANALYTICS: Final = ", ".join(("trace_name", "session_id", *TOKENS, *COSTS))
 _ID: Final = "request_id"
-_TAG: Final = 0
-_METADATA: Final = 1
+_OBJECT: Final = msgspec.json.Decoder(dict[str, str])
 
 Pairs = dict[str, dict[str, str]]
 """Keys and values, by trace."""
@@ -127,30 +129,36 @@ def _load(conn: Connection, trace_ids: Collection[str], *others: str) -> tuple[_
     """The traces, and what another statement finds by the same ids, if one is given."""
     has_columns = trace_schema.of(conn).has_columns
     columns = f"{_OWN}, {_ANALYTICS}" if has_columns else _OWN
-    statements = (
-        f"SELECT {columns} {rows_of(conn, 'trace_info', _ID)}",
-        f"SELECT {_TAG}, request_id, key, value {rows_of(conn, 'trace_tags', _ID)} UNION ALL "
-        f"SELECT {_METADATA}, request_id, key, value "
-        f"{rows_of(conn, 'trace_request_metadata', _ID)}",
-        *others,
-    )
+    pairs = ", ".join(map(partial(_as_object, conn), ("trace_tags", "trace_request_metadata")))
+    statements = (f"SELECT {columns}, {pairs} {rows_of(conn, 'trace_info', _ID)}", *others)
     given = given_texts(conn, trace_ids)
-    found, pairs, *rest = fetch_each(conn, [(each, given) for each in statements])
+    found, *rest = fetch_each(conn, [(each, given) for each in statements])
     by_id = {row[0]: row for row in found}
     rows = [by_id[each] for each in dict.fromkeys(trace_ids) if each in by_id]
-    tags: Pairs = {trace_id: {} for trace_id in by_id}
-    metadata: Pairs = {trace_id: {} for trace_id in by_id}
-    for kind, trace_id, key, value in pairs:
-        if trace_id not in by_id:  # it has come between the two statements
-            continue
-        if kind == _TAG:
-            tags[trace_id][key[:_KEY_CHARACTERS]] = (value or "")[:_TAG_CHARACTERS]
-        else:
-            metadata[trace_id][key[:_KEY_CHARACTERS]] = (value or "")[:_METADATA_CHARACTERS]
+    tags = {row[0]: _read_object(row[-2], _TAG_CHARACTERS) for row in rows}
+    metadata = {row[0]: _read_object(row[-1], _METADATA_CHARACTERS) for row in rows}
     if has_columns:
         for row in rows:
-            _use_columns(row[_OWN_WIDTH:], tags[row[0]], metadata[row[0]])
+            _use_columns(row[_OWN_WIDTH:-2], tags[row[0]], metadata[row[0]])
     return _Loaded(rows, tags, metadata), rest[0] if rest else ()
+
+
+def _as_object(conn: Connection, table: str) -> str:
+    """What selects the keys and values that a trace has in a table, as JSON; NULL or {} for none.
+
+    One text a trace takes a third of the time that rows of their own take.
+    """
+    pairs = "json_object_agg(key, coalesce(value, ''))::text"
+    if not is_postgresql(conn):
+        pairs = "json_group_object(key, coalesce(value, ''))"
+    return f"(SELECT {pairs} FROM {table} WHERE {table}.{_ID} = trace_info.{_ID})"
+
+
+def _read_object(text: str | None, characters: int) -> dict[str, str]:
+    pairs = _OBJECT.decode(text) if text else {}
+    if text and len(text) > min(characters, _KEY_CHARACTERS):
+        return {key[:_KEY_CHARACTERS]: value[:characters] for key, value in pairs.items()}
+    return pairs
 
 
 def _use_columns(values: Sequence[Any], tags: dict[str, str], metadata: dict[str, str]) -> None:
@@ -159,28 +167,36 @@ def _use_columns(values: Sequence[Any], tags: dict[str, str], metadata: dict[str
     tags.pop(traces.NAME, None)
     if name is not None:
         tags[traces.NAME] = name[:_TAG_CHARACTERS]
-    for key in _IN_METADATA & metadata.keys():
-        del metadata[key]
+    for key in _IN_METADATA:
+        metadata.pop(key, None)
     if session is not None:
         metadata[traces.SESSION] = session
-    for key, names, counted in (
-        (traces.TOKEN_USAGE, TOKENS, numbers[: len(TOKENS)]),
-        (traces.COST, COSTS, numbers[len(TOKENS) :]),
+    for key, names, template, counted in (
+        (traces.TOKEN_USAGE, TOKENS, _USAGE, numbers[: len(TOKENS)]),
+        (traces.COST, COSTS, _COST, numbers[len(TOKENS) :]),
     ):
-        if known := dict(_known(names, counted)):
-            metadata[key] = _object(known)
+        if (known := _object(names, template, counted)) is not None:
+            metadata[key] = known
 
 
-def _object(numbers: Mapping[str, float]) -> str:
-    """JSON of numbers, as an encoder writes it in five times the time."""
-    if all(map(math.isfinite, numbers.values())):
-        pairs = [f'"{name}": {value!r}' for name, value in numbers.items()]
-        return f"{{{', '.join(pairs)}}}"
-    return json.dumps(numbers)
+def _template(names: Sequence[str]) -> str:
+    return "{{" + ", ".join(f'"{name}": {{!r}}' for name in names) + "}}"
 
 
-def _known(names: Sequence[str], values: Sequence[Any]) -> Iterator[tuple[str, Any]]:
-    return ((name, value) for name, value in zip(names, values, strict=True) if value is not None)
+_USAGE: Final = _template(TOKENS)
+_COST: Final = _template(COSTS)
+"""What formats numbers as JSON, as `json.dumps` does."""
+
+
+def _object(names: Sequence[str], template: str, numbers: Sequence[float | None]) -> str | None:
+    """JSON of the numbers that are known; the template makes that of all in a tenth of the time."""
+    known = [value for value in numbers if value is not None]
+    if not known:
+        return None
+    if len(known) == len(names) and isfinite(sum(known)):
+        return template.format(*known)
+    values = zip(names, numbers, strict=True)
+    return json.dumps({name: value for name, value in values if value is not None})
 
 
 def _pairs(values: Mapping[str, str]) -> list[KeyValue]:

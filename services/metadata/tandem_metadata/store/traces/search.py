@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, select, union_all
 
 from tandem_metadata.database import trace_schema
 from tandem_metadata.database.pool import PLANNED
-from tandem_metadata.search.language.fields import Condition, Criterion
+from tandem_metadata.search.language.fields import Condition, Criterion, Entity
 from tandem_metadata.search.language.limits import check_max_results
 from tandem_metadata.search.language.parser import parse_filter
 from tandem_metadata.search.language.trace_fields import TRACES
@@ -29,6 +29,8 @@ MAX_EXPERIMENTS: Final = 10_000
 
 _SCANNED: Final = 32
 """Experiments whose traces are each read in order of time. Of more, all that match are sorted."""
+
+_BOUNDS: Final = frozenset({"<", "<=", ">", ">=", "="})
 
 Clause = ColumnElement[bool]
 
@@ -146,11 +148,11 @@ def _by_time(search: _Search, *, ascending: bool) -> Sequence[Any]:
     It does not have those of one time by id. Sorting by both would let the planner choose to read
     all that match, and where there are no statistics it does. So a page ends at some time, and then
     the traces of this time are read once more, unless the next trace is known to be of another. It
-    is looked at without a filter only: with one it might be the last of very many.
+    is looked at where the index alone answers the filter: else it might be the last of very many.
     """
     time = search.clauses.schema.trace_info.c.timestamp_ms
     order = time.asc() if ascending else time.desc()
-    looked_at = search.limit if search.criteria else search.limit + 1
+    looked_at = search.limit + all(map(_is_range, search.criteria))
     limit = literal_limit(looked_at)
     parts = [
         _matching(search, [each]).order_by(order).limit(limit) for each in search.experiment_ids
@@ -177,6 +179,16 @@ def _by_time(search: _Search, *, ascending: bool) -> Sequence[Any]:
         *_sorted(before, ascending=ascending),
         *search.conn.execute(ties, execution_options=OPTIONS),
     ]
+
+
+def _is_range(criterion: Criterion) -> bool:
+    """Whether it bounds the time, as every page of the web UI does: the index has such a range."""
+    return (
+        isinstance(criterion, Condition)
+        and (criterion.field.entity, criterion.field.key) == (Entity.ATTRIBUTE, "timestamp_ms")
+        and criterion.operator in _BOUNDS
+        and not criterion.negated
+    )
 
 
 def _sorted(rows: Iterable[Any], *, ascending: bool) -> list[Any]:
