@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection
 
 from tandem_metadata.database import trace_schema
-from tandem_metadata.database.direct import fetch_each
+from tandem_metadata.database.direct import Rows, fetch_each
 from tandem_metadata.database.tables.traces import COSTS, TOKENS
 from tandem_metadata.database.trace_schema import TraceSchema
 from tandem_metadata.messages.traces import COST, NAME, SESSION, TOKEN_USAGE
@@ -53,10 +53,18 @@ def columns(schema: TraceSchema) -> tuple[str, ...]:
     return COLUMNS if schema.has_columns else BASIC_COLUMNS
 
 
-def look(
-    conn: Connection, experiments: Sequence[int]
-) -> tuple[TraceSchema, dict[int, tuple[str | None, str | None]]]:
-    """What the database has for traces, and stage and location of each experiment that exists."""
+class Found(NamedTuple):
+    """What a transaction that writes traces finds."""
+
+    schema: TraceSchema
+    experiments: dict[int, tuple[str | None, str | None]]
+    """Stage and location of each experiment that exists."""
+    traces: dict[str, TraceState]
+    """Those that exist, locked as by `lock`."""
+
+
+def look(conn: Connection, experiments: Sequence[int], trace_ids: Collection[str]) -> Found:
+    """What the database has of experiments and of traces, asked in one message."""
     chosen, given = "IN (SELECT value FROM json_each(?))", json.dumps(experiments)
     if is_postgresql(conn):
         chosen, given = "= ANY(ARRAY(SELECT unnest(%s::int[])))", [*experiments]  # type: ignore[assignment]
@@ -64,53 +72,59 @@ def look(
         "SELECT experiment_id, lifecycle_stage, artifact_location FROM experiments "
         f"WHERE experiment_id {chosen}"
     )
-    revisions, found = fetch_each(conn, [(trace_schema.REVISION, ()), (statement, (given,))])
+    expected = trace_schema.of(conn)
+    revisions, found, *locked = fetch_each(
+        conn,
+        [
+            (trace_schema.REVISION, ()),
+            (statement, (given,)),
+            *_locking(conn, expected, trace_ids),
+        ],
+    )
     schema = trace_schema.at(conn, revisions[0][0] if revisions else None)
-    return schema, {number: (stage, location) for number, stage, location in found}
+    traces = _states(schema, *locked) if schema is expected else lock(conn, schema, trace_ids)
+    return Found(schema, {number: (stage, at) for number, stage, at in found}, traces)
 
 
 def create(conn: Connection, schema: TraceSchema, traces: Sequence[TraceState]) -> set[str]:
     """Store the rows of those that do not exist yet, and return their ids.
 
-    Waits for transactions that create one of them.
+    `lock` has not found them: on SQLite, where nobody else writes, none exists then. On PostgreSQL
+    it waits for transactions that create one of them.
     """
     width = len(columns(schema))
     rows = [trace.row()[:width] for trace in traces]
-    if not rows:
-        return set()
-    if not is_postgresql(conn):
-        there = _ids(conn, [trace.trace_id for trace in traces])
-        rows = [row for row in rows if row[0] not in there]
     return bulk.insert_new(conn, schema.trace_info, columns(schema), rows)
 
 
-def _ids(conn: Connection, trace_ids: Collection[str]) -> set[str]:
-    found = conn.exec_driver_sql(
-        f"SELECT request_id FROM trace_info WHERE request_id {any_of_texts(conn)}",
-        given_texts(conn, trace_ids),
-    )
-    return {trace_id for (trace_id,) in found}
-
-
-def lock(conn: Connection, schema: TraceSchema, trace_ids: Sequence[str]) -> dict[str, TraceState]:
+def lock(
+    conn: Connection, schema: TraceSchema, trace_ids: Collection[str]
+) -> dict[str, TraceState]:
     """The traces that exist, which nobody else writes to until the transaction ends."""
+    return _states(schema, *fetch_each(conn, _locking(conn, schema, trace_ids)))
+
+
+def _locking(
+    conn: Connection, schema: TraceSchema, trace_ids: Collection[str]
+) -> list[tuple[str, Any]]:
+    """The statements of `lock`, for `_states` to read."""
     given = given_texts(conn, trace_ids)
     among = f"WHERE request_id {any_of_texts(conn)}"
     locked = "ORDER BY request_id FOR NO KEY UPDATE" if is_postgresql(conn) else ""
     names = ", ".join(columns(schema))
     wanted = ", ".join(f"'{key}'" for key in _METADATA)
-    rows, pairs = fetch_each(
-        conn,
-        [
-            (f"SELECT {names} FROM trace_info {among} {locked}", given),
-            (
-                f"SELECT 0, request_id, key, value FROM trace_tags {among} UNION ALL "
-                f"SELECT 1, request_id, key, value FROM trace_request_metadata {among} "
-                f"AND key IN ({wanted})",
-                given,
-            ),
-        ],
-    )
+    return [
+        (f"SELECT {names} FROM trace_info {among} {locked}", given),
+        (
+            f"SELECT 0, request_id, key, value FROM trace_tags {among} UNION ALL "
+            f"SELECT 1, request_id, key, value FROM trace_request_metadata {among} "
+            f"AND key IN ({wanted})",
+            given,
+        ),
+    ]
+
+
+def _states(schema: TraceSchema, rows: Rows, pairs: Rows) -> dict[str, TraceState]:
     found = {row[0]: TraceState(*row[:BASIC]) for row in rows}
     if not found:
         return found

@@ -2,8 +2,9 @@
 
 Each change has an outcome of its own. Those of one trace are made in their order.
 
-All transactions lock in one order, so that they do not deadlock: rows of `trace_info`, sorted. They
-are created or locked before anything else of their traces is read and written.
+Rows of `trace_info` are locked or created before anything else of their traces is read and written:
+those that exist, sorted, and then new ones, sorted. Two transactions deadlock only where a trace of
+one comes from a third while it looks; PostgreSQL ends one of them, which is then run again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -68,9 +69,9 @@ def write(conn: Connection, changes: Sequence[Change]) -> list[Outcome]:
     for a trace that may not be written to. Of `LogSpans` only the spans of such traces are refused.
     """
     outcomes: dict[int, Outcome] = {}
-    schema, known = _look(conn, changes, outcomes)
+    schema, known, traces = _look(conn, changes, outcomes)
     parts = _parts(changes, outcomes)
-    made = _make(conn, schema, parts, known)
+    made = _make(conn, schema, parts, known, traces)
     save.save(conn, schema, [each.state for each in made.values() if each.state])
     for each in made.values():
         for part, error in each.refused:
@@ -90,34 +91,35 @@ def _make(
     schema: TraceSchema,
     parts: Mapping[str, list[_Part]],
     known: Mapping[str, _Experiment],
+    found: Mapping[str, TraceState],
 ) -> dict[str, _Made]:
-    """All traces after their parts, created or locked, with nothing else written."""
+    """All traces after their parts, created or locked, with nothing else written.
+
+    `found` are those that are locked already.
+    """
     made: dict[str, _Made] = {}
     for _ in range(_ATTEMPTS):
+        there = {each: found[each] for each in parts if each in found}
+        made |= {each: _apply(trace, parts[each], known) for each, trace in there.items()}
+        changing = [each for each, trace in there.items() if trace.may_change_sums()]
+        spans = stored.spans(conn, changing) if changing else {}
+        for each in changing:
+            there[each].sum_up(spans.get(each, ()))
         if not (waiting := sorted(parts.keys() - made.keys())):
             return made
         as_new = {each: _apply(None, parts[each], known) for each in waiting}
-        for new in as_new.values():
-            if new.state and new.state.may_change_sums():
-                new.state.sum_up(())
-        created = stored.create(
-            conn, schema, [each.state for each in as_new.values() if each.state]
-        )
-        made |= {each: as_new[each] for each in created}
-        if not (others := [each for each in waiting if each not in created]):
-            continue
+        new = [each.state for each in as_new.values() if each.state]
+        for trace in new:
+            if trace.may_change_sums():
+                trace.sum_up(())
+        created = stored.create(conn, schema, new)
+        for each, after in as_new.items():
+            if each in created or not after.state:  # to end, and does not exist
+                made[each] = after
+        if not (others := sorted(parts.keys() - made.keys())):
+            return made
         found = stored.lock(conn, schema, others)
-        made |= {each: _apply(found[each], parts[each], known) for each in found}
-        changing = [each for each in found if found[each].may_change_sums()]
-        spans = stored.spans(conn, changing) if changing else {}
-        for each in changing:
-            found[each].sum_up(spans.get(each, ()))
-        for each in others:
-            if each not in found and not as_new[each].state:  # to end, and does not exist
-                made[each] = as_new[each]
-    if parts.keys() - made.keys():
-        raise Unavailable("Traces are being deleted that this request writes to; try again later.")
-    return made
+    raise Unavailable("Traces are being deleted that this request writes to; try again later.")
 
 
 def _apply(
@@ -177,8 +179,11 @@ def _parts(changes: Sequence[Change], outcomes: Mapping[int, Outcome]) -> dict[s
 
 def _look(
     conn: Connection, changes: Sequence[Change], outcomes: dict[int, Outcome]
-) -> tuple[TraceSchema, dict[str, _Experiment]]:
-    """What there is for traces, and the changes' experiments; puts errors into `outcomes`."""
+) -> tuple[TraceSchema, dict[str, _Experiment], dict[str, TraceState]]:
+    """What there is for traces, and the changes' experiments and traces, which are locked.
+
+    Puts errors into `outcomes`.
+    """
     named = {each.experiment_id for each in changes if not isinstance(each, EndTrace)}
     numbers: dict[str, int] = {}
     errors: dict[str, ApiError] = {}
@@ -187,7 +192,8 @@ def _look(
             numbers[experiment_id] = experiments.parse_id(conn, experiment_id)
         except ApiError as error:
             errors[experiment_id] = error
-    schema, rows = stored.look(conn, sorted(set(numbers.values())))
+    found = stored.look(conn, sorted(set(numbers.values())), _trace_ids(changes))
+    rows = found.experiments
     for index, change in enumerate(changes):
         if isinstance(change, EndTrace):
             continue
@@ -197,10 +203,23 @@ def _look(
         refused = errors.get(change.experiment_id)
         if refused := refused or experiments.refusal(change.experiment_id, stage):
             outcomes[index] = refused
-    return schema, {
+    known = {
         experiment_id: _Experiment(number, rows[number][1] or "")
         for experiment_id, number in numbers.items()
         if number in rows
+    }
+    return found.schema, known, found.traces
+
+
+def _trace_ids(changes: Sequence[Change]) -> set[str]:
+    return {
+        trace_id
+        for change in changes
+        for trace_id in (
+            (span.trace_id for span in change.spans)
+            if isinstance(change, LogSpans)
+            else (change.trace_id,)
+        )
     }
 
 
