@@ -15,13 +15,23 @@ from tandem_metadata.batching.trace_writer import TraceWriter
 from tandem_metadata.database.database import Database
 from tandem_metadata.messages.traces import TraceInfo
 from tandem_metadata.settings import Settings
-from tandem_metadata.store.traces import write
+from tandem_metadata.store.traces import load, write
 from tandem_metadata.store.traces.changes import Change, EndTrace, Logged, LogSpans, Told
 from tandem_shared.errors import InvalidParameter, NotFound, Unavailable
+from tests.harness.processes import eventually
 from tests.metadata.batching.groups import count_commits
-from tests.metadata.conftest import only_sqlite
+from tests.metadata.conftest import only_postgresql, only_sqlite
 from tests.metadata.traces import writing
-from tests.metadata.traces.writing import logged, make, new_id, span, started, stored, usage
+from tests.metadata.traces.writing import (
+    logged,
+    make,
+    name_of,
+    new_id,
+    span,
+    started,
+    stored,
+    usage,
+)
 
 MANY_BYTES = 1_000_000
 
@@ -176,6 +186,40 @@ def test_eight_writers_of_one_trace_on_two_workers_lose_nothing(
         assert stored(database, each) == stored(database, expected)
     for worker in workers:
         worker.close()
+
+
+@only_postgresql
+def test_changes_are_made_again_when_another_worker_has_just_created_a_trace(
+    settings: Settings, database: Database
+) -> None:
+    """To lock it while having created others would let two workers wait for each other."""
+    first, second = sorted((new_id(), new_id()))
+    other = Database(settings, point_lookups=1)
+    attempts = []
+
+    def write_both(conn: Connection) -> list[write.Outcome]:
+        attempts.append(conn)
+        return write.write(conn, [logged(span(first, 1)), logged(span(second, 2, 1))])
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as conn:
+            write.write(conn, [logged(span(second, 1))])
+            waiting = pool.submit(other.run_in_transaction, write_both)
+            eventually(lambda: _waits_for_a_lock(database))
+        with pytest.raises(write.TracesAppeared):
+            waiting.result()
+    with database.read() as conn:
+        assert [each.trace_id for each in load.infos(conn, [name_of(first)])] == []
+    other.run_in_transaction(write_both)
+    assert [len(stored(database, each)["spans"]) for each in (first, second)] == [1, 2]
+    assert len(attempts) == 2
+    other.close()
+
+
+def _waits_for_a_lock(database: Database) -> bool:
+    with database.read() as conn:
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        return bool(conn.exec_driver_sql(waiting).scalar())
 
 
 def test_a_trace_that_others_delete_meanwhile_is_written_anew(

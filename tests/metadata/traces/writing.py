@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from tandem_metadata.batching import trace_writer
 from tandem_metadata.database import trace_schema
 from tandem_metadata.database.database import Database
 from tandem_metadata.spans.span import Event, Span
@@ -94,7 +95,7 @@ def logged(*spans: SpanSummary, experiment_id: str = "0", run_id: str | None = N
 
 def make(database: Database, *changes: Change) -> list[write.Outcome]:
     """Make changes in one transaction."""
-    return database.run_in_transaction(lambda conn: write.write(conn, changes), point_lookup=True)
+    return [*trace_writer.commit(database, changes)]
 
 
 def stored(database: Database, trace: bytes, *, with_analytics: bool = True) -> Any:

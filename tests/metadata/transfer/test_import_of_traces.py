@@ -8,6 +8,7 @@ import pytest
 from tandem_metadata.database.database import Database
 from tandem_metadata.settings import Settings
 from tandem_metadata.store.traces import load
+from tandem_metadata.transfer.from_files import traces as trace_rows
 from tests.metadata.traces import generations
 from tests.metadata.transfer.file_stores import MadeUp, example, import_into, put
 from tests.metadata.transfer.rows import rows
@@ -68,3 +69,20 @@ def test_assessments_of_the_example_are_taken_over(target: Settings, tmp_path: P
         ("ok", "feedback", "true", 1795885524442, True),
         ("truth", "expectation", '{"x": [1, 2]}', 1795885524443, True),
     ]
+
+
+def test_a_trace_that_comes_after_the_look_stays_as_it_is(
+    target: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MadeUp(tmp_path)
+    experiment = store.experiment(1)
+    for name, state in (("tr-1", "OK"), ("tr-2", "IN_PROGRESS")):
+        info = {"trace_id": name, "request_time": "2026-11-28T17:05:23.326Z", "state": state}
+        store.trace(experiment, name, info)
+    assert import_into(target, store.root).problems == []
+    everything = "SELECT * FROM trace_info ORDER BY request_id"
+    before = rows(target, everything)
+    assert len(before) == 2
+    monkeypatch.setattr(trace_rows, "known", lambda conn, part: {})
+    assert import_into(target, store.root).problems == []
+    assert rows(target, everything) == before

@@ -37,6 +37,9 @@ _LONGEST_REST: Final = 0.2
 _GATHER: Final = 0.001
 """Seconds. Of eight clients, it adds a quarter to the traces that PostgreSQL stores in a second."""
 
+_ATTEMPTS: Final = 10
+"""How often changes are made whose traces others create at the same time, and delete again."""
+
 _SPAN_CHARACTERS: Final = 2_000
 """A longer document counts as several spans."""
 
@@ -138,7 +141,9 @@ class TraceWriter:
         while parts:
             part = parts.pop()
             try:
-                done: Sequence[Outcome | BaseException] = self._write([changes[i] for i in part])
+                done: Sequence[Outcome | BaseException] = commit(
+                    self._db, [changes[i] for i in part]
+                )
             except Unavailable as error:  # no change is at fault for it
                 parts.append(part)
                 for index in (index for each in parts for index in each):
@@ -156,10 +161,18 @@ class TraceWriter:
                 outcomes[index] = outcome
         return cast("list[Outcome | BaseException]", outcomes)
 
-    def _write(self, changes: Sequence[Change]) -> Sequence[Outcome]:
-        return self._db.run_in_transaction(
-            lambda conn: write.write(conn, changes), point_lookup=True
-        )
+
+def commit(database: Database, changes: Sequence[Change]) -> Sequence[Outcome]:
+    """Make changes in one transaction; returns the outcome of each.
+
+    Raises Unavailable while others create, and delete, traces of these changes again and again.
+    """
+    for _ in range(_ATTEMPTS):
+        with contextlib.suppress(write.TracesAppeared):
+            return database.run_in_transaction(
+                lambda conn: write.write(conn, changes), point_lookup=True
+            )
+    raise Unavailable("Others create and delete traces that this request writes to; try again.")
 
 
 def _cost(change: Change) -> int:

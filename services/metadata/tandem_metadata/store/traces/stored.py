@@ -73,12 +73,12 @@ def look(conn: Connection, experiments: Sequence[int], trace_ids: Collection[str
         f"WHERE experiment_id {chosen}"
     )
     expected = trace_schema.of(conn)
-    revisions, found, *locked = fetch_each(
+    found, *locked, revisions = fetch_each(
         conn,
         [
-            (trace_schema.REVISION, ()),
             (statement, (given,)),
             *_locking(conn, expected, trace_ids),
+            (trace_schema.REVISION, ()),  # last: what is locked is not migrated any more
         ],
     )
     schema = trace_schema.at(conn, revisions[0][0] if revisions else None)

@@ -2,9 +2,9 @@
 
 Each change has an outcome of its own. Those of one trace are made in their order.
 
-Rows of `trace_info` are locked or created before anything else of their traces is read and written:
-those that exist, sorted, and then new ones, sorted. Two transactions deadlock only where a trace of
-one comes from a third while it looks; PostgreSQL ends one of them, which is then run again.
+Rows of `trace_info` are locked or created before anything else of their traces is read and
+written: those that exist, sorted, and then new ones, sorted. A transaction that created some, and
+then had to lock others, could deadlock: it is run again instead.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,15 +29,16 @@ from tandem_metadata.store.traces.changes import (
 )
 from tandem_metadata.store.traces.state import TraceState
 from tandem_metadata.store.tracking import experiments
-from tandem_shared.errors import ApiError, InvalidParameter, PermissionDenied, Unavailable
+from tandem_shared.errors import ApiError, InvalidParameter, PermissionDenied
 
 Outcome = Logged | TraceInfo | OldTraceInfo | ApiError
 """`LogSpans` has a `Logged`, the others have the trace as it is stored then, or an error."""
 
-_ATTEMPTS: Final = 5
-"""How often traces are looked for that others delete at the same time."""
-
 _IN_ARCHIVE: Final = "The trace is archived, and takes no more spans."
+
+
+class TracesAppeared(Exception):
+    """Others have created traces of these changes after the transaction had looked for them."""
 
 
 class _Experiment(NamedTuple):
@@ -67,6 +68,7 @@ def write(conn: Connection, changes: Sequence[Change]) -> list[Outcome]:
     An error is NotFound for an unknown experiment and for a trace that is to end and does not
     exist, InvalidParameter for an experiment that is deleted or has no such id, PermissionDenied
     for a trace that may not be written to. Of `LogSpans` only the spans of such traces are refused.
+    Raises TracesAppeared: the transaction is to be rolled back, and the changes to be made again.
     """
     outcomes: dict[int, Outcome] = {}
     schema, known, traces = _look(conn, changes, outcomes)
@@ -95,31 +97,22 @@ def _make(
 ) -> dict[str, _Made]:
     """All traces after their parts, created or locked, with nothing else written.
 
-    `found` are those that are locked already.
+    `found` are those that are locked already. Raises TracesAppeared.
     """
-    made: dict[str, _Made] = {}
-    for _ in range(_ATTEMPTS):
-        there = {each: found[each] for each in parts if each in found}
-        made |= {each: _apply(trace, parts[each], known) for each, trace in there.items()}
-        changing = [each for each, trace in there.items() if trace.may_change_sums()]
-        spans = stored.spans(conn, changing) if changing else {}
-        for each in changing:
-            there[each].sum_up(spans.get(each, ()))
-        if not (waiting := sorted(parts.keys() - made.keys())):
-            return made
-        as_new = {each: _apply(None, parts[each], known) for each in waiting}
-        new = [each.state for each in as_new.values() if each.state]
-        for trace in new:
-            if trace.may_change_sums():
-                trace.sum_up(())
-        created = stored.create(conn, schema, new)
-        for each, after in as_new.items():
-            if each in created or not after.state:  # to end, and does not exist
-                made[each] = after
-        if not (others := sorted(parts.keys() - made.keys())):
-            return made
-        found = stored.lock(conn, schema, others)
-    raise Unavailable("Traces are being deleted that this request writes to; try again later.")
+    there = {each: found[each] for each in parts if each in found}
+    made = {each: _apply(trace, parts[each], known) for each, trace in there.items()}
+    changing = [each for each, trace in there.items() if trace.may_change_sums()]
+    spans = stored.spans(conn, changing) if changing else {}
+    for each in changing:
+        there[each].sum_up(spans.get(each, ()))
+    as_new = {each: _apply(None, parts[each], known) for each in sorted(parts.keys() - made.keys())}
+    new = [each.state for each in as_new.values() if each.state]
+    for trace in new:
+        if trace.may_change_sums():
+            trace.sum_up(())
+    if len(stored.create(conn, schema, new)) < len(new):
+        raise TracesAppeared
+    return made | as_new
 
 
 def _apply(

@@ -77,9 +77,10 @@ class TraceWriter:
             self._put_assessments(None, None, written)
             return
         schema = trace_schema.of(conn, fresh=True)
-        created = stored.create(conn, schema, [*states.values()])
-        changed = [states[trace_id] for trace_id in states if trace_id in created]
-        locked = stored.lock(conn, schema, [each.trace_id for each in ended])
+        locked = stored.lock(conn, schema, [*states, *(each.trace_id for each in ended)])
+        missing = [state for trace_id, state in states.items() if trace_id not in locked]
+        created = stored.create(conn, schema, missing)
+        changed = [state for state in missing if state.trace_id in created]
         for each in ended:
             if state := locked.get(each.trace_id):
                 self._end(state, each)
