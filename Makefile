@@ -68,7 +68,7 @@ test-cluster: setup-dev tools ## the Kubernetes manifests proved by running what
 	$(PYTEST) tests/cluster
 
 test-all: setup-dev browser tools ## what test, test-browser and test-cluster do, in one run
-	$(PYTEST) tests
+	$(PYTEST) tests || { status=$$?; echo $$status >.cache/tests.status; exit $$status; }
 
 browser: # Chromium for the tests of the web UI; without it they are skipped
 	@command -v chromium-headless-shell chromium chromium-browser google-chrome >/dev/null \
