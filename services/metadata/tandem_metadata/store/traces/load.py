@@ -181,32 +181,24 @@ def _use_columns(values: Sequence[Any], tags: dict[str, str], metadata: dict[str
         metadata.pop(key, None)
     if session is not None:
         metadata[traces.SESSION] = session
-    for key, names, template, counted in (
-        (traces.TOKEN_USAGE, TOKENS, _USAGE, numbers[: len(TOKENS)]),
-        (traces.COST, COSTS, _COST, numbers[len(TOKENS) :]),
+    for key, names, counted in (
+        (traces.TOKEN_USAGE, TOKENS, numbers[: len(TOKENS)]),
+        (traces.COST, COSTS, numbers[len(TOKENS) :]),
     ):
-        if (known := _object(names, template, counted)) is not None:
+        if (known := _object(names, counted)) is not None:
             metadata[key] = known
 
 
-def _template(names: Sequence[str]) -> str:
-    return "{{" + ", ".join(f'"{name}": {{!r}}' for name in names) + "}}"
-
-
-_USAGE: Final = _template(TOKENS)
-_COST: Final = _template(COSTS)
-"""What formats numbers as JSON, as `json.dumps` does."""
-
-
-def _object(names: Sequence[str], template: str, numbers: Sequence[float | None]) -> str | None:
-    """JSON of the numbers that are known; the template makes that of all in a tenth of the time."""
-    known = [value for value in numbers if value is not None]
+def _object(names: Sequence[str], numbers: Sequence[float | None]) -> str | None:
+    """JSON of the numbers that are known, as an encoder writes it in five times the time."""
+    known = [(name, value) for name, value in zip(names, numbers, strict=True) if value is not None]
     if not known:
         return None
-    if len(known) == len(names) and isfinite(sum(known)):
-        return template.format(*known)
-    values = zip(names, numbers, strict=True)
-    return json.dumps({name: value for name, value in values if value is not None})
+    for _, value in known:
+        if not isfinite(value):
+            return json.dumps(dict(known))
+    pairs = ", ".join([f'"{name}": {value!r}' for name, value in known])
+    return f"{{{pairs}}}"
 
 
 def _pairs(values: Mapping[str, str]) -> list[KeyValue]:
