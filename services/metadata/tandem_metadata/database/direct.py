@@ -7,7 +7,7 @@ columns.
 import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import psycopg
 from sqlalchemy import Connection, Dialect, Engine
@@ -69,6 +69,9 @@ def checkout(engine: Engine) -> Iterator[DirectConnection]:
 
 Rows = Sequence[tuple[Any, ...]]
 
+_BY_INDEX: Final = ("SELECT set_config('enable_seqscan', 'off', true)", None)
+"""Until the end of the transaction, which a message without one is."""
+
 
 def fetch_tuples(conn: Connection, statement: str, parameters: Any) -> Rows:
     """All rows of a statement that reads; PostgreSQL sends them in binary format.
@@ -79,10 +82,14 @@ def fetch_tuples(conn: Connection, statement: str, parameters: Any) -> Rows:
     return fetch_each(conn, [(statement, parameters)])[0]
 
 
-def fetch_each(conn: Connection, reads: Sequence[tuple[str, Any]]) -> list[Rows]:
+def fetch_each(
+    conn: Connection, reads: Sequence[tuple[str, Any]], *, by_index: bool = False
+) -> list[Rows]:
     """As `fetch_tuples`, for statements with their parameters, in their order.
 
     PostgreSQL gets all of them in one message, and each sees what was committed before it.
+    `by_index` is for statements that find all rows by indexed keys: it plans them so however small
+    the tables are, since it may keep the plans while these grow.
     """
     connection: Any = conn.connection.driver_connection
     if isinstance(connection, sqlite3.Connection):
@@ -90,11 +97,12 @@ def fetch_each(conn: Connection, reads: Sequence[tuple[str, Any]]) -> list[Rows]
     if PREPARES in conn.info:  # a statement that was `PLANNED` may have been the last
         connection.prepare_threshold = PREPARED_AFTER
     with _losing(conn, connection):
-        if len(reads) == 1:
+        if len(reads) == 1 and not by_index:
             return [connection.cursor(binary=True).execute(*reads[0]).fetchall()]
+        given = [_BY_INDEX, *reads] if by_index else reads
         with connection.pipeline():
-            cursors = [connection.cursor(binary=True).execute(*read) for read in reads]
-        return [cursor.fetchall() for cursor in cursors]
+            cursors = [connection.cursor(binary=True).execute(*read) for read in given]
+        return [cursor.fetchall() for cursor in cursors[-len(reads) :]]
 
 
 @contextlib.contextmanager
