@@ -77,6 +77,7 @@ def render(results: Results) -> str:
             together=trace_bodies.TOGETHER,
             large=f"{trace_bodies.LARGE:,}",
             waits=trace_times.ROUNDS,
+            turns=trace_times.TURNS,
         )
     )
     parts.append(_about("Servers", results.settings))

@@ -32,6 +32,8 @@ ROUNDS: Final = 5
 """Of waiting, at least."""
 
 _SECONDS: Final = 2
+TURNS: Final = 7
+"""Windows without a flood, and as many beside one: of either, 99th percentiles differ threefold."""
 _PATIENCE: Final = 60
 """After so many seconds of waiting fewer rounds are enough."""
 _FEW: Final = 3
@@ -131,7 +133,7 @@ def _flooded(server: Running, of: Content, seconds: int) -> Measured:
     beside: list[float] = []
     wrk.once(server.url, row.kind, wrk.WARM_UP_SECONDS, data)
     with ThreadPoolExecutor(1) as threads:
-        for phase in range(2, 2 + 2 * wrk.WINDOWS, 2):
+        for phase in range(2, 2 + 2 * TURNS, 2):
             alone.append(_p99(wrk.once(server.url, row.kind, seconds, data, phase)))
             # Longer than what it is to disturb, at both ends.
             flooding = threads.submit(

@@ -28,7 +28,7 @@ RETRY_SECONDS: Final = 1
 _LIMIT: Final = 1_000
 """Spans after which a transaction takes no more calls: those that wait behind it wait for all."""
 
-_REST: Final = 3
+_REST: Final = 5
 """How many times as long as their transaction traces leave everything to others that wait."""
 
 _LONGEST_REST: Final = 0.2
@@ -64,7 +64,7 @@ class TraceWriter:
         """A call that waits for `timeout` seconds fails with Unavailable.
 
         Of the `longest` request there is always room for two, sent and decompressed. While
-        `others_wait`, traces take a quarter of the time: a run waits for its metrics, and few
+        `others_wait`, traces take a sixth of the time: a run waits for its metrics, and few
         programs do for their spans.
         """
         self._others_wait = others_wait
