@@ -33,7 +33,12 @@ ROUNDS: Final = 5
 
 _SECONDS: Final = 2
 TURNS: Final = 7
-"""Windows without a flood, and as many beside one: of either, 99th percentiles differ threefold."""
+"""Windows without a flood, and as many beside one: of either, 99th percentiles differ threefold.
+
+Of a slow server there are fewer, and longer ones.
+"""
+_ENOUGH: Final = 1_000
+"""Answers of a window: of fewer, a 99th percentile is that of one or two."""
 _PATIENCE: Final = 60
 """After so many seconds of waiting fewer rounds are enough."""
 _FEW: Final = 3
@@ -131,9 +136,12 @@ def _flooded(server: Running, of: Content, seconds: int) -> Measured:
     data, spans = row.data(of), flood.data(of)
     alone: list[float] = []
     beside: list[float] = []
-    wrk.once(server.url, row.kind, wrk.WARM_UP_SECONDS, data)
+    usual = wrk.once(server.url, row.kind, wrk.WARM_UP_SECONDS, data)
+    turns = TURNS
+    if usual.good * seconds < _ENOUGH * usual.seconds:
+        turns, seconds = wrk.WINDOWS, wrk.longer(seconds)
     with ThreadPoolExecutor(1) as threads:
-        for phase in range(2, 2 + 2 * TURNS, 2):
+        for phase in range(2, 2 + 2 * turns, 2):
             alone.append(_p99(wrk.once(server.url, row.kind, seconds, data, phase)))
             # Longer than what it is to disturb, at both ends.
             flooding = threads.submit(
