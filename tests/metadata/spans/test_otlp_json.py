@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tandem_metadata.spans import decode, otlp_json, values
+from tandem_metadata.spans.span import Link
 from tests.metadata.spans.exports import CHILD, ROOT, START, TRACE, as_json, attribute, export, span
 
 MANY = {"n": 2**60 + 1, "x": 0.5, "b": True, "o": {"q": ["a", {}]}, "y": b"\0\xff", "e": []}
@@ -92,13 +93,24 @@ def test_nan_is_read_as_python_writes_it_and_as_a_word() -> None:
         ("attributes", [{"key": 5}], "The field key is not a string."),
         ("status", [], "A message of a span is not a JSON object."),
         ("events", [5], "A message of a span is not a JSON object."),
-        ("links", [{"traceId": "x"}], "The field traceId is not hexadecimal."),
+        ("links", [5], "A message of a span is not a JSON object."),
     ],
 )
 def test_a_bad_span_is_refused_alone(field: str, value: Any, reason: str) -> None:
     batch = decode.from_json(_body(_span() | {field: value}, _span()))
     assert [each.span_id for each in batch.spans] == [ROOT]
     assert (batch.rejected, batch.reasons) == (1, [reason])
+
+
+@pytest.mark.parametrize("bad", ["x", 5, "00" * 17])
+def test_a_link_to_impossible_ids_is_left_out(bad: Any) -> None:
+    """As in protobuf: it is no reason to refuse its span."""
+    good = {"traceId": "01" * 16, "spanId": "02" * 8}
+    links = [good | {"traceId": bad}, good | {"spanId": bad}, good]
+    batch = decode.from_json(_body(_span(links=links)))
+    assert batch.rejected == 0
+    [kept] = batch.spans
+    assert kept.links == [Link(b"\1" * 16, b"\2" * 8, {})]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,11 @@ import zlib
 from typing import Any
 
 import pytest
-from google.protobuf.json_format import MessageToDict
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from google.protobuf.json_format import MessageToDict, Parse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from sqlalchemy import select, update
 
 from tandem_metadata.database.database import Database
@@ -73,6 +76,21 @@ def test_json_makes_the_same_trace(writes: Writes) -> None:
     assert answer.headers["content-type"] == PROTOBUF
     assert writes.info(TRACE_ID)["request_preview"] == '{"q": 1}'
     assert len(names(writes.database)) == 2
+
+
+@only_sqlite
+def test_json_is_told_in_json_of_spans_that_are_not_kept(writes: Writes) -> None:
+    """Exporters read an answer in the form in which they sent."""
+    sent = json.loads(_in_json(export(span(b"\1" * 8), span(name="kept"))))
+    sent["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["spanId"] = ""
+    answer = writes.export(json.dumps(sent).encode(), "application/json")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    told = ExportTraceServiceResponse()
+    Parse(answer.content, told)
+    assert told.partial_success.rejected_spans == 1
+    assert told.partial_success.error_message == "A span has no span_id."
+    assert names(writes.database) == ["kept"]
 
 
 def _raw_deflate(body: bytes) -> bytes:

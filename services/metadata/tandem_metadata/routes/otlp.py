@@ -83,10 +83,14 @@ def routes(context: Context) -> list[Route]:
             reason = span_counts.OVERLOAD if overload else span_counts.reason_of(error.status)
             span_counts.REFUSED.labels(reason).inc()
             raise
-        body = b""
-        if logged.refused:
-            body = otlp.partial_success(logged.refused, " ".join(logged.reasons)[:_MANY])
-        return Response(body, media_type=_PROTOBUF)
+        if not logged.refused:
+            return Response(b"", media_type=_PROTOBUF)
+        reason = " ".join(logged.reasons)[:_MANY]
+        if _form(request)[0]:
+            return json_response(
+                codec.encode_json(otlp.partial_success_json(logged.refused, reason))
+            )
+        return Response(otlp.partial_success(logged.refused, reason), media_type=_PROTOBUF)
 
     span_counts.begin()
     return [Route("POST", "/v1/traces", export, _RULE)]

@@ -7,7 +7,7 @@ from tandem_metadata.spans.decode import Malformed, last_of_each
 from tandem_metadata.spans.summary import SpanSummary, summarise_all
 from tandem_metadata.spans.translation import translate_all
 
-__all__ = ["Export", "Malformed", "partial_success", "read"]
+__all__ = ["Export", "Malformed", "partial_success", "partial_success_json", "read"]
 
 _REJECTED: Final = 0x08
 _MESSAGE: Final = 0x12
@@ -40,6 +40,11 @@ def partial_success(rejected: int, reason: str) -> bytes:
         (bytes([_REJECTED]), _varint(rejected), bytes([_MESSAGE]), _varint(len(text)), text)
     )
     return bytes([_PARTIAL_SUCCESS]) + _varint(len(inner)) + inner
+
+
+def partial_success_json(rejected: int, reason: str) -> dict[str, object]:
+    """The same in JSON, where protobuf's 64-bit integers are texts."""
+    return {"partialSuccess": {"rejectedSpans": str(rejected), "errorMessage": reason}}
 
 
 def _varint(number: int) -> bytes:

@@ -135,7 +135,12 @@ class _Reader:
 
     def _link(self, link: dict[str, Any]) -> Link | None:
         self._allowance.take()
-        return batch.link(_id(link, "traceId"), _id(link, "spanId"), self._attributes(link))
+        attributes = self._attributes(link)
+        try:
+            trace_id, span_id = _id(link, "traceId"), _id(link, "spanId")
+        except Refused:
+            return None  # as one whose ids no span can have
+        return batch.link(trace_id, span_id, attributes)
 
     def _attributes(self, owner: dict[str, Any]) -> dict[str, Any]:
         attributes: dict[str, Any] = {}
