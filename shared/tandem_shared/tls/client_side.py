@@ -34,6 +34,15 @@ def fixed(
     return contexts.of_client(files, certifi.where()).context
 
 
+@functools.cache
+def usual() -> ssl.SSLContext:
+    """The one that trusts the authorities that browsers know, for all clients of a process.
+
+    To read them takes longer than to make all else of a service.
+    """
+    return contexts.of_client(Files(), certifi.where()).context
+
+
 def _files(other: str, authorities: str | None, certificate: str | None, key: str | None) -> Files:
     return Files(
         certificate=PemFile(f"--{other}-cert", certificate) if certificate else None,

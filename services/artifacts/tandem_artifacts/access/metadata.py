@@ -23,6 +23,7 @@ from tandem_shared.errors import (
     Unavailable,
 )
 from tandem_shared.observability.logs import RARELY, REQUEST_ID
+from tandem_shared.tls import client_side
 from tandem_shared.tls.renewal import RenewedContext
 
 GRANTS: Final = "/api/3.0/tandem/artifact-grants"
@@ -75,7 +76,7 @@ class Metadata:
         self._tls = tls
         self._following: asyncio.Task[None] | None = None
         self._client = httpx.AsyncClient(
-            verify=tls or True,
+            verify=tls or client_side.usual(),
             timeout=httpx.Timeout(_TIMEOUT),
             limits=httpx.Limits(
                 max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS

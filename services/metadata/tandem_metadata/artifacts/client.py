@@ -278,7 +278,7 @@ def _max_fetches(settings: Settings) -> int:
 
 def _pool(connections: int, timeout: float, context: ssl.SSLContext | None) -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        verify=context or True,
+        verify=context or client_side.usual(),
         timeout=httpx.Timeout(timeout, pool=min(timeout, _POOL_WAIT_SECONDS)),
         limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         follow_redirects=False,

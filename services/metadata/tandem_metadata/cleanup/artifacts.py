@@ -23,6 +23,7 @@ from tandem_metadata.cleanup.items import Item, Kind
 from tandem_metadata.settings import Settings
 from tandem_shared.auth import grants
 from tandem_shared.errors import ApiError, NotFound
+from tandem_shared.tls import client_side
 
 AT_ONCE: Final = 4
 """Requests to artifacts services at a time."""
@@ -108,7 +109,7 @@ class Folders:
         self._headers = headers
         self._timeout = settings.artifacts_timeout
         self._client = httpx.AsyncClient(
-            verify=tls_context(settings) or True,
+            verify=tls_context(settings) or client_side.usual(),
             limits=httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE),
             follow_redirects=False,
             trust_env=False,

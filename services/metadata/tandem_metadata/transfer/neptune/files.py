@@ -13,6 +13,7 @@ from tandem_metadata.artifacts.roots import Roots
 from tandem_metadata.settings import Settings
 from tandem_shared.errors import ApiError
 from tandem_shared.settings import SettingsError
+from tandem_shared.tls import client_side
 
 _TOKEN: Final = "MLFLOW_TRACKING_TOKEN"
 _USERNAME: Final = "MLFLOW_TRACKING_USERNAME"
@@ -28,7 +29,7 @@ class Files:
         """Raises SettingsError for settings about artifacts that cannot work."""
         self._roots = Roots(settings)
         self._client = httpx.Client(
-            verify=tls_context(settings) or True,
+            verify=tls_context(settings) or client_side.usual(),
             timeout=settings.artifacts_timeout,
             auth=_credentials(),
             follow_redirects=False,
