@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
@@ -350,6 +351,46 @@ def test_what_cannot_be_stored_is_refused(api: Datasets) -> None:
     assert api.refuses("PATCH", "/d-nobody/tags", tags="{}") == MISSING
     assert api.refuses("POST", "/d-nobody/records", records="[]") == MISSING
     assert api.ok("DELETE", "/d-nobody/records", dataset_record_ids=["x"]) == {"deleted_count": 0}
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "NaN", "-Infinity", "9" * 4_301])
+def test_numbers_that_json_or_doubles_lack_are_refused_everywhere(
+    api: Datasets, number: str
+) -> None:
+    dataset = api.new()
+    for method, path, given in (
+        ("POST", f"/{dataset}/records", {"records": f'[{{"inputs": {{"q": {number}}}}}]'}),
+        ("POST", f"/{dataset}/records", {"records": f'[{{"inputs": {{}}, "outputs": {number}}}]'}),
+        ("PATCH", f"/{dataset}/tags", {"tags": f'{{"a": {number}}}'}),
+        ("PATCH", f"/{dataset}/tags", {"tags": f'{{"a": [{number}]}}'}),
+        ("POST", "/create", {"name": "n", "tags": f'{{"a": {number}}}'}),
+    ):
+        status, answer = api.request(method, path, **given)
+        assert (status, answer["error_code"]) == INVALID
+        assert f"parameter '{[*given][-1]}'" in answer["message"]
+        assert "with finite numbers" in answer["message"]
+    assert (api.records(dataset), api.get(dataset)["tags"]) == ([], "{}")
+
+
+def test_long_integers_come_back(api: Datasets) -> None:
+    dataset, inputs = api.new(), {"q": 10**400, "large": 1e308}
+    assert api.merge(dataset, {"inputs": inputs}) == (1, 0)
+    assert api.records(dataset)[0]["inputs"] == inputs
+
+
+def test_numbers_that_mlflow_stores_and_json_lacks_are_words(api: Datasets) -> None:
+    if api.database.dialect == "postgresql":
+        pytest.skip("PostgreSQL's JSON has no such numbers")
+    dataset = api.new()
+    api.merge(dataset, {"inputs": {"q": 1}})
+    change = """UPDATE evaluation_dataset_records SET inputs = '{"q": Infinity, "a": [-Infinity]}',
+        outputs = '{"mlflow_wrapped": NaN}' WHERE dataset_id = :dataset"""
+    with api.database.write() as conn:
+        conn.execute(text(change), {"dataset": dataset})
+    found = api.ok("GET", f"/{dataset}/records")["records"]
+    (record,) = msgspec.json.decode(found)
+    assert record["inputs"] == {"q": "Infinity", "a": ["-Infinity"]}
+    assert record["outputs"] == "NaN"
 
 
 def test_records_that_are_merged_at_once_are_all_kept(api: Datasets) -> None:

@@ -75,6 +75,16 @@ def test_search_without_an_experiment_finds_nothing(http: httpx.Client) -> None:
         assert _found(http.post(_V3, json={"locations": locations, "max_results": 1})) == {}
 
 
+@pytest.mark.parametrize("number", ["9" * 19, "9" * 309, "9" * 4_301, "1e400", "NaN"])
+def test_numbers_that_no_column_holds_find_nothing(http: httpx.Client, number: str) -> None:
+    for wanted in (
+        f"""metadata.`mlflow.trace.tokenUsage` = '{{"input_tokens": {number}}}'""",
+        f"""metadata.`mlflow.trace.cost` = '{{"input_cost": {number}}}'""",
+    ):
+        answer = http.post(_V3, json={"locations": _in("1", "2"), "filter": wanted})
+        assert _found(answer) == {}
+
+
 @pytest.mark.parametrize(
     "wanted",
     [

@@ -2,12 +2,12 @@
 
 import base64
 import json
-import math
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
+from tandem_metadata.rules.json_numbers import with_words
 from tandem_metadata.spans.batch import SPAN_ID_BYTES, TRACE_ID_BYTES, trace_id
 from tandem_metadata.spans.span import Event, Link, Span
 from tandem_metadata.spans.values import as_text
@@ -200,7 +200,7 @@ def as_json(content: str) -> str:
     if not may_have_nan(content) or _is_json(content):
         return content
     try:
-        return as_text(_finite(json.loads(content)))
+        return as_text(with_words(json.loads(content)))
     except (ValueError, RecursionError):
         return content
 
@@ -216,13 +216,3 @@ def _is_json(content: str) -> bool:
     except (msgspec.DecodeError, RecursionError):
         return False
     return True
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else as_text(value)
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_finite(each) for each in value]
-    return value

@@ -31,6 +31,7 @@ from sqlalchemy import (
 
 from tandem_metadata.database.tables.traces import COSTS, TOKENS, entity_associations
 from tandem_metadata.database.trace_schema import TraceSchema
+from tandem_metadata.rules.integers import INT64_MAX
 from tandem_metadata.search.language.fields import (
     EQUALITY,
     PRESENCE,
@@ -371,8 +372,15 @@ def _numbers_of(text: str, names: Collection[str]) -> dict[str, float]:
     if (
         not isinstance(found, dict)
         or not all(name in names and type(found[name]) in (int, float) for name in found)
-        or not all(map(math.isfinite, found.values()))
+        or not all(map(_is_comparable, found.values()))
         or json.dumps({name: found[name] for name in names if name in found}) != text
     ):
         return {}
     return found
+
+
+def _is_comparable(number: int | float) -> bool:
+    """Whether every database can compare a column with the number."""
+    if isinstance(number, int):
+        return -INT64_MAX <= number <= INT64_MAX
+    return math.isfinite(number)

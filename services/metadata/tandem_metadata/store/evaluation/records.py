@@ -14,6 +14,7 @@ from tandem_metadata.database.tables.evaluation import (
     evaluation_dataset_records as records,
 )
 from tandem_metadata.database.tables.evaluation import evaluation_datasets
+from tandem_metadata.rules import json_numbers
 from tandem_metadata.search.language.limits import check_max_results
 from tandem_metadata.search.sql import paging
 from tandem_metadata.search.sql.order import Ordering, not_null, nulls_smallest
@@ -176,7 +177,7 @@ def page(
         limit=limit,
         token=page_token,
     )
-    return json.dumps([_shown(row) for row in rows]), token
+    return _as_json([_shown(row) for row in rows]), token
 
 
 def remove(conn: Connection, dataset_id: str, record_ids: Sequence[str]) -> int:
@@ -283,6 +284,13 @@ def _profile(conn: Connection, dataset_id: str) -> str | None:
     chosen = select(func.count()).select_from(records).where(records.c.dataset_id == dataset_id)
     number = conn.execute(chosen).scalar_one()
     return json.dumps({"num_records": number}) if number else None
+
+
+def _as_json(shown: Sequence[Mapping[str, Any]]) -> str:
+    try:
+        return json.dumps(shown, allow_nan=False)
+    except ValueError:  # NaN and infinities, which MLflow's server stores on SQLite
+        return json.dumps(json_numbers.with_words(shown))
 
 
 def _shown(row: Row[Any]) -> dict[str, Any]:

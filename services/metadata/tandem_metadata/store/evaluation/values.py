@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-from tandem_metadata.rules import limits
+from tandem_metadata.rules import json_numbers, limits
 from tandem_shared.errors import InvalidParameter, invalid_value
 from tandem_shared.wire import codec
 
@@ -67,15 +67,11 @@ def input_hash(inputs: Mapping[str, Any]) -> str:
 def parsed(field: str, text: str) -> Any:
     """What the text holds; raises InvalidParameter for what is no JSON."""
     try:
-        return json.loads(text, parse_constant=_not_finite)
+        return json_numbers.parsed(text)
     except (ValueError, RecursionError):
         raise invalid_value(
             field, text, "it must be JSON text, with finite numbers and without deep nesting"
         ) from None
-
-
-def _not_finite(_: str) -> NoReturn:
-    raise ValueError("JSON has no such number")
 
 
 def _record(field: str, given: Any) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from tandem_metadata.messages.assessments import (
     Issue,
     SerializedValue,
 )
-from tandem_metadata.rules import limits
+from tandem_metadata.rules import json_numbers, limits
 from tandem_metadata.rules.enums import ASSESSMENT_SOURCE
 from tandem_shared.errors import InvalidParameter, invalid_value, missing_value
 from tandem_shared.wire.codec import json_double
@@ -275,9 +275,11 @@ def _expectation(given: GivenExpectation, field: str) -> Judgement:
 
 def _read(text: str, field: str) -> Any:
     try:
-        return json.loads(text)
+        return json_numbers.parsed_doubles(text)
+    except json_numbers.NotFinite:
+        raise _not_finite(field) from None
     except (ValueError, RecursionError):
-        raise invalid_value(field, text, "it must be JSON") from None
+        raise invalid_value(field, text, "it must be JSON that is not nested deeply") from None
 
 
 def aggregate(value: Any) -> tuple[float | None, bool]:
@@ -286,10 +288,7 @@ def aggregate(value: Any) -> tuple[float | None, bool]:
         case bool():
             return float(value), False
         case int() | float():
-            try:
-                number = float(value)
-            except OverflowError:
-                return None, False
+            number = _double(value)
             return (number, True) if math.isfinite(number) else (None, False)
         case str() if (word := value.strip().lower()) in ("yes", "no"):
             return float(word == "yes"), False
@@ -343,14 +342,14 @@ def _shown_error(text: str | None) -> AssessmentError | None:
 
 
 def _parsed(text: str) -> Any:
-    """What JSON text holds; the text itself if it is none."""
+    """What JSON text holds; the text itself if it is none, or more than can be read."""
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         pass
     try:
         return json.loads(text)  # NaN and Infinity, which MLflow's server writes
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -365,15 +364,16 @@ def _doubles(value: Any, field: str) -> Any:
         return {key: _doubles(each, field) for key, each in value.items()}
     if isinstance(value, list):
         return [_doubles(each, field) for each in value]
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise InvalidParameter(
-            f"Parameter '{field}' holds a number that is not finite; give it as a string."
-        )
+    if not math.isfinite(number := _double(value)):
+        raise _not_finite(field)
     return number
+
+
+def _not_finite(field: str) -> InvalidParameter:
+    return InvalidParameter(
+        f"Parameter '{field}' holds a number that is not finite, or beyond all doubles; give it as "
+        "a string."
+    )
 
 
 def _as_doubles(value: Any) -> Any:
@@ -384,7 +384,12 @@ def _as_doubles(value: Any) -> Any:
         return {key: _as_doubles(each) for key, each in value.items()}
     if isinstance(value, list):
         return [_as_doubles(each) for each in value]
+    return json_double(_double(value))
+
+
+def _double(number: int | float) -> float:
+    """The number as a double, which is infinite for an integer beyond all others."""
     try:
-        return json_double(float(value))
+        return float(number)
     except OverflowError:
-        return json_double(math.copysign(math.inf, value))
+        return math.inf if number > 0 else -math.inf

@@ -191,10 +191,10 @@ def spans(conn: Connection, trace_ids: Sequence[str]) -> Mapping[str, list[Row]]
 def _counts(content: str) -> tuple[dict[str, int] | None, dict[str, float] | None]:
     try:
         attributes = _decoder.decode(content).attributes or {}
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         try:  # which has NaN in an event
             attributes = _decoder.decode(as_json(content)).attributes or {}
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return None, None
     wanted: dict[str, Any] = {
         key: value_of(attributes[key]) for key in (keys.USAGE, keys.COST) if key in attributes
