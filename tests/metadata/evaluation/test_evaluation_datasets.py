@@ -372,6 +372,12 @@ def test_numbers_that_json_or_doubles_lack_are_refused_everywhere(
     assert (api.records(dataset), api.get(dataset)["tags"]) == ([], "{}")
 
 
+def test_a_key_of_a_tag_that_is_too_long_is_called_a_key(api: Datasets) -> None:
+    given = json.dumps({"k" * 256: "v"})
+    _, answer = api.request("POST", "/create", name="n", tags=given)
+    assert answer["message"].startswith("A key in parameter 'tags' exceeds the maximum length of")
+
+
 def test_long_integers_come_back(api: Datasets) -> None:
     dataset, inputs = api.new(), {"q": 10**400, "large": 1e308}
     assert api.merge(dataset, {"inputs": inputs}) == (1, 0)

@@ -69,10 +69,12 @@ def test_whatever_is_stored_is_shown_and_searched(
     http = in_process.client(
         context, [*bind(context, trace_search.ENDPOINTS), *bind(context, trace_metrics.ENDPOINTS)]
     )
-    for wanted in ("", f"{kind}.a IS NOT NULL", f"{kind}.a != 'x'"):
-        assert assessing.trace_id in _found(http, wanted), wanted
-    for wanted in (f"NOT {kind}.a > 5", f"{kind}.a < {'9' * 400}", f"{kind}.a = {'9' * 309!r}"):
-        _found(http, wanted)
+    mine = f"request_id = '{assessing.trace_id}'"
+    for wanted in ("", f" AND {kind}.a IS NOT NULL", f" AND {kind}.a != 'x'"):
+        assert _found(http, mine + wanted) == [assessing.trace_id], wanted
+    for wanted in ("> 1e300", f"< {'9' * 400}", f"= {'9' * 309!r}"):
+        _found(http, f"{kind}.a {wanted}")
+        _found(http, f"NOT {kind}.a {wanted}")
     answer = http.post(
         "/api/3.0/mlflow/traces/metrics",
         json={
@@ -101,7 +103,7 @@ def _store(assessing: Assessing, assessment_id: str, text: str) -> None:
 
 def _found(http: httpx.Client, wanted: str) -> list[str]:
     location = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "0"}}
-    wanted = {"locations": [location], "filter": filter, "max_results": 500}
-    answer = http.post("/api/3.0/mlflow/traces/search", json=wanted)
+    given = {"locations": [location], "filter": wanted, "max_results": 500}
+    answer = http.post("/api/3.0/mlflow/traces/search", json=given)
     assert answer.status_code == 200, answer.text
     return [each["trace_id"] for each in json.loads(answer.text).get("traces", [])]

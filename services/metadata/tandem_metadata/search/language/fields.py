@@ -181,13 +181,35 @@ class Resource:
         """The checked sort key; raises InvalidParameter for a field that cannot be sorted by."""
         aliases = {alias: self.aliases[alias] for alias in self.order_aliases}
         field = self._field(key.identifier, "order_by clause", aliases)
-        if field.entity not in self.order_entities or (field.entity, field.key) in self.unsorted:
+        if not self._is_sorted(field.entity, field.key):
             what = shown(key.identifier.token.text)
             if field.entity not in self.order_entities:
                 what = f"a {field.entity.value}"
-            reason = f"results cannot be sorted by {what}"
+            by = ", ".join(self._names(Entity.ATTRIBUTE, aliases, sorted_by=True))
+            others = sorted(each.value for each in self.order_entities - {Entity.ATTRIBUTE})
+            also = f", and any {' or '.join(others)}" if others else ""
+            reason = f"results cannot be sorted by {what}, only by {by}{also}"
             raise refusal("order_by clause", key.identifier.token, reason)
         return Order(field, key.ascending)
+
+    def _is_sorted(self, entity: Entity, key: str) -> bool:
+        return entity in self.order_entities and (entity, key) not in self.unsorted
+
+    def _names(
+        self, entity: Entity, aliases: Mapping[str, str], *, sorted_by: bool = False
+    ) -> list[str]:
+        """The fixed keys of an entity, with other names for them, but not other spellings.
+
+        With `sorted_by` those that results can be sorted by, if the entity has any.
+        """
+        meant = {key: (entity, key) for key in self.keys[entity]}
+        meant |= {key: other for (of, key), other in self.same.items() if of is entity}
+        if entity is Entity.ATTRIBUTE:
+            for alias, key in aliases.items():
+                meant.setdefault(alias.lower().replace(" ", "_"), (entity, key))
+        if sorted_by and entity in self.order_entities:
+            return sorted(key for key, field in meant.items() if self._is_sorted(*field))
+        return sorted([*meant, *(f"{prefix}<key>" for prefix in self.within.get(entity, ()))])
 
     def _kind_first(self, parts: Sequence[Part]) -> list[Part]:
         """The parts with what says the kind taken out of the sides of an OR.
@@ -245,7 +267,8 @@ class Resource:
             return Field(entity, key, self.open_keys[entity])
         keys = self.keys[entity]
         if key not in keys:
-            reason = f"there is no {entity.value} {shown(key)}, only {', '.join(sorted(keys))}"
+            names = self._names(entity, aliases, sorted_by=source != "filter")
+            reason = f"there is no {entity.value} {shown(key)}, only {', '.join(names)}"
             fault = f"Invalid {entity.value} key {key[:100]!r} specified"
             raise refusal(source, identifier.token, reason, fault)
         return Field(entity, key, keys[key])

@@ -167,7 +167,7 @@ def _mine(table: Any) -> Clause:
 
 
 def _unsortable(index: int, name: str) -> InvalidParameter:
-    accepted = ", ".join(sorted(LOGGED_MODELS.keys[Entity.ATTRIBUTE]))
+    accepted = ", ".join(sorted([*LOGGED_MODELS.keys[Entity.ATTRIBUTE], *ALIASES]))
     return InvalidParameter(
         f"Invalid order by field name: {name[:_SHOWN]}. Parameter "
         f"'order_by[{index}].field_name' may be metrics.<key>, {accepted}."

@@ -31,7 +31,11 @@ def tags(text: str) -> dict[str, str]:
     for key, value in found.items():
         codec.check_storable("tags", key)
         codec.check_storable("tags", value)
-        limits.check_length("tags", key, TAG_KEY)
+        if len(key) > TAG_KEY:
+            raise InvalidParameter(
+                f"A key in parameter 'tags' exceeds the maximum length of {TAG_KEY} characters: "
+                f"{limits.quoted(key)} has {len(key)}."
+            )
         limits.check_tag_value("tags", key, value, TAG_VALUE)
     user(found)
     return found
