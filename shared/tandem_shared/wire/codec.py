@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from tandem_shared.errors import InvalidParameter, invalid_value
-from tandem_shared.wire import json_values, message_fields
+from tandem_shared.wire import error_places, json_values, message_fields
 
 T = TypeVar("T", bound=Struct)
 
@@ -41,7 +41,6 @@ LENIENT_VALUES: Final = 50_000
 
 _SEE_DOCS = "See the MLflow REST API documentation for the parameters of this endpoint."
 _PLACE = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
-_STEP = re.compile(r"([^.\[\]]+)|\[([0-9]+)\]")
 _MISSING = re.compile(r"^Object missing required field `(?P<field>[^`]+)`")
 _EMPTY = re.compile(r"^Expected `str` of length >= 1")
 _KINDS = re.compile(r"`(?P<kinds>[a-z]+(?: \| [a-z]+)*)`")
@@ -149,7 +148,9 @@ def _decode_long(body: bytes | bytearray, of: type[T]) -> T:
     try:
         message: T = (_closed_decoder if is_exact(of) else _decoder)(of).decode(body)
     except msgspec.ValidationError as error:
-        raise _of_field(error) from None
+        # The whole is read once more only to name the key of a dict's value.
+        given = msgspec.json.decode(body) if error_places.ANY_KEY in str(error) else None
+        raise _of_field(error, given) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidParameter(
             f"The request body is not valid JSON: {error}; in so long a body NaN and Infinity "
@@ -270,7 +271,8 @@ def _refuse_unstorable(value: Any, place: str) -> None:
 def _of_field(error: msgspec.ValidationError, message: Any = None) -> InvalidParameter:
     """msgspec's error with the parameter first, as MLflow's clients show it to people.
 
-    `message` is what was to be converted, if it is at hand: the error then shows the value.
+    `message` is what was to be converted, if it is at hand: the error then shows the value, and
+    names the key of a dict's value, which msgspec does not tell.
     """
     text = str(error)
     place = _PLACE.search(text)
@@ -281,28 +283,24 @@ def _of_field(error: msgspec.ValidationError, message: Any = None) -> InvalidPar
         return _missing(path)
     if _EMPTY.match(reason):
         return _missing(path)
+    told = reason
     reason = _KINDS.sub(_words, reason)
     reason = f"{reason[0].lower()}{reason[1:]}"
     if not path:
         return InvalidParameter(f"The request body must be a JSON object: {reason}.")
-    if message is None or "..." in path:  # a dict's value, whose key msgspec does not tell
+    found = None if message is None else error_places.value_at(path, told, message)
+    if found is None:
         return InvalidParameter(
             f"Invalid value for parameter '{path}' supplied: {reason}. {_SEE_DOCS}"
         )
-    shown = "..." if _SECRET.search(path) else _value_at(path, message)
+    path, value = found
+    shown = "..." if _SECRET.search(path) else value
     refusal = invalid_value(path, shown, reason)
     return InvalidParameter(f"{refusal.message} {_SEE_DOCS}")
 
 
 def _missing(path: str) -> InvalidParameter:
     return InvalidParameter(f"Missing value for required parameter '{path}'. {_SEE_DOCS}")
-
-
-def _value_at(path: str, message: Any) -> Any:
-    """The value at msgspec's path, such as `metrics[0].key`."""
-    for name, index in _STEP.findall(path):
-        message = message[int(index)] if index else message[name]
-    return message
 
 
 def _words(kinds: re.Match[str]) -> str:

@@ -110,7 +110,19 @@ def test_a_missing_or_empty_required_field_is_named(body: bytes, place: str) -> 
         ),
         (
             '{"run_id": "r", "labels": {"a": 1}}',
-            "Invalid value for parameter 'labels[...]' supplied: expected a string, got an integer",
+            "Invalid value 1 for parameter 'labels.a' supplied: expected a string, got an integer.",
+        ),
+        (
+            '{"run_id": "r", "labels": {"a": "", "b.c": null, "d": null}}',
+            "Invalid value null for parameter 'labels.b.c' supplied: expected a string, got null.",
+        ),
+        (
+            '{"run_id": "r", "labels": {"%s": []}}' % ("k" * 9000),
+            f"Invalid value [] for parameter 'labels.{'k' * 100}...' supplied: expected a string, ",
+        ),
+        (
+            '{"run_id": "r", "labels": {"a": "%s", "b": true}}' % ("x" * codec.LENIENT_BYTES),
+            "Invalid value true for parameter 'labels.b' supplied: expected a string, got a bool",
         ),
         (
             '{"run_id": "r", "exact": "maybe"}',
