@@ -136,13 +136,18 @@ def test_a_tag_is_a_string_or_a_json_text(value: Any, text: str) -> None:
 def test_a_count_that_is_none_is_left_out(count: Any) -> None:
     usage = {"input_tokens": count, "output_tokens": 1}
     told = summary.summarise(_with("mlflow.chat.tokenUsage", usage))
-    assert told.usage == {"output_tokens": 1}
+    left_out: dict[str, Any] = {} if count is None else {"input_tokens": None}
+    assert told.usage == left_out | {"output_tokens": 1}
+    assert summary.usage_of({"mlflow.chat.tokenUsage": usage}) == {"output_tokens": 1}
+    assert not summary.usage_of({"mlflow.chat.tokenUsage": {"input_tokens": count}})
 
 
 @pytest.mark.parametrize("cost", ["5", True, None, 10**400, float("inf"), float("nan"), [1]])
 def test_a_cost_that_is_no_number_is_left_out(cost: Any) -> None:
     told = summary.summarise(_with("mlflow.llm.cost", {"input_cost": cost, "output_cost": 1}))
-    assert told.cost == {"output_cost": 1.0}
+    left_out: dict[str, Any] = {} if cost is None else {"input_cost": None}
+    assert told.cost == left_out | {"output_cost": 1.0}
+    assert not summary.summarise(_with("mlflow.llm.cost", {"input_cost": cost})).cost
 
 
 @pytest.mark.parametrize("key", ["mlflow.chat.tokenUsage", "mlflow.llm.cost", "mlflow.llm.model"])

@@ -70,10 +70,13 @@ def test_usage_of_spans_that_tell_none(rows: list[Row]) -> None:
 def test_usage_that_is_no_number_or_fits_no_column_is_left_out() -> None:
     usage = {"input_tokens": "5", "output_tokens": 2.0, "total_tokens": 2**63, "other": 1}
     cost = {"input_cost": True, "output_cost": float("nan"), "total_cost": 10**400}
-    assert sums([Row(1, None, usage, cost)]) == Sums(
-        {"input_tokens": 0, "output_tokens": 2},
-        {"input_cost": 0.0, "output_cost": 0.0, "total_cost": 0.0},
-    )
+    assert sums([Row(1, None, usage, cost)]) == Sums({"output_tokens": 2}, {})
+    some = [{"input_tokens": 1.5, "output_tokens": 2}, {"input_tokens": 3, "output_tokens": None}]
+    assert sums([Row(number, None, each, None) for number, each in enumerate(some)]).usage == {
+        "input_tokens": 3,
+        "output_tokens": 2,
+        "total_tokens": 0,
+    }
     huge = {"input_cost": 1e308, "output_cost": 1.0}
     assert sums([Row(1, None, None, huge), Row(2, None, None, huge)]).cost == {
         "output_cost": 2.0,

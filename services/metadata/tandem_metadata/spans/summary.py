@@ -1,16 +1,18 @@
 """What the store needs to know of a span, beside its document."""
 
-import math
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
 from tandem_metadata.rules.limits import TAG_VALUE, check_key
 from tandem_metadata.spans import batch, document, keys, previews
 from tandem_metadata.spans.span import Span
+from tandem_metadata.spans.usage import amount, count
 from tandem_metadata.spans.values import as_plain, cut
 from tandem_shared.errors import InvalidParameter
+
+N = TypeVar("N", int, float)
 
 TYPE: Final = 500
 MODEL: Final = 500
@@ -40,10 +42,12 @@ class SpanSummary(Struct, frozen=True):
     end_ns: int | None
     content: str
     """The document (`document.encode`)."""
-    usage: Mapping[str, int]
-    """Tokens by their names in `keys.TOKENS`; empty if the span tells none."""
-    cost: Mapping[str, float]
-    """USD by their names in `keys.COSTS`; empty if the span has none."""
+    usage: Mapping[str, int | None]
+    """Tokens by their names in `keys.TOKENS`; empty if the span tells none.
+
+    None is what the span tells without it being a count."""
+    cost: Mapping[str, float | None]
+    """USD by their names in `keys.COSTS`; empty if the span has none. None as in `usage`."""
     model: str | None
     provider: str | None
     session: str | None
@@ -100,8 +104,8 @@ def _summarise(span: Span, resource_tags: Mapping[str, str]) -> SpanSummary:
         start_ns=span.start_ns,
         end_ns=span.end_ns,
         content=document.encode_with(span, texts),
-        usage=usage_of(attributes),
-        cost=cost_of(attributes),
+        usage=span_usage(attributes),
+        cost=span_cost(attributes),
         model=_dimension(attributes.get(keys.MODEL)),
         provider=_dimension(attributes.get(keys.PROVIDER)),
         session=_column(attributes.get(keys.SESSION), SESSION)
@@ -117,20 +121,31 @@ def _summarise(span: Span, resource_tags: Mapping[str, str]) -> SpanSummary:
 
 def usage_of(attributes: Mapping[str, Any]) -> dict[str, int]:
     """The tokens that a span's attributes tell; counts that no column holds are left out."""
-    usage = attributes.get(keys.USAGE)
-    if not isinstance(usage, dict):
-        return {}
-    counts = ((key, _count(usage.get(key))) for key in keys.TOKENS)
-    return {key: count for key, count in counts if count is not None}
+    return {key: count for key, count in span_usage(attributes).items() if count is not None}
 
 
 def cost_of(attributes: Mapping[str, Any]) -> dict[str, float]:
     """The cost that a span's attributes tell, without parts that are no finite number."""
-    cost = attributes.get(keys.COST)
-    if not isinstance(cost, dict):
+    return {key: part for key, part in span_cost(attributes).items() if part is not None}
+
+
+def span_usage(attributes: Mapping[str, Any]) -> dict[str, int | None]:
+    """As `SpanSummary.usage`."""
+    return _numbers(attributes.get(keys.USAGE), keys.TOKENS, count)
+
+
+def span_cost(attributes: Mapping[str, Any]) -> dict[str, float | None]:
+    """As `SpanSummary.cost`."""
+    return _numbers(attributes.get(keys.COST), keys.COSTS, amount)
+
+
+def _numbers(
+    told: Any, names: Iterable[str], number: Callable[[Any], N | None]
+) -> dict[str, N | None]:
+    if not isinstance(told, dict):
         return {}
-    parts = ((key, _finite(cost.get(key))) for key in keys.COSTS)
-    return {key: part for key, part in parts if part is not None}
+    found = {key: number(told[key]) for key in names if told.get(key) is not None}
+    return {} if all(each is None for each in found.values()) else found
 
 
 def _resource_tags(resource: dict[str, Any]) -> Mapping[str, str]:
@@ -180,21 +195,3 @@ def _dimension(value: Any) -> str | None:
     if name.isascii():
         return name
     return name.encode()[:_MODEL_BYTES].decode(errors="ignore")
-
-
-def _count(value: Any) -> int | None:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if -(2**63) <= value < 2**63 else None
-
-
-def _finite(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None

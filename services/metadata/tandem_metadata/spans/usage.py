@@ -31,7 +31,7 @@ def sums(rows: Iterable[Row]) -> Sums:
 
     A span's usage is taken to hold that of all spans below it, which is therefore left out; the
     same for cost. Of several rows of a span the last counts. What is no number is left out, and
-    so is a sum that no column can hold.
+    so is a sum that no column can hold. What no span tells is 0, but for cached tokens.
     """
     by_id = {row.id: row for row in rows}
     return Sums(_usage(by_id), _cost(by_id))
@@ -41,11 +41,12 @@ def _usage(by_id: Mapping[Hashable, Row]) -> dict[str, int] | None:
     counted = _uppermost(by_id, lambda row: row.usage)
     if not counted:
         return None
-    used = dict.fromkeys(MAIN_TOKENS, 0)
-    for usage in counted:
-        for name in TOKENS:
-            if name in usage:
-                used[name] = used.get(name, 0) + _whole(usage[name])
+    used = {}
+    for name in TOKENS:
+        told = [usage[name] for usage in counted if name in usage]
+        counts = [number for each in told if (number := count(each)) is not None]
+        if counts or (not told and name in MAIN_TOKENS):
+            used[name] = sum(counts)
     return {name: number for name, number in used.items() if -INT64_MAX <= number <= INT64_MAX}
 
 
@@ -53,8 +54,13 @@ def _cost(by_id: Mapping[Hashable, Row]) -> dict[str, float] | None:
     counted = _uppermost(by_id, lambda row: row.cost)
     if not counted:
         return None
-    sums = {name: sum(_finite(cost.get(name)) for cost in counted) for name in COSTS}
-    return {name: amount for name, amount in sums.items() if math.isfinite(amount)}
+    spent = {}
+    for name in COSTS:
+        told = [cost[name] for cost in counted if name in cost]
+        amounts = [number for each in told if (number := amount(each)) is not None]
+        if amounts or not told:
+            spent[name] = sum(amounts, 0.0)
+    return {name: number for name, number in spent.items() if math.isfinite(number)}
 
 
 def _uppermost(
@@ -84,17 +90,21 @@ def _uppermost(
     return found
 
 
-def _whole(value: Any) -> int:
+def count(value: Any) -> int | None:
+    """The value as a number of tokens that a column holds; None if it is none."""
     if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if -INT64_MAX <= value <= INT64_MAX else None
 
 
-def _finite(value: Any) -> float:
+def amount(value: Any) -> float | None:
+    """The value as a finite part of a cost; None if it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return 0.0
+        return None
     try:
         number = float(value)
     except OverflowError:
-        return 0.0
-    return number if math.isfinite(number) else 0.0
+        return None
+    return number if math.isfinite(number) else None

@@ -198,6 +198,7 @@ def _save_metrics(conn: Connection, schema: TraceSchema, traces: Sequence[TraceS
             for each in traces
             for span in each.spans.values()
             for key, value in span.cost.items()
+            if value is not None
         ]
         names = ("trace_id", "span_id", "key", "value")
         bulk.upsert(conn, table, names, costs, key=names[:3])

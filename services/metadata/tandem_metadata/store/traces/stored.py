@@ -14,7 +14,7 @@ from tandem_metadata.database.trace_schema import TraceSchema
 from tandem_metadata.messages.traces import COST, NAME, SESSION, TOKEN_USAGE
 from tandem_metadata.spans import keys
 from tandem_metadata.spans.document import as_json, value_of
-from tandem_metadata.spans.summary import cost_of, usage_of
+from tandem_metadata.spans.summary import cost_of, span_cost, span_usage, usage_of
 from tandem_metadata.spans.usage import Row
 from tandem_metadata.store.dialect import bulk
 from tandem_metadata.store.dialect.pg_arrays import is_postgresql
@@ -188,7 +188,9 @@ def spans(conn: Connection, trace_ids: Sequence[str]) -> Mapping[str, list[Row]]
     return rows
 
 
-def _counts(content: str) -> tuple[dict[str, int] | None, dict[str, float] | None]:
+def _counts(
+    content: str,
+) -> tuple[Mapping[str, int | None] | None, Mapping[str, float | None] | None]:
     try:
         attributes = _decoder.decode(content).attributes or {}
     except (msgspec.DecodeError, RecursionError):
@@ -199,4 +201,4 @@ def _counts(content: str) -> tuple[dict[str, int] | None, dict[str, float] | Non
     wanted: dict[str, Any] = {
         key: value_of(attributes[key]) for key in (keys.USAGE, keys.COST) if key in attributes
     }
-    return usage_of(wanted) or None, cost_of(wanted) or None
+    return span_usage(wanted) or None, span_cost(wanted) or None
