@@ -52,6 +52,8 @@ def traces(draw: st.DrawFn) -> Any:
                 "state": st.sampled_from(["OK", "ERROR", "IN_PROGRESS", "STATE_UNSPECIFIED"]),
                 "request_preview": st.sampled_from([None, "given"]),
                 "experiment_id": st.sampled_from(["0", OTHER]),
+                "timestamp_ms": st.sampled_from([None, writing.START_MS + 1]),
+                "execution_time_ms": st.sampled_from([None, 0, 7, 40]),
             }
         )
     )

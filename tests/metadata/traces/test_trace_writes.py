@@ -99,6 +99,7 @@ def test_a_client_whose_spans_do_not_come_is_left_to_upload_them(
         ({"trace_id": ""}, INVALID),
         ({"trace_id": "x" * 51}, INVALID),
         ({"trace_id": "../../0"}, INVALID),
+        ({"trace_id": "a\0"}, INVALID),
         ({"trace_location": None}, INVALID),
         ({"trace_location": {"type": "UC_SCHEMA", "uc_schema": {}}}, INVALID),
         ({"trace_location": {"mlflow_experiment": {"experiment_id": "7"}}}, MISSING),
@@ -106,8 +107,6 @@ def test_a_client_whose_spans_do_not_come_is_left_to_upload_them(
         ({"request_time": "yesterday"}, INVALID),
         ({"execution_duration": "long"}, INVALID),
         ({"state": "FINE"}, INVALID),
-        ({"client_request_id": "x" * 51}, INVALID),
-        ({"tags": {"mlflow.traceName": "x" * 4097}}, INVALID),
         ({"trace_metadata": {"mlflow.trace.session": "x" * 251}}, INVALID),
         ({"tags": "no object"}, INVALID),
     ],
@@ -138,15 +137,22 @@ def test_no_trace_starts_in_a_deleted_experiment(writes: Writes) -> None:
 
 def test_long_values_are_cut_and_no_character_makes_a_trace_be_lost(writes: Writes) -> None:
     long = "x" * 9000
+    judged = {"assessment_name": long, "source": {"source_id": long}, "feedback": {"value": 1}}
     writes.started(
         **info(
             TRACE_ID,
+            client_request_id="é" * 51,
             request_preview=f"nul \0 {long}",
-            tags={"t": long, "k" * 300: "v", "nul": "\0"},
+            tags={"t": long, "k" * 300: "v", "nul": "\0", "mlflow.traceName": long},
             trace_metadata={"m": long},
+            assessments=[judged],
         )
     )
     found = writes.info(TRACE_ID)
+    assert found["client_request_id"] == "é" * 50
+    assert found["tags"]["mlflow.traceName"] == "x" * 4096
+    [shown] = found["assessments"]
+    assert (shown["assessment_name"], shown["source"]["source_id"]) == ("x" * 250, "x" * 250)
     assert found["request_preview"].startswith("nul \ufffd x")
     assert len(found["request_preview"]) == 1000
     assert found["tags"]["nul"] == "\ufffd"

@@ -6,7 +6,6 @@ from msgspec import Struct
 
 from tandem_metadata.messages.assessments import GivenAssessment
 from tandem_metadata.messages.experiments import EnumValue
-from tandem_metadata.messages.key_value import KeyValue
 from tandem_shared.wire.codec import Int32, Int64, Required
 
 
@@ -64,14 +63,21 @@ class StartTrace(Struct):
         return ((location and location.mlflow_experiment) or GivenLocation()).experiment_id
 
 
+class NamedValue(Struct, gc=False):
+    """A tag, or one of the metadata, whose key must be given."""
+
+    key: Required
+    value: str = ""
+
+
 class StartOldTrace(Struct):
     """Request of version 2 for `traces`."""
 
     REPLACES_UNSTORABLE: ClassVar[bool] = True
     experiment_id: Required
     timestamp_ms: Int64 | None = None
-    request_metadata: list[KeyValue] = []
-    tags: list[KeyValue] = []
+    request_metadata: list[NamedValue] = []
+    tags: list[NamedValue] = []
 
 
 class EndOldTrace(Struct):
@@ -81,8 +87,8 @@ class EndOldTrace(Struct):
     request_id: str = ""
     timestamp_ms: Int64 | None = None
     status: EnumValue | None = None
-    request_metadata: list[KeyValue] = []
-    tags: list[KeyValue] = []
+    request_metadata: list[NamedValue] = []
+    tags: list[NamedValue] = []
 
 
 class SetTraceTag(Struct):

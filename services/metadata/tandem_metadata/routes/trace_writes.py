@@ -15,7 +15,6 @@ from tandem_metadata.database import Connection
 from tandem_metadata.messages import times
 from tandem_metadata.messages import trace_writes as messages
 from tandem_metadata.messages.assessments import GivenAssessment
-from tandem_metadata.messages.key_value import KeyValue
 from tandem_metadata.messages.traces import (
     IN_DATABASE,
     IN_EXPERIMENT,
@@ -107,11 +106,11 @@ def _start(request: messages.StartTrace) -> StartTrace:
     return StartTrace(
         info.trace_id,
         request.experiment_id,
-        0 if time is None else times.time_ms(time, f"{_INFO}.request_time"),
+        None if time is None else times.time_ms(time, f"{_INFO}.request_time"),
         None if duration is None else times.duration_ms(duration, f"{_INFO}.execution_duration"),
         enums.name_of(f"{_INFO}.state", state, enums.TRACE_STATE),
         told.told(info.trace_metadata, info.tags),
-        client_request_id=told.check_client_request_id(info.client_request_id),
+        client_request_id=told.client_request_id(info.client_request_id),
         request_preview=told.preview(info.request_preview),
         response_preview=told.preview(info.response_preview),
         assessments=_assessments(info.assessments),
@@ -123,7 +122,10 @@ def _assessments(given: Sequence[GivenAssessment]) -> list[NewAssessment]:
     field = f"{_INFO}.assessments"
     limits.check_count(field, given)
     now = now_ms()
-    return [assessment_rows.new(each, now, f"{field}[{index}]") for index, each in enumerate(given)]
+    return [
+        assessment_rows.new(assessment_rows.shortened(each), now, f"{field}[{index}]")
+        for index, each in enumerate(given)
+    ]
 
 
 async def start_old(context: Context, request: messages.StartOldTrace) -> OldTraceInfoResponse:
@@ -159,11 +161,11 @@ async def end_old(context: Context, request: messages.EndOldTrace) -> OldTraceIn
     return OldTraceInfoResponse(info)
 
 
-def _told(metadata: Sequence[KeyValue], given: Sequence[KeyValue]) -> Any:
+def _told(metadata: Sequence[messages.NamedValue], given: Sequence[messages.NamedValue]) -> Any:
     return told.told(_mapping(metadata), _mapping(given))
 
 
-def _mapping(pairs: Sequence[KeyValue]) -> Mapping[str, str]:
+def _mapping(pairs: Sequence[messages.NamedValue]) -> Mapping[str, str]:
     return {pair.key: pair.value for pair in pairs}
 
 

@@ -69,6 +69,7 @@ _KEPT = {
 """Tags that clients set for their users, and the name by which users know the value."""
 
 _KEY_CHARACTERS = re.compile(r"[/\w.\- :]+\n?")  # MLflow's pattern accepts a final \n too
+_REPLACEMENT = "\ufffd"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CONTROL_BUT_SPACE = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
@@ -118,6 +119,22 @@ def check_text(field: str, text: str, limit: int) -> None:
     check_length(field, text, limit)
     if _CONTROL_BUT_SPACE.search(text):
         raise _control(field, text)
+
+
+def check_id(field: str, id: str, limit: int) -> None:
+    """Raise InvalidParameter for an id that is too long or holds U+FFFD.
+
+    Where messages have replacement characters for what no database stores, an id with one may be
+    another than was sent.
+    """
+    check_length(field, id, limit)
+    if _REPLACEMENT in id:
+        raise invalid_value(
+            field,
+            id,
+            "it holds a NUL character, half a surrogate pair, or the U+FFFD that stands for them; "
+            "remove it",
+        )
 
 
 def check_uri(field: str, uri: str, limit: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 import msgspec
+from msgspec import structs
 
 from tandem_metadata.database.tables.base import RUN_ID
 from tandem_metadata.database.trace_schema import TraceSchema
@@ -31,6 +32,7 @@ from tandem_metadata.messages.assessments import (
 )
 from tandem_metadata.rules import json_numbers, limits
 from tandem_metadata.rules.enums import ASSESSMENT_SOURCE
+from tandem_metadata.spans.values import cut
 from tandem_shared.errors import InvalidParameter, invalid_value, missing_value
 from tandem_shared.wire.codec import json_double
 
@@ -142,8 +144,8 @@ def new(given: GivenAssessment, now: int, field: str = "assessment") -> NewAsses
     """
     source = given.source
     limits.check_text(f"{field}.assessment_id", given.assessment_id or "", _ID)
-    limits.check_length(f"{field}.span_id", given.span_id or "", _ID)
-    limits.check_length(f"{field}.overrides", given.overrides or "", _ID)
+    for name in ("assessment_id", "span_id", "overrides"):
+        limits.check_id(f"{field}.{name}", getattr(given, name) or "", _ID)
     source_id = (source and source.source_id) or None
     limits.check_length(f"{field}.source.source_id", source_id or "", _SOURCE_ID)
     return NewAssessment(
@@ -159,6 +161,18 @@ def new(given: GivenAssessment, now: int, field: str = "assessment") -> NewAsses
         overrides=given.overrides or None,
         metadata=given.metadata,
     )
+
+
+def shortened(given: GivenAssessment) -> GivenAssessment:
+    """The assessment with its name, and with who made it, cut to what the columns hold.
+
+    For where refusing it would lose more than itself.
+    """
+    source = given.source
+    if source is not None and source.source_id:
+        source = structs.replace(source, source_id=cut(source.source_id, _SOURCE_ID))
+    name = cut(given.assessment_name, NAME)
+    return structs.replace(given, assessment_name=name, source=source)
 
 
 def checked_name(given: GivenAssessment, field: str) -> str:

@@ -43,8 +43,10 @@ class StartTrace:
     trace_id: str
     experiment_id: str
     """An active experiment, to which a trace of another one is moved."""
-    timestamp_ms: int
+    timestamp_ms: int | None
+    """None if the spans are to tell."""
     execution_time_ms: int | None
+    """The same. Of a trace that is in progress it is how long it has lasted at least."""
     state: str
     told: Told
     client_request_id: str | None = None

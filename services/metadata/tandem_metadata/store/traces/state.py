@@ -2,7 +2,8 @@
 
 Both come in any order, in one transaction or in several, and the trace is the same in the end:
 
-- What a client tells counts, before and after spans that tell something else.
+- What a client tells counts, before and after spans that tell something else. A trace that it calls
+  unfinished has no duration yet: spans tell when it ends.
 - What it does not tell is told by spans: sums of tokens and costs by all that are stored.
 - Of several spans that tell a name, a session or a preview, the first counts.
 """
@@ -13,13 +14,24 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tandem_metadata.database.tables.traces import COSTS, TOKENS
+from tandem_metadata.rules.integers import INT64_MAX
 from tandem_metadata.spans.summary import SpanSummary
 from tandem_metadata.spans.usage import Row, sums
 from tandem_metadata.store.traces.assessment_rows import NewAssessment
 from tandem_metadata.store.traces.changes import EndTrace, StartTrace, Told
+from tandem_shared.errors import invalid_value
 
 FINALIZED: Final = "mlflow.trace.infoFinalized"
-"""Metadata of a trace whose times a client has told."""
+"""Metadata of a trace that a client has told of. MLflow looks for the key alone."""
+_FINAL: Final = "true"
+_LACKS: Final = {
+    (True, True): _FINAL,
+    (True, False): "without duration",
+    (False, True): "without time",
+    (False, False): "without time and duration",
+}
+"""Its value, by whether the time at which the trace starts and its duration were told."""
+_HAS: Final = {value: told for told, value in _LACKS.items()}
 USER: Final = "mlflow.trace.user"
 SPANS_LOCATION: Final = "mlflow.trace.spansLocation"
 ARTIFACT_LOCATION: Final = "mlflow.artifactLocation"
@@ -91,8 +103,7 @@ class TraceState:
 
     def start(self, given: StartTrace) -> None:
         """Take over what a client tells of a trace that may have spans already."""
-        self.timestamp_ms = given.timestamp_ms
-        self.execution_time_ms = given.execution_time_ms
+        self._take_times(given)
         if given.state not in OPEN or self.status in OPEN:
             self.status = given.state
         self.client_request_id = given.client_request_id
@@ -102,19 +113,25 @@ class TraceState:
             self.response_preview = given.response_preview
         self._hear(given.told)
         self.assessments.update((each.id, each) for each in given.assessments)
-        if not given.old:
-            self._put_metadata(FINALIZED, "true")
 
     def end(self, given: EndTrace) -> None:
-        """End the trace."""
-        self.execution_time_ms = given.end_ms - self.timestamp_ms
+        """End the trace; raises InvalidParameter, and changes nothing, if no column holds that."""
+        lasted = given.end_ms - self.timestamp_ms
+        if lasted != _stored_whole(lasted):
+            raise invalid_value(
+                "timestamp_ms",
+                given.end_ms,
+                f"the trace starts at {self.timestamp_ms}, and no duration is so long",
+            )
+        self.execution_time_ms = lasted
+        if self._times_told()[0]:
+            self._put_metadata(FINALIZED, _FINAL)
         self.status = given.state
         self._hear(given.told)
 
     def add(self, spans: Sequence[SpanSummary], run_id: str | None) -> None:
         """Add spans of one request."""
-        if FINALIZED not in self.metadata:
-            self._widen(spans)
+        self._widen(spans)
         seen: Mapping[str, str] | None = None
         for span in spans:
             self.spans[span.span_id] = span
@@ -192,14 +209,58 @@ class TraceState:
         if self.metadata.get(key) != value:
             self.metadata[key] = self.new_metadata[key] = value
 
+    def _times_told(self) -> tuple[bool, bool]:
+        """Whether a client has told when the trace starts, and how long it has lasted."""
+        if FINALIZED not in self.metadata:
+            return False, False
+        time, duration = _HAS.get(self.metadata[FINALIZED], (True, True))
+        return time, duration and self.execution_time_ms is not None
+
+    def _take_times(self, given: StartTrace) -> None:
+        time_told, duration_told = self._times_told()
+        has_spans = self.tags.get(SPANS_LOCATION) == IN_DATABASE
+        ends = []
+        if self.execution_time_ms is not None:
+            ends.append(self.timestamp_ms + self.execution_time_ms)
+        if given.timestamp_ms is not None:
+            self.timestamp_ms = given.timestamp_ms
+            time_told = True
+        lasted = given.execution_time_ms
+        if lasted is not None and given.state not in OPEN:
+            self.execution_time_ms = lasted
+            duration_told = True
+        elif not duration_told:
+            if lasted is not None and (time_told or not has_spans):
+                ends.append(self.timestamp_ms + lasted)
+            self._last_until(ends)
+        if self.execution_time_ms is not None:  # Searches add both.
+            end = _stored_whole(self.timestamp_ms + self.execution_time_ms)
+            self.execution_time_ms = _stored_whole(end - self.timestamp_ms)
+        if not given.old:
+            self._put_metadata(FINALIZED, _LACKS[time_told, duration_told])
+
     def _widen(self, spans: Sequence[SpanSummary]) -> None:
+        """Let spans tell of the times what no client does."""
+        time_told, duration_told = self._times_told()
+        if time_told and duration_told:
+            return
         ends = [each.end_ns // _MS for each in spans if each.end_ns is not None]
         if self.execution_time_ms is not None:
             ends.append(self.timestamp_ms + self.execution_time_ms)
-        starts = (each.start_ns // _MS for each in spans)
-        self.timestamp_ms = min(self.timestamp_ms, *starts)
+        if not time_told:
+            starts = [each.start_ns // _MS for each in spans]
+            # Else a client has begun the trace without a time: what is stored stands for none.
+            if FINALIZED not in self.metadata or SPANS_LOCATION in self.tags:
+                starts.append(self.timestamp_ms)
+            self.timestamp_ms = min(starts)
+        if not duration_told:
+            self._last_until(ends)
+        if FINALIZED in self.metadata:
+            self._put_metadata(FINALIZED, _LACKS[time_told, duration_told])
+
+    def _last_until(self, ends: Sequence[int]) -> None:
         if ends:
-            self.execution_time_ms = max(max(ends) - self.timestamp_ms, 0)
+            self.execution_time_ms = _stored_whole(max(max(ends) - self.timestamp_ms, 0))
 
     def _add_root(self, root: SpanSummary) -> None:
         if self.status in OPEN:
@@ -224,7 +285,12 @@ def of_spans(spans: Sequence[SpanSummary], experiment_id: int) -> TraceState:
 
 def of_start(given: StartTrace, experiment_id: int) -> TraceState:
     """A new trace that is going to start."""
-    return TraceState(given.trace_id, experiment_id, given.timestamp_ms)
+    return TraceState(given.trace_id, experiment_id, given.timestamp_ms or 0)
+
+
+def _stored_whole(number: int) -> int:
+    """The number, or the nearest one that a column holds."""
+    return min(max(number, -INT64_MAX - 1), INT64_MAX)
 
 
 def _row(span: SpanSummary) -> Row:

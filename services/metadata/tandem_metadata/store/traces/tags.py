@@ -8,7 +8,7 @@ from tandem_metadata.rules import limits
 from tandem_metadata.spans.values import cut
 from tandem_metadata.store.dialect import bulk
 from tandem_metadata.store.traces import load, told
-from tandem_shared.errors import NotFound
+from tandem_shared.errors import NotFound, missing_value
 
 
 def put(conn: Connection, trace_id: str, key: str, value: str) -> None:
@@ -17,6 +17,7 @@ def put(conn: Connection, trace_id: str, key: str, value: str) -> None:
     Raises NotFound for an unknown trace, and InvalidParameter for a key that cannot be stored, for
     a tag that the server sets, and for a name that is too long.
     """
+    _require(key)
     limits.check_key("key", key)
     told.check_immutable(key)
     schema = trace_schema.of(conn, fresh=True)
@@ -43,9 +44,10 @@ def put(conn: Connection, trace_id: str, key: str, value: str) -> None:
 def remove(conn: Connection, trace_id: str, key: str) -> None:
     """Delete a tag, or the name.
 
-    Raises NotFound for an unknown trace or tag, and InvalidParameter for a tag that the server
-    sets.
+    Raises NotFound for an unknown trace or tag, and InvalidParameter for no key and for a tag that
+    the server sets.
     """
+    _require(key)
     told.check_immutable(key, deletes=True)
     schema = trace_schema.of(conn, fresh=True)
     lock(conn, trace_id)
@@ -58,6 +60,11 @@ def remove(conn: Connection, trace_id: str, key: str) -> None:
         gone = conn.execute(delete(tags).where(tags.c.request_id == trace_id, tags.c.key == key))
     if not gone.rowcount:
         raise NotFound(f"No tag with name: {key[:100]} in trace with id {trace_id}.")
+
+
+def _require(key: str) -> None:
+    if not key:
+        raise missing_value("key")
 
 
 def lock(conn: Connection, trace_id: str) -> None:

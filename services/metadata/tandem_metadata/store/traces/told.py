@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tandem_metadata.messages.traces import COST, NAME, SESSION, TOKEN_USAGE
-from tandem_metadata.rules.limits import KEY, TAG_VALUE, check_length
+from tandem_metadata.rules.limits import KEY, TAG_VALUE, check_id, check_length
 from tandem_metadata.spans import keys
 from tandem_metadata.spans.document import value_of
 from tandem_metadata.spans.previews import shortened
@@ -27,14 +27,13 @@ _OTHERWISE: Final = frozenset({SESSION, TOKEN_USAGE, COST, FINALIZED})
 def told(metadata: Mapping[str, str], tags: Mapping[str, str]) -> Told:
     """What metadata and tags say; long values are cut.
 
-    Tags that the server sets are left out. Raises InvalidParameter for a session or a name that is
-    too long: cut, it would be another one's.
+    Tags that the server sets are left out. Raises InvalidParameter for a session that is too long:
+    cut, it could be another one's, whose traces would be mixed with these.
     """
     session, name = metadata.get(SESSION), tags.get(NAME)
     check_length(f"trace_metadata.{SESSION}", session or "", SESSION_LENGTH)
-    check_name(name or "")
     return Told(
-        name=name,
+        name=None if name is None else cut(name, NAME_LENGTH),
         session=session,
         tokens=usage_of({keys.USAGE: value_of(metadata.get(TOKEN_USAGE))}),
         costs=cost_of({keys.COST: value_of(metadata.get(COST))}),
@@ -63,17 +62,18 @@ def check_trace_id(trace_id: str) -> None:
     """
     if not trace_id:
         raise missing_value("trace.trace_info.trace_id")
-    check_length("trace.trace_info.trace_id", trace_id, TRACE_ID)
+    check_id("trace.trace_info.trace_id", trace_id, TRACE_ID)
     if not trace_id.isprintable() or any(each in trace_id for each in "/\\?#%") or trace_id in "..":
         raise invalid_value(
-            "trace.trace_info.trace_id", trace_id, "use letters, digits, '-' and '_' only"
+            "trace.trace_info.trace_id",
+            trace_id,
+            "use printable characters but / \\ ? # %; '.' and '..' are no ids",
         )
 
 
-def check_client_request_id(given: str | None) -> str | None:
-    """The id that a client has for a trace, None for none; raises InvalidParameter."""
-    check_length("trace.trace_info.client_request_id", given or "", CLIENT_REQUEST_ID)
-    return given or None
+def client_request_id(given: str | None) -> str | None:
+    """The id that a client has for a trace, as it is stored; None for none."""
+    return cut(given, CLIENT_REQUEST_ID) if given else None
 
 
 def preview(given: str | None) -> str | None:

@@ -122,10 +122,12 @@ def _apply(
     for part in parts:
         change = part.change
         if isinstance(change, EndTrace):
-            if trace:
+            try:
+                if trace is None:
+                    raise load.not_found(change.trace_id)
                 trace.end(change)
-            else:
-                refused.append((part, load.not_found(change.trace_id)))
+            except ApiError as error:
+                refused.append((part, error))
             continue
         experiment = known[change.experiment_id]
         if trace and not _may_write(change, trace):
