@@ -106,7 +106,7 @@ def test_an_assessment_with_an_id_of_another_trace_gets_one_of_its_own(
 
 def test_a_trace_with_what_is_no_assessment_is_refused(assessing: Assessing) -> None:
     assessing.trace_id = name_of(new_id())
-    for wrong in ({}, {"feedback": {"value": 1}, "assessment_name": "n" * 251}):
+    for wrong in ({}, {"feedback": {"value": 1}, "span_id": "s" * 51}):
         status, answer = assessing.start({"feedback": {"value": 1}}, wrong)
         assert (status, answer["error_code"]) == INVALID
         assert "assessments[1]" in answer["message"]
