@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tandem_metadata.cleanup import choice
 from tandem_metadata.cleanup import rows as deletion
 from tandem_metadata.database.database import Database
 from tests.metadata.cleanup.conftest import gc_of
@@ -89,6 +90,7 @@ def test_an_experiment_goes_with_all_of_its_rows_and_no_others(
     status, report = gc("--yes")
     assert (status, report["failed"], report["left"]) == (0, [], [])
     assert {kind: each["items"] for kind, each in report["deleted"].items()} == planned
+    assert _numbers(report["deleted"]) == _numbers(plan["planned"])
     after = rows(generation)
     # These are of no experiment; and the span is where its trace is.
     assert _take(after, "evaluation_datasets", evaluation)
@@ -97,6 +99,10 @@ def test_an_experiment_goes_with_all_of_its_rows_and_no_others(
     assert KEPT in moved[0]
     after["spans"].remove(moved[0])
     assert after == before
+
+
+def _numbers(figures: dict[str, dict[str, int]]) -> dict[str, int]:
+    return {kind: each["rows"] for kind, each in figures.items()}
 
 
 def _evaluation_dataset(number: int) -> str:
@@ -129,6 +135,7 @@ def test_runs_models_and_traces_go_with_their_rows_alone(
         world.model_metric("m-0001", KEPT, "gone", "theirs")
         world.trace("tr-gone", KEPT, "run-0001")
         world.link("trace", "tr-0001", "run", "gone")
+        world.link("trace", "tr-gone", "run", "gone")
         world.link("experiment", "1", "model", "m-gone")
         world.put("review_queue_items", queue_id="q-0001", item_type="trace", item_id="tr-gone")
         world.input("x-1", "RUN_OUTPUT", "gone", "MODEL_OUTPUT", "m-gone")
@@ -136,14 +143,40 @@ def test_runs_models_and_traces_go_with_their_rows_alone(
 
     _fill(generation, fill)
     gc = gc_of(_uri(generation), monkeypatch, capsys)
-    status, report = gc("--yes", "--trace-ids", "tr-gone", "--run-ids", "gone",
-                        "--logged-model-ids", "m-gone")  # fmt: skip
+    named = ("--trace-ids", "tr-gone", "--run-ids", "gone", "--logged-model-ids", "m-gone")
+    _, plan = gc(*named)
+    status, report = gc("--yes", *named)
     assert (status, report["left"], report["failed"]) == (0, [], [])
+    assert _numbers(report["deleted"]) == _numbers(plan["planned"])
     after = rows(generation)
     # Sums of the trace's day are wrong now. The note stays: a trace of that day is left.
     for table in [each for each in before if each.endswith("_rollups")]:
         before[table] = [each for each in before[table] if DAY not in each]
     assert without_ids(after) == without_ids(before)
+
+
+def test_rows_of_things_that_go_in_several_groups_are_planned_once(
+    generation: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(choice, "GROUP", 1)
+
+    def fill(world: World) -> None:
+        for number in (DOOMED, DOOMED + 1):
+            world.experiment(number, "deleted")
+        world.link("trace", "tr-0002", "trace", "tr-0003")
+        world.link("trace", "tr-0003", "trace", "tr-0002")
+        world.link("trace", "tr-0003", "run", "run-0002")
+        world.input("x-1", "DATASET", "data-0002", "RUN", "run-0003")
+        world.model_metric("m-0002", DOOMED, "run-0003", "theirs")
+        world.span("tr-0002", DOOMED + 1, "moved")
+        world.sums(DOOMED, DAY + datetime.timedelta(days=10))
+
+    _fill(generation, fill)
+    gc = gc_of(_uri(generation), monkeypatch, capsys)
+    _, plan = gc()
+    status, report = gc("--yes")
+    assert (status, report["left"], report["failed"]) == (0, [], [])
+    assert _numbers(report["deleted"]) == _numbers(plan["planned"])
 
 
 def test_the_database_is_at_the_revision_that_it_had(

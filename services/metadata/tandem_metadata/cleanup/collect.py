@@ -60,13 +60,14 @@ class Collector:
         """Count what is to be deleted, with its files if the report is to have them."""
         groups = self._choice.groups()
         stay: set[int | None] = set()
+        counted: set[int] = set()
         while group := await asyncio.to_thread(next, groups, None):
             going = [each for each in group.items if self._may_go(each, stay)]
             if len(going) < len(group.items):
                 stay.add(group.within)
             if not going:
                 continue
-            number = await asyncio.to_thread(self._count, group.kind, going)
+            number = await asyncio.to_thread(self._count, group.kind, going, counted)
             sizes: list[Size] = [_NOTHING]
             if self._report.with_sizes:
                 sizes += await asyncio.gather(*(self._measure(each) for each in going))
@@ -96,9 +97,9 @@ class Collector:
             if under_way:
                 await under_way
 
-    def _count(self, kind: Kind, found: Sequence[Item]) -> int:
+    def _count(self, kind: Kind, found: Sequence[Item], counted: set[int]) -> int:
         with self._database.read() as conn:
-            return rows.count(conn, kind, _keys(found), parts.find(conn))
+            return rows.count(conn, kind, _keys(found), parts.find(conn), counted)
 
     def _may_go(self, item: Item, stay: Collection[int | None]) -> bool:
         """Whether a thing's files, or those of what lies in it, let it go; notes why not."""

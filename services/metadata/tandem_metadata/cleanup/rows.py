@@ -48,17 +48,37 @@ class Deletion:
     keys: list[Any]
     """Of those things that could be deleted: others are gone, or in use again."""
     rows: Counter[str] = field(default_factory=Counter)
-    """By table."""
+    """By table, without daily sums."""
     is_whole: bool = True
     """Whether nothing of these things is left."""
 
 
-def count(conn: Connection, kind: Kind, keys: Sequence[Any], schema: Schema) -> int:
-    """How many rows the things have, their own among them."""
+def count(
+    conn: Connection, kind: Kind, keys: Sequence[Any], schema: Schema, counted: set[int]
+) -> int:
+    """How many rows go with the things, their own among them, and daily sums left out.
+
+    What lies in an experiment is to be counted before it. A row of two things counts once:
+    `counted` holds those of earlier things, as hashes, and these are added.
+    """
     total = 0
     for part in parts.of(kind, schema):
-        statement = select(func.count()).select_from(part.table)
-        total += conn.scalar(statement.where(part.where(conn, part.table, keys))) or 0
+        if part.table in _SUMS:
+            continue
+        where = [part.where(conn, part.table, keys)]
+        if kind is Kind.EXPERIMENT and part.table in _MOVED:
+            column, of, of_key = _MOVED[part.table]
+            owners = select(of.c[of_key]).where(of.c[of_key] == part.table.c[column])
+            where.append(~owners.exists())
+        told_apart = [part.table.c[name] for name in _SHARED.get(part.table.name, ())]
+        statement = select(func.count(), *told_apart).select_from(part.table).where(*where)
+        for number, *names in conn.execute(statement.group_by(*told_apart)):
+            if told_apart:
+                key = hash((part.table.name, *names))
+                if key in counted:
+                    continue
+                counted.add(key)
+            total += number
     return total
 
 
@@ -86,7 +106,7 @@ def remove(
     left = MOST
     for part in parts.of(kind, schema):
         gone = _some(conn, part, made.keys, left)
-        if gone:
+        if gone and part.table not in _SUMS:
             made.rows[part.table.name] += gone
         left -= gone
         if left <= 0:
@@ -109,7 +129,7 @@ def _lock(conn: Connection, kind: Kind, keys: Sequence[Any], within: int | None)
 
 def _keep_what_moved(conn: Connection, experiment_ids: Sequence[int]) -> None:
     """Have rows of what lies in another experiment by now name that one."""
-    for table, column, of, of_key in _MOVED:
+    for table, (column, of, of_key) in _MOVED.items():
         here = any_of(conn, table.c.experiment_id, experiment_ids)
         now = select(of.c.experiment_id).where(of.c[of_key] == table.c[column])
         elsewhere = now.where(of.c.experiment_id != table.c.experiment_id)
@@ -197,10 +217,25 @@ _LOCKED: Final[dict[Kind, tuple[Any, Any, Any]]] = {
 }
 """Key, lifecycle stage and experiment."""
 
-_MOVED: Final[tuple[tuple[Table, str, Table, str], ...]] = (
-    (spans, "trace_id", trace_info, "request_id"),
-    (logged_model_metrics, "model_id", logged_models, "model_id"),
-    (logged_model_params, "model_id", logged_models, "model_id"),
-    (logged_model_tags, "model_id", logged_models, "model_id"),
-)
-"""Tables that name an experiment beside what lies in one."""
+_MOVED: Final[dict[Table, tuple[str, Table, str]]] = {
+    spans: ("trace_id", trace_info, "request_id"),
+    logged_model_metrics: ("model_id", logged_models, "model_id"),
+    logged_model_params: ("model_id", logged_models, "model_id"),
+    logged_model_tags: ("model_id", logged_models, "model_id"),
+}
+"""Tables that name an experiment beside what lies in one, and goes with its rows."""
+
+_SHARED: Final[dict[str, Sequence[str]]] = {
+    "entity_associations": ("source_type", "source_id", "destination_type", "destination_id"),
+    "inputs": ("source_type", "source_id", "destination_type", "destination_id"),
+    "input_tags": ("input_uuid",),
+    "logged_model_metrics": ("model_id", "run_id"),
+    "review_queue_items": ("queue_id", "item_id"),
+}
+"""Tables of which a row may belong to two things, with what tells these apart.
+
+By name: of some tables there is an object for each revision.
+"""
+
+_SUMS: Final = frozenset({*ROLLUPS, _QUEUE})
+"""Tables of daily sums. Their rows go with the first traces of a day, or with the experiment."""

@@ -54,10 +54,11 @@ WHERE found.type = 'table'
 _REVIEW_ITEMS: Final = Table(
     "review_queue_items",
     MetaData(),
+    Column("queue_id", String(36), nullable=False),
     Column("item_type", String(16), nullable=False),
     Column("item_id", String(50), nullable=False),
 )
-"""What of the table is needed to delete its rows; Tandem writes none."""
+"""What of the table is needed to count and delete its rows; Tandem writes none."""
 
 
 class TraceSchema(Struct, frozen=True, eq=False):
