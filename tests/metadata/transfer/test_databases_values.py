@@ -142,6 +142,7 @@ def test_nan_in_json_becomes_null_and_secrets_stay_bytes(source: str, empty: str
     assert execute(empty, "SELECT encrypted_value, wrapped_dek FROM secrets") == [
         (b"\x00\xff'", b"\\")
     ]
-    execute(source, "UPDATE jobs SET progress = '{broken'")
-    with pytest.raises(Refused):
-        take(source, empty)
+    for broken in ("{broken", "[" * 100_000 + "NaN" + "]" * 100_000):
+        execute(source, f"UPDATE jobs SET progress = '{broken}'")
+        with pytest.raises(Refused):
+            take(source, empty)

@@ -118,7 +118,7 @@ def _all_mendable(source: Source, shape: Shape, check: _Check, condition: str) -
             f"SELECT CAST({column} AS TEXT) FROM {quoted(shape.name)} WHERE {condition}"
         ):
             json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 
