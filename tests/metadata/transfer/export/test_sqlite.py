@@ -167,6 +167,32 @@ def test_sqlite_export_of_older_revisions_is_what_mlflow_makes_of_them(
         assert found == dump.of(uri)
 
 
+def test_sqlite_export_takes_assessments_of_values_that_python_does_not_read(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    deep = "[" * 100_000 + "]" * 100_000
+    with generations.uri("A-sqlite", request, tmp_path_factory) as uri:
+        settings = Settings(backend_store_uri=uri)
+        database = Database(settings)
+        database.prepare(ARTIFACT_ROOT)
+        with database.write() as conn:
+            traces.fill(conn)
+            for each in (deep, "9" * 309, "9" * 4_301):
+                unread = "SELECT min(assessment_id) FROM assessments WHERE length(value) < 300"
+                conn.exec_driver_sql(
+                    f"UPDATE assessments SET value = '{each}' WHERE assessment_id = ({unread})"
+                )
+        database.close()
+        found = _exported(command_of(monkeypatch, capsys)("export", settings), tmp_path)
+    odd = [row for row in found["assessments"] if len(row["value"]) >= 300]
+    assert len(odd) == 3
+    assert {(row["aggregate_value"], row["is_numeric_value"]) for row in odd} == {(None, 0)}
+
+
 def test_sqlite_export_is_of_one_moment_while_others_write(
     api: Tracking,
     content: Content,
