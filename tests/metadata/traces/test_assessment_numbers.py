@@ -22,11 +22,15 @@ _TEXTS = {
     "integer": "-" + "9" * 309,
     "long": "9" * 4_300,
     "longer": "9" * 4_301,
+    "nested longer": f"[{'9' * 4_301}]",
+}
+_KEPT = {
     "nested": '{"a": [1, {"b": NaN}]}',
     "nested exponent": "[[-1e400]]",
     "nested integer": f"[{'9' * 309}]",
 }
-_EACH = pytest.mark.parametrize("text", _TEXTS.values(), ids=_TEXTS)
+_REFUSED = pytest.mark.parametrize("text", _TEXTS.values(), ids=_TEXTS)
+_EACH = pytest.mark.parametrize("text", [*_TEXTS.values(), *_KEPT.values()], ids=[*_TEXTS, *_KEPT])
 
 
 def _expectation(text: str) -> dict[str, Any]:
@@ -34,7 +38,7 @@ def _expectation(text: str) -> dict[str, Any]:
     return {"assessment_name": "n", "source": HUMAN, "expectation": {"serialized_value": written}}
 
 
-@_EACH
+@_REFUSED
 def test_serialized_numbers_that_no_double_holds_are_refused(
     assessing: Assessing, text: str
 ) -> None:
@@ -46,6 +50,16 @@ def test_serialized_numbers_that_no_double_holds_are_refused(
     assert (status, answer["error_code"]) == INVALID
     assert "expectation.serialized_value.value'" in answer["message"]
     assert assessing.of_info() == []
+
+
+@pytest.mark.parametrize("text", _KEPT.values(), ids=_KEPT)
+def test_lists_and_objects_keep_what_python_writes(assessing: Assessing, text: str) -> None:
+    """As with MLflow, whose client serializes them: one NaN must not cost a whole trace."""
+    answer = assessing.assess(**_expectation(text))
+    [shown] = assessing.of_info()
+    assert shown["assessment_id"] == answer["assessment_id"]
+    kept = json.loads(shown["expectation"]["serialized_value"]["value"])
+    assert repr(kept) == repr(json.loads(text))
 
 
 def test_a_serialized_value_that_is_nested_deeply_is_refused(assessing: Assessing) -> None:

@@ -99,6 +99,11 @@ def test_a_value_is_stored_as_mlflow_has_it_with_its_number(
             {"value": 5.0},
             "5",
         ),
+        (
+            {"serialized_value": {"serialization_format": "JSON_FORMAT", "value": "[NaN]"}},
+            {"serialized_value": {"serialization_format": "JSON_FORMAT", "value": "[NaN]"}},
+            "[NaN]",
+        ),
     ],
 )
 def test_an_expectation_is_a_value_or_a_text(

@@ -21,9 +21,9 @@ def parsed(text: str) -> Any:
     return json.loads(text, parse_constant=_refuse, parse_float=_double, parse_int=_integer)
 
 
-def parsed_doubles(text: str) -> Any:
-    """As `parsed`; integers that are larger than every double are NotFinite too."""
-    return json.loads(text, parse_constant=_refuse, parse_float=_double, parse_int=_small_integer)
+def parsed_as_python_writes(text: str) -> Any:
+    """As `parsed`, but for NaN and infinities, which are read: NotFinite are only the integers."""
+    return json.loads(text, parse_int=_integer)
 
 
 def with_words(value: Any) -> Any:
@@ -52,8 +52,3 @@ def _integer(text: str) -> int:
         return int(text)
     except ValueError:  # of the limit for digits
         raise NotFinite(text) from None
-
-
-def _small_integer(text: str) -> int:
-    _double(text)
-    return _integer(text)

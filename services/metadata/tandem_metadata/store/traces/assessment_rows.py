@@ -289,11 +289,14 @@ def _expectation(given: GivenExpectation, field: str) -> Judgement:
 
 def _read(text: str, field: str) -> Any:
     try:
-        return json_numbers.parsed_doubles(text)
+        value = json_numbers.parsed_as_python_writes(text)
     except json_numbers.NotFinite:
         raise _not_finite(field) from None
     except (ValueError, RecursionError):
         raise invalid_value(field, text, "it must be JSON that is not nested deeply") from None
+    if not isinstance(value, (list, dict)):  # They are shown as their text, whatever it holds.
+        _doubles(value, field)
+    return value
 
 
 def aggregate(value: Any) -> tuple[float | None, bool]:
