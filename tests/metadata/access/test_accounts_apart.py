@@ -281,11 +281,10 @@ def test_a_crash_beside_the_commit_leaves_a_grant_too_few(
 
 
 @only_sqlite
+@pytest.mark.parametrize("accounts_uri", ["sqlite"], indirect=True)  # a file is moved away
 def test_service_is_not_ready_and_refuses_while_its_accounts_are_away(
     apart: Settings, tmp_path: Path
 ) -> None:
-    if not (apart.auth_database_uri or "").startswith("sqlite"):
-        pytest.skip("a file is moved away")
     bearers = Bearers(apart)
     ann = bearers.user("ann")
     assert bearers.http.get("/ready").status_code == 200

@@ -1,6 +1,8 @@
 """`tandem-metadata export --format sqlite`: which rows the database has, beside the source."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -145,6 +147,21 @@ def test_sqlite_export_by_a_filter_has_what_the_runs_have_made_and_used(
     assert len(found["experiments"]) == 4
 
 
+@contextmanager
+def _filled(
+    name: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Settings]]:
+    """A database of a generation, with traces; its address, and settings with it."""
+    with generations.uri(name, request, tmp_path_factory) as uri:
+        settings = Settings(backend_store_uri=uri)
+        database = Database(settings)
+        database.prepare(ARTIFACT_ROOT)
+        with database.write() as conn:
+            traces.fill(conn)
+        database.close()
+        yield uri, settings
+
+
 @pytest.mark.parametrize("name", generations.NAMES)
 def test_sqlite_export_of_older_revisions_is_what_mlflow_makes_of_them(
     name: str,
@@ -154,13 +171,7 @@ def test_sqlite_export_of_older_revisions_is_what_mlflow_makes_of_them(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with generations.uri(name, request, tmp_path_factory) as uri:
-        settings = Settings(backend_store_uri=uri)
-        database = Database(settings)
-        database.prepare(ARTIFACT_ROOT)
-        with database.write() as conn:
-            traces.fill(conn)
-        database.close()
+    with _filled(name, request, tmp_path_factory) as (uri, settings):
         export = command_of(monkeypatch, capsys)("export", settings)
         found = _exported(export, tmp_path)
         mlflow_tables.upgrade(uri, HEAD)
@@ -175,12 +186,9 @@ def test_sqlite_export_takes_assessments_of_values_that_python_does_not_read(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     deep = "[" * 100_000 + "]" * 100_000
-    with generations.uri("A-sqlite", request, tmp_path_factory) as uri:
-        settings = Settings(backend_store_uri=uri)
+    with _filled("A-sqlite", request, tmp_path_factory) as (_, settings):
         database = Database(settings)
-        database.prepare(ARTIFACT_ROOT)
         with database.write() as conn:
-            traces.fill(conn)
             for each in (deep, "9" * 309, "9" * 4_301):
                 unread = "SELECT min(assessment_id) FROM assessments WHERE length(value) < 300"
                 conn.exec_driver_sql(
